@@ -1,0 +1,75 @@
+"""Every error that a user can cause, as one tree.
+
+    SoraError
+    ├── ConfigError        a config key or value
+    ├── CorpusError        a folder, glob or manifest of videos
+    ├── VideoError         one file that cannot be read
+    ├── RunError           a run folder: exists already, is missing or incomplete
+    ├── LabelsError        labels or splits that a probe cannot use
+    ├── LibraryError       a library folder
+    ├── FingerprintError   embeddings of one model used with those of another
+    └── StorageError       the disk refused a write
+
+Each message is one line that names the thing, its value and the remedy. The command line prints it and
+exits 2.
+"""
+
+__all__ = [
+    "ConfigError",
+    "CorpusError",
+    "FingerprintError",
+    "LabelsError",
+    "LibraryError",
+    "RunError",
+    "SoraError",
+    "StorageError",
+    "VideoError",
+]
+
+
+class SoraError(Exception):
+    """Base of all errors that the user can mend."""
+
+
+class ConfigError(SoraError):
+    """A config key or value is wrong."""
+
+
+class CorpusError(SoraError):
+    """A corpus holds nothing to work on, or cannot be read."""
+
+
+class VideoError(SoraError):
+    """One video file cannot be read; the message is the reason."""
+
+
+class RunError(SoraError):
+    """A run folder exists already, is missing or is incomplete."""
+
+
+class LabelsError(SoraError):
+    """Labels or splits cannot be used for a probe."""
+
+
+class LibraryError(SoraError):
+    """A library folder exists already, is missing or is damaged."""
+
+
+class FingerprintError(SoraError):
+    """Two sets of embeddings come from different models.
+
+    Args:
+        what: the thing that was refused, for instance ``"the query"``.
+        found: its fingerprint.
+        expected: the fingerprint it has to match.
+        remedy: what the user can do.
+    """
+
+    def __init__(self, what: str, found: str, expected: str, remedy: str) -> None:
+        super().__init__(f"{what} has fingerprint {found[:12]}, expected {expected[:12]}; {remedy}")
+        self.found = found
+        self.expected = expected
+
+
+class StorageError(SoraError):
+    """The disk refused a write; what was there before is untouched."""

@@ -1,0 +1,109 @@
+"""From a recipe's name or a YAML file, and dotted overrides, to a checked config."""
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
+
+from .errors import ConfigError
+from .schema import PretrainConfig
+
+__all__ = ["dump_config", "load_config", "recipe_names", "recipe_path"]
+
+RECIPES = Path(__file__).parent
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with the package, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def recipe_path(name: str) -> Path:
+    """Path of a shipped recipe or of a YAML file.
+
+    Args:
+        name: a recipe's name such as ``"tiny-cpu"``, or the path of a YAML file.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    if name in recipe_names():
+        return RECIPES / f"{name}.yaml"
+    if Path(name).is_file():
+        return Path(name)
+    raise ConfigError(
+        f"config {name!r}: neither a file nor a recipe; recipes are {', '.join(recipe_names())}"
+    )
+
+
+def load_config(name: str | None = None, overrides: Sequence[str] = ()) -> PretrainConfig:
+    """Read a recipe or file, apply overrides, check every key and value.
+
+    Args:
+        name: a recipe's name or a YAML file; None: the defaults.
+        overrides: ``"dotted.key=value"`` strings, the later ones win.
+
+    Returns:
+        The resolved config.
+
+    Raises:
+        ConfigError: an unknown key, a value out of range, or text that cannot be parsed.
+    """
+    for override in overrides:
+        if "=" not in override:
+            raise ConfigError(f"override {override!r}: must have the form key=value, as in optim.epochs=10")
+    try:
+        base = OmegaConf.load(recipe_path(name)) if name else OmegaConf.create()
+        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
+        values = OmegaConf.to_container(merged, resolve=True)
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+        raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"config {name}: holds a list; a config is a mapping of keys to values")
+    try:
+        return PretrainConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(humanise(error))) from error
+
+
+def dump_config(config: PretrainConfig) -> str:
+    """The config as YAML, every key spelt out."""
+    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message."""
+    return str(error).strip().splitlines()[0]
+
+
+def humanise(error: ValidationError) -> Iterator[str]:
+    """One sentence per fault, naming the key, the value and the remedy."""
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            close = get_close_matches(key, known_keys(PretrainConfig), n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else "see `sora pretrain --dry-run` for all keys"
+            yield f"unknown key: {key!r}; {hint}"
+        elif fault["type"] == "value_error":
+            yield str(fault["ctx"]["error"])
+        else:
+            yield f"{key}={fault['input']!r}: {lower_first(fault['msg'])}"
+
+
+def lower_first(text: str) -> str:
+    """``"Input should be"`` becomes ``"input should be"``."""
+    return text[:1].lower() + text[1:]
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All dotted keys of a config model."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+    return keys

@@ -1,0 +1,166 @@
+"""The typed config of a pretraining run; unknown keys are refused."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "LossConfig",
+    "OptimConfig",
+    "PretrainConfig",
+    "SliceConfig",
+    "TrackingConfig",
+]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SliceConfig(Section):
+    """How a temporal slice is cut out of a video."""
+
+    frames: Annotated[int, Field(ge=1)] = 8
+    """Frames a slice, T."""
+    fps: Annotated[float, Field(gt=0)] = 8.0
+    """Frames a second of the slice's own time grid, whatever the video's frame rate."""
+    size: Annotated[int, Field(ge=16)] = 64
+    """Side in pixels of the square that every frame is decoded to."""
+    hop_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds between the starts of neighbouring slices when embedding; null: they touch without overlap."""
+    per_video: Annotated[int, Field(ge=2, le=8)] = 2
+    """Slices drawn from each video of a training batch, R; every pair of them is a positive."""
+    max_gap_s: Annotated[float, Field(ge=0)] = 36.0
+    """Most seconds between the starts of two slices drawn as positives."""
+
+    @property
+    def length_s(self) -> float:
+        """Seconds that one slice spans."""
+        return self.frames / self.fps
+
+
+class AugmentConfig(Section):
+    """How a view is made from a slice: one draw a view, the same for all of its frames."""
+
+    size: Annotated[int, Field(ge=16)] = 56
+    """Side of a view in pixels."""
+    crop_area: tuple[Fraction, Fraction] = (0.2, 0.77)
+    """Least and greatest area of the crop, as a fraction of the frame."""
+    crop_aspect: tuple[float, float] = (0.75, 1.3333)
+    """Least and greatest width-to-height ratio of the crop."""
+    flip: Fraction = 0.5
+    """Probability of a horizontal flip."""
+    jitter: Fraction = 0.8
+    """Probability of colour jitter."""
+    brightness: Fraction = 0.4
+    """Greatest relative change of brightness."""
+    contrast: Fraction = 0.4
+    """Greatest relative change of contrast."""
+    saturation: Fraction = 0.4
+    """Greatest relative change of saturation."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Greatest rotation of hue, in turns."""
+    grey: Fraction = 0.2
+    """Probability of losing all colour."""
+    blur: Fraction = 0.5
+    """Probability of Gaussian blur."""
+    blur_sigma: tuple[float, float] = (0.1, 1.0)
+    """Least and greatest standard deviation of the blur, in pixels of the view."""
+
+    @model_validator(mode="after")
+    def _ranges_rise(self) -> "AugmentConfig":
+        for name in ("crop_area", "crop_aspect", "blur_sigma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"augment.{name}=[{low}, {high}]: must be two rising numbers above 0")
+        return self
+
+
+class EncoderConfig(Section):
+    """Which network embeds a slice. Part of the fingerprint."""
+
+    name: str = "r3d_tiny"
+    """A name from ``sora_video.pretrain.encoders.names()``: r3d_tiny, r3d_18, sora."""
+    input: Literal["rgb", "residual", "both"] = "residual"
+    """What the network sees: frames, differences of consecutive frames, or both in two streams."""
+    width: Annotated[int, Field(ge=4)] = 16
+    """Channels of the first stage of r3d_tiny and sora; later stages double it."""
+
+
+class LossConfig(Section):
+    """The contrastive objective."""
+
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    """Divisor of the cosine similarities."""
+    projection_hidden: Annotated[int, Field(ge=1)] = 512
+    """Width of the hidden layers of the 3-layer projection head."""
+    projection_dim: Annotated[int, Field(ge=1)] = 128
+    """Dimension that the loss sees."""
+
+
+class OptimConfig(Section):
+    """AdamW with linear warm-up and cosine decay."""
+
+    epochs: Annotated[int, Field(ge=1)] = 100
+    """Passes over the corpus; each video gives ``slice.per_video`` slices a pass."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Videos a step."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    """Decoupled weight decay; not applied to biases and norms."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 5
+    """Epochs of linear warm-up."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """Arithmetic of the forward and backward pass; auto: bf16 where the processor multiplies in it."""
+
+
+class DataConfig(Section):
+    """Reading of the corpus."""
+
+    workers: Annotated[int, Field(ge=0)] | None = None
+    """Decoding processes; null: one a processor, at most 8."""
+    cache_gb: Annotated[float, Field(ge=0)] = 8.0
+    """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once."""
+    max_bad_fraction: Fraction = 0.1
+    """Fraction of unreadable videos past which a run stops."""
+
+
+class TrackingConfig(Section):
+    """Where metrics go beside log.jsonl."""
+
+    wandb: bool = False
+    """Send metrics to Weights & Biases as well (offline with WANDB_MODE=offline)."""
+    project: str = "sora-video"
+    """Project name there."""
+    every: Annotated[int, Field(ge=1)] = 10
+    """Steps between two lines of metrics."""
+
+
+class PretrainConfig(Section):
+    """All settings of ``sora pretrain``."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Every random choice is a function of this seed, the epoch and the sample."""
+    slice: SliceConfig = SliceConfig()
+    augment: AugmentConfig = AugmentConfig()
+    encoder: EncoderConfig = EncoderConfig()
+    loss: LossConfig = LossConfig()
+    optim: OptimConfig = OptimConfig()
+    data: DataConfig = DataConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _differences_need_two_frames(self) -> "PretrainConfig":
+        if self.encoder.input != "rgb" and self.slice.frames < 2:
+            raise ValueError(
+                f"slice.frames={self.slice.frames}: must be at least 2 for encoder.input={self.encoder.input}"
+            )
+        return self

@@ -1,0 +1,67 @@
+"""Files that are whole or absent: write beside, flush, fsync, rename."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import StorageError
+
+__all__ = ["atomic_path", "storage_errors", "write_json", "write_text"]
+
+
+@contextmanager
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write ``target`` into a :class:`StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write {target}: {reason}; free space or choose another folder") from error
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a path beside ``target`` to write to; it becomes ``target`` only if the block succeeds.
+
+    Args:
+        target: the final path; its folder is made when missing.
+
+    Yields:
+        The path to write. It has the same suffix as ``target``.
+
+    Raises:
+        StorageError: the disk refused the write. ``target`` is as it was before.
+    """
+    beside = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    try:
+        with storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            sync(beside)
+            beside.replace(target)
+            sync(target.parent)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Flush one file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write ``text`` to ``target`` atomically, as UTF-8."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Write ``value`` to ``target`` atomically, as indented JSON."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, default=default) + "\n")

@@ -1,0 +1,1 @@
+"""From video to slices, views and an encoder; from an encoder to embeddings."""

@@ -1,0 +1,204 @@
+"""From a corpus to training batches: which slices, which views, in which order."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from sora_video.configs.errors import CorpusError, VideoError
+from sora_video.configs.schema import PretrainConfig, SliceConfig
+
+from .augment import draw_view
+from .cache import FrameCache
+from .corpus import Corpus, Video
+from .decode import Frames
+from .quarantine import Failure
+from .randomness import generator
+from .slices import cell_times, draw_starts, frames_at
+
+__all__ = ["Batch", "EpochSampler", "SliceDataset", "read_slices", "span", "train_loader", "worker_count"]
+
+
+class Position(NamedTuple):
+    """What a sample is, and all that its randomness depends on beside the seed."""
+
+    epoch: int
+    video: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Slices of one video with the views to make of them."""
+
+    video: int
+    """Its place in the corpus."""
+    frames: NDArray[np.uint8]
+    """(R, T, H, W, 3)"""
+    views: NDArray[np.float32]
+    """(R, VIEW_FIELDS)"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's input."""
+
+    frames: Tensor
+    """(B, R, T, H, W, 3) uint8"""
+    views: Tensor
+    """(B, R, VIEW_FIELDS) float32"""
+    video: Tensor
+    """(B,) int64, the same number for slices of the same file"""
+    failures: tuple[Failure, ...] = ()
+    """Videos of this step that could not be read; they are left out, not replaced."""
+
+    @property
+    def has_negatives(self) -> bool:
+        """Whether the batch holds slices of two videos or more."""
+        return bool((self.video != self.video[:1]).any())
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, for copies that overlap with compute."""
+        return Batch(
+            self.frames.pin_memory(), self.views.pin_memory(), self.video.pin_memory(), self.failures
+        )
+
+
+def span(video: Video, frames: Frames) -> tuple[float, float]:
+    """Start and end in seconds of the part of a video that its corpus entry names.
+
+    Raises:
+        VideoError: the named part lies beyond the video's end.
+    """
+    end_s = min(video.end_s or frames.duration_s, frames.duration_s)
+    if video.start_s >= end_s:
+        raise VideoError(
+            f"start_s={video.start_s:g} is not before its end at {end_s:.3f} s; mend the manifest"
+        )
+    return video.start_s, end_s
+
+
+def read_slices(
+    frames: Frames, starts: NDArray[np.float64], end_s: float, config: SliceConfig
+) -> NDArray[np.uint8]:
+    """Decode slices of one video, each frame once.
+
+    Args:
+        frames: the opened video.
+        starts: (n,) starts in seconds.
+        end_s: seconds past which the last frame is held.
+        config: frames, rate and size of a slice.
+
+    Returns:
+        (n, T, H, W, 3) uint8.
+    """
+    moments = np.minimum(cell_times(starts, config.frames, config.fps), max(0.0, end_s - 1e-3))
+    indices = frames_at(frames.times, moments)
+    pixels = frames.frames(indices.ravel())
+    return pixels.reshape(*indices.shape, *pixels.shape[1:])
+
+
+class SliceDataset(Dataset[Sample | Failure]):
+    """Slices and views of each video, drawn by (seed, epoch, video)."""
+
+    def __init__(self, corpus: Corpus, config: PretrainConfig, cache: FrameCache) -> None:
+        self.corpus, self.config, self.cache = corpus, config, cache
+
+    def __getitem__(self, position: Position) -> Sample | Failure:
+        """Read one sample, or say why it cannot be read."""
+        video, config = self.corpus.videos[position.video], self.config
+        try:
+            frames = self.cache.open(video.path)
+            start_s, end_s = span(video, frames)
+            key = (config.seed, "sample", position.epoch, position.video)
+            count, length_s = config.slice.per_video, config.slice.length_s
+            starts = start_s + draw_starts(
+                generator(*key, "starts"), end_s - start_s, length_s, count, config.slice.max_gap_s
+            )
+            pixels = read_slices(frames, starts, end_s, config.slice)
+        except VideoError as error:
+            return Failure(video.video_id, str(error))
+        views = [draw_view(generator(*key, "view", number), config.augment) for number in range(count)]
+        return Sample(position.video, pixels, np.stack(views))
+
+
+class EpochSampler(Sampler[list[Position]]):
+    """Batches of a whole run, from any step on; a full shuffle each epoch, the rest below a batch is dropped.
+
+    Args:
+        videos: size of the corpus.
+        config: batch size, epochs and seed.
+        first_step: step to begin with.
+    """
+
+    def __init__(self, videos: int, config: PretrainConfig, first_step: int = 0) -> None:
+        self.videos, self.config, self.first_step = videos, config, first_step
+        self.batch_size = min(config.optim.batch_size, videos)
+        self.steps_per_epoch = videos // self.batch_size
+        self.total_steps = self.steps_per_epoch * config.optim.epochs
+
+    def __len__(self) -> int:
+        return self.total_steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        for epoch in range(self.first_step // self.steps_per_epoch, self.config.optim.epochs):
+            order = generator(self.config.seed, "order", epoch).permutation(self.videos)
+            done = max(0, self.first_step - epoch * self.steps_per_epoch)
+            for batch in range(done, self.steps_per_epoch):
+                chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+                yield [Position(epoch, int(index)) for index in chosen]
+
+
+class Collate:
+    """Stack samples to a :class:`Batch`."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        numbers: dict[str, int] = {}
+        self.number = [numbers.setdefault(video.video_id, len(numbers)) for video in corpus.videos]
+
+    def __call__(self, items: Sequence[Sample | Failure]) -> Batch:
+        """Leave failures out of the tensors and name them."""
+        samples = [item for item in items if isinstance(item, Sample)]
+        failures = tuple(item for item in items if isinstance(item, Failure))
+        if not samples:
+            nothing = torch.empty(0)
+            return Batch(nothing, nothing, nothing, failures)
+        return Batch(
+            torch.from_numpy(np.stack([sample.frames for sample in samples])),
+            torch.from_numpy(np.stack([sample.views for sample in samples])),
+            torch.tensor([self.number[sample.video] for sample in samples]),
+            failures,
+        )
+
+
+def worker_count(wanted: int | None) -> int:
+    """Decoding processes: as asked, else one a processor, at most 8."""
+    return min(8, os.cpu_count() or 1) if wanted is None else wanted
+
+
+def train_loader(
+    corpus: Corpus, config: PretrainConfig, cache: FrameCache, sampler: EpochSampler, pin: bool
+) -> DataLoader[Sample | Failure]:
+    """The loader of a whole run's batches.
+
+    Raises:
+        CorpusError: the corpus has fewer than two videos, so that there are no negatives.
+    """
+    if len({video.video_id for video in corpus.videos}) < 2:
+        raise CorpusError(
+            f"corpus {corpus.root}: has 1 video; contrastive pretraining needs 2 or more, add videos"
+        )
+    workers = worker_count(config.data.workers)
+    return DataLoader(
+        SliceDataset(corpus, config, cache),
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=Collate(corpus),
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+    )

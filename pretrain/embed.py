@@ -1,0 +1,229 @@
+"""Videos to embeddings with a finished encoder."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from sora_video.configs.errors import CorpusError, RunError, VideoError
+from sora_video.configs.schema import PretrainConfig, SliceConfig
+
+from .augment import to_clips
+from .corpus import Corpus, Source, Video, open_corpus
+from .data import read_slices, span, worker_count
+from .decode import open_video
+from .embeddings import Embeddings
+from .encoders import SliceEncoder, build_encoder
+from .fingerprint import fingerprint
+from .quarantine import Failure
+from .randomness import torch_seed
+from .run import Run
+from .slices import slice_starts
+from .tracking import Bar
+
+__all__ = ["VideoEncoder", "load_encoder", "random_encoder"]
+
+CHUNK = 32
+"""Slices decoded at once, to bound the memory of a long video."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some neighbouring slices of one corpus entry."""
+
+    entry: int
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    frames: NDArray[np.uint8]
+    """(n, T, H, W, 3)"""
+    last: bool
+    """Whether the entry has no more."""
+
+
+class Rows(NamedTuple):
+    """A chunk's share of the table."""
+
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An entry that could not be read, or not to its end."""
+
+    entry: int
+    reason: str
+
+
+class ChunkDataset(IterableDataset[Chunk | Unreadable]):
+    """All slices of a corpus, every video opened once; workers share the videos out."""
+
+    def __init__(self, corpus: Corpus, config: SliceConfig) -> None:
+        self.corpus, self.config = corpus, config
+
+    def __iter__(self) -> Iterator[Chunk | Unreadable]:
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for entry in range(first, len(self.corpus), step):
+            try:
+                yield from self.read(entry, self.corpus.videos[entry])
+            except VideoError as error:
+                yield Unreadable(entry, str(error))
+
+    def read(self, entry: int, video: Video) -> Iterator[Chunk]:
+        """The slices of one entry in chunks."""
+        config = self.config
+        frames = open_video(video.path, (config.size, config.size))
+        begin_s, end_s = span(video, frames)
+        hop_s = config.hop_s or config.length_s
+        starts = begin_s + slice_starts(end_s - begin_s, config.length_s, hop_s)
+        ends = np.minimum(starts + config.length_s, end_s)
+        for first in range(0, len(starts), CHUNK):
+            part = slice(first, first + CHUNK)
+            pixels = read_slices(frames, starts[part], end_s, config)
+            yield Chunk(entry, starts[part], ends[part], pixels, last=first + CHUNK >= len(starts))
+
+
+class VideoEncoder:
+    """A frozen encoder with its preprocessing.
+
+    Args:
+        network: the slice encoder.
+        config: the config it was trained with.
+        device: where it computes; None: a GPU where there is one.
+    """
+
+    def __init__(self, network: SliceEncoder, config: PretrainConfig, device: str | None = None) -> None:
+        self.config = config
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        self.fingerprint = fingerprint(network.state_dict(), config.encoder, config.slice)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embeddings."""
+        return self.network.dim
+
+    def embed(self, source: Source | Corpus) -> Embeddings:
+        """Embed every slice of a corpus, computing in float32.
+
+        Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
+        gives one slice that holds its last frame.
+
+        Args:
+            source: a corpus, or what :func:`sora_video.pretrain.corpus.open_corpus` takes.
+
+        Returns:
+            The embeddings by video and time; videos that could not be read are in its ``failures``.
+
+        Raises:
+            CorpusError: not one slice could be read.
+        """
+        corpus = source if isinstance(source, Corpus) else open_corpus(source)
+        rows: dict[int, list[Rows]] = {}
+        failures: dict[int, str] = {}
+        bar, began, slices, videos = Bar("embed", len(corpus), "slices"), time.monotonic(), 0, 0
+        try:
+            for item in self.load(corpus):
+                if isinstance(item, Unreadable):
+                    failures[item.entry] = item.reason
+                    videos += 1
+                else:
+                    vectors = self.embed_frames(item.frames)
+                    rows.setdefault(item.entry, []).append(Rows(item.start_s, item.end_s, vectors))
+                    slices += len(item.start_s)
+                    videos += item.last
+                bar.update(videos, slices / (time.monotonic() - began))
+        finally:
+            bar.close()
+        return self.gather(corpus, rows, failures)
+
+    def load(self, corpus: Corpus) -> DataLoader[Chunk | Unreadable]:
+        """The corpus in chunks, decoded by workers when there is more than one video."""
+        workers = min(worker_count(self.config.data.workers), len(corpus) - 1)
+        dataset = ChunkDataset(corpus, self.config.slice)
+        return DataLoader(dataset, batch_size=None, num_workers=workers)
+
+    def embed_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed decoded slices.
+
+        Args:
+            frames: (n, T, H, W, 3) uint8.
+
+        Returns:
+            (n, ``dim``) float32, L2-normalised.
+        """
+        with torch.inference_mode():
+            features = self.network(to_clips(torch.from_numpy(frames).to(self.device))).features
+            embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
+        return embedded
+
+    def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
+        """Sort rows by corpus entry; a video that failed in part gives none."""
+        name = [video.video_id for video in corpus.videos]
+        failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
+        kept = [
+            (name[entry], part) for entry in sorted(rows) for part in rows[entry] if name[entry] not in failed
+        ]
+        if not kept:
+            first, reason = next(iter(failed.items()))
+            raise CorpusError(f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`")
+        ids: list[str] = [video_id for video_id, part in kept for _ in part.start_s]
+        seen: Counter[str] = Counter()
+        numbers = []
+        for video_id in ids:
+            numbers.append(seen[video_id])
+            seen[video_id] += 1
+        return Embeddings(
+            video_id=np.array(ids, dtype=object),
+            slice_no=np.array(numbers, np.int32),
+            start_s=np.concatenate([part.start_s for _, part in kept]),
+            end_s=np.concatenate([part.end_s for _, part in kept]),
+            vectors=np.concatenate([part.vectors for _, part in kept]),
+            fingerprint=self.fingerprint,
+            failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
+        )
+
+
+def load_encoder(run: str | Path, device: str | None = None) -> VideoEncoder:
+    """Load the encoder of a finished run.
+
+    Args:
+        run: the run folder.
+        device: where it computes; None: a GPU where there is one.
+
+    Returns:
+        The encoder with its preprocessing.
+
+    Raises:
+        RunError: there is no finished run, or its weights do not fit its config.
+    """
+    opened = Run.open(Path(run))
+    weights = opened.load_weights()
+    network = build_encoder(opened.config.encoder, seed=0)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
+    return VideoEncoder(network, opened.config, device)
+
+
+def random_encoder(config: PretrainConfig, device: str | None = None, draw: int = 0) -> VideoEncoder:
+    """An untrained encoder of the same shape, the baseline that every probe is held against.
+
+    Args:
+        config: names the network and its preprocessing; its seed decides the weights.
+        device: where it computes; None: a GPU where there is one.
+        draw: another draw of the weights.
+    """
+    seed = torch_seed(config.seed, "encoder", *([draw] if draw else []))
+    return VideoEncoder(build_encoder(config.encoder, seed), config, device)

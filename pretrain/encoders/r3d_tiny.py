@@ -1,0 +1,60 @@
+"""A small 3D ResNet for processors without a GPU."""
+
+from torch import Tensor, nn
+
+from .conv import TimePaddedConv3d
+from .streams import SliceFeatures, TrunkModule
+
+__all__ = ["R3DTiny"]
+
+
+class Block(nn.Module):
+    """Two 3x3x3 convolutions and a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            TimePaddedConv3d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm3d(outputs),
+            nn.ReLU(inplace=True),
+            TimePaddedConv3d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm3d(outputs),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if inputs == outputs and stride == 1
+            else nn.Sequential(nn.Conv3d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm3d(outputs))
+        )
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, C, T, H, W) to (N, C', T', H', W')."""
+        activated: Tensor = self.activation(self.body(clips) + self.shortcut(clips))
+        return activated
+
+
+class R3DTiny(TrunkModule):
+    """R3D with one block a stage (after Tran et al., A Closer Look at Spatiotemporal Convolutions, 2018).
+
+    Args:
+        width: channels of the first stage; the four stages have 1, 2, 4 and 8 times as many.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dim = 8 * width
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),
+            nn.BatchNorm3d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.stages = nn.Sequential(
+            Block(width, width, 1),
+            Block(width, 2 * width, 2),
+            Block(2 * width, 4 * width, 2),
+            Block(4 * width, 8 * width, 2),
+        )
+
+    def forward(self, clips: Tensor) -> SliceFeatures:
+        """(N, 3, T, H, W) to (N, 8 x width) features."""
+        return SliceFeatures(self.stages(self.stem(clips)).mean((2, 3, 4)), None)

@@ -1,0 +1,85 @@
+"""What an encoder sees: frames, their differences, or both in two streams."""
+
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+__all__ = ["SliceEncoder", "SliceFeatures", "Trunk"]
+
+MEAN, STD = 0.45, 0.225
+"""Of natural video in [0, 1], over all channels."""
+
+
+class SliceFeatures(NamedTuple):
+    """What a network says of a batch of slices."""
+
+    features: Tensor
+    """(N, D), not normalised."""
+    attention: Tensor | None
+    """(N, T') weights over time that sum to 1, or None where the network has none."""
+
+
+class Trunk(Protocol):
+    """A network over one stream."""
+
+    dim: int
+
+    def __call__(self, clips: Tensor) -> SliceFeatures:
+        """(N, 3, T, H, W) standardised clips to (N, ``dim``) features."""
+
+
+class SliceEncoder(nn.Module):
+    """One network per input stream; two streams' features are normalised and concatenated.
+
+    ``residual`` gives the network the T - 1 differences of consecutive frames (Tao et al., Rethinking Motion
+    Representation: Residual Frames with 3D ConvNets, 2020), ``both`` one network the frames and another the
+    differences.
+
+    Args:
+        streams: which streams, ``"rgb"``, ``"residual"`` or ``"both"``.
+        make_trunk: builds one network.
+    """
+
+    def __init__(self, streams: Literal["rgb", "residual", "both"], make_trunk: "TrunkFactory") -> None:
+        super().__init__()
+        names = ("rgb", "residual") if streams == "both" else (streams,)
+        trunks = {name: make_trunk() for name in names}
+        self.dim = sum(trunk.dim for trunk in trunks.values())
+        self.trunks = nn.ModuleDict(trunks)
+
+    def forward(self, clips: Tensor) -> SliceFeatures:
+        """Embed slices.
+
+        Args:
+            clips: (N, 3, T, H, W) float in [0, 1].
+
+        Returns:
+            Features (N, ``dim``), and attention (mean over the streams that have any).
+        """
+        outputs = [trunk(stream_of(name, clips)) for name, trunk in self.trunks.items()]
+        if len(outputs) == 1:
+            return SliceFeatures(*outputs[0])
+        features = torch.cat([normalize(output.features, dim=1) for output in outputs], dim=1)
+        return SliceFeatures(features, outputs[-1].attention)
+
+
+class TrunkFactory(Protocol):
+    """Builds a fresh network."""
+
+    def __call__(self) -> "TrunkModule":
+        """A module that is a :class:`Trunk`."""
+
+
+class TrunkModule(nn.Module):
+    """Base of networks over one stream; a subclass sets ``dim``."""
+
+    dim: int
+
+
+def stream_of(name: str, clips: Tensor) -> Tensor:
+    """One stream of clips, standardised."""
+    if name == "rgb":
+        return (clips - MEAN) / STD
+    return (clips[:, :, 1:] - clips[:, :, :-1]) / STD

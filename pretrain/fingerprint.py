@@ -1,0 +1,38 @@
+"""What makes two embeddings comparable, as one hash."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from sora_video.configs.schema import EncoderConfig, SliceConfig
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: SliceConfig) -> str:
+    """SHA-256 over an encoder's weights and its preprocessing.
+
+    How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
+    slices are embedded, not what the embedding of a slice is.
+
+    Args:
+        weights: the encoder's state.
+        encoder: which network, and what it sees.
+        slices: how a slice becomes pixels.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    preprocessing = {
+        "encoder": encoder.model_dump(),
+        "slice": slices.model_dump(include={"frames", "fps", "size"}),
+    }
+    digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())
+    for name in sorted(weights):
+        weight = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

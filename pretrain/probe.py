@@ -1,0 +1,134 @@
+"""What a video file holds, read from its packets without decoding."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.configs.errors import VideoError
+
+__all__ = ["VideoInfo", "probe", "video_stream"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """One video file's properties; times are seconds from its first presented frame."""
+
+    codec: str
+    width: int
+    height: int
+    audio: bool
+    times: NDArray[np.float64]
+    """(N,) rising presentation times of the frames."""
+    duration_s: float
+    """End of the last frame."""
+    pts: NDArray[np.int64] | None
+    """(N,) presentation timestamps in the stream's time base; None where the container holds none."""
+    keyframes: NDArray[np.int64]
+    """Timestamps at which decoding can start."""
+    open_gop: bool
+    """Whether frames shown before a keyframe are stored after it; decord miscounts there after a seek."""
+
+    @property
+    def fps(self) -> float:
+        """Mean frames a second."""
+        return len(self.times) / self.duration_s
+
+
+def video_stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The first stream that is a moving picture rather than a cover image.
+
+    Raises:
+        VideoError: there is none.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no"
+    raise VideoError(f"no video stream (only {kinds} streams)")
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read a video's properties and presentation times.
+
+    Where packets carry no usable timestamps (old AVI files), the frames are counted by decoding and lie on
+    the stream's average frame rate.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its properties.
+
+    Raises:
+        VideoError: the file is missing, empty, damaged or has no video frame.
+    """
+    if not path.is_file():
+        raise VideoError("file does not exist" if not path.exists() else "not a file")
+    if path.stat().st_size == 0:
+        raise VideoError("file is empty (0 bytes)")
+    try:
+        with av.open(path) as container:
+            return read_packets(container, video_stream(container))
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"cannot be read: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """A library's complaint as one short line."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text.strip().splitlines()[0]
+
+
+def read_packets(container: av.container.InputContainer, stream: av.VideoStream) -> VideoInfo:
+    """Collect the timestamps of one pass over the packets."""
+    context = stream.codec_context
+    packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
+    stamps = [packet.pts for packet in packets if packet.pts is not None]
+    keyframes = [packet.pts for packet in packets if packet.is_keyframe and packet.pts is not None]
+    stamped = len(set(stamps)) == len(packets)
+    tick = float(stream.time_base or 1)
+    if stamped:
+        pts = np.sort(np.array(stamps, np.int64))
+        times = (pts - pts[:1]).astype(np.float64) * tick
+        last = max(packets, key=lambda packet: packet.pts or 0, default=None)
+        final_s = (last.duration or 0) * tick if last else 0.0
+    else:
+        pts = None
+        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        times = np.arange(count_frames(container, stream), dtype=np.float64) / rate
+        final_s = 1 / rate
+    if len(times) == 0:
+        raise VideoError("no video frames")
+    if final_s <= 0:
+        final_s = float(np.median(np.diff(times))) if len(times) > 1 else 1 / 25
+    return VideoInfo(
+        codec=context.name,
+        width=context.width,
+        height=context.height,
+        audio=bool(container.streams.audio),
+        times=times,
+        duration_s=float(times[-1] + final_s),
+        pts=pts,
+        keyframes=np.sort(np.array(keyframes, np.int64)),
+        open_gop=has_leading_frames(packets),
+    )
+
+
+def has_leading_frames(packets: "list[av.Packet[av.VideoStream]]") -> bool:
+    """Whether any packet is presented before the keyframe it is stored behind."""
+    keyframe = None
+    for packet in packets:
+        if packet.is_keyframe:
+            keyframe = packet.pts
+        elif keyframe is not None and packet.pts is not None and packet.pts < keyframe:
+            return True
+    return False
+
+
+def count_frames(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """Number of frames that decoding yields."""
+    container.seek(0)
+    return sum(1 for _ in container.decode(stream))

@@ -1,0 +1,116 @@
+"""The run folder: what it holds, how it begins and ends.
+
+config.yaml         the resolved config
+log.jsonl           metrics by step
+state.pt            what a resume needs; gone when the run is finished
+model.safetensors   the encoder's weights, written last: a folder that has it is finished
+metrics.json        the run in numbers
+quarantine.json     videos that could not be read, and why
+README.md           model card
+cache/              decoded frames while the run lasts
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from sora_video.configs.errors import RunError
+from sora_video.configs.loader import dump_config, load_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.storage import atomic_path, write_text
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    path: Path
+    config: PretrainConfig
+
+    @classmethod
+    def create(cls, path: Path, config: PretrainConfig) -> "Run":
+        """Begin a run.
+
+        Raises:
+            RunError: the folder exists already and is not empty.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"run {path}: exists already; choose another --out, or continue it with --resume")
+        write_text(path / "config.yaml", dump_config(config))
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Find a run.
+
+        Raises:
+            RunError: there is none.
+        """
+        if not (path / "config.yaml").is_file():
+            raise RunError(f"run {path}: no run there (config.yaml is missing); check the path")
+        return cls(path, load_config(str(path / "config.yaml")))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "model.safetensors").is_file()
+
+    def save_weights(self, weights: Mapping[str, Tensor], fingerprint: str) -> None:
+        """Write the encoder's weights, the mark of a finished run."""
+        data = save(
+            {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
+            metadata={"fingerprint": fingerprint},
+        )
+        with atomic_path(self.path / "model.safetensors") as path:
+            path.write_bytes(data)
+
+    def load_weights(self) -> dict[str, Tensor]:
+        """Read the encoder's weights.
+
+        Raises:
+            RunError: the run is not finished, or the file is damaged.
+        """
+        if not self.finished:
+            raise RunError(
+                f"run {self.path}: not finished (model.safetensors is missing); continue it with "
+                f"`sora pretrain CORPUS --out {self.path} --resume`"
+            )
+        try:
+            weights: dict[str, Tensor] = load_file(self.path / "model.safetensors")
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"run {self.path}: model.safetensors is damaged: {error}; restore it") from error
+        return weights
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        """Write what a resume needs."""
+        buffer = BytesIO()
+        torch.save(state, buffer)
+        with atomic_path(self.path / "state.pt") as path:
+            path.write_bytes(buffer.getbuffer())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """Read what a resume needs; None when the run was stopped before its first save."""
+        path = self.path / "state.pt"
+        if not path.is_file():
+            return None
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+
+    def drop_state(self) -> None:
+        """Forget what only a resume needs."""
+        (self.path / "state.pt").unlink(missing_ok=True)
+
+    def log(self) -> list[dict[str, float]]:
+        """The metrics logged so far, one dictionary a line."""
+        text = (self.path / "log.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]

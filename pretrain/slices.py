@@ -1,0 +1,93 @@
+"""Arithmetic of temporal slices on times and indices; knows no decoder.
+
+A slice of T frames at f frames a second that starts at s spans [s, s + T/f). Each of its T cells is shown by
+the frame that a player would show at the cell's middle (x), whatever the frames' own rate:
+
+    video frames   f---f---f---f---f---f---f---f---f---f     presentation times, any spacing
+    slice cells        [--x--|--x--|--x--|--x--)             T = 4 cells of 1/f seconds
+                       s                       s + T/f
+
+Past the last frame the last frame stays on screen, so a video shorter than a slice gives one slice that
+holds its last frame; its end is the video's end.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["cell_times", "draw_starts", "frames_at", "slice_starts"]
+
+Times = NDArray[np.float64]
+EPSILON_S = 1e-6
+
+
+def slice_starts(duration_s: float, length_s: float, hop_s: float) -> Times:
+    """Starts of the slices that cover a video.
+
+    Starts lie ``hop_s`` apart; where the last of them leaves a rest uncovered, one more slice ends at the
+    video's end. A video not longer than a slice gives the single start 0.
+
+    Args:
+        duration_s: seconds of video.
+        length_s: seconds of a slice.
+        hop_s: seconds between neighbouring starts.
+
+    Returns:
+        Rising starts in seconds, at least one.
+    """
+    last = duration_s - length_s
+    if last <= EPSILON_S:
+        return np.zeros(1)
+    starts: Times = np.arange(int((last + EPSILON_S) / hop_s) + 1, dtype=np.float64) * hop_s
+    rest = last - starts[-1]
+    return np.concatenate([starts, [last]]) if rest > EPSILON_S else starts
+
+
+def draw_starts(
+    rng: np.random.Generator, duration_s: float, length_s: float, count: int, max_gap_s: float
+) -> Times:
+    """Draw the starts of ``count`` slices of one video.
+
+    The first is uniform over the video, the others are uniform within ``max_gap_s`` of it.
+
+    Args:
+        rng: the source of randomness.
+        duration_s: seconds of video.
+        length_s: seconds of a slice.
+        count: how many to draw.
+        max_gap_s: most seconds between the first start and any other.
+
+    Returns:
+        ``count`` starts in seconds, in [0, max(0, duration_s - length_s)].
+    """
+    last = max(0.0, duration_s - length_s)
+    first = rng.uniform(0.0, last)
+    others = rng.uniform(max(0.0, first - max_gap_s), min(last, first + max_gap_s), count - 1)
+    return np.concatenate([[first], others])
+
+
+def cell_times(starts: Times, frames: int, fps: float) -> Times:
+    """Middles of the cells of slices.
+
+    Args:
+        starts: (n,) starts in seconds.
+        frames: cells a slice, T.
+        fps: cells a second.
+
+    Returns:
+        (n, T) times in seconds.
+    """
+    return starts[:, None] + (np.arange(frames) + 0.5) / fps
+
+
+def frames_at(times: Times, moments: Times) -> NDArray[np.int64]:
+    """Index of the frame on screen at each moment.
+
+    Args:
+        times: (N,) rising presentation times in seconds, N at least 1.
+        moments: times to look up, any shape.
+
+    Returns:
+        For each moment the last frame presented at or before it; the first frame for moments before any.
+    """
+    indices = np.searchsorted(times, moments + EPSILON_S, side="right") - 1
+    return np.clip(indices, 0, len(times) - 1).astype(np.int64)

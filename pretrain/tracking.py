@@ -1,0 +1,152 @@
+"""Where a run's metrics go."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sora_video.configs.errors import ConfigError
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.storage import storage_errors, write_text
+
+__all__ = ["Bar", "JsonlTracker", "Tracker", "Trackers", "WandbTracker", "progress_bar"]
+
+Metrics = Mapping[str, float]
+
+
+class Tracker(Protocol):
+    """Receives a run's metrics."""
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Record metrics after ``step`` steps."""
+
+    def close(self) -> None:
+        """Finish writing."""
+
+
+class JsonlTracker:
+    """One JSON object a line in a file that is readable at any time.
+
+    Args:
+        path: the file; lines past ``step`` (of a run that is resumed from there) are dropped.
+        step: steps already done.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        kept = [line for line in read_lines(path) if json.loads(line)["step"] <= step]
+        write_text(path, "".join(kept))
+        self.file = path.open("a", encoding="utf-8")
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Append one line."""
+        with storage_errors(self.path):
+            self.file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self.file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def read_lines(path: Path) -> list[str]:
+    """Whole lines of a log; a line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]
+
+
+class WandbTracker:
+    """Weights & Biases.
+
+    Args:
+        config: the resolved config, shown there; ``tracking.project`` names the project.
+        folder: where its local files go.
+
+    Raises:
+        ConfigError: it cannot start, for instance with no login.
+    """
+
+    def __init__(self, config: PretrainConfig, folder: Path) -> None:
+        wandb: ModuleType = __import__("wandb")
+        try:
+            self.run: Any = wandb.init(
+                project=config.tracking.project, config=config.model_dump(mode="json"), dir=folder
+            )
+        except wandb.Error as error:
+            raise ConfigError(
+                f"tracking.wandb=true: {error}; run `wandb login`, or set WANDB_MODE=offline"
+            ) from error
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Send one line."""
+        self.run.log(dict(metrics), step=step)
+
+    def close(self) -> None:
+        """Flush and finish."""
+        self.run.finish()
+
+
+class Bar:
+    """A progress bar with rate and time left, on standard error when that is a terminal.
+
+    Args:
+        label: what is under way.
+        total: steps in all.
+        unit: what the rate counts.
+    """
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.unit = unit
+        self.progress = progress_bar()
+        self.task = self.progress.add_task(label, total=total, note="")
+        self.progress.start()
+
+    def update(self, done: int, rate: float, note: str = "") -> None:
+        """Show ``done`` steps, the rate in units a second and a note."""
+        self.progress.update(self.task, completed=done, note=f"{rate:.0f} {self.unit}/s {note}")
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Show a training step's metrics."""
+        self.update(step, metrics["clips_per_s"], f"loss {metrics['loss']:.3f} wait {metrics['wait']:.0%}")
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.progress.stop()
+
+
+def progress_bar() -> Progress:
+    """The bar that all commands share."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+
+
+class Trackers:
+    """Several trackers as one."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self.trackers = trackers
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Pass on to each."""
+        for tracker in self.trackers:
+            tracker.log(step, metrics)
+
+    def close(self) -> None:
+        """Close each."""
+        for tracker in self.trackers:
+            tracker.close()
