@@ -60,7 +60,7 @@ def load_config(name: str | None = None, overrides: Sequence[str] = ()) -> Pretr
         base = OmegaConf.load(recipe_path(name)) if name else OmegaConf.create()
         merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
         values = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config {name}: holds a list; a config is a mapping of keys to values")

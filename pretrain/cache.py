@@ -62,7 +62,9 @@ class FrameCache:
         """Whether so many more frames are worth caching and stay within the budget."""
         if frames > MAX_FRAMES:
             return False
-        used = sum(file.stat().st_size for file in self.folder.glob("*.npy")) if self.folder.is_dir() else 0
+        used = (
+            sum(file.stat().st_size for file in self.folder.glob("[!.]*.npy")) if self.folder.is_dir() else 0
+        )
         return used + frames * self.size[0] * self.size[1] * 3 <= self.budget
 
     def store(self, video: Frames, frames_file: Path, times_file: Path) -> None:

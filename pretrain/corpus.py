@@ -38,9 +38,6 @@ SUFFIXES = frozenset(
 )
 """File name endings that are taken for video in a folder, in any case."""
 
-Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""A folder, a glob, a video, a manifest, or a list of videos."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
@@ -71,13 +68,17 @@ class Corpus:
         return [video for video in self.videos if not video.path.is_file()]
 
 
+Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A folder, a glob, a video, a manifest, a list of videos, or a corpus that is open already."""
+
+
 def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
     """Find the videos of a corpus.
 
     Args:
         source: a folder (searched to any depth), a glob, one video file, a ``.csv`` or ``.parquet``
             manifest with a column ``path`` (relative to the manifest) and optional columns ``label``,
-            ``group``, ``split``, ``start_s`` and ``end_s``, or a list of video files.
+            ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
         class_folders: take the first folder below the root as each video's label.
 
     Returns:
@@ -86,6 +87,8 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
     Raises:
         CorpusError: there is no such place, or nothing in it that could be a video.
     """
+    if isinstance(source, Corpus):
+        return source
     if not isinstance(source, str | os.PathLike):
         return from_paths([Path(path) for path in source])
     path = Path(source)

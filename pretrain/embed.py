@@ -113,14 +113,14 @@ class VideoEncoder:
         """Dimension of the embeddings."""
         return self.network.dim
 
-    def embed(self, source: Source | Corpus) -> Embeddings:
+    def embed(self, source: Source) -> Embeddings:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
         gives one slice that holds its last frame.
 
         Args:
-            source: a corpus, or what :func:`sora_video.pretrain.corpus.open_corpus` takes.
+            source: what :func:`sora_video.pretrain.corpus.open_corpus` takes.
 
         Returns:
             The embeddings by video and time; videos that could not be read are in its ``failures``.
@@ -128,7 +128,7 @@ class VideoEncoder:
         Raises:
             CorpusError: not one slice could be read.
         """
-        corpus = source if isinstance(source, Corpus) else open_corpus(source)
+        corpus = open_corpus(source)
         rows: dict[int, list[Rows]] = {}
         failures: dict[int, str] = {}
         bar, began, slices, videos = Bar("embed", len(corpus), "slices"), time.monotonic(), 0, 0

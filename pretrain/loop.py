@@ -33,7 +33,7 @@ from .randomness import torch_seed
 from .run import Run
 from .tracking import Bar, JsonlTracker, Tracker, Trackers, WandbTracker
 
-__all__ = ["pretrain"]
+__all__ = ["pretrain_encoder"]
 
 SAVE_EVERY_S = 60.0
 
@@ -56,7 +56,9 @@ class Contrastive(nn.Module):
         return projections
 
 
-def pretrain(source: Source, out: Path, config: PretrainConfig | None = None, *, resume: bool = False) -> Run:
+def pretrain_encoder(
+    source: Source, out: Path, config: PretrainConfig | None = None, *, resume: bool = False
+) -> Run:
     """Learn an encoder from unlabelled video.
 
     Args:

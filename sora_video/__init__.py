@@ -1,1 +1,68 @@
-"""Tmp."""
+"""Self-supervised contrastive pretraining for video: an encoder, a searchable library and a probe.
+
+The names below are the public API; they are imported when first used, so that ``import sora_video`` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sora_video.configs.errors import SoraError
+    from sora_video.configs.loader import load_config
+    from sora_video.configs.schema import PretrainConfig
+    from sora_video.downstream.probe import linear_probe
+    from sora_video.index.library import Library
+    from sora_video.pretrain.corpus import open_corpus
+    from sora_video.pretrain.embed import VideoEncoder, load_encoder
+    from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
+    from sora_video.pretrain.loop import pretrain_encoder
+    from sora_video.pretrain.loss import info_nce
+    from sora_video.pretrain.scan import scan
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Embeddings",
+    "Library",
+    "PretrainConfig",
+    "SoraError",
+    "VideoEncoder",
+    "info_nce",
+    "linear_probe",
+    "load_config",
+    "load_encoder",
+    "open_corpus",
+    "pretrain_encoder",
+    "read_embeddings",
+    "scan",
+    "write_embeddings",
+]
+
+HOME = {
+    "Embeddings": "pretrain.embeddings",
+    "Library": "index.library",
+    "PretrainConfig": "configs.schema",
+    "SoraError": "configs.errors",
+    "VideoEncoder": "pretrain.embed",
+    "info_nce": "pretrain.loss",
+    "linear_probe": "downstream.probe",
+    "load_config": "configs.loader",
+    "load_encoder": "pretrain.embed",
+    "open_corpus": "pretrain.corpus",
+    "pretrain_encoder": "pretrain.loop",
+    "read_embeddings": "pretrain.embeddings",
+    "scan": "pretrain.scan",
+    "write_embeddings": "pretrain.embeddings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name not in HOME:
+        raise AttributeError(f"module 'sora_video' has no attribute {name!r}")
+    return getattr(import_module(f"sora_video.{HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*globals(), *__all__])

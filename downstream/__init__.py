@@ -1,0 +1,1 @@
+"""Light heads on frozen features, measured by the field's protocols."""

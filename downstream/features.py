@@ -1,0 +1,90 @@
+"""One feature vector a video."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.configs.errors import VideoError
+from sora_video.pretrain.corpus import Corpus, Video
+from sora_video.pretrain.data import span
+from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.embed import VideoEncoder
+from sora_video.pretrain.embeddings import Embeddings
+from sora_video.pretrain.quarantine import Failure
+from sora_video.pretrain.slices import frames_at
+
+__all__ = ["PixelFeatures", "pixel_features", "pool", "video_features"]
+
+Features = NDArray[np.float32]
+GRID = (20, 32)
+"""Rows and columns of the pixel baselines."""
+FPS = 8.0
+CHUNK = 256
+
+
+def video_features(encoder: VideoEncoder, corpus: Corpus) -> tuple[Features, tuple[Failure, ...]]:
+    """Mean embedding of each video's slices, L2-normalised.
+
+    Args:
+        encoder: a frozen encoder.
+        corpus: N videos or spans of videos.
+
+    Returns:
+        (N, D) features, rows of zeros where a video cannot be read, and which those are.
+    """
+    embeddings = encoder.embed(corpus)
+    return pool(embeddings, corpus), embeddings.failures
+
+
+def pool(embeddings: Embeddings, corpus: Corpus) -> Features:
+    """Mean of the slices that lie in each corpus entry's span, L2-normalised; zeros where there are none."""
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(embeddings.video_id):
+        rows.setdefault(video_id, []).append(row)
+    features = np.zeros((len(corpus), embeddings.dim), np.float32)
+    for entry, video in enumerate(corpus.videos):
+        own = np.array(rows.get(video.video_id, []), np.int64)
+        end_s = np.inf if video.end_s is None else video.end_s
+        starts = embeddings.start_s[own]
+        own = own[(starts >= video.start_s) & (starts < end_s)]
+        if len(own):
+            mean = embeddings.vectors[own].mean(0)
+            features[entry] = mean / np.linalg.norm(mean)
+    return features
+
+
+@dataclass(frozen=True)
+class PixelFeatures:
+    """What raw pixels say of each video, the baseline that learning has to beat."""
+
+    mean_frame: Features
+    """(N, 640) grey mean frame at 32 x 20."""
+    motion_map: Features
+    """(N, 640) mean absolute difference of consecutive grey frames at 32 x 20."""
+
+
+def pixel_features(corpus: Corpus) -> PixelFeatures:
+    """Mean frame and motion map of each video at 8 frames a second; zeros where it cannot be read."""
+    both = np.zeros((2, len(corpus), GRID[0] * GRID[1]), np.float32)
+    for entry, video in enumerate(corpus.videos):
+        try:
+            both[:, entry] = mean_and_motion(video)
+        except VideoError:
+            continue  # the encoder's pass over the same corpus names it
+    return PixelFeatures(*both)
+
+
+def mean_and_motion(video: Video) -> tuple[Features, Features]:
+    """One video's mean frame and motion map, read in chunks that overlap by a frame."""
+    frames = open_video(video.path, (2 * GRID[0], 2 * GRID[1]))
+    start_s, end_s = span(video, frames)
+    indices = frames_at(frames.times, np.arange(start_s + 0.5 / FPS, max(end_s, start_s + 1 / FPS), 1 / FPS))
+    total, motion = np.zeros(GRID), np.zeros(GRID)
+    for first in range(0, len(indices), CHUNK):
+        grey = frames.frames(indices[max(0, first - 1) : first + CHUNK]).mean(axis=3)
+        grey = grey.reshape(len(grey), GRID[0], 2, GRID[1], 2).mean(axis=(2, 4))
+        total += grey[min(first, 1) :].sum(0)
+        motion += np.abs(np.diff(grey, axis=0)).sum(0)
+    count = len(indices)
+    return (total / count).ravel().astype(np.float32), (motion / max(1, count - 1)).ravel().astype(np.float32)

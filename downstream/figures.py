@@ -1,0 +1,153 @@
+"""Pictures of a report, as SVG text and data URIs that need no other file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.manifold import TSNE
+
+from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.probe import probe
+from sora_video.pretrain.slices import frames_at
+
+__all__ = ["confusion", "embedding_map", "frame_strip", "loss_curve", "score_bars"]
+
+INK, ACCENT, MUTED = "#1d2733", "#2f6fde", "#9aa7b5"
+STYLE: Any = {
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sora",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+STRIP_HEIGHT = 72
+
+
+def draw(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """An empty picture of ``size`` inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def to_svg(figure: Figure) -> str:
+    """A picture as an ``<svg>`` element."""
+    buffer = StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Loss by epoch, one line a run.
+
+    Args:
+        logs: lines of log.jsonl by the run's name.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((5.4, 3.0))
+        for number, (name, log) in enumerate(logs.items()):
+            epochs, losses = [line["epoch"] for line in log], [line["loss"] for line in log]
+            axes.plot(epochs, losses, color=ACCENT, alpha=1 - 0.3 * number, label=name, linewidth=1.5)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("InfoNCE loss")
+        axes.legend(frameon=False)
+        return to_svg(figure)
+
+
+def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
+    """Balanced accuracy by features, a dot a seed.
+
+    Args:
+        scores: values in [0, 1] by name.
+        chance: drawn as a line.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((5.4, 0.5 * len(scores) + 0.8))
+        names = list(scores)[::-1]  # the first on top
+        for place, name in enumerate(names):
+            values = scores[name]
+            colour = ACCENT if name.startswith("pretrained") else MUTED
+            axes.barh(place, np.mean(values), color=colour, height=0.6, alpha=0.85)
+            axes.plot(values, [place] * len(values), "o", color=INK, markersize=3)
+            axes.text(max(values) + 0.015, place, f"{np.mean(values):.2f}", va="center")
+        axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlim(0, 1.08)
+        axes.set_xlabel("balanced accuracy on the test videos (dotted: chance)")
+        return to_svg(figure)
+
+
+def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Sequence[str]) -> str:
+    """Counts of predicted (columns) by true (rows) class, shaded by row fraction."""
+    counts = np.array([[np.sum((truth == a) & (predicted == b)) for b in classes] for a in classes])
+    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
+    side = 0.36 * len(classes) + 1.4
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((side + 0.5, side))
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(*counts.shape):
+            if counts[row, column]:
+                colour = "white" if shares[row, column] > 0.55 else INK
+                axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        axes.set_yticks(range(len(classes)), classes)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        return to_svg(figure)
+
+
+def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> str:
+    """Videos in the plane by t-SNE of their features, coloured by class.
+
+    Args:
+        features: (N, D).
+        labels: (N,) classes.
+    """
+    perplexity = min(20.0, (len(features) - 1) / 3)
+    places = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
+    colours = mpl.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((5.4, 4.2))
+        for number, name in enumerate(np.unique(labels)):
+            x, y = places[labels == name].T
+            axes.scatter(x, y, s=14, color=colours(number % colours.N), label=name, alpha=0.85, linewidths=0)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        return to_svg(figure)
+
+
+def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str:
+    """Frames of a span side by side, as a JPEG data URI.
+
+    Args:
+        path: the video.
+        start_s: begin of the span in seconds.
+        end_s: end of the span in seconds.
+        count: frames to show.
+
+    Raises:
+        VideoError: the video cannot be read.
+    """
+    info = probe(path)
+    width = max(32, round(STRIP_HEIGHT * info.width / info.height / 4) * 4)
+    video = open_video(path, (STRIP_HEIGHT, width))
+    moments = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count
+    frames = video.frames(frames_at(video.times, moments))
+    buffer = BytesIO()
+    Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

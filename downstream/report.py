@@ -1,0 +1,74 @@
+"""A report as one self-contained HTML file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from sora_video.configs.storage import write_text
+
+__all__ = ["Answer", "Strip", "write_report"]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of a span with their caption."""
+
+    image: str
+    """Data URI."""
+    title: str
+    note: str
+    """Time span, score."""
+    good: bool = True
+    """Whether it shows what was asked for."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One query of the gallery and what it found."""
+
+    query: Strip
+    hits: Sequence[Strip]
+
+
+def write_report(
+    path: Path,
+    *,
+    title: str,
+    lead: str,
+    table: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, str],
+    gallery: Sequence[Answer],
+    protocol: Mapping[str, str],
+) -> None:
+    """Write a report.
+
+    Args:
+        path: the HTML file.
+        title: heading.
+        lead: one or two sentences on what the reader sees.
+        table: rows of numbers; floats keep three digits.
+        figures: SVG elements by caption.
+        gallery: queries above their hits.
+        protocol: what is needed to repeat the numbers, by name.
+    """
+    environment = Environment(
+        loader=PackageLoader("sora_video.downstream", "."),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    columns = list(dict.fromkeys(key for row in table for key in row))
+    html = environment.get_template("report.html").render(
+        title=title,
+        lead=lead,
+        columns=columns,
+        table=table,
+        figures=figures,
+        gallery=gallery,
+        protocol=protocol,
+    )
+    write_text(path, html)

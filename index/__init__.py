@@ -1,0 +1,1 @@
+"""From embeddings to a library on disk, and from a query to videos and timestamps."""

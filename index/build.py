@@ -1,0 +1,212 @@
+"""From videos, or a table of their embeddings, to a library or a query; only this file asks for an encoder.
+
+The encoder is imported when it is needed, so that a library can be searched without torch.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sora_video.configs.errors import FingerprintError, LibraryError, VideoError
+from sora_video.configs.storage import storage_errors
+from sora_video.pretrain.corpus import Corpus, Source, Video
+from sora_video.pretrain.embeddings import Embeddings, read_embeddings
+from sora_video.pretrain.quarantine import Failure
+
+from .library import Library, check_free
+from .search import Hit
+
+if TYPE_CHECKING:
+    from sora_video.pretrain.embed import VideoEncoder
+
+__all__ = ["Change", "add_to_library", "build_library", "embeddings_of", "query_embeddings", "search_video"]
+
+SPAN_TOLERANCE_S = 0.01
+"""How far a span may reach past the video's end, for ends that were rounded."""
+
+
+class Change(NamedTuple):
+    """What became of a library."""
+
+    library: Library
+    failures: tuple[Failure, ...]
+    """Videos of the source that could not be read; they were left as they are in the library."""
+
+
+def embeddings_of(
+    source: Source, model: str | Path | None = None, fingerprint: str | None = None
+) -> Embeddings:
+    """The embeddings of a corpus: read where the source is a table of them, else made.
+
+    Args:
+        source: a ``.parquet`` file that ``sora embed`` wrote, or what
+            :func:`sora_video.pretrain.corpus.open_corpus` takes.
+        model: run folder of the encoder; not looked at where the embeddings are there.
+        fingerprint: refuse another encoder before it embeds anything.
+
+    Returns:
+        The embeddings; videos that could not be read are in its ``failures``.
+
+    Raises:
+        CorpusError: the table cannot be read, or not one slice of the corpus.
+        FingerprintError: the encoder is another one.
+        LibraryError: an encoder is needed, and ``model`` names none.
+        RunError: the run is not finished, or damaged.
+    """
+    if isinstance(source, str | os.PathLike) and is_embeddings(Path(source)):
+        return read_embeddings(Path(source))
+    encoder = open_encoder(model)
+    if fingerprint not in (None, encoder.fingerprint):
+        raise FingerprintError(
+            f"model {model}", encoder.fingerprint, str(fingerprint), "name the library's own run with --model"
+        )
+    return encoder.embed(source)
+
+
+def is_embeddings(path: Path) -> bool:
+    """Whether a source is a table of embeddings; a Parquet manifest of videos has a column ``path``."""
+    if path.suffix.lower() != ".parquet" or path.is_dir():
+        return False
+    try:
+        return "path" not in pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return True  # whoever reads it says what is wrong with it
+
+
+def open_encoder(model: str | Path | None) -> "VideoEncoder":
+    """Load the encoder of a run that was named, or that a library remembers."""
+    if model is None:
+        raise LibraryError("model: none is named and none remembered; name a run folder with --model")
+    if not Path(model).is_dir():
+        raise LibraryError(f"model {model}: no such run folder; name it with --model")
+    from sora_video.pretrain.embed import load_encoder
+
+    return load_encoder(model)
+
+
+def build_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
+    """Build a library; it appears whole or not at all.
+
+    Args:
+        path: the library's folder; it must not exist, or be empty.
+        source: see :func:`embeddings_of`.
+        model: run folder of the encoder, which the library remembers.
+
+    Returns:
+        The library, and the videos that could not be read.
+
+    Raises:
+        CorpusError: the source cannot be read.
+        LibraryError: the folder holds something, an encoder is needed and not named, or the table's vectors
+            are not L2-normalised.
+        RunError: the run is not finished, or damaged.
+        StorageError: the disk refused the write.
+    """
+    path = Path(path)
+    check_free(path)
+    embeddings = embeddings_of(source, model)
+    place = path.resolve()
+    beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        Library.create(beside, embeddings.fingerprint, embeddings.dim).add(embeddings, model)
+        with storage_errors(path):
+            beside.replace(place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Change(Library.open(path), embeddings.failures)
+
+
+def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
+    """Add to a library; videos that are there already are replaced.
+
+    Args:
+        path: the library's folder.
+        source: see :func:`embeddings_of`.
+        model: run folder of the encoder, remembered from then on; None: the one the library remembers.
+
+    Returns:
+        The library, and the videos that could not be read.
+
+    Raises:
+        CorpusError: the source cannot be read.
+        FingerprintError: another encoder made the library.
+        LibraryError: there is no library, it is damaged, an encoder is needed and neither named nor
+            remembered, or the table's vectors are not L2-normalised.
+        RunError: the run is not finished, or damaged.
+        StorageError: the disk refused the write; the library is as it was.
+    """
+    library = Library.open(path)
+    embeddings = embeddings_of(source, library.model if model is None else model, library.fingerprint)
+    library.add(embeddings, model)
+    return Change(library, embeddings.failures)
+
+
+def query_embeddings(
+    video: str | Path, model: str | Path | None, start_s: float | None = None, end_s: float | None = None
+) -> Embeddings:
+    """Embed one video, or a span of it, to search with.
+
+    Args:
+        video: the file.
+        model: run folder of the encoder; ``library.model`` is the one that a library remembers.
+        start_s: start of the span in seconds; None: the video's.
+        end_s: end of the span in seconds; None: the video's.
+
+    Returns:
+        Its slices; their times are the video's.
+
+    Raises:
+        CorpusError: no slice can be read.
+        LibraryError: ``model`` names no run folder.
+        RunError: the run is not finished, or damaged.
+        VideoError: the file has no video that can be read, or the span is not within it.
+    """
+    path = Path(video)
+    encoder = open_encoder(model)
+    from sora_video.pretrain.probe import probe
+
+    try:
+        duration_s = probe(path).duration_s
+    except VideoError as error:
+        raise VideoError(f"query {path}: {error}; choose a file that plays") from error
+    first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
+    if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
+        raise VideoError(
+            f"query {path}: span {first:g} s to {last:g} s is not within its 0 s to {duration_s:.2f} s; "
+            "choose one that is"
+        )
+    entry = Video(video_id=path.as_posix(), path=path, start_s=first, end_s=min(last, duration_s))
+    return encoder.embed(Corpus(path.parent, (entry,)))
+
+
+def search_video(
+    path: str | Path,
+    video: str | Path,
+    model: str | Path | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    top: int = 10,
+) -> list[Hit]:
+    """Find where else in a library a video, or a span of it, happens.
+
+    Args:
+        path: the library's folder.
+        video: see :func:`query_embeddings`, as for the span.
+        model: run folder of the encoder; None: the one the library remembers.
+        start_s: start of the span in seconds.
+        end_s: end of the span in seconds.
+        top: most videos to find.
+
+    Returns:
+        See :meth:`sora_video.index.library.Library.search`.
+
+    Raises:
+        SoraError: see :func:`query_embeddings` and :meth:`sora_video.index.library.Library.search`.
+    """
+    library = Library.open(path)
+    query = query_embeddings(video, library.model if model is None else model, start_s, end_s)
+    return library.search(query, top)

@@ -1,0 +1,281 @@
+"""The ``sora`` command."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from sora_video.configs.errors import SoraError
+
+from . import show
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sora",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Learn video representations without labels, search with them, and measure them.",
+)
+index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
+app.add_typer(index_app, name="index")
+
+CorpusArgument = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")
+]
+ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A finished run folder.")]
+HintedModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A corpus, or a Parquet file that `sora embed` wrote.")
+]
+
+
+@app.command(epilog="Example: sora scan ~/videos   |   sora scan 'clips/**/*.mkv' --json")
+def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
+    """Say what a corpus holds, what of it cannot be read, and why."""
+    from sora_video.pretrain.corpus import open_corpus
+    from sora_video.pretrain.scan import scan as scan_corpus
+
+    result = scan_corpus(open_corpus(corpus))
+    if as_json:
+        show.print_json(result.as_json())
+        return
+    total = len(result.videos) + len(result.failures)
+    show.say(f"{total} videos, {len(result.videos)} readable, {result.hours:.2f} hours")
+    rows = [
+        {"property": name, "value": value, "videos": count}
+        for name, counts in {
+            "codec": result.count(lambda video: video.codec),
+            "size": result.count(lambda video: f"{video.width}x{video.height}"),
+            "frames a second": result.count(lambda video: f"{video.fps:.3g}"),
+            "audio": result.count(lambda video: "yes" if video.audio else "no"),
+        }.items()
+        for value, count in counts.items()
+    ]
+    show.print_table(rows)
+    show.print_failures(result.failures, total)
+
+
+@app.command(epilog="Example: sora pretrain ~/videos --out runs/first optim.epochs=50 encoder.input=both")
+def pretrain(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+) -> None:
+    """Learn an encoder from unlabelled video."""
+    from sora_video.configs.errors import ConfigError
+    from sora_video.configs.loader import dump_config, load_config
+
+    if resume and (overrides or config):
+        raise ConfigError("--resume: a run keeps its own config; leave --config and key=value out")
+    resolved = load_config(config, overrides or [])
+    if dry_run:
+        show.say(dump_config(resolved).strip())
+        return
+    from sora_video.pretrain.loop import pretrain_encoder
+
+    run = pretrain_encoder(corpus, out, resolved, resume=resume)
+    show.say(f"finished {run.path}: loss {run.log()[-1]['loss']:.4f}; see {run.path / 'README.md'}")
+
+
+@app.command(epilog="Example: sora embed ~/videos --model runs/first --out videos.parquet")
+def embed(
+    corpus: CorpusArgument,
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
+) -> None:
+    """Embed every slice of a corpus."""
+    from sora_video.configs.errors import CorpusError
+    from sora_video.pretrain.corpus import open_corpus
+    from sora_video.pretrain.embed import load_encoder
+    from sora_video.pretrain.embeddings import write_embeddings
+
+    if out.suffix != ".parquet":
+        raise CorpusError(f"--out {out}: embeddings are Parquet; end the name in .parquet")
+    encoder, videos = load_encoder(model), open_corpus(corpus)
+    embeddings = encoder.embed(videos)
+    write_embeddings(embeddings, out)
+    show.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
+    show.print_failures(embeddings.failures, len(videos))
+
+
+@index_app.command(epilog="Example: sora index build my.library ~/videos --model runs/first")
+def build(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
+    """Make a library of a corpus, or of embeddings."""
+    from sora_video.index.build import build_library
+
+    built, failures = build_library(library, source, model)
+    report_change(library, built, failures)
+
+
+@index_app.command(epilog="Example: sora index add my.library ~/new-videos")
+def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
+    """Add videos; one that is there already is replaced."""
+    from sora_video.index.build import add_to_library
+
+    grown, failures = add_to_library(library, source, model)
+    report_change(library, grown, failures)
+
+
+@index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
+def remove(
+    library: LibraryArgument,
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO...", help="Videos as `sora search` names them.")
+    ],
+) -> None:
+    """Remove videos."""
+    from sora_video.index.library import Library
+
+    opened = Library.open(library)
+    opened.remove(videos)
+    report_change(library, opened, ())
+
+
+@index_app.command(epilog="Example: sora index info my.library --json")
+def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
+    """Say what a library holds."""
+    from dataclasses import asdict
+
+    from sora_video.index.library import Library
+
+    facts = asdict(Library.open(library).info())
+    if as_json:
+        show.print_json(facts)
+    else:
+        show.print_table([{"": name, "value": value} for name, value in facts.items()])
+
+
+def report_change(path: Path, library: Any, failures: Any) -> None:
+    """One line on what a library holds now, and what could not be read."""
+    videos = library.videos()
+    show.say(f"{path}: {len(library)} slices of {len(videos)} videos")
+    show.print_failures(failures, len(videos) + len(failures))
+
+
+@app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")
+def search(
+    library: LibraryArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A video file.")],
+    start: Annotated[
+        float | None, typer.Option("--start", help="Begin of the span to look for, seconds.")
+    ] = None,
+    end: Annotated[float | None, typer.Option("--end", help="End of the span to look for, seconds.")] = None,
+    top: Annotated[int, typer.Option("--top", help="Videos to find.")] = 10,
+    model: HintedModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find where else in a library a video, or a span of it, happens."""
+    from dataclasses import asdict
+
+    from sora_video.index.build import search_video
+
+    hits = search_video(library, query, model=model, start_s=start, end_s=end, top=top)
+    if as_json:
+        show.print_json([asdict(hit) for hit in hits])
+        return
+    rows = [
+        {
+            "score": hit.score,
+            "video": hit.video_id,
+            "from": show.clock(hit.start_s),
+            "to": show.clock(hit.end_s),
+            "query from": show.clock(hit.query_start_s),
+            "query to": show.clock(hit.query_end_s),
+        }
+        for hit in hits
+    ]
+    show.print_table(rows)
+
+
+@app.command(
+    epilog="Example: sora probe labels.csv --model runs/first   |   sora probe ~/classes --class-folders …"
+)
+def probe(
+    labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
+    model: ModelOption,
+    label: Annotated[str, typer.Option("--label", help="Column of the class.")] = "label",
+    group: Annotated[str, typer.Option("--group", help="Column of what may not cross the split.")] = "group",
+    split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure frozen features on labels: linear probe, kNN, retrieval, beside random and pixel baselines."""
+    from sora_video.downstream.probe import linear_probe
+
+    result = linear_probe(labels, model, label=label, group=group, split=split, class_folders=class_folders)
+    if as_json:
+        show.print_json(result.as_json())
+        return
+    show.print_table(
+        result.table(),
+        title=f"{len(result.split.train)} training, {len(result.split.test)} test videos, "
+        f"{len(result.split.classes)} classes; linear and knn are balanced accuracy",
+    )
+    show.print_failures(result.failures, len(result.features))
+
+
+@app.command(epilog="Example: sora demo --out demo")
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """Do all of it on a corpus made on the spot: pretrain, embed, index, search, probe, report."""
+    from .demo import run_demo
+
+    outcome = run_demo(out)
+    if as_json:
+        show.print_json(outcome.as_json())
+        return
+    show.print_table(outcome.table(), title=outcome.title())
+    show.say(f"report: {out / 'report.html'}")
+
+
+@app.command(epilog="Example: sora doctor")
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine offers, and what is missing."""
+    from .doctor import examine
+
+    facts = examine()
+    if as_json:
+        show.print_json(facts)
+        return
+    missing = facts.pop("missing")
+    show.print_table([{"": name, "found": value} for name, value in facts.items()])
+    for line in missing:
+        show.say(f"missing {line}")
+
+
+def main() -> None:
+    """Run the command; the user's mistakes end in one line and exit code 2."""
+    import logging
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    try:
+        app(standalone_mode=False)
+    except SoraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("stopped", file=sys.stderr)
+        sys.exit(130)

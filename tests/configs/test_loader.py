@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+
+from sora_video.configs.errors import ConfigError
+from sora_video.configs.loader import dump_config, load_config, recipe_names, recipe_path
+from sora_video.configs.schema import PretrainConfig
+
+FOLDER = Path(__file__).parents[2] / "configs"
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
+
+
+def message(name: str | None = None, *overrides: str) -> str:
+    """What loading says when it is refused."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(name, overrides)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_defaults_load():
+    assert load_config() == PretrainConfig()
+
+
+@pytest.mark.parametrize("recipe", [None, *RECIPES], ids=lambda path: path.stem if path else "default")
+def test_every_shipped_recipe_loads_and_survives_a_dump(recipe, tmp_path):
+    config = load_config(str(recipe) if recipe else None)
+    (tmp_path / "dumped.yaml").write_text(dump_config(config), encoding="utf-8")
+    assert load_config(str(tmp_path / "dumped.yaml")) == config
+
+
+def test_recipes_are_found_by_name():
+    assert recipe_names() == sorted(path.stem for path in RECIPES)
+    assert [recipe_path(name) for name in recipe_names()] == [FOLDER / path.name for path in RECIPES]
+
+
+def test_dump_spells_out_every_key_and_keeps_unusual_values(tmp_path):
+    config = load_config(
+        None,
+        [
+            "seed=7",
+            "slice.hop_s=0.25",
+            "augment.crop_area=[0.5,1]",
+            "tracking.project=gärten & höfe",
+            "data.workers=null",
+        ],
+    )
+    text = dump_config(config)
+    assert "blur_sigma" in text
+    assert "per_video" in text
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
+    assert load_config(str(tmp_path / "c.yaml")) == config
+
+
+def test_a_file_sets_values_and_overrides_win_in_order(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("optim: {lr: 1e-4, epochs: 3}\n")
+    config = load_config(str(path), ["optim.epochs=4", "optim.epochs=5", "slice.fps=12.5"])
+    assert (config.optim.lr, config.optim.epochs, config.slice.fps) == (1e-4, 5, 12.5)
+    assert config.slice.length_s == 8 / 12.5
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    assert load_config(str(path)) == PretrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("augment.crop_aera=[0.1,1]", "unknown key: 'augment.crop_aera'; did you mean 'augment.crop_area'?"),
+        ("optimizer.lr=1", "unknown key: 'optimizer'; did you mean 'optim'?"),
+        ("qqqqqq=1", "unknown key: 'qqqqqq'; see `sora pretrain --dry-run` for all keys"),
+        ("slice.frames=0", "slice.frames=0: input should be greater than or equal to 1"),
+        ("optim.lr=fast", "optim.lr='fast': input should be a valid number"),
+        ("encoder.input=depth", "encoder.input='depth': input should be 'rgb', 'residual' or 'both'"),
+        ("slice=3", "slice=3"),
+        ("augment.flip=1.5", "augment.flip=1.5: input should be less than or equal to 1"),
+        ("augment.crop_area=[0.9,0.2]", "augment.crop_area=[0.9, 0.2]: must be two rising numbers above 0"),
+        ("slice.fps=.inf", "slice.fps=inf: input should be a finite number"),
+        ("loss.temperature=.nan", "loss.temperature=nan"),
+        ("seed=-1", "seed=-1: input should be greater than or equal to 0"),
+        ("optim.epochs", "override 'optim.epochs': must have the form key=value, as in optim.epochs=10"),
+        ("tracking.project=${nowhere}", "cannot be parsed"),
+    ],
+)
+def test_a_bad_override_is_named_with_its_value_and_remedy(override, expected):
+    assert expected in message(None, override)
+
+
+def test_differences_need_two_frames():
+    assert "slice.frames=1: must be at least 2 for encoder.input=both" in message(
+        None, "slice.frames=1", "encoder.input=both"
+    )
+    assert load_config(None, ["slice.frames=1", "encoder.input=rgb"]).slice.frames == 1
+
+
+def test_all_faults_are_told_at_once():
+    text = message(None, "optim.epochs=0", "slice.sise=64")
+    assert "optim.epochs=0" in text
+    assert "did you mean 'slice.size'?" in text
+
+
+@pytest.mark.parametrize("name", ["no-such-recipe", "no/such/file.yaml", "."])
+def test_a_missing_recipe_or_file_is_named(name):
+    assert f"config {name!r}: neither a file nor a recipe" in message(name)
+
+
+@pytest.mark.parametrize(
+    "text", [b"- 1\n- 2\n", b"slice: [1,\n", b"a: 1\na: 2\n", b"\xff\xfe\x00", b"42\n", b"slice: {frames: 8"]
+)
+def test_a_file_that_is_no_config_is_refused_by_name(text, tmp_path):
+    path = tmp_path / "odd.yaml"
+    path.write_bytes(text)
+    assert str(path) in message(str(path))

@@ -1,0 +1,13 @@
+import pytest
+from pydantic import ValidationError
+
+from sora_video.configs.schema import PretrainConfig, SliceConfig
+
+
+def test_a_config_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        PretrainConfig().seed = 3
+
+
+def test_length_of_a_slice_is_frames_over_rate():
+    assert SliceConfig(frames=16, fps=12.5).length_s == 1.28

@@ -1,0 +1,78 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sora_video.configs.errors import StorageError
+from sora_video.configs.storage import atomic_path, write_json, write_text
+
+FILL_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from sora_video.configs.errors import StorageError
+from sora_video.configs.storage import write_text
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_text(Path(sys.argv[1]), "x" * 5000)
+except StorageError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_file_appears_whole_in_a_folder_that_is_made(tmp_path):
+    target = tmp_path / "new" / "folder" / "note.txt"
+    with atomic_path(target) as beside:
+        beside.write_text("whole")
+        assert beside.suffix == ".txt"
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_block_that_raises_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "note.txt"
+    write_text(target, "old")
+    with pytest.raises(KeyError), atomic_path(target) as beside:
+        beside.write_text("half")
+        raise KeyError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_block_that_writes_nothing_is_refused(tmp_path):
+    with (
+        pytest.raises(StorageError, match=r"cannot write .*note\.txt: No such file"),
+        atomic_path(tmp_path / "note.txt"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "note.txt"
+    write_text(target, "old")
+    done = subprocess.run(
+        [sys.executable, "-c", FILL_THE_DISK, str(target)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.startswith(f"cannot write {target}: File too large; free space")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_in_the_way_of_a_folder_is_a_storage_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StorageError, match=r"cannot write .*taken/note\.txt"):
+        write_text(tmp_path / "taken" / "note.txt", "text")
+
+
+def test_json_keeps_any_text(tmp_path):
+    value = {"straße": ["日本", 1.5, None]}
+    write_json(tmp_path / "v.json", value)
+    text = (tmp_path / "v.json").read_text(encoding="utf-8")
+    assert "日本" in text
+    assert json.loads(text) == value

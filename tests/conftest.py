@@ -1,0 +1,153 @@
+"""Videos, folders of videos and finished runs that tests share."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from sora_video.configs.loader import load_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.pretrain.run import Run
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))
+ABSENT = "real videos are absent; set SORA_DATA to their folder"
+TINY = (
+    "encoder.width=4",
+    "slice.size=32",
+    "augment.size=32",
+    "loss.projection_hidden=32",
+    "loss.projection_dim=16",
+    "optim.batch_size=4",
+    "optim.epochs=3",
+    "optim.warmup_epochs=1",
+    "optim.precision=fp32",
+    "data.workers=0",
+    "tracking.every=1",
+)
+
+Picture = NDArray[np.uint8]
+WriteVideo = Callable[..., Path]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes ``odd_file`` once for every file as the world has them."""
+    if "odd_file" in metafunc.fixturenames:
+        files = sorted(path for path in (DATA / "odd").rglob("*") if path.is_file())
+        values = files or [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT))]
+        metafunc.parametrize("odd_file", values, ids=[path.name for path in files] or ["absent"])
+
+
+@pytest.fixture(autouse=True)
+def _keep_random_state() -> Iterator[None]:
+    """Give back torch's and NumPy's global random states as they were."""
+    before, numpy_before = torch.random.get_rng_state(), np.random.get_state()
+    yield
+    torch.random.set_rng_state(before)
+    np.random.set_state(numpy_before)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real videos."""
+    if not DATA.is_dir():
+        pytest.skip(ABSENT)
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def write_video() -> WriteVideo:
+    """A function that encodes RGB pictures to a file."""
+
+    def write(
+        path: Path,
+        pictures: Sequence[Picture],
+        *,
+        fps: int = 25,
+        pts: Sequence[int] | None = None,
+        time_base: Fraction | None = None,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        options: dict[str, str] | None = None,
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        height, width = pictures[0].shape[:2]
+        tick = time_base or Fraction(1, fps)
+        sharp = {"crf": "10"} if codec == "libx264" else {}
+        with av.open(path, "w") as container:
+            stream = container.add_stream(codec, rate=fps, options={**sharp, **(options or {})})
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            stream.codec_context.time_base = tick
+            for number, picture in enumerate(pictures):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts = number if pts is None else pts[number]
+                frame.time_base = tick
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def grey_ramp() -> Callable[[Sequence[float]], list[Picture]]:
+    """A function that shows time as brightness: flat pictures of level 20 + 50 a second."""
+
+    def ramp(times: Sequence[float]) -> list[Picture]:
+        return [np.full((48, 64, 3), round(20 + 50 * time), np.uint8) for time in times]
+
+    return ramp
+
+
+@pytest.fixture(scope="session")
+def moving_square() -> Callable[..., list[Picture]]:
+    """A function that draws a coloured square which moves over a textured ground, both decided by a seed."""
+
+    def draw(seed: int, count: int = 50, height: int = 48, width: int = 64) -> list[Picture]:
+        rng = np.random.default_rng(seed)
+        ground = np.kron(rng.integers(0, 200, (6, 8, 3)), np.ones((height // 6, width // 8, 1)))
+        colour, speed = rng.integers(60, 255, 3), rng.integers(1, 4)
+        pictures = []
+        for number in range(count):
+            picture = ground.astype(np.uint8)
+            left, top = (5 * seed + speed * number) % (width - 16), (3 * seed + number) % (height - 16)
+            picture[top : top + 16, left : left + 16] = colour
+            pictures.append(picture)
+        return pictures
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def videos(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_video: WriteVideo,
+    moving_square: Callable[..., list[Picture]],
+) -> Path:
+    """A folder of 8 videos of 2 to 3 seconds in two class folders; not to be changed."""
+    root = tmp_path_factory.mktemp("videos")
+    for number in range(8):
+        name = f"{'even' if number % 2 == 0 else 'odd'}/clip {number}.mp4"
+        write_video(root / name, moving_square(number, 50 + 3 * number))
+    return root
+
+
+@pytest.fixture(scope="session")
+def make_config() -> Callable[..., PretrainConfig]:
+    """A function from overrides to the config of a run that takes seconds."""
+    return lambda *overrides: load_config(None, [*TINY, *overrides])
+
+
+@pytest.fixture(scope="session")
+def tiny_run(
+    tmp_path_factory: pytest.TempPathFactory, videos: Path, make_config: Callable[..., PretrainConfig]
+) -> Run:
+    """A finished run on ``videos``; not to be changed."""
+    return pretrain_encoder(videos, tmp_path_factory.mktemp("run") / "tiny", make_config())

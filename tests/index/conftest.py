@@ -1,0 +1,82 @@
+"""Embeddings made of plain numbers, and Python processes that do things to a library."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sora_video.pretrain.embeddings import Embeddings
+
+FINGERPRINT = "f" * 64
+
+
+@pytest.fixture(scope="session")
+def make_embeddings():
+    """A function from {video: (n, D) vectors} to embeddings; slice n of a video spans [n, n + 2) seconds."""
+
+    def make(vectors, fingerprint=FINGERPRINT, dim=4):
+        numbers = [number for rows in vectors.values() for number in range(len(rows))]
+        names = [name for name, rows in vectors.items() for _ in rows]
+        return Embeddings(
+            video_id=np.array(names, dtype=object),
+            slice_no=np.array(numbers, np.int32),
+            start_s=np.array(numbers, np.float64),
+            end_s=np.array(numbers, np.float64) + 2,
+            vectors=np.concatenate([np.zeros((0, dim)), *vectors.values()]).astype(np.float32),
+            fingerprint=fingerprint,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_vectors():
+    """A function from a seed and a shape to L2-normalised vectors."""
+
+    def draw(seed, count, dim):
+        vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    return draw
+
+
+PRELUDE = """
+import json, os, sys
+from pathlib import Path
+from zlib import crc32
+import numpy as np
+from sora_video.index.library import Library
+from sora_video.pretrain.embeddings import Embeddings
+
+def versions(wanted):
+    names, vectors = [], []
+    for name, version in wanted.items():
+        rows = np.random.default_rng([crc32(name.encode()), version]).normal(size=(1 + version % 3, 8))
+        names += [name] * len(rows)
+        vectors.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    count = len(names)
+    return Embeddings(video_id=np.array(names, dtype=object), slice_no=np.arange(count, dtype=np.int32),
+        start_s=np.arange(count) * 1.0, end_s=np.arange(count) + 1.0,
+        vectors=np.concatenate(vectors).astype(np.float32), fingerprint="f" * 64)
+
+"""
+
+
+@pytest.fixture(scope="session")
+def versions():
+    """A function from {video: version} to embeddings that tell video and version; as scripts make them."""
+    names = {}
+    exec(PRELUDE, names)
+    return names["versions"]
+
+
+@pytest.fixture(scope="session")
+def script():
+    """A function that starts a Python process on some code, which finds its arguments in ``sys.argv``."""
+
+    def start(code, *arguments):
+        command = [sys.executable, "-c", PRELUDE + code, *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start

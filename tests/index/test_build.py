@@ -1,0 +1,113 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sora_video.configs.errors import CorpusError, FingerprintError, LibraryError
+from sora_video.index.build import (
+    add_to_library,
+    build_library,
+    embeddings_of,
+    query_embeddings,
+    search_video,
+)
+from sora_video.index.library import Library
+from sora_video.pretrain.embeddings import write_embeddings
+
+NO_MODEL = "model: none is named and none remembered; name a run folder with --model"
+
+
+@pytest.fixture
+def table(tmp_path, make_embeddings):
+    """A table of embeddings of two videos."""
+    path = tmp_path / "embeddings.parquet"
+    write_embeddings(make_embeddings({"a.mp4": np.eye(4)[:2], "b.mp4": np.eye(4)[2:]}), path)
+    return path
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """A Parquet manifest of videos."""
+    path = tmp_path / "videos.parquet"
+    pq.write_table(pa.table({"path": ["a.mp4"], "embedding": ["not that"]}), path)
+    return path
+
+
+def test_a_table_of_embeddings_is_read(table):
+    embeddings = embeddings_of(table)
+    assert embeddings.videos() == ["a.mp4", "b.mp4"]
+    assert np.array_equal(embeddings.vectors, np.eye(4))
+
+
+def test_a_manifest_of_videos_is_no_table_of_embeddings(manifest):
+    with pytest.raises(LibraryError, match=NO_MODEL):
+        embeddings_of(manifest)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and so on"])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "odd.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CorpusError, match=r"odd\.parquet: no table of embeddings"):
+        embeddings_of(path)
+
+
+def test_build_and_add_from_tables(tmp_path, table, make_embeddings):
+    library, failures = build_library(tmp_path / "deep/library", table)
+    assert (library.videos(), len(library), library.model, failures) == (["a.mp4", "b.mp4"], 4, None, ())
+    more = tmp_path / "more.parquet"
+    write_embeddings(make_embeddings({"b.mp4": np.eye(4)[:1], "c.mp4": np.eye(4)[:1]}), more)
+    grown, _ = add_to_library(library.path, more)
+    assert (grown.videos(), len(grown)) == (["a.mp4", "b.mp4", "c.mp4"], 4)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["library"]
+
+
+def test_an_empty_folder_may_become_a_library(tmp_path, table, monkeypatch):
+    (tmp_path / "library").mkdir()
+    monkeypatch.chdir(tmp_path / "library")
+    assert len(build_library(".", table).library) == 4
+    assert len(Library.open(tmp_path / "library")) == 4
+
+
+def test_a_taken_place_is_refused_before_anything_is_embedded(tmp_path, table):
+    build_library(tmp_path / "library", table)
+    with pytest.raises(LibraryError, match="exists already"):
+        build_library(tmp_path / "library", tmp_path / "no such corpus", model="no such run")
+
+
+def test_a_build_that_fails_leaves_no_folder(tmp_path, make_embeddings):
+    path = tmp_path / "tables/long.parquet"
+    write_embeddings(make_embeddings({"a.mp4": 2 * np.eye(4)}), path)
+    with pytest.raises(LibraryError, match=r"a vector of a\.mp4 has length 2"):
+        build_library(tmp_path / "library", path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tables"]
+
+
+def test_adding_from_another_model_is_refused(tmp_path, table, make_embeddings):
+    build_library(tmp_path / "library", table)
+    other = tmp_path / "other.parquet"
+    write_embeddings(make_embeddings({"c.mp4": np.eye(4)}, fingerprint="0" * 64), other)
+    with pytest.raises(FingerprintError):
+        add_to_library(tmp_path / "library", other)
+    assert len(Library.open(tmp_path / "library")) == 4
+
+
+def test_a_remembered_run_that_is_gone_has_a_remedy(tmp_path, table):
+    build_library(tmp_path / "library", table, model=tmp_path / "gone")
+    for use in (add_to_library, search_video):
+        with pytest.raises(LibraryError, match=r"gone: no such run folder; name it with --model"):
+            use(tmp_path / "library", tmp_path / "videos")
+
+
+def test_video_without_a_model_is_refused(tmp_path, table):
+    build_library(tmp_path / "library", table)
+    for use in (add_to_library, search_video):
+        with pytest.raises(LibraryError, match=NO_MODEL):
+            use(tmp_path / "library", tmp_path / "videos")
+    for embed in (lambda: embeddings_of(tmp_path), lambda: query_embeddings(tmp_path / "q.mp4", None)):
+        with pytest.raises(LibraryError, match=NO_MODEL):
+            embed()
+    with pytest.raises(LibraryError, match=NO_MODEL):
+        build_library(tmp_path / "another", tmp_path)
+    assert not (tmp_path / "another").exists()
