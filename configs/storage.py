@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import StorageError
 
-__all__ = ["atomic_path", "storage_errors", "write_json", "write_text"]
+__all__ = ["atomic_path", "storage_errors", "write_bytes", "write_json", "write_text"]
 
 
 @contextmanager
@@ -57,10 +57,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_bytes(target: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``target`` atomically."""
+    with atomic_path(target) as path:
+        path.write_bytes(data)
+
+
 def write_text(target: Path, text: str) -> None:
     """Write ``text`` to ``target`` atomically, as UTF-8."""
-    with atomic_path(target) as path:
-        path.write_text(text, encoding="utf-8")
+    write_bytes(target, text.encode())
 
 
 def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:

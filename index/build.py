@@ -117,7 +117,7 @@ def build_library(path: str | Path, source: Source, model: str | Path | None = N
             beside.replace(place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Change(Library.open(path), embeddings.failures)
+    return Change(Library.open(place), embeddings.failures)
 
 
 def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_video.configs.errors import LibraryError
-from sora_video.configs.storage import atomic_path, storage_errors, write_json
+from sora_video.configs.storage import storage_errors, write_bytes, write_json
 
 __all__ = [
     "Manifest",
@@ -74,8 +74,7 @@ def store(folder: Path, name: str, data: bytes) -> StoredFile:
     Raises:
         StorageError: the disk refused the write.
     """
-    with atomic_path(folder / name) as path:
-        path.write_bytes(data)
+    write_bytes(folder / name, data)
     return StoredFile(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 

@@ -90,16 +90,16 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
     if isinstance(source, Corpus):
         return source
     if not isinstance(source, str | os.PathLike):
-        return from_paths([Path(path) for path in source])
-    path = Path(source)
+        return from_paths([Path(path).expanduser() for path in source])
+    path = Path(source).expanduser()
     if path.is_dir():
         corpus = from_folder(path)
     elif path.suffix.lower() in (".csv", ".parquet"):
         corpus = from_manifest(path)
     elif path.is_file():
         corpus = from_paths([path])
-    elif glob.has_magic(str(source)):
-        corpus = from_glob(str(source))
+    elif glob.has_magic(str(path)):
+        corpus = from_glob(str(path))
     else:
         raise CorpusError(f"corpus {source}: no such file or folder; check the path")
     return label_by_folder(corpus) if class_folders else corpus

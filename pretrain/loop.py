@@ -57,7 +57,7 @@ class Contrastive(nn.Module):
 
 
 def pretrain_encoder(
-    source: Source, out: Path, config: PretrainConfig | None = None, *, resume: bool = False
+    source: Source, out: str | Path, config: PretrainConfig | None = None, *, resume: bool = False
 ) -> Run:
     """Learn an encoder from unlabelled video.
 
@@ -75,7 +75,7 @@ def pretrain_encoder(
         RunError: the run exists already, is finished already, or was stopped by a signal.
         StorageError: the disk is full.
     """
-    corpus = open_corpus(source)
+    corpus, out = open_corpus(source), Path(out)
     run = Run.open(out) if resume else None
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train anew")

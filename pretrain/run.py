@@ -25,7 +25,7 @@ from torch import Tensor
 from sora_video.configs.errors import RunError
 from sora_video.configs.loader import dump_config, load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.configs.storage import atomic_path, write_text
+from sora_video.configs.storage import write_bytes, write_text
 
 __all__ = ["Run"]
 
@@ -71,8 +71,7 @@ class Run:
             {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
             metadata={"fingerprint": fingerprint},
         )
-        with atomic_path(self.path / "model.safetensors") as path:
-            path.write_bytes(data)
+        write_bytes(self.path / "model.safetensors", data)
 
     def load_weights(self) -> dict[str, Tensor]:
         """Read the encoder's weights.
@@ -95,8 +94,7 @@ class Run:
         """Write what a resume needs."""
         buffer = BytesIO()
         torch.save(state, buffer)
-        with atomic_path(self.path / "state.pt") as path:
-            path.write_bytes(buffer.getbuffer())
+        write_bytes(self.path / "state.pt", buffer.getbuffer())
 
     def load_state(self) -> dict[str, Any] | None:
         """Read what a resume needs; None when the run was stopped before its first save."""

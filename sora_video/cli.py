@@ -32,6 +32,9 @@ HintedModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
+]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A corpus, or a Parquet file that `sora embed` wrote.")
@@ -68,9 +71,7 @@ def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
 def pretrain(
     corpus: CorpusArgument,
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
-    ] = None,
+    overrides: OverridesArgument = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
     ] = None,
@@ -234,13 +235,15 @@ def probe(
 
 @app.command(epilog="Example: sora demo --out demo")
 def demo(
+    overrides: OverridesArgument = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("demo"),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretrainings to average over.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
     """Do all of it on a corpus made on the spot: pretrain, embed, index, search, probe, report."""
     from .demo import run_demo
 
-    outcome = run_demo(out)
+    outcome = run_demo(out, seeds, overrides or [])
     if as_json:
         show.print_json(outcome.as_json())
         return

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.configs.errors import RunError
 from sora_video.configs.loader import load_config
+from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import write_json
 from sora_video.downstream.features import pixel_features, video_features
 from sora_video.downstream.figures import confusion, embedding_map, frame_strip, loss_curve, score_bars
@@ -19,7 +21,7 @@ from sora_video.downstream.probe import Scores, score_features
 from sora_video.downstream.protocols import Labels, Split, balanced_accuracy, read_split
 from sora_video.downstream.report import Answer, Strip, write_report
 from sora_video.index.library import Library
-from sora_video.pretrain.corpus import Corpus, open_corpus
+from sora_video.pretrain.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.loop import pretrain_encoder
 from sora_video.pretrain.run import Run
@@ -28,7 +30,6 @@ from . import show
 
 __all__ = ["DemoOutcome", "run_demo"]
 
-SEEDS = (0, 1, 2)
 HITS = 4
 
 
@@ -54,7 +55,8 @@ class DemoOutcome:
         low, high = min(self.margins()), max(self.margins())
         return (
             f"pretraining adds {100 * np.mean(self.margins()):.0f} points to the linear probe "
-            f"({100 * low:.0f} to {100 * high:.0f} over {len(SEEDS)} seeds), {self.minutes:.1f} minutes"
+            f"({100 * low:.0f} to {100 * high:.0f} over {len(self.margins())} seeds) "
+            f"in {self.minutes:.1f} minutes"
         )
 
     def table(self) -> list[dict[str, Any]]:
@@ -88,52 +90,66 @@ def summary(scores: Sequence[Scores]) -> dict[str, Any]:
     return {"linear": means.pop("linear"), "range": f"{min(linear):.3f} to {max(linear):.3f}", **means}
 
 
-def run_demo(out: Path) -> DemoOutcome:
+@dataclass(frozen=True)
+class Trial:
+    """One seed's pretraining and probe."""
+
+    run: Run
+    features: NDArray[np.float32]
+    predicted: Labels
+    pretrained: Scores
+    random: Scores
+
+
+def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOutcome:
     """Make a corpus of motions, pretrain on it, search it, probe it and report.
 
     Args:
         out: the folder to make: ``corpus/``, one run folder a seed, ``library/``, ``report.html``,
             ``metrics.json``.
+        seeds: pretrainings, each with its own seed.
+        overrides: ``key=value`` settings on top of the recipe ``demo``.
 
     Returns:
         The scores.
 
     Raises:
+        ConfigError: an override is wrong.
         RunError: the folder exists already.
     """
     if out.exists() and any(out.iterdir()):
         raise RunError(f"demo {out}: exists already; remove it or choose another --out")
+    configs = [load_config("demo", [*overrides, f"seed={seed}"]) for seed in range(seeds)]
     began = time.monotonic()
     show.say(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus"))
     split = read_split(corpus)
-    pretrained, random, runs = [], [], []
-    for seed in SEEDS:
-        show.say(f"pretraining without labels, seed {seed}")
-        config = load_config("tiny-cpu", [f"seed={seed}"])
-        runs.append(pretrain_encoder(corpus, out / f"run-{seed}", config))
-        features, _ = video_features(load_encoder(runs[-1].path), corpus)
-        scores, predicted = score_features(features, split)
-        if seed == SEEDS[0]:
-            shown = features, predicted
-        pretrained.append(scores)
-        random.append(score_features(video_features(random_encoder(config), corpus)[0], split)[0])
+    trials = [try_seed(corpus, split, config, out / f"run-{config.seed}") for config in configs]
     show.say("building and searching the library, drawing the report")
+    gallery = search_gallery(load_encoder(trials[0].run.path), corpus, split, out / "library")
     pixels = pixel_features(corpus)
     truth = split.labels[split.test]
     outcome = DemoOutcome(
-        pretrained=pretrained,
-        random=random,
+        pretrained=[trial.pretrained for trial in trials],
+        random=[trial.random for trial in trials],
         mean_frame=balanced_accuracy(truth, nearest_predict(pixels.mean_frame, split)),
         motion_map=balanced_accuracy(truth, nearest_predict(pixels.motion_map, split)),
         chance=1 / len(split.classes),
         minutes=(time.monotonic() - began) / 60,
     )
-    encoder = load_encoder(runs[0].path)
-    gallery = search_gallery(encoder, corpus, split, out / "library")
     write_json(out / "metrics.json", outcome.as_json())
-    draw_report(out / "report.html", outcome, runs, split, shown, gallery)
+    draw_report(out / "report.html", outcome, trials, split, gallery)
     return outcome
+
+
+def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -> Trial:
+    """Pretrain with one seed; probe the encoder, and an untrained one with the same seed."""
+    show.say(f"pretraining without labels, seed {config.seed}")
+    run = pretrain_encoder(corpus, path, config)
+    features, _ = video_features(load_encoder(run.path), corpus)
+    scores, predicted = score_features(features, split)
+    untrained, _ = video_features(random_encoder(config), corpus)
+    return Trial(run, features, predicted, scores, score_features(untrained, split)[0])
 
 
 def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Path) -> list[Answer]:
@@ -145,42 +161,41 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
     library.add(embeddings.select(np.isin(side, split.train)))
     answers = []
     for name in split.classes:
-        entry = int(split.test[split.labels[split.test] == name][0])
+        entry = split.test[split.labels[split.test] == name][0]
         rows = np.flatnonzero(side == entry)
         query = embeddings.select(rows[len(rows) // 2 : len(rows) // 2 + 1])
+        shown = picture(
+            corpus.videos[entry], float(query.start_s[0]), float(query.end_s[0]), "query, " + name
+        )
         hits = []
         for hit in library.search(query, top=HITS):
             found = place[hit.video_id]
-            span = f"{show.clock(hit.start_s)} to {show.clock(hit.end_s)}, similarity {hit.score:.3f}"
-            image = frame_strip(corpus.videos[found].path, hit.start_s, hit.end_s)
             label = str(split.labels[found])
-            hits.append(Strip(image, f"{label}: {hit.video_id}", span, good=label == name))
-        start_s, end_s = float(query.start_s[0]), float(query.end_s[0])
-        strip = frame_strip(corpus.videos[entry].path, start_s, end_s)
-        caption = f"{show.clock(start_s)} to {show.clock(end_s)}"
-        answers.append(Answer(Strip(strip, f"query, {name}: {query.video_id[0]}", caption), hits))
+            strip = picture(corpus.videos[found], hit.start_s, hit.end_s, label, hit.score)
+            hits.append(replace(strip, good=label == name))
+        answers.append(Answer(shown, hits))
     return answers
 
 
+def picture(video: Video, start_s: float, end_s: float, title: str, score: float | None = None) -> Strip:
+    """A span of a video as a captioned strip of frames."""
+    note = f"{show.clock(start_s)} to {show.clock(end_s)}"
+    if score is not None:
+        note += f", similarity {score:.3f}"
+    return Strip(frame_strip(video.path, start_s, end_s), f"{title}: {video.video_id}", note)
+
+
 def draw_report(
-    path: Path,
-    outcome: DemoOutcome,
-    runs: Sequence[Run],
-    split: Split,
-    shown: tuple[Any, Labels],
-    gallery: Sequence[Answer],
+    path: Path, outcome: DemoOutcome, trials: Sequence[Trial], split: Split, gallery: Sequence[Answer]
 ) -> None:
     """Write the demo's report."""
-    features, predicted = shown
-    truth = split.labels[split.test]
+    first, runs = trials[0], [trial.run for trial in trials]
     bars = {
         "pretrained": [scores.linear for scores in outcome.pretrained],
         "random initialisation": [scores.linear for scores in outcome.random],
         "motion map, 1-NN": [outcome.motion_map],
         "mean frame, 1-NN": [outcome.mean_frame],
     }
-    config = runs[0].config
-    marks = [run.log()[-1] for run in runs]
     write_report(
         path,
         title="sora-video: what an encoder learns from video nobody has labelled",
@@ -191,22 +206,30 @@ def draw_report(
         figures={
             "Linear probe": score_bars(bars, outcome.chance),
             "Loss of pretraining": loss_curve({f"seed {run.config.seed}": run.log() for run in runs}),
-            "Confusion of the linear probe (seed 0)": confusion(truth, predicted, split.classes),
-            "Map of the videos (t-SNE, seed 0)": embedding_map(features, split.labels),
+            "Confusion of the linear probe (seed 0)": confusion(
+                split.labels[split.test], first.predicted, split.classes
+            ),
+            "Map of the videos (t-SNE, seed 0)": embedding_map(first.features, split.labels),
         },
         gallery=gallery,
-        protocol={
-            "task": f"{len(split.classes)} motions; {len(split.train)} training, {len(split.test)} test videos",
-            "linear": "balanced accuracy of logistic regression on frozen features; C by 5 folds of the "
-            "training videos; no choice sees the test videos",
-            "knn": "balanced accuracy of a vote of the nearest training videos, k chosen alike",
-            "R@k": "fraction of test videos with one of their kind among the k nearest training videos",
-            "seeds": ", ".join(str(seed) for seed in SEEDS) + "; the range is least to greatest",
-            "pretraining": f"{config.encoder.name} on {config.encoder.input} input, "
-            f"{config.optim.epochs} epochs, final loss {np.mean([mark['loss'] for mark in marks]):.3f}",
-            "throughput": f"{np.mean([mark['clips_per_s'] for mark in marks]):.0f} clips a second at the end, "
-            f"{np.mean([mark['wait'] for mark in marks]):.0%} of it waiting for data",
-            "fingerprint (seed 0)": load_encoder(runs[0].path).fingerprint,
-            "repeat with": "sora demo",
-        },
+        protocol=protocol(runs, split),
     )
+
+
+def protocol(runs: Sequence[Run], split: Split) -> dict[str, str]:
+    """What is needed to repeat and to judge the numbers."""
+    config, ends = runs[0].config, [run.log()[-1] for run in runs]
+    return {
+        "task": f"{len(split.classes)} motions; {len(split.train)} training, {len(split.test)} test videos",
+        "linear": "balanced accuracy of logistic regression on frozen features; its C is chosen by 5 folds of "
+        "the training videos, no choice sees the test videos",
+        "knn": "balanced accuracy of a vote of the nearest training videos, k chosen alike",
+        "R@k": "fraction of test videos with one of their kind among the k nearest training videos",
+        "seeds": ", ".join(str(run.config.seed) for run in runs) + "; the range is least to greatest",
+        "pretraining": f"{config.encoder.name} on {config.encoder.input} input, {config.optim.epochs} epochs, "
+        f"final loss {np.mean([end['loss'] for end in ends]):.3f}",
+        "throughput": f"{np.mean([end['clips_per_s'] for end in ends]):.0f} clips a second, "
+        f"{np.mean([end['wait'] for end in ends]):.0%} of the time waiting for data",
+        "fingerprint (seed 0)": load_encoder(runs[0].path).fingerprint,
+        "repeat with": "sora demo",
+    }

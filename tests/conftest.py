@@ -33,6 +33,10 @@ TINY = (
     "tracking.every=1",
 )
 
+# Small networks on shared processors: threads that wait for each other cost far more than they gain.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
+
 Picture = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
 
@@ -80,7 +84,7 @@ def write_video() -> WriteVideo:
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = pictures[0].shape[:2]
         tick = time_base or Fraction(1, fps)
-        sharp = {"crf": "10"} if codec == "libx264" else {}
+        sharp = {"crf": "10", "threads": "1"} if codec == "libx264" else {}
         with av.open(path, "w") as container:
             stream = container.add_stream(codec, rate=fps, options={**sharp, **(options or {})})
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
@@ -90,6 +94,22 @@ def write_video() -> WriteVideo:
                 frame.pts = number if pts is None else pts[number]
                 frame.time_base = tick
                 container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_sound() -> Callable[[Path], Path]:
+    """A function that writes a file with sound and no picture."""
+
+    def write(path: Path) -> Path:
+        with av.open(path, "w") as container:
+            stream = container.add_stream("aac", rate=16000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate = 16000
+            container.mux(stream.encode(frame))
             container.mux(stream.encode())
         return path
 
@@ -108,7 +128,7 @@ def grey_ramp() -> Callable[[Sequence[float]], list[Picture]]:
 
 @pytest.fixture(scope="session")
 def moving_square() -> Callable[..., list[Picture]]:
-    """A function that draws a coloured square which moves over a textured ground, both decided by a seed."""
+    """A function that draws a square which moves and brightens over a textured ground, decided by a seed."""
 
     def draw(seed: int, count: int = 50, height: int = 48, width: int = 64) -> list[Picture]:
         rng = np.random.default_rng(seed)
@@ -118,7 +138,7 @@ def moving_square() -> Callable[..., list[Picture]]:
         for number in range(count):
             picture = ground.astype(np.uint8)
             left, top = (5 * seed + speed * number) % (width - 16), (3 * seed + number) % (height - 16)
-            picture[top : top + 16, left : left + 16] = colour
+            picture[top : top + 16, left : left + 16] = colour * (count + number) / (2 * count)
             pictures.append(picture)
         return pictures
 

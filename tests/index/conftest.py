@@ -15,7 +15,7 @@ FINGERPRINT = "f" * 64
 def make_embeddings():
     """A function from {video: (n, D) vectors} to embeddings; slice n of a video spans [n, n + 2) seconds."""
 
-    def make(vectors, fingerprint=FINGERPRINT, dim=4):
+    def make(vectors, fingerprint=FINGERPRINT):
         numbers = [number for rows in vectors.values() for number in range(len(rows))]
         names = [name for name, rows in vectors.items() for _ in rows]
         return Embeddings(
@@ -23,7 +23,7 @@ def make_embeddings():
             slice_no=np.array(numbers, np.int32),
             start_s=np.array(numbers, np.float64),
             end_s=np.array(numbers, np.float64) + 2,
-            vectors=np.concatenate([np.zeros((0, dim)), *vectors.values()]).astype(np.float32),
+            vectors=np.concatenate(list(vectors.values()) or [np.zeros((0, 4))]).astype(np.float32),
             fingerprint=fingerprint,
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
+from sora_video.index.manifest import writer_lock
 
 
 def check(path, expected, versions):
@@ -21,6 +22,15 @@ def check(path, expected, versions):
             assert (hit.video_id, round(hit.score, 4)) == (name, 1.0)
             ids.append(hit.slice_id)
     assert len(set(ids)) == len(ids)
+
+
+def holds(path, expected, versions):
+    """Whether :func:`check` passes."""
+    try:
+        check(path, expected, versions)
+    except AssertionError:
+        return False
+    return True
 
 
 def after(state, change):
@@ -58,25 +68,15 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path, script, vers
             process.kill()
             rest, errors = process.communicate()
         assert (errors, process.returncode) == ("", -signal.SIGKILL)
-        changes = [line for line in "".join(lines + [rest]).splitlines() if line != "done"]
-        pending = None
-        for line in [line for line in "".join(lines + [rest]).splitlines()]:
-            if line == "done":
-                state, pending = after(state, pending), None
+        change = {}
+        for line in [*lines, *rest.splitlines()]:
+            if line.strip() == "done":
+                state, change = after(state, change), {}
             else:
-                pending = json.loads(line)
-        assert changes
-        if pending and set(Library.open(path).videos()) and holds(path, after(state, pending), versions):
-            state = after(state, pending)
+                change = json.loads(line)
+        if holds(path, after(state, change), versions):
+            state = after(state, change)
         check(path, state, versions)
-
-
-def holds(path, expected, versions):
-    try:
-        check(path, expected, versions)
-    except AssertionError:
-        return False
-    return True
 
 
 # Kills itself at the n-th time that it opens, lists, renames, locks or deletes anything in the library, for
@@ -134,7 +134,6 @@ WRITER = """
 path, number = Path(sys.argv[1]), int(sys.argv[2])
 library = Library.open(path)
 print("ready", flush=True)
-sys.stdin.readline()
 for count in range(12):
     library.add(versions({f"{number} {count}.mp4": count, "shared.mp4": 3}))
     if count % 3 == 2:
@@ -143,10 +142,14 @@ for count in range(12):
 
 
 def test_writers_at_the_same_time_lose_nothing(tmp_path, script, versions):
-    Library.create(tmp_path / "library", "f" * 64, 8)
-    processes = [script(WRITER, tmp_path / "library", number) for number in range(3)]
+    path = tmp_path / "library"
+    Library.create(path, "f" * 64, 8)
+    with writer_lock(path):
+        processes = [script(WRITER, path, number) for number in range(3)]
+        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+        assert Library.open(path).videos() == []
     assert [process.communicate()[1] for process in processes] == ["", "", ""]
     expected = {
         f"{number} {count}.mp4": count for number in range(3) for count in range(12) if count % 3 != 1
     }
-    check(tmp_path / "library", {**expected, "shared.mp4": 3}, versions)
+    check(path, {**expected, "shared.mp4": 3}, versions)

@@ -1,5 +1,7 @@
 """A library on a bad disk: bytes that change, files that shrink or go, no space left."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,14 @@ def answers(path, versions):
     return opened.videos(), opened.info(), opened.search(versions({"a.mp4": 1, "b.mp4": 5}))
 
 
+def same_json(one, other):
+    """Whether two texts say the same."""
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_changed_byte_never_changes_an_answer(library, versions, name):
     before, path = answers(library.path, versions), library.path / name
@@ -32,14 +42,11 @@ def test_a_changed_byte_never_changes_an_answer(library, versions, name):
         damaged = bytearray(whole)
         damaged[place] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
-        try:
-            after = answers(library.path, versions)
-        except LibraryError as error:
-            assert path.name in str(error)
-            assert "\n" not in str(error)
-        else:  # white space of the manifest at most
-            assert name == "manifest.json"
-            assert after == before
+        if name == "manifest.json" and same_json(damaged, whole):  # white space
+            assert answers(library.path, versions) == before
+            continue
+        with pytest.raises(LibraryError, match=rf"\A[^\n]*{path.name}[^\n]*\Z"):
+            answers(library.path, versions)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -70,7 +77,8 @@ from sora_video.index.build import build_library
 path, act, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(0)
 many = Embeddings(video_id=np.full(3000, "big.mp4", dtype=object), slice_no=np.arange(3000, dtype=np.int32),
-    start_s=rng.random(3000), end_s=rng.random(3000), vectors=np.ones((3000, 1), np.float32), fingerprint="f" * 64)
+    start_s=rng.random(3000), end_s=rng.random(3000), vectors=np.ones((3000, 1), np.float32),
+    fingerprint="f" * 64)
 from sora_video.pretrain.embeddings import write_embeddings
 write_embeddings(many, path.parent / "many.parquet")
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -91,7 +99,7 @@ except StorageError as error:
 def wide(tmp_path, make_embeddings):
     """A library with vectors of one number and long names."""
     made = Library.create(tmp_path / "library", "f" * 64, 1)
-    made.add(make_embeddings({f"{n:02d} {'long' * 30}.mp4": np.ones((1, 1)) for n in range(40)}, dim=1))
+    made.add(make_embeddings({f"{n:02d} {'long' * 30}.mp4": np.ones((1, 1)) for n in range(40)}))
     return made
 
 

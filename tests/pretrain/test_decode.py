@@ -1,5 +1,7 @@
 import struct
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 
 import av
 import numpy as np
@@ -26,14 +28,14 @@ UNREADABLE = {
 }
 
 
-def decode_all(path, size=SIZE):
-    """Every frame in order, by PyAV's own reading of the file: times from the first, pictures."""
+def decode_all(path, size=SIZE, most=None):
+    """Frames in order, by PyAV's own reading of the file: times from the first, pictures."""
     height, width = size
     stamps, pictures = [], []
     with av.open(path) as container:
         stream = container.streams.video[0]
         tick = stream.time_base
-        for frame in container.decode(stream):
+        for frame in islice(container.decode(stream), most):
             turns = round(frame.rotation / 90)
             sides = (height, width) if turns % 2 == 0 else (width, height)
             picture = frame.to_ndarray(
@@ -51,6 +53,13 @@ def distance(first, second):
     return np.abs(first.astype(np.int16) - second.astype(np.int16)).mean((-1, -2, -3))
 
 
+def assert_same(found, pictures):
+    """Decoded frames are the pictures that were encoded, each nearer to its own than to any other."""
+    between = distance(found[:, None], np.stack(pictures)[None])
+    assert between.diagonal().max() < 6  # what 4:2:0 and quantisation take away
+    assert between.argmin(1).tolist() == list(range(len(pictures)))
+
+
 def refusal(path):
     """The one-line reason for which a file cannot be opened."""
     with pytest.raises(VideoError) as caught:
@@ -62,48 +71,49 @@ def refusal(path):
 
 
 def readers(path, info):
-    """Both ways of reading a file, where they open."""
+    """Both ways of reading a file, where they open; decord miscounts in open GOPs and is not used there."""
     yield PyAVFrames(path, info, SIZE)
-    try:
-        yield DecordFrames(path, info, SIZE)
-    except VideoError:
-        return
+    if not info.open_gop:
+        with suppress(VideoError):
+            yield DecordFrames(path, info, SIZE)
+
+
+def read_ends(path):
+    """The opened video with its first and last frame."""
+    frames = open_video(path, SIZE)
+    return frames, frames.frames(np.array([0, len(frames.times) - 1]))
 
 
 def test_an_odd_file_can_be_read_or_says_why_not(odd_file):
-    try:
-        frames = open_video(odd_file, SIZE)
-        ends = frames.frames(np.array([0, len(frames.times) - 1]))
-    except VideoError as error:
-        assert odd_file.name in UNREADABLE, error
-        assert UNREADABLE[odd_file.name] in str(error)
-        assert "\n" not in str(error)
+    if odd_file.name in UNREADABLE:
+        with pytest.raises(VideoError) as caught:
+            read_ends(odd_file)
+        assert UNREADABLE[odd_file.name] in str(caught.value)
+        assert "\n" not in str(caught.value)
         return
-    assert odd_file.name not in UNREADABLE
+    frames, ends = read_ends(odd_file)
     assert ends.shape == (2, *SIZE, 3)
     assert ends.dtype == np.uint8
     assert frames.times[0] == 0
     assert (np.diff(frames.times) > 0).all()
     assert frames.duration_s > frames.times[-1]
+    check_random_access(odd_file)
 
 
-def test_random_access_gives_the_frames_of_sequential_decoding(odd_file):
-    if odd_file.name in UNREADABLE:
-        pytest.skip("it cannot be read, see the test above")
-    info = probe(odd_file)
-    times, pictures = decode_all(odd_file)
-    wanted = np.random.default_rng(0).integers(0, len(info.times), 6)
-    if times is not None:
-        order = np.argsort(times, kind="stable")
-        times, pictures = times[order], pictures[order]
-        expected = np.abs(times[:, None] - info.times[wanted]).argmin(0)
-        assert np.abs(times[expected] - info.times[wanted]).max() < 2e-3
-    else:
-        assert len(pictures) == len(info.times)
+def check_random_access(path):
+    """Both readers give, at indices chosen at random, what sequential decoding gives at those times."""
+    info = probe(path)
+    count = min(len(info.times), 250)
+    times, pictures = decode_all(path, most=count)
+    wanted = np.random.default_rng(0).integers(0, len(info.times) if count < 250 else 240, 6)
+    if times is None:
+        assert len(pictures) == count
         expected = wanted
-    for reader in readers(odd_file, info):
-        if isinstance(reader, DecordFrames) and info.open_gop:
-            continue  # decord miscounts there, open_video does not use it
+    else:
+        gaps = np.abs(times[:, None] - info.times[wanted])
+        assert gaps.min(0).max() < 2e-3
+        expected = gaps.argmin(0)
+    for reader in readers(path, info):
         found = reader.frames(wanted)
         assert distance(found, pictures[expected]).max() < TOLERANCE
         nearest = distance(found[:, None, ::4, ::4], pictures[None, :, ::4, ::4]).argmin(1)
@@ -132,7 +142,8 @@ def test_frames_come_in_the_order_asked_with_repeats(film):
     frames = open_video(path, (96, 128))
     wanted = np.array([59, 0, 13, 13, 40, 11, 12, 0])
     assert isinstance(frames, DecordFrames)
-    assert distance(frames.frames(wanted), np.stack([pictures[i] for i in wanted])).max() < TOLERANCE
+    assert_same(frames.frames(np.arange(60)), pictures)
+    np.testing.assert_array_equal(frames.frames(wanted), frames.frames(np.arange(60))[wanted])
 
 
 def test_pyav_random_access_is_sequential_decoding_to_the_bit(film):
@@ -160,7 +171,7 @@ def test_a_stream_that_begins_late_begins_at_zero(tmp_path, write_video, moving_
     path = write_video(tmp_path / "late.mkv", pictures, pts=range(250, 280))
     frames = open_video(path, (48, 64))
     np.testing.assert_allclose(frames.times, np.arange(30) / 25, atol=1e-3)
-    assert distance(frames.frames(np.arange(30)), np.stack(pictures)).max() < TOLERANCE
+    assert_same(frames.frames(np.arange(30)), pictures)
 
 
 def test_variable_frame_rates_keep_their_times(tmp_path, write_video, moving_square):
@@ -169,7 +180,7 @@ def test_variable_frame_rates_keep_their_times(tmp_path, write_video, moving_squ
     path = write_video(tmp_path / "vfr.mp4", pictures, pts=pts.tolist(), time_base=Fraction(1, 1000))
     frames = open_video(path, (48, 64))
     np.testing.assert_allclose(frames.times, (pts - pts[0]) / 1000, atol=1e-6)
-    assert distance(frames.frames(np.arange(40)), np.stack(pictures)).max() < TOLERANCE
+    assert_same(frames.frames(np.arange(40)), pictures)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +221,7 @@ def test_one_frame_is_a_video(tmp_path, write_video, moving_square):
     frames = open_video(write_video(tmp_path / "one.mp4", pictures), (48, 64))
     assert frames.times.tolist() == [0.0]
     assert frames.duration_s > 0
-    assert distance(frames.frames(np.array([0, 0])), np.stack(pictures * 2)).max() < TOLERANCE
+    assert_same(frames.frames(np.array([0])), pictures)
 
 
 @pytest.mark.parametrize("width", [8, 12, 16, 24, 32, 48, 96, 144])
@@ -273,8 +284,7 @@ def test_damage_in_the_middle_is_a_reason_not_a_crash(film):
     contents[middle - 800 : middle + 800] = np.random.default_rng(0).bytes(1600)
     path.write_bytes(contents)
     try:
-        pixels = open_video(path, SIZE).frames(np.arange(60))
+        outcome = open_video(path, SIZE).frames(np.arange(60)).shape
     except VideoError as error:
-        assert "\n" not in str(error)
-    else:
-        assert pixels.shape == (60, *SIZE, 3)
+        outcome = str(error).count("\n")
+    assert outcome in ((60, *SIZE, 3), 0)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+from sora_video.downstream import heads
+from sora_video.downstream.protocols import Split, balanced_accuracy
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Normalised features of 3 overlapping classes in 30 groups, and their split."""
+    rng = np.random.default_rng(0)
+    labels = np.array(list("abc"))[np.arange(240) % 3]
+    centres = rng.normal(size=(3, 16))
+    features = centres[np.arange(240) % 3] + 1.2 * rng.normal(size=(240, 16))
+    features = (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+    groups = np.array([f"g{number // 8}" for number in range(240)])
+    return features, Split(labels, groups, np.arange(160), np.arange(160, 240))
+
+
+def test_linear_probe_is_scikit_learns_logistic_regression(task, monkeypatch):
+    features, split = task
+    monkeypatch.setattr(heads, "STRENGTHS", (0.5,))
+    scaler = StandardScaler().fit(features[split.train])
+    model = LogisticRegression(C=0.5, class_weight="balanced", max_iter=300)
+    model.fit(scaler.transform(features[split.train]), split.labels[split.train])
+    expected = model.predict(scaler.transform(features[split.test]))
+    assert (heads.linear_predict(features, split) == expected).all()
+
+
+def test_vote_of_one_is_scikit_learns_nearest_neighbour(task, monkeypatch):
+    features, split = task
+    monkeypatch.setattr(heads, "NEIGHBOURS", (1,))
+    model = KNeighborsClassifier(1).fit(features[split.train], split.labels[split.train])
+    expected = model.predict(features[split.test])
+    assert (heads.knn_predict(features, split) == expected).all()
+    assert (heads.nearest_predict(features, split) == expected).all()
+
+
+def test_weighted_vote_is_scikit_learns_with_the_same_weights(task, monkeypatch):
+    features, split = task
+    monkeypatch.setattr(heads, "NEIGHBOURS", (10,))
+    labels = split.labels[split.train]
+    share = {name: np.mean(labels == name) for name in "abc"}
+    assert max(share.values()) - min(share.values()) < 0.01  # so that dividing by it changes nothing
+    model = KNeighborsClassifier(
+        10, metric="cosine", weights=lambda distance: np.exp(-distance / heads.TEMPERATURE)
+    ).fit(features[split.train], labels)
+    agree = heads.knn_predict(features, split) == model.predict(features[split.test])
+    assert agree.mean() > 0.98
+
+
+@pytest.mark.parametrize("predict", [heads.linear_predict, heads.knn_predict])
+def test_learns_what_is_there_and_nothing_from_shuffled_labels(task, predict):
+    features, split = task
+    truth = split.labels[split.test]
+    assert balanced_accuracy(truth, predict(features, split)) > 0.6
+    shuffled = Split(
+        np.random.default_rng(1).permutation(split.labels), split.groups, split.train, split.test
+    )
+    chance = balanced_accuracy(shuffled.labels[split.test], predict(features, shuffled))
+    assert chance == pytest.approx(1 / 3, abs=0.16)  # three standard deviations of 80 test rows
+
+
+@pytest.mark.parametrize("predict", [heads.linear_predict, heads.knn_predict])
+def test_test_labels_change_no_prediction(task, predict):
+    features, split = task
+    labels = split.labels.copy()
+    labels[split.test] = "a"
+    blind = Split(labels, split.groups, split.train, split.test)
+    assert (predict(features, split) == predict(features, blind)).all()
+
+
+def test_one_training_group_falls_back_to_defaults(task):
+    features, split = task
+    alone = Split(split.labels, np.full(len(split.labels), "g"), split.train, split.test)
+    assert set(heads.linear_predict(features, alone)) <= {"a", "b", "c"}

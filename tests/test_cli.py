@@ -1,0 +1,240 @@
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sora_video
+from sora_video.pretrain.embeddings import read_embeddings, write_embeddings
+
+SORA = Path(sys.executable).with_name("sora")
+TINY = [
+    "encoder.width=4",
+    "slice.size=32",
+    "augment.size=32",
+    "optim.epochs=1",
+    "optim.batch_size=4",
+    "data.workers=0",
+    "tracking.every=1",
+]
+
+
+def sora(*arguments, check=0, **options):
+    """Run the command in a process of its own; returns what it printed."""
+    done = subprocess.run(
+        [SORA, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
+    )
+    assert done.returncode == check, done.stderr
+    return done.stderr if check else done.stdout
+
+
+def refusal(*arguments, **options):
+    """The one line with which the command refuses."""
+    text = sora(*arguments, check=2, **options)
+    lines = text.strip().splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, videos):
+    """A run made by the command."""
+    path = tmp_path_factory.mktemp("cli") / "run"
+    said = sora("pretrain", videos, "--out", path, *TINY)
+    assert "finished" in said
+    return path
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory, videos, run):
+    """A library made by the command."""
+    path = tmp_path_factory.mktemp("cli") / "library"
+    assert "8 videos" in sora("index", "build", path, videos, "--model", run)
+    return path
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["scan", "pretrain", "embed", "index build", "index add", "index remove", "index info", "search"]
+    + ["probe", "demo", "doctor"],
+)
+def test_every_verb_has_help_with_an_example(verb):
+    assert f"Example: sora {verb}" in " ".join(sora(*verb.split(), "--help").split())
+
+
+def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
+    for path in videos.rglob("*.mp4"):
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "broken.mp4").write_bytes(b"nothing")
+    found = json.loads(sora("scan", tmp_path, "--json"))
+    assert len(found["videos"]) == 8
+    assert [failure["video_id"] for failure in found["unreadable"]] == ["broken.mp4"]
+    assert {video["codec"] for video in found["videos"]} == {"h264"}
+
+
+def test_dry_run_prints_the_resolved_config_and_makes_nothing(videos, tmp_path):
+    said = sora(
+        "pretrain", videos, "--out", tmp_path / "run", "--config", "tiny-cpu", "optim.lr=0.5", "--dry-run"
+    )
+    assert "lr: 0.5" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_embed_index_search_agree_on_where_a_video_is(videos, run, library, tmp_path):
+    sora("embed", videos, "--model", run, "--out", tmp_path / "all.parquet")
+    embeddings = read_embeddings(tmp_path / "all.parquet")
+    info = json.loads(sora("index", "info", library, "--json"))
+    assert info["slices"] == len(embeddings)
+    assert info["fingerprint"] == embeddings.fingerprint
+    hits = json.loads(
+        sora("search", library, videos / "even/clip 2.mp4", "--end", "1", "--top", "3", "--json")
+    )
+    assert len(hits) == 3
+    assert hits[0]["video_id"] == "even/clip 2.mp4"
+    assert hits[0]["start_s"] == 0
+    assert hits[0]["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_add_and_remove_change_what_is_found(videos, run, tmp_path):
+    path = tmp_path / "library"
+    sora("index", "build", path, videos / "even", "--model", run)
+    assert "8 videos" in sora("index", "add", path, videos / "odd")
+    sora("index", "remove", path, "clip 2.mp4")
+    hits = json.loads(sora("search", path, videos / "even/clip 2.mp4", "--json"))
+    assert "clip 2.mp4" not in {hit["video_id"] for hit in hits}
+
+
+def test_python_and_command_give_the_same(videos, run, library):
+    encoder = sora_video.load_encoder(run)
+    query = encoder.embed(videos / "odd/clip 3.mp4")
+    hits = sora_video.Library.open(library).search(query, top=2)
+    told = json.loads(sora("search", library, videos / "odd/clip 3.mp4", "--top", 2, "--json"))
+    assert [hit.video_id for hit in hits] == [hit["video_id"] for hit in told]
+
+
+def test_probe_prints_baselines(videos, run):
+    table = json.loads(sora("probe", videos, "--class-folders", "--model", run, "--json"))["table"]
+    assert [row["features"].split(" ")[0] for row in table] == [
+        "pretrained",
+        "random",
+        "pixels:",
+        "pixels:",
+        "chance",
+    ]
+
+
+def test_doctor_names_the_parts():
+    facts = json.loads(sora("doctor", "--json"))
+    assert {"torch", "decord2", "av", "faiss build", "bf16", "missing"} <= set(facts)
+    assert "h264" in facts["decoders"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("scan {tmp}/absent", "no such file or folder"),
+        ("scan {tmp}/empty", "holds no video"),
+        ("pretrain {tmp}/empty --out {tmp}/run", "holds no video"),
+        ("pretrain {videos} --out {run}", "exists already"),
+        ("pretrain {videos} --out {tmp}/run optim.epoch=3", "did you mean 'optim.epochs'"),
+        ("pretrain {videos} --out {tmp}/run slice.frames=0", "slice.frames=0: "),
+        ("pretrain {videos} --out {tmp}/run encoder.name=vgg", "must be one of r3d_tiny"),
+        ("pretrain {videos} --out {tmp}/run --config none.yaml", "neither a file nor a recipe"),
+        ("pretrain {videos} --out {tmp}/none --resume", "no run there"),
+        ("pretrain {videos} --out {run} --resume", "finished already"),
+        ("pretrain {tmp}/bad --out {tmp}/run", "cannot be read"),
+        ("embed {videos} --model {tmp}/empty --out {tmp}/a.parquet", "no run there"),
+        ("embed {tmp}/bad --model {run} --out {tmp}/a.parquet", "can be read"),
+        ("embed {videos} --model {run} --out {tmp}/a.csv", "end the name in .parquet"),
+        ("index build {library} {videos} --model {run}", "exists already"),
+        ("index build {tmp}/new {videos}", "--model"),
+        ("index info {tmp}/empty", "no library"),
+        ("index remove {library} nothing.mp4", "nothing.mp4"),
+        ("search {library} {tmp}/bad/text.mp4", "text.mp4"),
+        ("search {library} {tmp}/bad/sound.mp4", "no video stream"),
+        ("search {library} {tmp}/bad/zero.mp4", "0 bytes"),
+        ("search {library} {videos}/absent.mp4", "absent.mp4"),
+        ("search {library} {one} --start 60", "60"),
+        ("search {library} {one} --top 0", "top"),
+        ("probe {tmp}/labels.csv --model {run}", "do not exist"),
+        ("probe {videos} --model {run}", "label column 'label'"),
+        ("demo --out {run}", "exists already"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_leaves_nothing(
+    arguments, message, videos, run, library, tmp_path, write_sound
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    for name, content in {"text.mp4": b"just text", "zero.mp4": b""}.items():
+        (tmp_path / "bad" / name).write_bytes(content)
+    write_sound(tmp_path / "bad" / "sound.mp4")
+    (tmp_path / "labels.csv").write_text("path,label,split\nx.mp4,a,train\ny.mp4,b,test\n")
+    places = {"tmp": tmp_path, "videos": videos, "run": run, "library": library, "one": "@one"}
+    words = [word.format(**places) for word in arguments.split()]
+    words = [str(videos / "even/clip 2.mp4") if word == "@one" else word for word in words]
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "run")}
+    assert message in refusal(*words)
+    after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "run")}
+    assert after == before
+    left = {path.name for path in (tmp_path / "run").rglob("*")}
+    assert left <= {"config.yaml", "log.jsonl", "quarantine.json"}
+
+
+def test_a_library_refuses_another_model_of_the_same_size(videos, library, tmp_path):
+    other = tmp_path / "other"
+    sora("pretrain", videos, "--out", other, *TINY, "seed=1")
+    line = refusal("search", library, videos / "even/clip 2.mp4", "--model", other)
+    ours, theirs = (
+        sora_video.load_encoder(path).fingerprint[:12] for path in (library_model(library), other)
+    )
+    assert ours in line
+    assert theirs in line
+
+
+def library_model(library):
+    """The run that a library remembers."""
+    return sora_video.Library.open(library).model
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
+    embeddings = sora_video.load_encoder(run).embed(videos)
+    target = tmp_path / "all.parquet"
+    write_embeddings(embeddings.select(np.arange(1)), target)
+    before = target.read_bytes()
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    line = refusal("embed", videos, "--model", run, "--out", target, preexec_fn=limit)
+    assert f"cannot write {target}" in line
+    assert target.read_bytes() == before
+    assert os.listdir(tmp_path) == [target.name]
+
+
+def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
+    odd = data / "odd"
+    found = json.loads(sora("scan", odd, "--json"))
+    unreadable = {failure["video_id"] for failure in found["unreadable"]}
+    done = subprocess.run(
+        [SORA, "embed", odd, "--model", run, "--out", tmp_path / "odd.parquet"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    embeddings = read_embeddings(tmp_path / "odd.parquet")
+    videos = {path.relative_to(odd).as_posix() for path in odd.rglob("*") if path.is_file()}
+    assert set(embeddings.videos()) == videos - unreadable
+    for name in unreadable:
+        assert f"  {name}: " in done.stderr
+    sora("index", "build", tmp_path / "library", tmp_path / "odd.parquet")
+    query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
+    hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
+    assert hits[0]["video_id"] == "real/torchcodec__test_resources_nasa_13013.mp4"
