@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test lint bench-real clean
+.PHONY: setup demo test lint bench-real bench-inputs clean
 
 setup: $(VENV)/.installed
 
@@ -28,6 +28,9 @@ lint: setup
 
 bench-real: setup
 	$(BIN)/python -m benchmarks.real
+
+bench-inputs: setup
+	$(BIN)/python -m benchmarks.inputs
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

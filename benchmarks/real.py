@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="settings, as in optim.epochs=10")
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.overrides)
-    folders = sorted({folder for folder, _ in TASKS.values()})
-    videos = [video.path for folder in folders for video in open_corpus(DATA / folder / "labels.csv").videos]
+    videos = task_videos()
     with tempfile.TemporaryDirectory() as scratch:
         began = time.monotonic()
         run = pretrain_encoder(videos, arguments.out or Path(scratch) / "run", config)
@@ -60,6 +59,12 @@ def main() -> None:
     write_json(RESULTS / "real.json", results | {"config": config.model_dump(mode="json")})
 
 
+def task_videos() -> list[Path]:
+    """All videos of all tasks, without their labels."""
+    folders = sorted({folder for folder, _ in TASKS.values()})
+    return [video.path for folder in folders for video in open_corpus(DATA / folder / "labels.csv").videos]
+
+
 def markdown(probes: dict[str, Probe], recipe: str, facts: dict[str, str]) -> str:
     """The table of all tasks."""
     said = "; ".join(f"{name}: {value}" for name, value in facts.items())
@@ -70,8 +75,8 @@ def markdown(probes: dict[str, Probe], recipe: str, facts: dict[str, str]) -> st
         "# Real video, pretrained once without labels",
         "",
         f"`make bench-real` with the recipe `{recipe}`; {said}.",
-        "linear and kNN are balanced accuracy on the test rows, R@1 is retrieval from train by test; random",
-        "is the mean of 3 untrained encoders of the same shape; mean frame and motion map are 1-NN on pixels.",
+        "linear and kNN are balanced accuracy on the test rows; R@1 is retrieval from train by test; random",
+        "is the mean of 3 untrained encoders of the same shape; mean frame, motion map: 1-NN on raw pixels.",
         "C and k are chosen by group-safe folds of the training rows; nothing is chosen on test rows.",
         "",
         "| " + " | ".join(columns) + " |",

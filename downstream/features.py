@@ -1,5 +1,6 @@
 """One feature vector a video."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from sora_video.pretrain.embed import VideoEncoder
 from sora_video.pretrain.embeddings import Embeddings
 from sora_video.pretrain.quarantine import Failure
 from sora_video.pretrain.slices import frames_at
+from sora_video.pretrain.tracking import Bar
 
 __all__ = ["PixelFeatures", "pixel_features", "pool", "video_features"]
 
@@ -67,11 +69,11 @@ class PixelFeatures:
 def pixel_features(corpus: Corpus) -> PixelFeatures:
     """Mean frame and motion map of each video at 8 frames a second; zeros where it cannot be read."""
     both = np.zeros((2, len(corpus), GRID[0] * GRID[1]), np.float32)
-    for entry, video in enumerate(corpus.videos):
-        try:
-            both[:, entry] = mean_and_motion(video)
-        except VideoError:
-            continue  # the encoder's pass over the same corpus names it
+    with Bar("pixels", len(corpus), "videos") as bar:
+        for entry, video in enumerate(corpus.videos):
+            with suppress(VideoError):  # the encoder's pass over the same corpus names it
+                both[:, entry] = mean_and_motion(video)
+            bar.advance(entry + 1)
     return PixelFeatures(*both)
 
 

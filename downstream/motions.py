@@ -1,8 +1,9 @@
 """A labelled corpus whose classes are motions: no single frame, mean frame or colour tells them apart.
 
-Every clip shows two or three moving, two-toned shapes and a still one on a random texture. A shape's pose has
-six coordinates; a class moves one or two of them and leaves the others at a random value of the same range,
-so that single frames of all classes look alike:
+Every clip shows a moving, two-toned shape on a random texture with a still one; in the middle of the clip
+another shape takes over at another place and speed, so that the motion is what the clip's slices share. A
+shape's pose has six coordinates; a class moves one or two of them and leaves the others at a random value of
+the same range, so that single frames of all classes look alike:
 
     slide    x                      spin     angle
     bounce   y                      zoom     size
@@ -140,16 +141,21 @@ def render(motion: str, draw: np.random.Generator) -> NDArray[np.uint8]:
     seconds = np.arange(draw.integers(3 * FPS, 4 * FPS + 1)).astype(np.float32) / np.float32(FPS)
     canvas = np.repeat(texture(draw)[None], len(seconds), axis=0)
     paint(canvas, trajectory("still", seconds, draw), draw.uniform((0, 0), (WIDTH, HEIGHT)), draw)
-    speed = TURN / draw.uniform(0.7, 1.2) * draw.choice((-1, 1))
-    movers = int(draw.integers(2, 4))
-    for column in draw.permutation(movers):
-        place = draw.uniform((column + 0.2, 0.25), (column + 0.8, 0.75)) * (WIDTH / movers, HEIGHT)
-        cycle = np.asarray(seconds * speed + draw.uniform(0, TURN), np.float32)
-        paint(canvas, trajectory(motion, cycle, draw), place, draw)
+    middle = len(seconds) // 2
+    for shot in (slice(0, middle), slice(middle, None)):
+        play(canvas[shot], seconds[shot], motion, draw)
     grain = draw.normal(0, draw.uniform(0.5, 2.5), (HEIGHT + 32, WIDTH + 32)).astype(np.float32)
     for frame, (top, left) in zip(canvas, draw.integers(0, 32, (len(canvas), 2)), strict=True):
         frame += grain[top : top + HEIGHT, left : left + WIDTH, None]
     return np.clip(canvas, 0, 255).astype(np.uint8)
+
+
+def play(canvas: Floats, seconds: Floats, motion: str, draw: np.random.Generator) -> None:
+    """Let a new shape perform the motion at its own speed, in a part of a clip."""
+    speed = TURN / draw.uniform(0.7, 1.2) * draw.choice((-1, 1))
+    place = draw.uniform((0.3, 0.3), (0.7, 0.7)) * (WIDTH, HEIGHT)
+    cycle = np.asarray(seconds * speed + draw.uniform(0, TURN), np.float32)
+    paint(canvas, trajectory(motion, cycle, draw), place, draw)
 
 
 def texture(draw: np.random.Generator) -> Floats:
@@ -177,10 +183,10 @@ def trajectory(motion: str, cycle: Floats, draw: np.random.Generator) -> Pose:
 
 def paint(canvas: Floats, pose: Pose, place: NDArray[np.float64], draw: np.random.Generator) -> None:
     """Draw one shape into all frames of ``canvas`` (T, 96, 128, 3), around ``place`` (x, y)."""
-    reach, radius = draw.uniform(12, 20), draw.uniform(13, 19)
+    reach, radius = draw.uniform(18, 28), draw.uniform(16, 24)
     shape = SHAPES[draw.integers(len(SHAPES))]
-    size = radius * np.exp(0.4 * pose["size"])
-    width, height = (size * np.exp(sign * 0.4 * pose["stretch"]) for sign in (1, -1))
+    size = radius * np.exp(0.5 * pose["size"])
+    width, height = (size * np.exp(sign * 0.5 * pose["stretch"]) for sign in (1, -1))
     margin = reach + 1.3 * max(width.max(), height.max())
     left, top = np.maximum(place - margin, 0).astype(int)
     right, bottom = (place + margin).astype(int) + 1
@@ -192,7 +198,7 @@ def paint(canvas: Floats, pose: Pose, place: NDArray[np.float64], draw: np.rando
     x, y = x.astype(np.float32), y.astype(np.float32)
     u, v = cosine * x + sine * y, cosine * y - sine * x
     cover = np.clip(0.5 - shape(u, v) * np.float32(radius), 0, 1)[..., None]
-    cover *= (0.65 + 0.35 * pose["opacity"])[:, None, None, None]
+    cover *= (0.7 + 0.3 * pose["opacity"])[:, None, None, None]
     dark, light = (draw.uniform(*tones, 3).astype(np.float32) for tones in ((0, 150), (105, 255)))
     tone = np.clip(0.5 + u * np.float32(radius), 0, 1)[..., None]
     area += cover * (dark + tone * (light - dark) - area)

@@ -177,8 +177,9 @@ class Collate:
 
 
 def worker_count(wanted: int | None) -> int:
-    """Decoding processes: as asked, else one a processor, at most 8."""
-    return min(8, os.cpu_count() or 1) if wanted is None else wanted
+    """Decoding processes: as asked, else one for each processor this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, usable) if wanted is None else wanted
 
 
 def train_loader(

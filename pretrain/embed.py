@@ -1,6 +1,5 @@
 """Videos to embeddings with a finished encoder."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -131,8 +130,8 @@ class VideoEncoder:
         corpus = open_corpus(source)
         rows: dict[int, list[Rows]] = {}
         failures: dict[int, str] = {}
-        bar, began, slices, videos = Bar("embed", len(corpus), "slices"), time.monotonic(), 0, 0
-        try:
+        slices = videos = 0
+        with Bar("embed", len(corpus), "slices") as bar:
             for item in self.load(corpus):
                 if isinstance(item, Unreadable):
                     failures[item.entry] = item.reason
@@ -142,9 +141,7 @@ class VideoEncoder:
                     rows.setdefault(item.entry, []).append(Rows(item.start_s, item.end_s, vectors))
                     slices += len(item.start_s)
                     videos += item.last
-                bar.update(videos, slices / (time.monotonic() - began))
-        finally:
-            bar.close()
+                bar.advance(videos, slices)
         return self.gather(corpus, rows, failures)
 
     def load(self, corpus: Corpus) -> DataLoader[Chunk | Unreadable]:

@@ -1,6 +1,7 @@
 """The training loop, from corpus to finished run folder."""
 
 import hashlib
+import logging
 import math
 import shutil
 import signal
@@ -36,6 +37,7 @@ from .tracking import Bar, JsonlTracker, Tracker, Trackers, WandbTracker
 __all__ = ["pretrain_encoder"]
 
 SAVE_EVERY_S = 60.0
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on every run
 
 
 class Contrastive(nn.Module):
@@ -79,10 +81,11 @@ def pretrain_encoder(
     run = Run.open(out) if resume else None
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train anew")
-    config = run.config if run else config or PretrainConfig()
+    run = run or Run.new(out, config or PretrainConfig())
+    config = run.config
     fabric = Fabric(devices=1, precision="bf16-mixed" if uses_bf16(config.optim) else "32-true")
     model, optimizer = fabric.setup(*build_model(config, fabric.device))
-    state = run.load_state() if run else None
+    state = run.load_state()
     sampler = EpochSampler(len(corpus), config, state["step"] if state else 0)
     cache = FrameCache(out / "cache", int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size))
     loader = train_loader(corpus, config, cache, sampler, pin=fabric.device.type == "cuda")
@@ -91,7 +94,7 @@ def pretrain_encoder(
             raise RunError(f"run {out}: was begun on other videos than {corpus.root}; resume on the same")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-    run = run or Run.create(out, config)
+    run.begin()
     trackers: list[Tracker] = [
         JsonlTracker(out / "log.jsonl", sampler.first_step),
         Bar("pretrain", sampler.total_steps, "clips"),

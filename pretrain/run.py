@@ -38,15 +38,14 @@ class Run:
     config: PretrainConfig
 
     @classmethod
-    def create(cls, path: Path, config: PretrainConfig) -> "Run":
-        """Begin a run.
+    def new(cls, path: Path, config: PretrainConfig) -> "Run":
+        """Plan a run; nothing is written before :meth:`begin`.
 
         Raises:
             RunError: the folder exists already and is not empty.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"run {path}: exists already; choose another --out, or continue it with --resume")
-        write_text(path / "config.yaml", dump_config(config))
         return cls(path, config)
 
     @classmethod
@@ -59,6 +58,10 @@ class Run:
         if not (path / "config.yaml").is_file():
             raise RunError(f"run {path}: no run there (config.yaml is missing); check the path")
         return cls(path, load_config(str(path / "config.yaml")))
+
+    def begin(self) -> None:
+        """Make the folder, with the resolved config in it."""
+        write_text(self.path / "config.yaml", dump_config(self.config))
 
     @property
     def finished(self) -> bool:

@@ -1,7 +1,6 @@
 """What a corpus holds, and what of it cannot be read."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -73,14 +72,10 @@ def scan(corpus: Corpus) -> Scan:
     """
     unique = list({video.video_id: video for video in corpus.videos}.values())
     results: list[ScannedVideo | Failure] = []
-    bar, began = Bar("scan", len(unique), "videos"), time.monotonic()
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for result in pool.map(scan_video, unique):
-                results.append(result)
-                bar.update(len(results), len(results) / (time.monotonic() - began))
-    finally:
-        bar.close()
+    with Bar("scan", len(unique), "videos") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(scan_video, unique):
+            results.append(result)
+            bar.advance(len(results))
     return Scan(
         tuple(result for result in results if isinstance(result, ScannedVideo)),
         tuple(result for result in results if isinstance(result, Failure)),

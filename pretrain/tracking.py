@@ -2,10 +2,11 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -104,10 +105,21 @@ class Bar:
     """
 
     def __init__(self, label: str, total: int, unit: str) -> None:
-        self.unit = unit
+        self.unit, self.began = unit, time.monotonic()
         self.progress = progress_bar()
         self.task = self.progress.add_task(label, total=total, note="")
         self.progress.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def advance(self, done: int, units: int | None = None) -> None:
+        """Show ``done`` steps, and the rate of all ``units`` so far (by default the steps)."""
+        rate = (done if units is None else units) / (time.monotonic() - self.began)
+        self.update(done, rate)
 
     def update(self, done: int, rate: float, note: str = "") -> None:
         """Show ``done`` steps, the rate in units a second and a note."""

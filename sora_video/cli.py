@@ -1,5 +1,6 @@
 """The ``sora`` command."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -268,9 +269,7 @@ def doctor(as_json: JsonOption = False) -> None:
 
 def main() -> None:
     """Run the command; the user's mistakes end in one line and exit code 2."""
-    import logging
-
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle compute threads leave processors to decoding
     try:
         app(standalone_mode=False)
     except SoraError as error:

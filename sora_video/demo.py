@@ -221,13 +221,13 @@ def protocol(runs: Sequence[Run], split: Split) -> dict[str, str]:
     config, ends = runs[0].config, [run.log()[-1] for run in runs]
     return {
         "task": f"{len(split.classes)} motions; {len(split.train)} training, {len(split.test)} test videos",
-        "linear": "balanced accuracy of logistic regression on frozen features; its C is chosen by 5 folds of "
-        "the training videos, no choice sees the test videos",
+        "linear": "balanced accuracy of logistic regression on frozen features; its C is chosen by 5 folds "
+        "of the training videos, no choice sees the test videos",
         "knn": "balanced accuracy of a vote of the nearest training videos, k chosen alike",
         "R@k": "fraction of test videos with one of their kind among the k nearest training videos",
         "seeds": ", ".join(str(run.config.seed) for run in runs) + "; the range is least to greatest",
-        "pretraining": f"{config.encoder.name} on {config.encoder.input} input, {config.optim.epochs} epochs, "
-        f"final loss {np.mean([end['loss'] for end in ends]):.3f}",
+        "pretraining": f"{config.encoder.name} on {config.encoder.input} input, "
+        f"{config.optim.epochs} epochs, final loss {np.mean([end['loss'] for end in ends]):.3f}",
         "throughput": f"{np.mean([end['clips_per_s'] for end in ends]):.0f} clips a second, "
         f"{np.mean([end['wait'] for end in ends]):.0%} of the time waiting for data",
         "fingerprint (seed 0)": load_encoder(runs[0].path).fingerprint,

@@ -1,5 +1,4 @@
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -61,11 +60,23 @@ def library(tmp_path_factory, videos, run):
 
 @pytest.mark.parametrize(
     "verb",
-    ["scan", "pretrain", "embed", "index build", "index add", "index remove", "index info", "search"]
-    + ["probe", "demo", "doctor"],
+    [
+        "scan",
+        "pretrain",
+        "embed",
+        "index-build",
+        "index-add",
+        "index-remove",
+        "index-info",
+        "search",
+        "probe",
+        "demo",
+        "doctor",
+    ],
 )
 def test_every_verb_has_help_with_an_example(verb):
-    assert f"Example: sora {verb}" in " ".join(sora(*verb.split(), "--help").split())
+    words = verb.split("-")
+    assert f"Example: sora {' '.join(words)}" in " ".join(sora(*words, "--help").split())
 
 
 def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
@@ -216,7 +227,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
     line = refusal("embed", videos, "--model", run, "--out", target, preexec_fn=limit)
     assert f"cannot write {target}" in line
     assert target.read_bytes() == before
-    assert os.listdir(tmp_path) == [target.name]
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):

@@ -130,7 +130,8 @@ def test_a_run_that_is_not_there_cannot_be_resumed(videos, tmp_path):
 
 
 def test_a_run_killed_before_its_first_save_begins_anew(tiny_run, videos, make_config, tmp_path):
-    begun = Run.create(tmp_path / "run", make_config())
+    begun = Run.new(tmp_path / "run", make_config())
+    begun.begin()
     (begun.path / "log.jsonl").write_text('{"step": 1, "loss": 9.0, "clips_per_s": 1, "wait": 0}\n{"st')
     resumed = pretrain_encoder(videos, begun.path, resume=True)
     assert_equal(weights(resumed), weights(tiny_run))
