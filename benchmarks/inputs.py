@@ -32,8 +32,8 @@ def main() -> None:
     lines = [
         "# Input streams, validated on training rows",
         "",
-        f"`make bench-inputs`: the recipe `tiny-cpu` with {' '.join(overrides)}; linear / kNN balanced accuracy,",
-        "means over group-safe folds of the training rows.",
+        f"`make bench-inputs`: the recipe `tiny-cpu` with {' '.join(overrides)};",
+        "linear / kNN balanced accuracy, means over group-safe folds of the training rows.",
         "",
         "| input | " + " | ".join(TASKS) + " | minutes |",
         "|---" * (len(TASKS) + 2) + "|",

@@ -81,7 +81,7 @@ def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
         for place, name in enumerate(names):
             values = scores[name]
             colour = ACCENT if name.startswith("pretrained") else MUTED
-            axes.barh(place, np.mean(values), color=colour, height=0.6, alpha=0.85)
+            axes.barh(place, np.mean(values), color=colour, height=0.6)
             axes.plot(values, [place] * len(values), "o", color=INK, markersize=3)
             axes.text(max(values) + 0.015, place, f"{np.mean(values):.2f}", va="center")
         axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")

@@ -111,7 +111,7 @@ def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
 def check_classes(train: Labels, test: Labels) -> None:
     """Refuse labels that no classifier can learn or be tested on."""
     if len(set(train.tolist())) < 2:
-        raise LabelsError(f"only class {train[0]!r} has training rows; a probe needs 2 classes or more")
+        raise LabelsError(f"only class {str(train[0])!r} has training rows; a probe needs 2 classes or more")
     unknown = sorted(set(test.tolist()) - set(train.tolist()))
     if unknown:
         raise LabelsError(f"class {unknown[0]!r} has test rows but no training row; mend the split")
