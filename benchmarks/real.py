@@ -77,6 +77,7 @@ def markdown(probes: dict[str, Probe], recipe: str, facts: dict[str, str]) -> st
         f"`make bench-real` with the recipe `{recipe}`; {said}.",
         "linear and kNN are balanced accuracy on the test rows; R@1 is retrieval from train by test; random",
         "is the mean of 3 untrained encoders of the same shape; mean frame, motion map: 1-NN on raw pixels.",
+        "Pretraining saw all videos, the test rows included, and no label.",
         "C and k are chosen by group-safe folds of the training rows; nothing is chosen on test rows.",
         "",
         "| " + " | ".join(columns) + " |",

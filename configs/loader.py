@@ -77,7 +77,7 @@ def dump_config(config: PretrainConfig) -> str:
 
 def first_line(error: Exception) -> str:
     """The first line of an exception's message."""
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def humanise(error: ValidationError) -> Iterator[str]:

@@ -109,7 +109,7 @@ class OptimConfig(Section):
     """AdamW with linear warm-up and cosine decay."""
 
     epochs: Annotated[int, Field(ge=1)] = 100
-    """Passes over the corpus; each video gives ``slice.per_video`` slices a pass."""
+    """Passes over the corpus, less the rest of each pass that does not fill a batch."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Videos a step."""
     lr: Annotated[float, Field(gt=0)] = 1e-3

@@ -22,6 +22,7 @@ Features = NDArray[np.float32]
 GRID = (20, 32)
 """Rows and columns of the pixel baselines."""
 FPS = 8.0
+TOLERANCE_S = 1e-6
 CHUNK = 256
 
 
@@ -47,12 +48,12 @@ def pool(embeddings: Embeddings, corpus: Corpus) -> Features:
     features = np.zeros((len(corpus), embeddings.dim), np.float32)
     for entry, video in enumerate(corpus.videos):
         own = np.array(rows.get(video.video_id, []), np.int64)
-        end_s = np.inf if video.end_s is None else video.end_s
-        starts = embeddings.start_s[own]
-        own = own[(starts >= video.start_s) & (starts < end_s)]
+        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
+        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
+        own = own[begins & (embeddings.end_s[own] <= end_s)]
         if len(own):
             mean = embeddings.vectors[own].mean(0)
-            features[entry] = mean / np.linalg.norm(mean)
+            features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return features
 
 

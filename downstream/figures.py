@@ -61,7 +61,9 @@ def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         figure, axes = draw((5.4, 3.0))
         for number, (name, log) in enumerate(logs.items()):
             epochs, losses = [line["epoch"] for line in log], [line["loss"] for line in log]
-            axes.plot(epochs, losses, color=ACCENT, alpha=1 - 0.3 * number, label=name, linewidth=1.5)
+            axes.plot(
+                epochs, losses, color=ACCENT, alpha=max(0.25, 1 - 0.3 * number), label=name, linewidth=1.5
+            )
         axes.set_xlabel("epoch")
         axes.set_ylabel("InfoNCE loss")
         axes.legend(frameon=False)

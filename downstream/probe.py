@@ -87,6 +87,7 @@ class Probe:
                 "classes": self.split.classes,
                 "selection": "C and k by 5 group-safe folds of the training rows",
                 "features": "mean of slice embeddings, L2-normalised",
+                "split": self.split.source,
             },
             "fingerprint": self.fingerprint,
             "unreadable": [vars(failure) for failure in self.failures],
@@ -129,7 +130,8 @@ def linear_probe(
 def probe_encoder(encoder: VideoEncoder, corpus: Corpus, split: Split) -> Probe:
     """Probe an encoder on a corpus that has been split; see :func:`linear_probe`."""
     features, failures = video_features(encoder, corpus)
-    split = without_rows(split, np.abs(features).max(axis=1) == 0)
+    failed = {failure.video_id for failure in failures}
+    split = without_rows(split, np.array([video.video_id in failed for video in corpus.videos]))
     draws = range(1, RANDOM_DRAWS + 1)
     untrained = [video_features(random_encoder(encoder.config, draw=draw), corpus)[0] for draw in draws]
     pixels = pixel_features(corpus)

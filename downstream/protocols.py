@@ -4,6 +4,7 @@ Nothing here sees test labels before the last step: every choice (regularisation
 cross-validation within the training rows.
 """
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ class Split:
     """(N,) recording, scene or person; a video that names none is a group of its own."""
     train: Rows
     test: Rows
+    source: str = "as labelled; no group and no file on both sides"
+    """Where the division comes from."""
 
     @property
     def classes(self) -> list[str]:
@@ -62,24 +65,27 @@ def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", sp
         if not any(column in row for row in columns):
             known = sorted({key for row in columns for key in row})
             raise LabelsError(f"{name} column {column!r} is in no row; the columns are {', '.join(known)}")
-    absent = corpus.missing()
-    if absent:
-        raise LabelsError(
-            f"{len(absent)} labelled files do not exist, the first is {absent[0].path}; mend the manifest"
-        )
+    if group != "group" and not any(group in row for row in columns):
+        raise LabelsError(f"group column {group!r} is in no row; check the name")
     sides = [row.get(split, "") if label in row else "" for row in columns]
     train, test = (np.flatnonzero([side == name for side in sides]) for name in ("train", "test"))
     for rows, name in ((train, "train"), (test, "test")):
         if len(rows) == 0:
             raise LabelsError(f"no labelled row has {split}={name}; values are {sorted(set(sides))}")
+    videos = corpus.videos
+    absent = [videos[row].path for row in (*train, *test) if not videos[row].path.is_file()]
+    if absent:
+        raise LabelsError(
+            f"{len(absent)} labelled files do not exist, the first is {absent[0]}; mend the manifest"
+        )
     labels = np.array([row.get(label, "") for row in columns])
     groups = np.array(
         [row.get(group, video.video_id) for row, video in zip(columns, corpus.videos, strict=True)]
     )
     check_classes(labels[train], labels[test])
     check_leak("group", groups[train], groups[test])
-    ids = np.array([video.video_id for video in corpus.videos])
-    check_leak("video", ids[train], ids[test])
+    files = np.array([os.path.realpath(video.path) for video in videos])
+    check_leak("video", files[train], files[test])
     return Split(labels, groups, train, test)
 
 

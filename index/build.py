@@ -5,6 +5,7 @@ The encoder is imported when it is needed, so that a library can be searched wit
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,6 +36,8 @@ class Change(NamedTuple):
     library: Library
     failures: tuple[Failure, ...]
     """Videos of the source that could not be read; they were left as they are in the library."""
+    replaced: int
+    """Videos that were in the library under the same name."""
 
 
 def embeddings_of(
@@ -117,7 +120,7 @@ def build_library(path: str | Path, source: Source, model: str | Path | None = N
             beside.replace(place)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return Change(Library.open(place), embeddings.failures)
+    return Change(Library.open(place), embeddings.failures, replaced=0)
 
 
 def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
@@ -141,8 +144,9 @@ def add_to_library(path: str | Path, source: Source, model: str | Path | None = 
     """
     library = Library.open(path)
     embeddings = embeddings_of(source, library.model if model is None else model, library.fingerprint)
+    replaced = len(set(library.videos()) & set(embeddings.videos()))
     library.add(embeddings, model)
-    return Change(library, embeddings.failures)
+    return Change(library, embeddings.failures, replaced)
 
 
 def query_embeddings(
@@ -190,6 +194,7 @@ def search_video(
     start_s: float | None = None,
     end_s: float | None = None,
     top: int = 10,
+    exclude: Iterable[str] = (),
 ) -> list[Hit]:
     """Find where else in a library a video, or a span of it, happens.
 
@@ -200,6 +205,7 @@ def search_video(
         start_s: start of the span in seconds.
         end_s: end of the span in seconds.
         top: most videos to find.
+        exclude: videos to leave out, the query's own among them where it is in the library.
 
     Returns:
         See :meth:`sora_video.index.library.Library.search`.
@@ -209,4 +215,4 @@ def search_video(
     """
     library = Library.open(path)
     query = query_embeddings(video, library.model if model is None else model, start_s, end_s)
-    return library.search(query, top)
+    return library.search(query, top, exclude)

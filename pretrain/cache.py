@@ -1,11 +1,13 @@
 """Decoded frames kept on disk for the length of a run, so that a small corpus is decoded only once."""
 
+import os
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.configs.errors import StorageError, VideoError
 from sora_video.configs.storage import atomic_path
 
 from .decode import Frames, open_video
@@ -49,13 +51,16 @@ class FrameCache:
         """Open a video through the cache; see :func:`sora_video.pretrain.decode.open_video`."""
         if self.budget == 0:
             return open_video(path, self.size)
-        key = blake2b(str(path.absolute()).encode(), digest_size=12).hexdigest()
+        key = blake2b(os.fsencode(path.absolute()), digest_size=12).hexdigest()
         frames_file, times_file = self.folder / f"{key}.npy", self.folder / f"{key}.times.npy"
         if not frames_file.exists():
             video = open_video(path, self.size)
             if not self.fits(len(video.times)):
                 return video
-            self.store(video, frames_file, times_file)
+            try:
+                self.store(video, frames_file, times_file)
+            except (StorageError, VideoError):
+                return video  # no room, or damaged somewhere: what is asked for may still be read
         return CachedFrames(frames_file, times_file)
 
     def fits(self, frames: int) -> bool:

@@ -14,7 +14,7 @@ __all__ = ["model_card"]
 def model_card(config: PretrainConfig, corpus: Corpus, metrics: Mapping[str, Any]) -> str:
     """What the model is, what it was trained on, and what it must not be taken for, as Markdown."""
     slices = config.slice
-    return f"""# {config.encoder.name} on {corpus.root.name}
+    return f"""# {config.encoder.name} on {corpus.root.resolve().name}
 
 A slice encoder pretrained without labels by sora-video.
 

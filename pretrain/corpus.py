@@ -3,8 +3,8 @@
 import csv
 import glob
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,10 +63,6 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.videos)
 
-    def missing(self) -> list[Video]:
-        """Videos whose file is not there."""
-        return [video for video in self.videos if not video.path.is_file()]
-
 
 Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder, a glob, a video, a manifest, a list of videos, or a corpus that is open already."""
@@ -106,13 +102,27 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
 
 
 def from_folder(root: Path) -> Corpus:
-    """All files below a folder that are named like a video."""
-    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir())
+    """All files below a folder that are named like a video; hidden files are left out."""
+    paths = sorted(
+        path for path in walk(root) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
     if not paths:
         raise CorpusError(
             f"corpus {root}: holds no video; looked for files ending in {' '.join(sorted(SUFFIXES))}"
         )
     return build(root, paths)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Files below a folder, through links to other folders too, each folder once."""
+    seen: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            names.clear()
+            continue
+        seen.add(place)
+        yield from (Path(folder, file) for file in files)
 
 
 def from_glob(pattern: str) -> Corpus:
@@ -138,7 +148,12 @@ def from_paths(paths: Sequence[Path]) -> Corpus:
 
 def build(root: Path, paths: Iterable[Path]) -> Corpus:
     """A corpus of unlabelled files."""
-    return Corpus(root, tuple(Video(video_id=path.relative_to(root).as_posix(), path=path) for path in paths))
+    return Corpus(root, tuple(Video(video_id=readable(path.relative_to(root)), path=path) for path in paths))
+
+
+def readable(path: Path) -> str:
+    """A path as text that can be printed and stored, also where its bytes are not UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def label_by_folder(corpus: Corpus) -> Corpus:
@@ -151,11 +166,7 @@ def label_by_folder(corpus: Corpus) -> Corpus:
     return Corpus(
         corpus.root,
         tuple(
-            Video(
-                video_id=video.video_id,
-                path=video.path,
-                columns={**video.columns, "label": video.video_id.split("/", 1)[0]},
-            )
+            replace(video, columns={**video.columns, "label": video.video_id.split("/", 1)[0]})
             for video in corpus.videos
         ),
     )
@@ -198,7 +209,7 @@ def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
     path = Path(row["path"])
     known = {"path", "start_s", "end_s"}
     return Video(
-        video_id=path.as_posix(),
+        video_id=readable(path),
         path=manifest.parent / path,
         start_s=start_s,
         end_s=end_s,

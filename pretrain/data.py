@@ -1,6 +1,7 @@
 """From a corpus to training batches: which slices, which views, in which order."""
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -182,6 +183,12 @@ def worker_count(wanted: int | None) -> int:
     return min(8, usable) if wanted is None else wanted
 
 
+def leave_signals_to_the_loop(_: int) -> None:
+    """Let a worker live through signals to its whole group, Ctrl-C among them, until the loop has saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def train_loader(
     corpus: Corpus, config: PretrainConfig, cache: FrameCache, sampler: EpochSampler, pin: bool
 ) -> DataLoader[Sample | Failure]:
@@ -201,5 +208,6 @@ def train_loader(
         num_workers=workers,
         collate_fn=Collate(corpus),
         pin_memory=pin,
+        worker_init_fn=leave_signals_to_the_loop,
         prefetch_factor=4 if workers else None,
     )

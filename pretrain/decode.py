@@ -19,6 +19,7 @@ decord.logging.set_level(decord.logging.QUIET)
 
 Pixels = NDArray[np.uint8]
 Walk = Callable[[av.container.InputContainer, av.VideoStream, list[int]], Iterator[tuple[int, av.VideoFrame]]]
+DECORD_ERRORS = (decord.DECORDError, RuntimeError, AssertionError, IndexError, OSError)
 UNSAFE_WIDTHS = frozenset({8, 12, 16, 24, 32, 48, 96, 144})
 """Output widths at which decord cannot copy a frame (measured with 3.3.0)."""
 AGREEMENT_S = 2e-3
@@ -58,7 +59,7 @@ class DecordFrames:
         try:
             self.reader = decord.VideoReader(str(path), width=size[1], height=size[0], num_threads=1)
             stamps = self.reader.get_frame_timestamp(np.arange(len(self.reader)))[:, 0]
-        except (decord.DECORDError, OSError) as error:
+        except DECORD_ERRORS as error:
             raise VideoError(f"decord cannot open it: {reason(error)}") from error
         if len(stamps) != len(self.times) or np.abs(stamps - self.times).max() > AGREEMENT_S:
             raise VideoError("decord and the container disagree about its frame times")
@@ -68,7 +69,7 @@ class DecordFrames:
         unique, inverse = np.unique(indices, return_inverse=True)
         try:
             pixels = self.reader.get_batch(unique).asnumpy()
-        except (decord.DECORDError, OSError) as error:
+        except DECORD_ERRORS as error:
             raise VideoError(f"decord cannot decode it: {reason(error)}") from error
         if pixels.shape != (len(unique), *self.size, 3):
             raise VideoError(f"decord returned shape {pixels.shape}")

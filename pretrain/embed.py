@@ -204,7 +204,7 @@ def load_encoder(run: str | Path, device: str | None = None) -> VideoEncoder:
     Raises:
         RunError: there is no finished run, or its weights do not fit its config.
     """
-    opened = Run.open(Path(run))
+    opened = Run.open(Path(run).expanduser())
     weights = opened.load_weights()
     network = build_encoder(opened.config.encoder, seed=0)
     try:

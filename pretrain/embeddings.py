@@ -106,7 +106,7 @@ def read_embeddings(path: Path) -> Embeddings:
             vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
             fingerprint=table.schema.metadata[b"fingerprint"].decode(),
         )
-    except (pa.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorpusError(
             f"embeddings {path}: no table of embeddings: {error}; make one with `sora embed`"
         ) from error

@@ -77,7 +77,7 @@ def pretrain_encoder(
         RunError: the run exists already, is finished already, or was stopped by a signal.
         StorageError: the disk is full.
     """
-    corpus, out = open_corpus(source), Path(out)
+    corpus, out = open_corpus(source), Path(out).expanduser()
     run = Run.open(out) if resume else None
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train anew")
@@ -103,11 +103,12 @@ def pretrain_encoder(
         trackers.append(WandbTracker(config, out))
     tracker = Trackers(trackers)
     quarantine = Quarantine(len(corpus), config.data.max_bad_fraction)
+    quarantine.read(out / "quarantine.json")
     try:
         train(run, corpus, fabric, model, optimizer, sampler, iter(loader), tracker, quarantine)
     finally:
-        tracker.close()
         quarantine.write(out / "quarantine.json")
+        tracker.close()
     finish(run, corpus, model.encoder, sampler, quarantine)
     return run
 
@@ -139,7 +140,13 @@ def train(
                 meter.add(batch, train_step(fabric, model, optimizer, batch, config))
             done = step + 1
             if done % config.tracking.every == 0 or done == sampler.total_steps:
-                tracker.log(done, {"epoch": done / sampler.steps_per_epoch, **meter.read(optimizer)})
+                metrics = {"epoch": done / sampler.steps_per_epoch, **meter.read(optimizer)}
+                if not math.isfinite(metrics["loss"]):
+                    raise RunError(
+                        f"run {run.path}: loss={metrics['loss']} at step {done}; "
+                        "train anew with a smaller optim.lr"
+                    )
+                tracker.log(done, metrics)
             if stop.asked or (time.monotonic() - saved > SAVE_EVERY_S and done < sampler.total_steps):
                 run.save_state(
                     {

@@ -65,14 +65,17 @@ def probe(path: Path) -> VideoInfo:
     Raises:
         VideoError: the file is missing, empty, damaged or has no video frame.
     """
-    if not path.is_file():
-        raise VideoError("file does not exist" if not path.exists() else "not a file")
-    if path.stat().st_size == 0:
-        raise VideoError("file is empty (0 bytes)")
     try:
+        str(path).encode()  # decoders take names as UTF-8
+        if not path.is_file():
+            raise VideoError("file does not exist" if not path.exists() else "not a file")
+        if path.stat().st_size == 0:
+            raise VideoError("file is empty (0 bytes)")
         with av.open(path) as container:
             return read_packets(container, video_stream(container))
-    except (av.FFmpegError, ValueError) as error:
+    except UnicodeEncodeError as error:
+        raise VideoError("file name is not UTF-8; rename it") from error
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"cannot be read: {reason(error)}") from error
 
 

@@ -1,5 +1,6 @@
 """The list of files that could not be read, by name and reason."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,11 +39,22 @@ class Quarantine:
         """
         self.failures.setdefault(failure.video_id, failure)
         bad = len(self.failures)
-        if bad > self.max_fraction * self.total:
+        if bad > self.allowed:
             raise CorpusError(
                 f"{bad} of {self.total} videos cannot be read, over {self.max_fraction:.0%}; the last is "
                 f"{failure.video_id}: {failure.reason}; run `sora scan` or raise data.max_bad_fraction"
             )
+
+    @property
+    def allowed(self) -> float:
+        """How many may fail: the fraction, but one at least unless the fraction is 0."""
+        return max(1.0, self.max_fraction * self.total) if self.max_fraction > 0 else 0.0
+
+    def read(self, path: Path) -> None:
+        """Take over the failures that an earlier part of the run wrote."""
+        if path.is_file():
+            for entry in json.loads(path.read_text(encoding="utf-8")):
+                self.failures.setdefault(entry["video_id"], Failure(**entry))
 
     def write(self, path: Path) -> None:
         """Write the failures as JSON; an empty list when all files were read."""

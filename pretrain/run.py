@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -104,7 +105,10 @@ class Run:
         path = self.path / "state.pt"
         if not path.is_file():
             return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
+            raise RunError(f"run {self.path}: state.pt is damaged; delete it to train anew") from error
         return state
 
     def drop_state(self) -> None:

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from sora_video.configs.errors import SoraError
@@ -85,7 +84,7 @@ def pretrain(
 
     if resume and (overrides or config):
         raise ConfigError("--resume: a run keeps its own config; leave --config and key=value out")
-    resolved = load_config(config, overrides or [])
+    resolved = load_config(str(out / "config.yaml") if resume else config, overrides or [])
     if dry_run:
         show.say(dump_config(resolved).strip())
         return
@@ -121,8 +120,7 @@ def build(library: LibraryArgument, source: SourceArgument, model: HintedModelOp
     """Make a library of a corpus, or of embeddings."""
     from sora_video.index.build import build_library
 
-    built, failures = build_library(library, source, model)
-    report_change(library, built, failures)
+    report_change(library, *build_library(library, source, model))
 
 
 @index_app.command(epilog="Example: sora index add my.library ~/new-videos")
@@ -130,8 +128,7 @@ def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOpti
     """Add videos; one that is there already is replaced."""
     from sora_video.index.build import add_to_library
 
-    grown, failures = add_to_library(library, source, model)
-    report_change(library, grown, failures)
+    report_change(library, *add_to_library(library, source, model))
 
 
 @index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
@@ -163,10 +160,11 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
         show.print_table([{"": name, "value": value} for name, value in facts.items()])
 
 
-def report_change(path: Path, library: Any, failures: Any) -> None:
+def report_change(path: Path, library: Any, failures: Any, replaced: int = 0) -> None:
     """One line on what a library holds now, and what could not be read."""
     videos = library.videos()
-    show.say(f"{path}: {len(library)} slices of {len(videos)} videos")
+    note = f", {replaced} of them replaced" if replaced else ""
+    show.say(f"{path}: {len(library)} slices of {len(videos)} videos{note}")
     show.print_failures(failures, len(videos) + len(failures))
 
 
@@ -179,6 +177,10 @@ def search(
     ] = None,
     end: Annotated[float | None, typer.Option("--end", help="End of the span to look for, seconds.")] = None,
     top: Annotated[int, typer.Option("--top", help="Videos to find.")] = 10,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out."),
+    ] = None,
     model: HintedModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -187,7 +189,7 @@ def search(
 
     from sora_video.index.build import search_video
 
-    hits = search_video(library, query, model=model, start_s=start, end_s=end, top=top)
+    hits = search_video(library, query, model=model, start_s=start, end_s=end, top=top, exclude=exclude or ())
     if as_json:
         show.print_json([asdict(hit) for hit in hits])
         return
@@ -206,7 +208,7 @@ def search(
 
 
 @app.command(
-    epilog="Example: sora probe labels.csv --model runs/first   |   sora probe ~/classes --class-folders …"
+    epilog="Example: sora probe labels.csv --model RUN   |   sora probe ~/classes --class-folders --model RUN"
 )
 def probe(
     labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
@@ -271,13 +273,10 @@ def main() -> None:
     """Run the command; the user's mistakes end in one line and exit code 2."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle compute threads leave processors to decoding
     try:
-        app(standalone_mode=False)
+        app()
     except SoraError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:  # a place that cannot be read or made, met outside of any video
+        print(f"error: {error}; check that it exists and may be used", file=sys.stderr)
+        sys.exit(2)

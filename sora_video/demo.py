@@ -119,7 +119,8 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     """
     if out.exists() and any(out.iterdir()):
         raise RunError(f"demo {out}: exists already; remove it or choose another --out")
-    configs = [load_config("demo", [*overrides, f"seed={seed}"]) for seed in range(seeds)]
+    base = load_config("demo", overrides)
+    configs = [base.model_copy(update={"seed": base.seed + number}) for number in range(seeds)]
     began = time.monotonic()
     show.say(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus"))
@@ -206,7 +207,7 @@ def draw_report(
         figures={
             "Linear probe": score_bars(bars, outcome.chance),
             "Loss of pretraining": loss_curve({f"seed {run.config.seed}": run.log() for run in runs}),
-            "Confusion of the linear probe (seed 0)": confusion(
+            "Confusion of the linear probe (first seed)": confusion(
                 split.labels[split.test], first.predicted, split.classes
             ),
             "Map of the videos (t-SNE, seed 0)": embedding_map(first.features, split.labels),
@@ -225,11 +226,12 @@ def protocol(runs: Sequence[Run], split: Split) -> dict[str, str]:
         "of the training videos, no choice sees the test videos",
         "knn": "balanced accuracy of a vote of the nearest training videos, k chosen alike",
         "R@k": "fraction of test videos with one of their kind among the k nearest training videos",
+        "seen in pretraining": "all videos, the test videos included, none of their labels",
         "seeds": ", ".join(str(run.config.seed) for run in runs) + "; the range is least to greatest",
         "pretraining": f"{config.encoder.name} on {config.encoder.input} input, "
         f"{config.optim.epochs} epochs, final loss {np.mean([end['loss'] for end in ends]):.3f}",
         "throughput": f"{np.mean([end['clips_per_s'] for end in ends]):.0f} clips a second, "
         f"{np.mean([end['wait'] for end in ends]):.0%} of the time waiting for data",
-        "fingerprint (seed 0)": load_encoder(runs[0].path).fingerprint,
+        "fingerprint (first seed)": load_encoder(runs[0].path).fingerprint,
         "repeat with": "sora demo",
     }

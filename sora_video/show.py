@@ -46,8 +46,8 @@ def cell(value: Any) -> str:
 
 def clock(seconds: float) -> str:
     """Seconds as minutes:seconds.tenths."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"
 
 
 def print_failures(failures: "Sequence[Failure]", total: int) -> None:

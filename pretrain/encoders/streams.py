@@ -56,7 +56,7 @@ class SliceEncoder(nn.Module):
             clips: (N, 3, T, H, W) float in [0, 1].
 
         Returns:
-            Features (N, ``dim``), and attention (mean over the streams that have any).
+            Features (N, ``dim``), and the attention of the last stream, where it has any.
         """
         outputs = [trunk(stream_of(name, clips)) for name, trunk in self.trunks.items()]
         if len(outputs) == 1:
