@@ -84,9 +84,11 @@ def pretrain(
 
     if resume and (overrides or config):
         raise ConfigError("--resume: a run keeps its own config; leave --config and key=value out")
-    resolved = load_config(str(out / "config.yaml") if resume else config, overrides or [])
+    resolved = load_config(config, overrides or [])
     if dry_run:
-        show.say(dump_config(resolved).strip())
+        from sora_video.pretrain.run import Run
+
+        show.say(dump_config(Run.open(out).config if resume else resolved).strip())
         return
     from sora_video.pretrain.loop import pretrain_encoder
 

@@ -249,3 +249,30 @@ def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
     query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
     hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
     assert hits[0]["video_id"] == "real/torchcodec__test_resources_nasa_13013.mp4"
+
+
+@pytest.mark.parametrize("words", ["", "nonsense", "pretrain x", "search a b --top many"])
+def test_wrong_usage_is_told_without_a_traceback(words):
+    done = subprocess.run([SORA, *words.split()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "Usage: sora" in done.stderr + done.stdout
+
+
+def test_a_video_can_be_left_out_of_its_own_search(videos, library):
+    query = videos / "even/clip 2.mp4"
+    hits = json.loads(sora("search", library, query, "--exclude", "even/clip 2.mp4", "--json"))
+    assert len(hits) == 7
+    assert "even/clip 2.mp4" not in {hit["video_id"] for hit in hits}
+
+
+def test_a_replaced_video_is_told(videos, run, tmp_path):
+    path = tmp_path / "library"
+    sora("index", "build", path, videos / "even", "--model", run)
+    assert "4 of them replaced" in sora("index", "add", path, videos / "even")
+
+
+def test_a_place_that_cannot_be_made_is_one_line(videos, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    line = refusal("pretrain", videos, "--out", tmp_path / "file" / "run", *TINY)
+    assert "file" in line

@@ -54,3 +54,9 @@ def test_pixel_features_show_the_mean_picture_and_where_it_moves(tmp_path, write
     assert mean[11:18].mean() == pytest.approx(60, abs=4)
     assert motion[2:9].mean() > 20 * motion[11:18].mean()
     assert not pixels.mean_frame[bad].any()
+
+
+def test_a_readable_video_whose_embedding_is_nothing_gives_zeros_not_nan(embeddings, tmp_path):
+    still = replace(embeddings, vectors=np.zeros_like(embeddings.vectors))
+    features = pool(still, Corpus(tmp_path, (Video(video_id="a", path=tmp_path / "a"),)))
+    assert not features.any()

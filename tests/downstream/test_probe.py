@@ -54,3 +54,17 @@ def test_nothing_readable_on_a_side_is_an_error(labels, tiny_run, tmp_path):
     labels.write_text("\n".join([*kept, "bad.mp4,even,test"]))
     with pytest.raises(LabelsError, match="too few labelled videos can be read"):
         linear_probe(labels, tiny_run.path)
+
+
+def test_a_misspelt_group_column_is_refused(labels, tiny_run):
+    with pytest.raises(LabelsError, match="group column 'grup' is in no row"):
+        linear_probe(labels, tiny_run.path, group="grup")
+
+
+def test_one_file_under_two_names_may_not_cross_the_split(labels, tiny_run):
+    rows = labels.read_text().splitlines()
+    path, label, _ = rows[1].split(",")
+    folder, name = path.rsplit("/", 1)
+    labels.write_text("\n".join([*rows, f"{folder}/../{label}/{name},{label},test"]))
+    with pytest.raises(LabelsError, match="is in train and in test"):
+        linear_probe(labels, tiny_run.path)

@@ -62,7 +62,7 @@ def test_absent_files_are_refused_by_name(corpus_of):
 def test_two_spans_of_one_video_may_not_cross_the_split(corpus_of):
     corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
     twice = Video(video_id="0.mp4", path=corpus.videos[0].path, columns={"label": "a", "split": "test"})
-    with pytest.raises(LabelsError, match=r"video '0\.mp4' is in train and in test"):
+    with pytest.raises(LabelsError, match=r"video '.*0\.mp4' is in train and in test"):
         read_split(Corpus(corpus.root, (*corpus.videos, twice)))
 
 

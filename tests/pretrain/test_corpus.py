@@ -1,11 +1,13 @@
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sora_video.configs.errors import CorpusError
+from sora_video.configs.errors import CorpusError, VideoError
 from sora_video.pretrain.corpus import open_corpus
+from sora_video.pretrain.probe import probe
 
 
 @pytest.fixture
@@ -92,7 +94,6 @@ def test_a_csv_manifest_is_relative_to_itself_and_keeps_its_order(tree):
     assert (third.start_s, third.end_s) == (4.0, None)
     assert third.columns == {"label": "walk", "camera": "right"}
     assert corpus.root == tree
-    assert corpus.missing() == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -106,11 +107,6 @@ def test_a_parquet_manifest_reads_like_csv(tree):
     first, second = open_corpus(tree / "list.parquet").videos
     assert (first.video_id, first.end_s, first.columns) == ("a.mp4", None, {"label": "3"})
     assert (second.path, second.end_s, second.columns) == (tree / "sub dir/b.MOV", 2.5, {})
-
-
-def test_missing_files_of_a_manifest_are_told(tree):
-    corpus = open_corpus(manifest(tree / "list.csv", "path\na.mp4\ngone.mp4\n"))
-    assert [video.video_id for video in corpus.missing()] == ["gone.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -147,3 +143,23 @@ def test_places_without_videos_are_named_with_a_remedy(tmp_path):
     assert "the pattern matches no file; try it with ls" in refusal(f"{tmp_path}/*.mp4")
     assert "no such file; check the path" in refusal(tmp_path / "gone.csv")
     assert "the list of videos is empty; name at least one" in refusal([])
+
+
+def test_linked_folders_are_searched_once_and_hidden_files_left_out(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/a.mp4").touch()
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus/linked").symlink_to(tmp_path / "far")
+    (tmp_path / "far/loop").symlink_to(tmp_path / "corpus")
+    (tmp_path / "corpus/._a.mp4").touch()
+    (tmp_path / "corpus/b.mp4").touch()
+    assert [video.video_id for video in open_corpus(tmp_path / "corpus").videos] == ["b.mp4", "linked/a.mp4"]
+
+
+def test_names_that_are_not_utf8_can_be_printed_and_say_why_they_are_left_out(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    path.write_bytes(b"anything")
+    video = open_corpus(tmp_path).videos[0]
+    assert video.video_id == "caf\\xe9.mp4"
+    with pytest.raises(VideoError, match="not UTF-8; rename it"):
+        probe(video.path)

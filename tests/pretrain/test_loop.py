@@ -212,3 +212,9 @@ def test_weights_and_biases_works_without_a_network(videos, make_config, tmp_pat
     assert list((out / "wandb").glob("offline-run-*/*.wandb"))
     assert Run.open(out).finished
     assert len(Run.open(out).log()) == 6
+
+
+def test_a_diverged_run_is_refused_not_finished(videos, make_config, tmp_path):
+    with pytest.raises(RunError, match=r"loss=nan at step \d+; train anew with a smaller optim\.lr"):
+        pretrain_encoder(videos, tmp_path / "run", make_config("optim.lr=1e30", "optim.warmup_epochs=0"))
+    assert not (tmp_path / "run/model.safetensors").exists()

@@ -32,3 +32,18 @@ def test_the_list_is_written_even_when_empty(tmp_path):
     assert json.loads((tmp_path / "q.json").read_text(encoding="utf-8")) == [
         {"video_id": "straße.mp4", "reason": "no video stream"}
     ]
+
+
+def test_one_failure_is_borne_however_small_the_corpus_unless_none_is_allowed():
+    Quarantine(total=3, max_fraction=0.1).add(Failure("a.mp4", "empty"))
+    with pytest.raises(CorpusError, match="1 of 3 videos"):
+        Quarantine(total=3, max_fraction=0.0).add(Failure("a.mp4", "empty"))
+
+
+def test_failures_outlive_a_resume(tmp_path):
+    first = Quarantine(total=10)
+    first.add(Failure("a.mp4", "empty"))
+    first.write(tmp_path / "q.json")
+    second = Quarantine(total=10)
+    second.read(tmp_path / "q.json")
+    assert second.failures == first.failures
