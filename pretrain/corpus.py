@@ -83,22 +83,24 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
     Raises:
         CorpusError: there is no such place, or nothing in it that could be a video.
     """
-    if isinstance(source, Corpus):
-        return source
+    corpus = source if isinstance(source, Corpus) else find(source)
+    return label_by_folder(corpus) if class_folders else corpus
+
+
+def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Corpus:
+    """The corpus that a place, a pattern or a list of files names."""
     if not isinstance(source, str | os.PathLike):
         return from_paths([Path(path).expanduser() for path in source])
     path = Path(source).expanduser()
     if path.is_dir():
-        corpus = from_folder(path)
-    elif path.suffix.lower() in (".csv", ".parquet"):
-        corpus = from_manifest(path)
-    elif path.is_file():
-        corpus = from_paths([path])
-    elif glob.has_magic(str(path)):
-        corpus = from_glob(str(path))
-    else:
-        raise CorpusError(f"corpus {source}: no such file or folder; check the path")
-    return label_by_folder(corpus) if class_folders else corpus
+        return from_folder(path)
+    if path.suffix.lower() in (".csv", ".parquet"):
+        return from_manifest(path)
+    if path.is_file():
+        return from_paths([path])
+    if glob.has_magic(str(path)):
+        return from_glob(str(path))
+    raise CorpusError(f"corpus {source}: no such file or folder; check the path")
 
 
 def from_folder(root: Path) -> Corpus:

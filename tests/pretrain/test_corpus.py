@@ -145,6 +145,15 @@ def test_places_without_videos_are_named_with_a_remedy(tmp_path):
     assert "the list of videos is empty; name at least one" in refusal([])
 
 
+def test_class_folders_label_lists_and_open_corpora_alike(tmp_path):
+    for name in ("a/1.mp4", "b/2.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    for source in (tmp_path, [tmp_path / "a/1.mp4", tmp_path / "b/2.mp4"], open_corpus(tmp_path)):
+        videos = open_corpus(source, class_folders=True).videos
+        assert [video.columns["label"] for video in videos] == ["a", "b"]
+
+
 def test_linked_folders_are_searched_once_and_hidden_files_left_out(tmp_path):
     (tmp_path / "far").mkdir()
     (tmp_path / "far/a.mp4").touch()
