@@ -5,11 +5,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from .errors import StorageError
 
-__all__ = ["atomic_path", "storage_errors", "write_bytes", "write_json", "write_text"]
+__all__ = ["atomic_path", "read_parquet", "storage_errors", "write_bytes", "write_json", "write_text"]
 
 
 @contextmanager
@@ -71,3 +74,12 @@ def write_text(target: Path, text: str) -> None:
 def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
     """Write ``value`` to ``target`` atomically, as indented JSON."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, default=default) + "\n")
+
+
+def read_parquet(source: Path | BinaryIO) -> pa.Table:
+    """Read a Parquet table in the calling thread.
+
+    Arrow's own threads can outlive the call; one that still holds a Python object when the interpreter ends
+    aborts the process.
+    """
+    return pq.read_table(source, use_threads=False)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sora_video.configs.storage import read_parquet
 from sora_video.pretrain.embeddings import Embeddings
 
 from .manifest import SegmentRecord, store
@@ -37,7 +38,7 @@ class Segment:
         Raises:
             LibraryError: the file is missing or damaged.
         """
-        return pq.read_table(BytesIO(self.record.slices.read(self.folder)))
+        return read_parquet(BytesIO(self.record.slices.read(self.folder)))
 
     @cached_property
     def index(self) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sora_video.configs.errors import CorpusError
+from sora_video.configs.storage import read_parquet
 
 __all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus"]
 
@@ -193,7 +193,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         if path.suffix.lower() == ".csv":
             with path.open(newline="", encoding="utf-8-sig") as file:
                 return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
-        rows = pq.read_table(path).to_pylist()
+        rows = read_parquet(path).to_pylist()
         return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
     except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError) as error:
         raise CorpusError(f"manifest {path}: cannot be read: {error}; save it as UTF-8 CSV") from error

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sora_video.configs.errors import CorpusError
-from sora_video.configs.storage import atomic_path
+from sora_video.configs.storage import atomic_path, read_parquet
 
 from .quarantine import Failure
 
@@ -96,7 +96,7 @@ def read_embeddings(path: Path) -> Embeddings:
         CorpusError: the file is missing, or is no such table.
     """
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
         flat = table["embedding"].combine_chunks()
         return Embeddings(
             video_id=np.array(table["video_id"].to_pylist(), dtype=object),

@@ -2,6 +2,8 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sora_video.configs.errors import StorageError
@@ -21,6 +23,21 @@ except StorageError as error:
     print(error)
     sys.exit(3)
 """
+
+READ_AND_LEAVE = """
+import sys
+from io import BytesIO
+from pathlib import Path
+from sora_video.configs.storage import read_parquet
+
+read_parquet(BytesIO(Path(sys.argv[1]).read_bytes()))
+"""
+
+
+def test_a_process_that_read_a_table_ends_cleanly(tmp_path):
+    pq.write_table(pa.table({name: range(100) for name in "abcde"}), tmp_path / "a.parquet")
+    for _ in range(10):  # Arrow's threads abort about every third such process
+        subprocess.run([sys.executable, "-c", READ_AND_LEAVE, tmp_path / "a.parquet"], check=True)
 
 
 def test_a_file_appears_whole_in_a_folder_that_is_made(tmp_path):
