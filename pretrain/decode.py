@@ -13,7 +13,7 @@ from sora_video.configs.errors import VideoError
 
 from .probe import VideoInfo, probe, reason, video_stream
 
-__all__ = ["DecordFrames", "Frames", "PyAVFrames", "open_video"]
+__all__ = ["DecordFrames", "Frames", "PyAVFrames", "open_video", "to_rgb"]
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -101,7 +101,7 @@ class PyAVFrames:
             with av.open(self.path) as container:
                 stream = video_stream(container)
                 stream.thread_type = "NONE"
-                return {number: self.to_rgb(frame) for number, frame in walk(container, stream, wanted)}
+                return {number: to_rgb(frame, self.size) for number, frame in walk(container, stream, wanted)}
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(f"cannot be decoded: {reason(error)}") from error
 
@@ -133,12 +133,14 @@ class PyAVFrames:
             if number >= wanted[-1]:
                 break
 
-    def to_rgb(self, frame: av.VideoFrame) -> Pixels:
-        """The frame upright, at the wanted size."""
-        turns = round(frame.rotation / 90) % 4
-        height, width = self.size if turns % 2 == 0 else self.size[::-1]
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC")
-        return np.rot90(pixels, turns)
+
+def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+    """A decoded frame upright, stretched to fill (height, width), as (height, width, 3) RGB."""
+    turns = round(frame.rotation / 90) % 4
+    height, width = size if turns % 2 == 0 else size[::-1]
+    # By default each call starts a thread a processor to scale in, which takes longer than the scaling.
+    pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1)
+    return np.rot90(pixels, turns)
 
 
 def open_video(path: Path, size: tuple[int, int]) -> Frames:

@@ -91,7 +91,10 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream)
     packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
     stamps = [packet.pts for packet in packets if packet.pts is not None]
     keyframes = [packet.pts for packet in packets if packet.is_keyframe and packet.pts is not None]
-    stamped = len(set(stamps)) == len(packets)
+    # AVI holds no presentation times; where frames are reordered, those that FFmpeg puts there are guesses
+    # that swap neighbouring frames.
+    guessed = container.format.name == "avi" and any(packet.pts != packet.dts for packet in packets)
+    stamped = not guessed and len(set(stamps)) == len(packets)
     tick = float(stream.time_base or 1)
     if stamped:
         pts = np.sort(np.array(stamps, np.int64))

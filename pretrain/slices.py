@@ -14,7 +14,7 @@ holds its last frame; its end is the video's end.
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cell_times", "draw_starts", "frames_at", "slice_starts"]
+__all__ = ["cell_times", "draw_starts", "frames_at", "slice_starts", "thin"]
 
 Times = NDArray[np.float64]
 EPSILON_S = 1e-6
@@ -43,11 +43,19 @@ def slice_starts(duration_s: float, length_s: float, hop_s: float) -> Times:
 
 
 def draw_starts(
-    rng: np.random.Generator, duration_s: float, length_s: float, count: int, max_gap_s: float
+    rng: np.random.Generator,
+    duration_s: float,
+    length_s: float,
+    count: int,
+    max_gap_s: float,
+    gap_power: float = 0.0,
 ) -> Times:
     """Draw the starts of ``count`` slices of one video.
 
-    The first is uniform over the video, the others are uniform within ``max_gap_s`` of it.
+    The first is uniform over the video. The gap of each other one to the first has a density proportional to
+    (1 - gap / M)^gap_power on [0, M], with M the lesser of ``max_gap_s`` and the longest gap that the video
+    has room for; gaps that would leave the video are not drawn. Power 0 is uniform; decreasing densities are
+    those of CVRL (Qian et al., Spatiotemporal Contrastive Video Representation Learning, 2021).
 
     Args:
         rng: the source of randomness.
@@ -55,14 +63,23 @@ def draw_starts(
         length_s: seconds of a slice.
         count: how many to draw.
         max_gap_s: most seconds between the first start and any other.
+        gap_power: 0 or more, see above.
 
     Returns:
         ``count`` starts in seconds, in [0, max(0, duration_s - length_s)].
     """
     last = max(0.0, duration_s - length_s)
     first = rng.uniform(0.0, last)
-    others = rng.uniform(max(0.0, first - max_gap_s), min(last, first + max_gap_s), count - 1)
-    return np.concatenate([[first], others])
+    longest = min(max_gap_s, last)
+    if longest == 0:
+        return np.full(count, first)
+    power = gap_power + 1
+    room = np.minimum([first, last - first], longest)  # before and after the first slice
+    mass = 1 - (1 - room / longest) ** power  # of the density within that room
+    drawn = rng.uniform(-mass[0], mass[1], count - 1)
+    gaps = longest * (1 - (1 - np.abs(drawn)) ** (1 / power))
+    starts: Times = np.concatenate([[first], first + np.sign(drawn) * gaps]).clip(0.0, last)
+    return starts
 
 
 def cell_times(starts: Times, frames: int, fps: float) -> Times:
@@ -91,3 +108,26 @@ def frames_at(times: Times, moments: Times) -> NDArray[np.int64]:
     """
     indices = np.searchsorted(times, moments + EPSILON_S, side="right") - 1
     return np.clip(indices, 0, len(times) - 1).astype(np.int64)
+
+
+def thin(times: Times, duration_s: float, fps: float) -> NDArray[np.int64]:
+    """Frames to keep of a video that is to have at most ``fps`` frames a second.
+
+    Kept are the frames on screen at the multiples of 1/fps (|), each once and at its own time. At these
+    moments, and so for every slice whose cells have their middles there, nothing changes:
+
+        f--f--f--f--f--f--f--f--f--f    frames
+        |----|----|----|----|----|--    multiples of 1/fps
+        f--f-----f-----f--f-----f---    frames kept
+
+    Args:
+        times: (N,) rising presentation times in seconds, the first 0.
+        duration_s: seconds of video.
+        fps: most frames a second.
+
+    Returns:
+        Rising frame numbers, the first 0.
+    """
+    first = np.ceil((np.append(times, duration_s) - EPSILON_S) * fps)  # multiple since each frame is shown
+    first[-1] = max(first[-1], 1)
+    return np.flatnonzero(first[:-1] < first[1:]).astype(np.int64)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.loop import pretrain_encoder
     from sora_video.pretrain.loss import info_nce
+    from sora_video.pretrain.prepare import prepare_corpus
     from sora_video.pretrain.scan import scan
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "load_config",
     "load_encoder",
     "open_corpus",
+    "prepare_corpus",
     "pretrain_encoder",
     "read_embeddings",
     "scan",
@@ -49,6 +51,7 @@ HOME = {
     "load_config": "configs.loader",
     "load_encoder": "pretrain.embed",
     "open_corpus": "pretrain.corpus",
+    "prepare_corpus": "pretrain.prepare",
     "pretrain_encoder": "pretrain.loop",
     "read_embeddings": "pretrain.embeddings",
     "scan": "pretrain.scan",

@@ -43,7 +43,7 @@ def decode_all(path, size=SIZE, most=None):
             )
             stamps.append(frame.pts)
             pictures.append(np.rot90(picture, turns))
-    known = all(stamp is not None for stamp in stamps)
+    known = None not in stamps and stamps == sorted(stamps)  # else frames count, as decoded
     times = np.array([float((stamp - stamps[0]) * tick) for stamp in stamps]) if known else None
     return times, np.stack(pictures)
 
@@ -214,6 +214,12 @@ def test_an_avi_without_timestamps_lies_on_its_frame_rate(tmp_path, write_video,
     wanted = np.array([29, 3, 8, 17])
     _, expected = decode_all(path, (48, 64))
     assert distance(frames.frames(wanted), expected[wanted]).max() < TOLERANCE
+
+
+def test_frames_of_an_avi_come_in_the_order_they_are_shown(tmp_path, write_video, moving_square):
+    pictures = moving_square(6, 30)
+    path = write_video(tmp_path / "old.avi", pictures, options={"bf": "2", "b-adapt": "0", "g": "30"})
+    assert_same(open_video(path, (48, 64)).frames(np.arange(30)), pictures)
 
 
 def test_one_frame_is_a_video(tmp_path, write_video, moving_square):

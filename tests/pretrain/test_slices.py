@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from sora_video.pretrain.randomness import generator
 from sora_video.pretrain.slices import cell_times, draw_starts, frames_at, slice_starts
@@ -58,9 +60,13 @@ def test_a_moment_before_the_first_frame_shows_the_first():
     assert frames_at(np.array([0.5, 1.0]), np.array([[0.0], [0.7], [9.0]])).tolist() == [[0], [0], [1]]
 
 
-@given(st.integers(0, 2**32), seconds, st.floats(0.1, 10), st.integers(2, 8), st.floats(0, 50))
-def test_drawn_starts_stay_in_the_video_and_near_the_first(seed, duration_s, length_s, count, gap_s):
-    starts = draw_starts(generator(seed), duration_s, length_s, count, gap_s)
+@given(
+    st.integers(0, 2**32), seconds, st.floats(0.1, 10), st.integers(2, 8), st.floats(0, 50), st.floats(0, 9)
+)
+def test_drawn_starts_stay_in_the_video_and_near_the_first(
+    seed, duration_s, length_s, count, gap_s, gap_power
+):
+    starts = draw_starts(generator(seed), duration_s, length_s, count, gap_s, gap_power)
     assert starts.shape == (count,)
     assert (starts >= 0).all()
     assert (starts <= max(0, duration_s - length_s)).all()
@@ -72,6 +78,25 @@ def test_drawn_starts_reach_over_the_whole_video():
     share, _ = np.histogram(first, bins=10, range=(0, 10))
     assert share.min() > 140
     assert share.max() < 260
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 3.0])
+def test_gaps_have_the_stated_density(power):
+    drawn = [draw_starts(generator(seed), 1001.0, 1.0, 2, 10.0, power) for seed in range(3000)]
+    inner = np.array([starts for starts in drawn if 10 < starts[0] < 990])
+    gaps = inner[:, 1] - inner[:, 0]
+    assert kstest(np.abs(gaps), lambda gap: 1 - (1 - gap / 10) ** (power + 1)).pvalue > 0.01
+    assert kstest(gaps, -gaps).pvalue > 0.01
+
+
+def test_near_an_end_the_density_is_that_of_the_gaps_with_room():
+    rng = generator("room")
+    drawn = np.array([draw_starts(rng, 5.0, 1.0, 2, 4.0, 1.0) for _ in range(4000)])
+    early = drawn[drawn[:, 0] < 0.5]
+    forward = np.mean(early[:, 1] > early[:, 0])
+    before, after = early[:, 0], 4 - early[:, 0]
+    mass_before, mass_after = (1 - (1 - room / 4) ** 2 for room in (before, after))
+    assert forward == pytest.approx(np.mean(mass_after / (mass_before + mass_after)), abs=0.04)
 
 
 def test_cell_times_are_the_middles():
