@@ -16,7 +16,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     """SHA-256 over an encoder's weights and its preprocessing.
 
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
-    slices are embedded, not what the embedding of a slice is.
+    slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides how gradients
+    are computed.
 
     Args:
         weights: the encoder's state.
@@ -27,7 +28,7 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
         64 hexadecimal digits.
     """
     preprocessing = {
-        "encoder": encoder.model_dump(),
+        "encoder": encoder.model_dump(exclude={"checkpoint"}),
         "slice": slices.model_dump(include={"frames", "fps", "size"}),
     }
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())

@@ -1,34 +1,37 @@
-"""3D convolutions whose bf16 gradients are right on every processor."""
+"""3D convolutions whose bf16 results are right on every processor."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv3d, pad
 
-__all__ = ["TimePaddedConv3d", "pad_time_explicitly"]
+__all__ = ["PaddedConv3d", "pad_explicitly"]
 
 
-class TimePaddedConv3d(nn.Conv3d):
-    """A Conv3d that pads time by itself where the input is shorter than the kernel.
+class PaddedConv3d(nn.Conv3d):
+    """A Conv3d that pads by itself along sides that are shorter than the kernel or the stride.
 
-    On CPUs the bf16 weight gradient of conv3d is wrong (random, even infinite) when 1 < T < the temporal
-    kernel and the library pads time (measured with torch 2.13 and 2.15). Padding the input by hand makes it
-    as long as the kernel; the result is the same.
+    On CPUs conv3d in bf16 is wrong (random, even infinite) where the library pads such a side: its output for
+    T = 1 under a kernel of 3, its weight gradient for 1 < T < the kernel and for sides below the stride
+    (measured with torch 2.13 and 2.15). Padding by hand, to just what the kernel visits, gives the same result
+    and leaves the library nothing to pad there.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve (N, C, T, H, W)."""
-        time_pad = int(self.padding[0])
-        if 1 < input.shape[2] < self.kernel_size[0] and time_pad > 0:
-            padded = pad(input, (0, 0, 0, 0, time_pad, time_pad))
-            rest = (0, *(int(side) for side in self.padding[1:]))
-            return torch.nn.functional.conv3d(
-                padded, self.weight, self.bias, self.stride, rest, self.dilation, self.groups
-            )
-        return super().forward(input)
+        by_hand: list[int] = []
+        rest = [int(side) for side in self.padding]
+        for axis, side in enumerate(input.shape[2:]):
+            extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            stride, before = self.stride[axis], rest[axis]
+            visited = (side + 2 * before - extent) // stride * stride + extent
+            short = side < max(extent, stride)
+            by_hand = [*((before, visited - side - before) if short else (0, 0)), *by_hand]
+            rest[axis] = 0 if short else before
+        padded = pad(input, by_hand) if any(by_hand) else input
+        return conv3d(padded, self.weight, self.bias, self.stride, rest, self.dilation, self.groups)
 
 
-def pad_time_explicitly(module: nn.Module) -> None:
-    """Turn every Conv3d inside a network into a :class:`TimePaddedConv3d`, keeping its weights and names."""
+def pad_explicitly(module: nn.Module) -> None:
+    """Turn every Conv3d inside a network into a :class:`PaddedConv3d`, keeping its weights and names."""
     for child in module.modules():
         if isinstance(child, nn.Conv3d):
-            child.__class__ = TimePaddedConv3d
+            child.__class__ = PaddedConv3d

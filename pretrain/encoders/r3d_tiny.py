@@ -1,8 +1,10 @@
 """A small 3D ResNet for processors without a GPU."""
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
-from .conv import TimePaddedConv3d
+from .conv import PaddedConv3d
 from .streams import SliceFeatures, TrunkModule
 
 __all__ = ["R3DTiny"]
@@ -14,10 +16,10 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            TimePaddedConv3d(inputs, outputs, 3, stride, 1, bias=False),
+            PaddedConv3d(inputs, outputs, 3, stride, 1, bias=False),
             nn.BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
-            TimePaddedConv3d(outputs, outputs, 3, 1, 1, bias=False),
+            PaddedConv3d(outputs, outputs, 3, 1, 1, bias=False),
             nn.BatchNorm3d(outputs),
         )
         self.shortcut = (
@@ -44,7 +46,7 @@ class R3DTiny(TrunkModule):
         super().__init__()
         self.dim = 8 * width
         self.stem = nn.Sequential(
-            nn.Conv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),
+            PaddedConv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
         )
@@ -58,3 +60,7 @@ class R3DTiny(TrunkModule):
     def forward(self, clips: Tensor) -> SliceFeatures:
         """(N, 3, T, H, W) to (N, 8 x width) features."""
         return SliceFeatures(self.stages(self.stem(clips)).mean((2, 3, 4)), None)
+
+    def parts(self) -> Iterable[nn.Module]:
+        """Stem and stages."""
+        return self.stem, *self.stages

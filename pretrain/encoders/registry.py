@@ -5,24 +5,29 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from sora_video.configs.errors import ConfigError
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.schema import EncoderConfig, EncoderName
 
+from .checkpoint import recompute
 from .r3d_tiny import R3DTiny
 from .sora import Sora
 from .streams import SliceEncoder, TrunkModule
-from .video_resnet import R3D18
+from .torchvision_nets import TorchvisionNet
 
 __all__ = ["build_encoder", "names"]
 
-TRUNKS: dict[str, Callable[[EncoderConfig], TrunkModule]] = {
+TRUNKS: dict[EncoderName, Callable[[EncoderConfig], TrunkModule]] = {
     "r3d_tiny": lambda config: R3DTiny(config.width),
-    "r3d_18": lambda _: R3D18(),
     "sora": lambda config: Sora(config.width),
+    "r3d_18": lambda config: TorchvisionNet(config.name),
+    "mc3_18": lambda config: TorchvisionNet(config.name),
+    "r2plus1d_18": lambda config: TorchvisionNet(config.name),
+    "s3d": lambda config: TorchvisionNet(config.name),
+    "mvit_v2_s": lambda config: TorchvisionNet(config.name),
+    "swin3d_t": lambda config: TorchvisionNet(config.name),
 }
 
 
-def names() -> list[str]:
+def names() -> list[EncoderName]:
     """Names that ``encoder.name`` may take."""
     return list(TRUNKS)
 
@@ -36,17 +41,21 @@ def build_encoder(config: EncoderConfig, seed: int) -> SliceEncoder:
 
     Returns:
         The encoder, in training mode, stored channels-last.
-
-    Raises:
-        ConfigError: there is no encoder of that name.
     """
-    if config.name not in TRUNKS:
-        raise ConfigError(f"encoder.name={config.name!r}: must be one of {', '.join(TRUNKS)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = SliceEncoder(config.input, lambda: TRUNKS[config.name](config))
+        encoder = SliceEncoder(config.input, lambda: build_trunk(config))
     store_channels_last(encoder)
     return encoder
+
+
+def build_trunk(config: EncoderConfig) -> TrunkModule:
+    """Build the network over one stream."""
+    trunk = TRUNKS[config.name](config)
+    if config.checkpoint:
+        for part in trunk.parts():
+            recompute(part)
+    return trunk
 
 
 def store_channels_last(module: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """The Sora encoder: frame features, a recurrent network over time, attention over its states."""
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from .streams import SliceFeatures, TrunkModule
@@ -38,3 +40,7 @@ class Sora(TrunkModule):
         states, _ = self.time(features)
         attention = self.score(states).squeeze(2).float().softmax(1)
         return SliceFeatures((states * attention.unsqueeze(2)).sum(1), attention)
+
+    def parts(self) -> Iterable[nn.Module]:
+        """The stages of the frame CNN."""
+        return self.frame

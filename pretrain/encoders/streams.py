@@ -1,5 +1,6 @@
 """What an encoder sees: frames, their differences, or both in two streams."""
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, Protocol
 
 import torch
@@ -76,6 +77,10 @@ class TrunkModule(nn.Module):
     """Base of networks over one stream; a subclass sets ``dim``."""
 
     dim: int
+
+    def parts(self) -> Iterable[nn.Module]:
+        """The submodules that hold nearly all activations, in order; none contains another."""
+        raise NotImplementedError
 
 
 def stream_of(name: str, clips: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import nn
 from sora_video.configs.errors import ConfigError
 from sora_video.configs.schema import EncoderConfig
 from sora_video.pretrain.encoders import build_encoder, names
-from sora_video.pretrain.encoders.conv import TimePaddedConv3d, pad_time_explicitly
+from sora_video.pretrain.encoders.conv import PaddedConv3d, pad_explicitly
 
 DIM = {"r3d_tiny": 32, "r3d_18": 512, "sora": 32}
 
@@ -100,7 +100,7 @@ def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_time_padded_convolution_is_a_convolution(time, stride):
     torch.manual_seed(time)
-    ours = TimePaddedConv3d(4, 6, 3, stride, 1, bias=False)
+    ours = PaddedConv3d(4, 6, 3, stride, 1, bias=False)
     plain = nn.Conv3d(4, 6, 3, stride, 1, bias=False)
     plain.load_state_dict(ours.state_dict())
     batch = torch.randn(2, 4, time, 9, 9)
@@ -114,7 +114,7 @@ def test_a_time_padded_convolution_is_a_convolution(time, stride):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_bf16_gradient_of_a_time_padded_convolution_is_right(time, stride):
     torch.manual_seed(time)
-    layer = TimePaddedConv3d(16, 32, 3, stride, 1, bias=False)
+    layer = PaddedConv3d(16, 32, 3, stride, 1, bias=False)
     batch = torch.randn(4, 16, time, 14, 14)
     out = layer(batch)
     mix = torch.randn_like(out)
@@ -131,10 +131,8 @@ def test_the_bf16_gradient_of_a_time_padded_convolution_is_right(time, stride):
 def test_padding_time_keeps_names_and_weights():
     network = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Sequential(nn.Conv3d(4, 4, 1)))
     before = {key: weight.clone() for key, weight in network.state_dict().items()}
-    pad_time_explicitly(network)
-    assert [type(layer) for layer in network.modules() if isinstance(layer, nn.Conv3d)] == [
-        TimePaddedConv3d
-    ] * 2
+    pad_explicitly(network)
+    assert [type(layer) for layer in network.modules() if isinstance(layer, nn.Conv3d)] == [PaddedConv3d] * 2
     after = network.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[key], before[key]) for key in before)

@@ -1,0 +1,60 @@
+"""Activation checkpointing: recompute in the backward pass what the forward pass would have to remember."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["Recomputed", "recompute"]
+
+
+class Recomputed(nn.Module):
+    """Mixed into a module's class: keeps only the module's inputs, and runs it again in the backward pass.
+
+    Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016.
+    """
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, *inputs: Any) -> Any:
+        """What the module gives; dropout and precision are the same in the second run.
+
+        The compiler, which cannot trace a ``context_fn``, leaves it out: a part is compiled or recomputed.
+        """
+        forward = super().forward
+        if not torch.is_grad_enabled():
+            return forward(*inputs)
+
+        def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+            return nullcontext(), kept_statistics(self)
+
+        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+
+
+def recompute(module: nn.Module) -> None:
+    """Have a module recomputed in the backward pass; its weights and their names stay.
+
+    The module is given a class of its own rather than a wrapper, whose name would enter those of the weights,
+    or another ``forward``, which a copy of the module would still share with it.
+    """
+    plain = type(module)
+    module.__class__ = type(f"Recomputed{plain.__name__}", (Recomputed, plain), {})
+
+
+@contextmanager
+def kept_statistics(module: nn.Module) -> Iterator[None]:
+    """Let batch norms count what they see on copies: a batch that is run twice is still one batch."""
+    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+    kept = [dict(norm.named_buffers(recurse=False)) for norm in norms]
+    try:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer.clone())
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, buffer in buffers.items():
+                setattr(norm, name, buffer)
