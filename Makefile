@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test lint bench-real bench-inputs clean
+.PHONY: setup demo test lint bench-real bench-choices bench-encoders clean
 
 setup: $(VENV)/.installed
 
@@ -29,8 +29,11 @@ lint: setup
 bench-real: setup
 	$(BIN)/python -m benchmarks.real
 
-bench-inputs: setup
-	$(BIN)/python -m benchmarks.inputs
+bench-choices: setup
+	$(BIN)/python -m benchmarks.choices
+
+bench-encoders: setup
+	$(BIN)/python -m benchmarks.encoders
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

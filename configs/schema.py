@@ -6,9 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "AugmentConfig",
+    "CheckpointConfig",
     "DataConfig",
     "EncoderConfig",
+    "EncoderName",
+    "GuardConfig",
     "LossConfig",
+    "MethodConfig",
     "OptimConfig",
     "PretrainConfig",
     "SliceConfig",
@@ -16,6 +20,9 @@ __all__ = [
 ]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+EncoderName = Literal[
+    "r3d_tiny", "sora", "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"
+]  # spelt out, since the registry of networks imports torch; a test holds the two together
 
 
 class Section(BaseModel):
@@ -38,7 +45,9 @@ class SliceConfig(Section):
     per_video: Annotated[int, Field(ge=2, le=8)] = 2
     """Slices drawn from each video of a training batch, R; every pair of them is a positive."""
     max_gap_s: Annotated[float, Field(ge=0)] = 36.0
-    """Most seconds between the starts of two slices drawn as positives."""
+    """Most seconds between the start of the first slice drawn from a video and those of the others."""
+    gap_power: Annotated[float, Field(ge=0)] = 0.0
+    """How the gap is drawn: 0 uniformly, 1 linearly decreasing, p with a density that falls as (1-gap)^p."""
 
     @property
     def length_s(self) -> float:
@@ -86,12 +95,28 @@ class AugmentConfig(Section):
 class EncoderConfig(Section):
     """Which network embeds a slice. Part of the fingerprint."""
 
-    name: str = "r3d_tiny"
-    """A name from ``sora_video.pretrain.encoders.names()``: r3d_tiny, r3d_18, sora."""
+    name: EncoderName = "r3d_tiny"
+    """Which network; ``sora encoders`` lists what they cost."""
     input: Literal["rgb", "residual", "both"] = "residual"
     """What the network sees: frames, differences of consecutive frames, or both in two streams."""
     width: Annotated[int, Field(ge=4)] = 16
     """Channels of the first stage of r3d_tiny and sora; later stages double it."""
+    checkpoint: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time. Not in the fingerprint."""
+
+
+class MethodConfig(Section):
+    """What a slice is compared with."""
+
+    name: Literal["simclr", "moco"] = "simclr"
+    """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
+    momentum: Fraction = 0.99
+    """moco: weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
+    queue: Annotated[int, Field(ge=0)] = 4096
+    """moco: slices that the queue holds; it fills as the run goes, and only what it holds takes part."""
+    shuffle: bool = True
+    """moco: give the momentum encoder the batch's slices in another order, so that a slice and its positives
+    are normalised with different ones; matters where optim.groups is above 1."""
 
 
 class LossConfig(Section):
@@ -111,7 +136,11 @@ class OptimConfig(Section):
     epochs: Annotated[int, Field(ge=1)] = 100
     """Passes over the corpus, less the rest of each pass that does not fill a batch."""
     batch_size: Annotated[int, Field(ge=2)] = 64
-    """Videos a step."""
+    """Videos a step, over all processes."""
+    groups: Annotated[int, Field(ge=1)] | None = None
+    """Parts of a batch that are computed and batch-normalised apart, spread evenly over the processes; more
+    of them than processes save memory at the price of one more forward pass. The negatives are those of the
+    whole batch, and the result does not depend on the number of processes. null: one a process."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Peak learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
@@ -120,6 +149,28 @@ class OptimConfig(Section):
     """Epochs of linear warm-up."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the forward and backward pass; auto: bf16 where the processor multiplies in it."""
+    compile: bool = False
+    """Compile the encoder with torch.compile."""
+
+
+class GuardConfig(Section):
+    """What happens when the loss or the gradient is not finite: the step is skipped."""
+
+    max_skips: Annotated[int, Field(ge=1)] = 5
+    """Steps skipped in a row before the run goes back to its last saved state at half the learning rate."""
+    max_rollbacks: Annotated[int, Field(ge=0)] = 3
+    """Times that it goes back before the run ends in an error."""
+
+
+class CheckpointConfig(Section):
+    """States that a run can be continued from."""
+
+    every_s: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds between two of them."""
+    keep: Annotated[int, Field(ge=1)] = 2
+    """How many of the newest are kept, besides the best."""
+    final: Literal["last", "best"] = "last"
+    """Which weights the run ends with; best: of the state with the least alignment plus uniformity loss."""
 
 
 class DataConfig(Section):
@@ -152,8 +203,11 @@ class PretrainConfig(Section):
     slice: SliceConfig = SliceConfig()
     augment: AugmentConfig = AugmentConfig()
     encoder: EncoderConfig = EncoderConfig()
+    method: MethodConfig = MethodConfig()
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
+    guard: GuardConfig = GuardConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
     data: DataConfig = DataConfig()
     tracking: TrackingConfig = TrackingConfig()
 

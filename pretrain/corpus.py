@@ -63,6 +63,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.videos)
 
+    def numbers(self) -> list[int]:
+        """A number for each entry, the same for entries of the same file."""
+        found: dict[str, int] = {}
+        return [found.setdefault(video.video_id, len(found)) for video in self.videos]
+
 
 Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder, a glob, a video, a manifest, a list of videos, or a corpus that is open already."""

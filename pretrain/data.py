@@ -1,73 +1,30 @@
-"""From a corpus to training batches: which slices, which views, in which order."""
+"""From a corpus to training batches: which slices, and which views of them."""
 
 import os
+import resource
 import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import sys
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from sora_video.configs.errors import CorpusError, VideoError
 from sora_video.configs.schema import PretrainConfig, SliceConfig
 
 from .augment import draw_view
+from .batch import Batch, Sample
 from .cache import FrameCache
 from .corpus import Corpus, Video
 from .decode import Frames
 from .quarantine import Failure
 from .randomness import generator
+from .sampler import EpochSampler, Position
 from .slices import cell_times, draw_starts, frames_at
 
-__all__ = ["Batch", "EpochSampler", "SliceDataset", "read_slices", "span", "train_loader", "worker_count"]
-
-
-class Position(NamedTuple):
-    """What a sample is, and all that its randomness depends on beside the seed."""
-
-    epoch: int
-    video: int
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Slices of one video with the views to make of them."""
-
-    video: int
-    """Its place in the corpus."""
-    frames: NDArray[np.uint8]
-    """(R, T, H, W, 3)"""
-    views: NDArray[np.float32]
-    """(R, VIEW_FIELDS)"""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One training step's input."""
-
-    frames: Tensor
-    """(B, R, T, H, W, 3) uint8"""
-    views: Tensor
-    """(B, R, VIEW_FIELDS) float32"""
-    video: Tensor
-    """(B,) int64, the same number for slices of the same file"""
-    failures: tuple[Failure, ...] = ()
-    """Videos of this step that could not be read; they are left out, not replaced."""
-
-    @property
-    def has_negatives(self) -> bool:
-        """Whether the batch holds slices of two videos or more."""
-        return bool((self.video != self.video[:1]).any())
-
-    def pin_memory(self) -> "Batch":
-        """The same batch in page-locked memory, for copies that overlap with compute."""
-        return Batch(
-            self.frames.pin_memory(), self.views.pin_memory(), self.video.pin_memory(), self.failures
-        )
+__all__ = ["SliceDataset", "peak_memory_mb", "read_slices", "span", "train_loader", "worker_count"]
 
 
 def span(video: Video, frames: Frames) -> tuple[float, float]:
@@ -119,68 +76,57 @@ class SliceDataset(Dataset[Sample | Failure]):
             key = (config.seed, "sample", position.epoch, position.video)
             count, length_s = config.slice.per_video, config.slice.length_s
             starts = start_s + draw_starts(
-                generator(*key, "starts"), end_s - start_s, length_s, count, config.slice.max_gap_s
+                generator(*key, "starts"),
+                end_s - start_s,
+                length_s,
+                count,
+                config.slice.max_gap_s,
+                config.slice.gap_power,
             )
             pixels = read_slices(frames, starts, end_s, config.slice)
         except VideoError as error:
             return Failure(video.video_id, str(error))
         views = [draw_view(generator(*key, "view", number), config.augment) for number in range(count)]
-        return Sample(position.video, pixels, np.stack(views))
-
-
-class EpochSampler(Sampler[list[Position]]):
-    """Batches of a whole run, from any step on; a full shuffle each epoch, the rest below a batch is dropped.
-
-    Args:
-        videos: size of the corpus.
-        config: batch size, epochs and seed.
-        first_step: step to begin with.
-    """
-
-    def __init__(self, videos: int, config: PretrainConfig, first_step: int = 0) -> None:
-        self.videos, self.config, self.first_step = videos, config, first_step
-        self.batch_size = min(config.optim.batch_size, videos)
-        self.steps_per_epoch = videos // self.batch_size
-        self.total_steps = self.steps_per_epoch * config.optim.epochs
-
-    def __len__(self) -> int:
-        return self.total_steps - self.first_step
-
-    def __iter__(self) -> Iterator[list[Position]]:
-        for epoch in range(self.first_step // self.steps_per_epoch, self.config.optim.epochs):
-            order = generator(self.config.seed, "order", epoch).permutation(self.videos)
-            done = max(0, self.first_step - epoch * self.steps_per_epoch)
-            for batch in range(done, self.steps_per_epoch):
-                chosen = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                yield [Position(epoch, int(index)) for index in chosen]
+        return Sample(position.slot, position.video, pixels, np.stack(views))
 
 
 class Collate:
     """Stack samples to a :class:`Batch`."""
 
     def __init__(self, corpus: Corpus) -> None:
-        numbers: dict[str, int] = {}
-        self.number = [numbers.setdefault(video.video_id, len(numbers)) for video in corpus.videos]
+        self.number = corpus.numbers()
 
     def __call__(self, items: Sequence[Sample | Failure]) -> Batch:
         """Leave failures out of the tensors and name them."""
         samples = [item for item in items if isinstance(item, Sample)]
         failures = tuple(item for item in items if isinstance(item, Failure))
         if not samples:
-            nothing = torch.empty(0)
-            return Batch(nothing, nothing, nothing, failures)
+            nothing = torch.empty(0, dtype=torch.int64)
+            return Batch(nothing, nothing, nothing, nothing, failures, peak_memory_mb())
         return Batch(
             torch.from_numpy(np.stack([sample.frames for sample in samples])),
             torch.from_numpy(np.stack([sample.views for sample in samples])),
             torch.tensor([self.number[sample.video] for sample in samples]),
+            torch.tensor([sample.slot for sample in samples]),
             failures,
+            peak_memory_mb(),
         )
 
 
+def peak_memory_mb() -> float:
+    """Most memory in MB that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def worker_count(wanted: int | None) -> int:
-    """Decoding processes: as asked, else one for each processor this process may use, at most 8."""
+    """Decoding processes: as asked, else one for each processor this process may use, at most 8.
+
+    Processes that torchrun started together share the processors.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, usable) if wanted is None else wanted
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(8, usable // beside)) if wanted is None else wanted
 
 
 def leave_signals_to_the_loop(_: int) -> None:

@@ -2,7 +2,8 @@
 
 config.yaml         the resolved config
 log.jsonl           metrics by step
-state.pt            what a resume needs; gone when the run is finished
+events.jsonl        steps that were skipped, returns to an earlier state, collapses
+checkpoints/        states that a resume begins from; gone when the run is finished
 model.safetensors   the encoder's weights, written last: a folder that has it is finished
 metrics.json        the run in numbers
 quarantine.json     videos that could not be read, and why
@@ -13,12 +14,8 @@ cache/              decoded frames while the run lasts
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -93,27 +90,6 @@ class Run:
         except (SafetensorError, OSError) as error:
             raise RunError(f"run {self.path}: model.safetensors is damaged: {error}; restore it") from error
         return weights
-
-    def save_state(self, state: dict[str, Any]) -> None:
-        """Write what a resume needs."""
-        buffer = BytesIO()
-        torch.save(state, buffer)
-        write_bytes(self.path / "state.pt", buffer.getbuffer())
-
-    def load_state(self) -> dict[str, Any] | None:
-        """Read what a resume needs; None when the run was stopped before its first save."""
-        path = self.path / "state.pt"
-        if not path.is_file():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
-            raise RunError(f"run {self.path}: state.pt is damaged; delete it to train anew") from error
-        return state
-
-    def drop_state(self) -> None:
-        """Forget what only a resume needs."""
-        (self.path / "state.pt").unlink(missing_ok=True)
 
     def log(self) -> list[dict[str, float]]:
         """The metrics logged so far, one dictionary a line."""

@@ -1,6 +1,7 @@
 """Where a run's metrics go."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,9 @@ from sora_video.configs.storage import storage_errors, write_text
 
 __all__ = ["Bar", "JsonlTracker", "Tracker", "Trackers", "WandbTracker", "progress_bar"]
 
-Metrics = Mapping[str, float]
+PARTS = ("wait", "augment", "forward", "backward")
+
+Metrics = Mapping[str, Any]
 
 
 class Tracker(Protocol):
@@ -127,7 +130,14 @@ class Bar:
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Show a training step's metrics."""
-        self.update(step, metrics["clips_per_s"], f"loss {metrics['loss']:.3f} wait {metrics['wait']:.0%}")
+        parts = [
+            f"{part} {metrics[f'{part}_ms'] / metrics['step_ms']:.0%}"
+            for part in PARTS
+            if f"{part}_ms" in metrics
+        ]
+        self.update(
+            step, metrics["clips_per_s"], f"loss {metrics.get('loss', math.nan):.3f} {' '.join(parts)}"
+        )
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -67,6 +67,35 @@ def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
     show.print_failures(result.failures, total)
 
 
+@app.command(
+    epilog="Example: sora prepare ~/videos --out small   |   sora prepare labels.csv --out small --fps 8"
+)
+def prepare(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; may be continued.")],
+    size: Annotated[int, typer.Option("--size", help="Short side in pixels; none is enlarged.")] = 128,
+    fps: Annotated[float, typer.Option("--fps", help="Most frames a second; none is invented.")] = 16.0,
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="CORPUS is a folder with one folder a class.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; default: one a processor, at most 8.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Transcode a corpus once to the size and frame rate that training needs."""
+    from sora_video.pretrain.prepare import prepare_corpus
+
+    done = prepare_corpus(corpus, out, size=size, fps=fps, class_folders=class_folders, workers=workers)
+    if as_json:
+        show.print_json(done.as_json())
+        return
+    show.say(f"{done.videos} videos in {done.manifest or done.folder}, {done.made} of them new")
+    if done.strays:
+        show.say(f"{len(done.strays)} of other corpora lie there too, the first is {done.strays[0]}")
+    show.print_failures(done.failures, done.videos + len(done.failures))
+
+
 @app.command(epilog="Example: sora pretrain ~/videos --out runs/first optim.epochs=50 encoder.input=both")
 def pretrain(
     corpus: CorpusArgument,
@@ -76,9 +105,12 @@ def pretrain(
         str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop after that time, ready to be continued.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
 ) -> None:
-    """Learn an encoder from unlabelled video."""
+    """Learn an encoder from unlabelled video; under torchrun or SLURM, with all of their processes."""
     from sora_video.configs.errors import ConfigError
     from sora_video.configs.loader import dump_config, load_config
 
@@ -92,8 +124,9 @@ def pretrain(
         return
     from sora_video.pretrain.loop import pretrain_encoder
 
-    run = pretrain_encoder(corpus, out, resolved, resume=resume)
-    show.say(f"finished {run.path}: loss {run.log()[-1]['loss']:.4f}; see {run.path / 'README.md'}")
+    run = pretrain_encoder(corpus, out, resolved, resume=resume, max_minutes=max_minutes)
+    if os.environ.get("RANK", "0") == "0":
+        show.say(f"finished {run.path}: loss {run.log()[-1]['loss']:.4f}; see {run.path / 'README.md'}")
 
 
 @app.command(epilog="Example: sora embed ~/videos --model runs/first --out videos.parquet")
@@ -254,6 +287,35 @@ def demo(
         return
     show.print_table(outcome.table(), title=outcome.title())
     show.say(f"report: {out / 'report.html'}")
+
+
+@app.command(epilog="Example: sora encoders --frames 16 --size 112")
+def encoders(
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of a slice.")] = 8,
+    size: Annotated[int, typer.Option("--size", min=16, help="Side of a frame in pixels.")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """List the networks that encoder.name may take, and what a slice costs with each."""
+    from sora_video.configs.schema import EncoderConfig
+    from sora_video.pretrain.encoders import encoder_cost, names
+
+    costs = {name: encoder_cost(EncoderConfig(name=name, input="rgb"), frames, size) for name in names()}
+    if as_json:
+        show.print_json(
+            [{"name": name, "frames": frames, "size": size, **cost._asdict()} for name, cost in costs.items()]
+        )
+        return
+    rows = [
+        {
+            "encoder.name": name,
+            "million parameters": cost.parameters / 1e6,
+            "features": cost.dim,
+            "GFLOPs a slice": cost.flops / 1e9,
+            "slice": f"{frames} x {size} x {size}",
+        }
+        for name, cost in costs.items()
+    ]
+    show.print_table(rows, title="encoder.input=rgb, default widths; a multiply-add is two FLOPs")
 
 
 @app.command(epilog="Example: sora doctor")

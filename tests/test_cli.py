@@ -62,6 +62,7 @@ def library(tmp_path_factory, videos, run):
     "verb",
     [
         "scan",
+        "prepare",
         "pretrain",
         "embed",
         "index-build",
@@ -87,6 +88,21 @@ def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
     assert len(found["videos"]) == 8
     assert [failure["video_id"] for failure in found["unreadable"]] == ["broken.mp4"]
     assert {video["codec"] for video in found["videos"]} == {"h264"}
+
+
+def test_a_prepared_folder_is_a_corpus_with_the_same_labels(videos, run, tmp_path):
+    paths = sorted(videos.rglob("*.mp4"))
+    rows = [f"{path},{path.parent.name},{'train' if n % 2 else 'test'}" for n, path in enumerate(paths)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,split", *rows]))
+    small = ("--out", tmp_path / "small", "--size", 32, "--fps", 8)
+    said = sora("prepare", tmp_path / "labels.csv", *small)
+    assert said == f"8 videos in {tmp_path}/small/manifest.csv, 8 of them new\n"
+    told = json.loads(sora("prepare", tmp_path / "labels.csv", *small, "--json"))
+    assert (told["videos"], told["made"], told["failures"]) == (8, 0, [])
+    found = json.loads(sora("scan", tmp_path / "small", "--json"))["videos"]
+    assert {(video["codec"], video["width"], video["height"]) for video in found} == {("h264", 42, 32)}
+    table = json.loads(sora("probe", told["manifest"], "--model", run, "--json"))["table"]
+    assert table[0]["features"].startswith("pretrained")
 
 
 def test_dry_run_prints_the_resolved_config_and_makes_nothing(videos, tmp_path):
@@ -151,11 +167,21 @@ def test_doctor_names_the_parts():
     [
         ("scan {tmp}/absent", "no such file or folder"),
         ("scan {tmp}/empty", "holds no video"),
+        ("prepare {tmp}/empty --out {tmp}/run", "holds no video"),
+        ("prepare {tmp}/bad --out {tmp}/run", "none of its 3 videos can be read"),
+        ("prepare {videos} --out {videos}/small", "lies in the corpus"),
+        ("prepare {videos} --out {run}", "was not made by `sora prepare`"),
+        ("prepare {videos} --out {tmp}/run --size 127", "size=127: must be an even number"),
+        ("prepare {videos} --out {tmp}/run --fps 0", "fps=0: must be a number"),
+        ("prepare {videos} --out {tmp}/run --workers 0", "workers=0: must be at least 1"),
         ("pretrain {tmp}/empty --out {tmp}/run", "holds no video"),
         ("pretrain {videos} --out {run}", "exists already"),
         ("pretrain {videos} --out {tmp}/run optim.epoch=3", "did you mean 'optim.epochs'"),
         ("pretrain {videos} --out {tmp}/run slice.frames=0", "slice.frames=0: "),
-        ("pretrain {videos} --out {tmp}/run encoder.name=vgg", "must be one of r3d_tiny"),
+        (
+            "pretrain {videos} --out {tmp}/run encoder.name=vgg",
+            "encoder.name='vgg': input should be 'r3d_tiny'",
+        ),
         ("pretrain {videos} --out {tmp}/run --config none.yaml", "neither a file nor a recipe"),
         ("pretrain {videos} --out {tmp}/none --resume", "no run there"),
         ("pretrain {videos} --out {run} --resume", "finished already"),
@@ -195,7 +221,7 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(
     after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "run")}
     assert after == before
     left = {path.name for path in (tmp_path / "run").rglob("*")}
-    assert left <= {"config.yaml", "log.jsonl", "quarantine.json"}
+    assert left <= {"config.yaml", "log.jsonl", "quarantine.json", "prepared.jsonl"}
 
 
 def test_a_library_refuses_another_model_of_the_same_size(videos, library, tmp_path):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.configs.errors import CorpusError, VideoError
+from sora_video.configs.errors import ConfigError, CorpusError, VideoError
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.cache import FrameCache
 from sora_video.pretrain.corpus import Corpus, Video, open_corpus
-from sora_video.pretrain.data import EpochSampler, read_slices, span, train_loader
+from sora_video.pretrain.data import read_slices, span, train_loader
 from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.sampler import EpochSampler
 from sora_video.pretrain.slices import slice_starts
 
 
@@ -58,6 +59,41 @@ def test_the_sampler_goes_on_from_any_step(make_config, first_step):
     assert list(EpochSampler(12, config, first_step)) == whole[first_step:]
 
 
+@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("first_step", [0, 3])
+def test_processes_share_the_same_global_batches(make_config, world, first_step):
+    config = make_config("optim.batch_size=6", "optim.groups=6")
+    alone = list(EpochSampler(20, config, first_step))
+    shares = [list(EpochSampler(20, config, first_step, rank, world)) for rank in range(world)]
+    for step, batch in enumerate(alone):
+        together = [position for share in shares for position in share[step]]
+        assert [(at.epoch, at.video) for at in together] == [(at.epoch, at.video) for at in batch]
+        assert [at.slot for at in together] == [*range(6 // world)] * world
+
+
+@pytest.mark.parametrize(
+    ("overrides", "world", "message"),
+    [
+        (
+            ["optim.batch_size=6", "optim.groups=4"],
+            1,
+            "optim.batch_size=6: must be a multiple of the 4 groups",
+        ),
+        (["optim.batch_size=6", "optim.groups=3"], 2, "optim.groups=3: 2 processes cannot share them"),
+        (["optim.batch_size=8"], 3, "optim.batch_size=8: must be a multiple of the 3 groups"),
+        (["optim.batch_size=64", "optim.groups=32"], 1, "optim.groups=32: more than the corpus has videos"),
+    ],
+)
+def test_a_batch_that_cannot_be_shared_is_refused(make_config, overrides, world, message):
+    with pytest.raises(ConfigError, match=message):
+        EpochSampler(20, make_config(*overrides), world=world)
+
+
+def test_a_small_corpus_gives_smaller_groups_of_equal_size(make_config):
+    sampler = EpochSampler(11, make_config("optim.batch_size=64", "optim.groups=4"))
+    assert (sampler.group_size, sampler.batch_size, sampler.steps_per_epoch) == (2, 8, 1)
+
+
 def test_batches_have_the_stated_shapes(videos, make_config, tmp_path):
     batch = batches(open_corpus(videos), make_config("slice.per_video=3"), tmp_path)[0]
     assert batch.frames.shape == (4, 3, 8, 32, 32, 3)
@@ -65,7 +101,7 @@ def test_batches_have_the_stated_shapes(videos, make_config, tmp_path):
     assert batch.views.shape == (4, 3, 16)
     assert batch.views.dtype == torch.float32
     assert len(set(batch.video.tolist())) == 4
-    assert batch.has_negatives
+    assert batch.slot.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker:UserWarning")  # torch, on 2 cores
@@ -113,6 +149,7 @@ def test_a_file_that_cannot_be_read_is_named_and_not_replaced(videos, make_confi
         assert sorted(batch.video.tolist()) == [0, 1, 2]
         assert batch.frames.shape[0] == 3
         assert [failure.video_id for failure in batch.failures] == ["bad.mp4"]
+        assert len(set(batch.slot.tolist()) & {0, 1, 2, 3}) == 3
         assert "Invalid data" in batch.failures[0].reason
 
 
@@ -122,7 +159,6 @@ def test_a_batch_of_unreadable_files_is_empty(make_config, tmp_path):
     batch = batches(open_corpus(tmp_path), make_config(), tmp_path / "cache")[0]
     assert len(batch.failures) == 2
     assert len(batch.video) == 0
-    assert not batch.has_negatives
 
 
 def test_parts_of_one_file_are_no_negatives(videos, make_config, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lightly.loss import NTXentLoss
 
-from sora_video.pretrain.loss import info_nce
+from sora_video.pretrain.loss import alignment, info_nce, momentum_nce, uniformity
 
 
 def slow_info_nce(projections, video, temperature):
@@ -89,3 +89,96 @@ def test_slices_that_agree_with_their_video_only_have_no_loss():
 def test_input_that_has_no_loss_is_refused(shape, video, expected):
     with pytest.raises(ValueError, match=expected):
         info_nce(torch.randn(shape), torch.tensor(video), 0.1)
+
+
+def slow_momentum_nce(queries, keys, video, queue, queue_video, temperature):
+    """The formula of the docstring, pair by pair, in plain Python floats."""
+
+    def unit(rows):
+        return [[x / math.dist(row, [0.0] * len(row)) for x in row] for row in rows.flatten(0, -2).tolist()]
+
+    count = queries.shape[1]
+    owner = [number for number in video.tolist() for _ in range(count)]
+    asked, others = unit(queries), unit(keys) + queue.tolist()
+    owners = owner + queue_video.tolist()
+    losses = []
+    for i, query in enumerate(asked):
+        scores = [
+            math.exp(sum(a * b for a, b in zip(query, key, strict=True)) / temperature) for key in others
+        ]
+        negatives = sum(score for score, other in zip(scores, owners, strict=True) if other != owner[i])
+        for p in range(len(asked)):
+            if p != i and owner[p] == owner[i]:
+                losses.append(-math.log(scores[p] / (scores[p] + negatives)))
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("queued", [0, 7])
+@pytest.mark.parametrize("slices", [2, 4])
+def test_the_momentum_loss_is_its_formula(queued, slices):
+    torch.manual_seed(4)
+    queries, keys = torch.randn(2, 4, slices, 6, dtype=torch.float64).unbind()
+    queue = torch.nn.functional.normalize(torch.randn(queued, 6, dtype=torch.float64), dim=1)
+    video, queue_video = torch.tensor([0, 5, 0, 2]), torch.tensor([5, 1, 2, 2, 7, 8, 0])[:queued]
+    found = momentum_nce(queries, keys, video, queue, queue_video, 0.3)
+    expected = slow_momentum_nce(queries, keys, video, queue, queue_video, 0.3)
+    assert found.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_gradient_flows_into_keys_and_queue():
+    torch.manual_seed(5)
+    queries, keys = (torch.randn(3, 2, 4, requires_grad=True) for _ in range(2))
+    queue = torch.randn(5, 4, requires_grad=True)
+    momentum_nce(queries, keys, torch.arange(3), queue, torch.arange(5), 0.2).backward()
+    assert queries.grad.abs().sum() > 0
+    assert keys.grad is None
+    assert queue.grad is None
+
+
+def test_the_queues_slices_of_the_same_video_change_nothing():
+    torch.manual_seed(6)
+    queries, keys = torch.randn(2, 3, 2, 4).unbind()
+    video, queue = torch.arange(3), torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    kept = momentum_nce(queries[:1], keys[:1], video[:1], queue, torch.tensor([0, 0, 0, 1, 1, 1]), 0.1)
+    less = momentum_nce(queries[:1], keys[:1], video[:1], queue[3:], torch.tensor([1, 1, 1]), 0.1)
+    torch.testing.assert_close(kept, less)
+
+
+def test_alignment_and_uniformity_are_those_of_the_paper():
+    torch.manual_seed(7)
+    projections = torch.randn(5, 3, 8, dtype=torch.float64)
+    unit = torch.nn.functional.normalize(projections, dim=2)
+    gaps = [
+        (unit[b, i] - unit[b, j]).square().sum()
+        for b in range(5)
+        for i in range(3)
+        for j in range(3)
+        if i != j
+    ]
+    torch.testing.assert_close(alignment(projections), torch.stack(gaps).mean())
+    expected = torch.pdist(unit.flatten(0, 1)).square().mul(-2).exp().mean().log()
+    torch.testing.assert_close(uniformity(projections), expected)
+    same = torch.ones(4, 2, 8, dtype=torch.float64)
+    torch.testing.assert_close(alignment(same), torch.zeros((), dtype=torch.float64))
+    torch.testing.assert_close(uniformity(same), torch.zeros((), dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("keys", "queue", "queue_video"), [((3, 3, 4), (2, 4), 2), ((3, 2, 4), (2, 5), 2), ((3, 2, 4), (2, 4), 3)]
+)
+def test_momentum_shapes_that_do_not_fit_are_refused(keys, queue, queue_video):
+    with pytest.raises(ValueError, match="expected"):
+        momentum_nce(
+            torch.ones(3, 2, 4),
+            torch.ones(keys),
+            torch.arange(3),
+            torch.ones(queue),
+            torch.arange(queue_video),
+            0.1,
+        )
+
+
+def test_one_video_and_an_empty_queue_are_refused():
+    alone, nothing = torch.ones(1, 2, 4), torch.ones(0, 4)
+    with pytest.raises(ValueError, match="negatives need at least 2 videos"):
+        momentum_nce(alone, alone, torch.tensor([3]), nothing, torch.empty(0, dtype=torch.int64), 0.1)

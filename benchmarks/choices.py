@@ -1,0 +1,98 @@
+"""What each choice of the recipe is worth, judged on training rows alone: ``python -m benchmarks.choices``.
+
+Each choice is pretrained on the same videos and changes the recipe `tiny-cpu` in one point; the scores are
+means over group-safe folds of the training rows of each task, so that a default can be chosen without a look
+at test rows. Choices that see more slices of a video a step take fewer epochs, to see as many slices in all.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from sora_video.configs.loader import load_config
+from sora_video.configs.storage import write_text
+from sora_video.downstream.features import video_features
+from sora_video.downstream.probe import score_features
+from sora_video.downstream.protocols import Split, folds, read_split
+from sora_video.pretrain.corpus import open_corpus
+from sora_video.pretrain.embed import VideoEncoder, load_encoder
+from sora_video.pretrain.loop import pretrain_encoder
+
+from .real import DATA, RESULTS, TASKS, task_videos
+
+EPOCHS = 12
+CHOICES: dict[str, list[str]] = {
+    "as it is": [],
+    "input rgb": ["encoder.input=rgb"],
+    "input both": ["encoder.input=both"],
+    "rho 4": ["slice.per_video=4", "optim.epochs={half}", "optim.batch_size=32"],
+    "decreasing gap": ["slice.gap_power=1"],
+    "gap up to 2 s": ["slice.max_gap_s=2"],
+    "temperature 0.07": ["loss.temperature=0.07"],
+    "temperature 0.2": ["loss.temperature=0.2"],
+    "moco": ["method.name=moco"],
+    "moco, queue 512": ["method.name=moco", "method.queue=512"],
+    "batch 32": ["optim.batch_size=32"],
+    "batch 128": ["optim.batch_size=128"],
+    "width 24": ["encoder.width=24"],
+    "twice the epochs": ["optim.epochs={twice}"],
+}
+
+
+def main() -> None:
+    """Pretrain with each choice, validate on every task, write and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--only", nargs="*", default=list(CHOICES), help="names of choices")
+    arguments = parser.parse_args()
+    lines = [
+        "# Choices of the recipe, validated on training rows",
+        "",
+        f"`make bench-choices`: the recipe `tiny-cpu` with {arguments.epochs} epochs, one pretraining seed;",
+        "linear / kNN balanced accuracy, means over group-safe folds of the training rows.",
+        "",
+        "| choice | " + " | ".join(TASKS) + " | mean linear | mean kNN | minutes |",
+        "|---" * (len(TASKS) + 4) + "|",
+    ]
+    print("\n".join(lines), flush=True)
+    for name in arguments.only:
+        lines.append(row(name, arguments.epochs))
+        print(lines[-1], flush=True)
+    write_text(RESULTS / "choices.md", "\n".join(lines) + "\n")
+
+
+def row(name: str, epochs: int) -> str:
+    """Pretrain with one choice and validate it on every task."""
+    changes = [change.format(half=epochs // 2, twice=2 * epochs) for change in CHOICES[name]]
+    config = load_config("tiny-cpu", [f"optim.epochs={epochs}", *changes])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        run = pretrain_encoder(task_videos(), Path(scratch) / "run", config)
+        minutes = (time.monotonic() - began) / 60
+        encoder = load_encoder(run.path)
+    scores = [validate(encoder, folder, split) for folder, split in TASKS.values()]
+    cells = [f"{linear:.3f} / {knn:.3f}" for linear, knn in scores]
+    linear, knn = np.mean(scores, axis=0)
+    return f"| {name} | " + " | ".join(cells) + f" | {linear:.3f} | {knn:.3f} | {minutes:.1f} |"
+
+
+def validate(encoder: VideoEncoder, folder: str, column: str) -> tuple[float, float]:
+    """Linear and kNN balanced accuracy within the training rows of one task."""
+    corpus = open_corpus(DATA / folder / "labels.csv")
+    split = read_split(corpus, split=column)
+    features, _ = video_features(encoder, corpus)
+    scores = [score_features(features, inner(split, *pair))[0] for pair in folds(split)]
+    return float(np.mean([one.linear for one in scores])), float(np.mean([one.knn for one in scores]))
+
+
+def inner(split: Split, fit: np.ndarray, check: np.ndarray) -> Split:
+    """One fold of the training rows as a split of its own."""
+    return replace(split, train=split.train[fit], test=split.train[check])
+
+
+if __name__ == "__main__":
+    main()

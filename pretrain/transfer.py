@@ -1,0 +1,36 @@
+"""Batches on the device that computes."""
+
+from collections.abc import Iterator
+
+import torch
+
+from .batch import Batch
+
+__all__ = ["on_device"]
+
+
+def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Batches on a device; a GPU's next one is copied while it computes with the current one."""
+    if device.type != "cuda":
+        yield from (batch.to(device) for batch in batches)
+        return
+    copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    waiting: tuple[Batch, torch.cuda.Event] | None = None
+    for batch in batches:
+        with torch.cuda.stream(copying):
+            copied = batch.to(device)
+            done = copying.record_event()
+        if waiting:
+            yield arrived(*waiting)
+        waiting = copied, done
+    if waiting:
+        yield arrived(*waiting)
+
+
+def arrived(batch: Batch, done: torch.cuda.Event) -> Batch:
+    """A batch whose copy the computing stream has been told to wait for."""
+    computing = torch.cuda.current_stream()
+    computing.wait_event(done)
+    for tensor in (batch.frames, batch.views, batch.video, batch.slot):
+        tensor.record_stream(computing)
+    return batch
