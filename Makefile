@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test lint bench-real bench-choices bench-encoders clean
+.PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain clean
 
 setup: $(VENV)/.installed
 
@@ -34,6 +34,9 @@ bench-choices: setup
 
 bench-encoders: setup
 	$(BIN)/python -m benchmarks.encoders
+
+bench-pretrain: setup
+	$(BIN)/python -m benchmarks.throughput
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo
