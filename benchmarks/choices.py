@@ -30,6 +30,12 @@ CHOICES: dict[str, list[str]] = {
     "input rgb": ["encoder.input=rgb"],
     "input both": ["encoder.input=both"],
     "rho 4": ["slice.per_video=4", "optim.epochs={half}", "optim.batch_size=32"],
+    "rho 4, temperature 0.2": [
+        "slice.per_video=4",
+        "optim.epochs={half}",
+        "optim.batch_size=32",
+        "loss.temperature=0.2",
+    ],
     "decreasing gap": ["slice.gap_power=1"],
     "gap up to 2 s": ["slice.max_gap_s=2"],
     "temperature 0.07": ["loss.temperature=0.07"],

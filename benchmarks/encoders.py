@@ -1,6 +1,6 @@
 """What each encoder costs on this machine: ``python -m benchmarks.encoders``.
 
-Clips are random and lie in memory: no decoding, no views, no optimiser. Embedding computes in float32, as
+Slices are random and lie in memory: no decoding, no views, no optimiser. Embedding computes in float32, as
 ``sora embed`` does; training in the precision that ``optim.precision=auto`` picks.
 """
 
@@ -34,26 +34,31 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "encoders.md", help="file to write")
     arguments = parser.parse_args()
     frames, size = arguments.frames, arguments.size
-    columns = ["encoder", "parameters (M)", "features", "GFLOPs a slice", "batch"]
-    columns += ["embed", "train", "train with checkpoint"]
-    lines = [
-        "# Encoders, what they cost",
-        "",
-        f"`make bench-encoders`; machine: {machine()}.",
-        f"Clips of {frames} frames of {size} x {size} pixels, encoder.input=rgb, default widths. A multiply-add",
-        "is two FLOPs. The last three columns are clips a second: embedding in float32, as `sora embed`; a",
-        f"forward and backward pass in {'bfloat16' if uses_bf16(OptimConfig()) else 'float32'}, as "
-        "`sora pretrain` here; the same with encoder.checkpoint=true.",
-        "Clips are random and in memory.",
-        "",
-        "| " + " | ".join(columns) + " |",
-        "|---" * len(columns) + "|",
-    ]
+    lines = header(frames, size)
     print("\n".join(lines), flush=True)
     for name in names():
         lines.append(row(name, frames, size, arguments.seconds))
         print(lines[-1], flush=True)
     write_text(arguments.out, "\n".join(lines) + "\n")
+
+
+def header(frames: int, size: int) -> list[str]:
+    """What stands above the rows."""
+    columns = ["encoder", "parameters (M)", "features", "GFLOPs a slice", "batch"]
+    columns += ["embed", "train", "train with checkpoint"]
+    precision = "bfloat16" if uses_bf16(OptimConfig()) else "float32"
+    return [
+        "# Encoders, what they cost",
+        "",
+        f"`make bench-encoders`; machine: {machine()}.",
+        f"Slices of {frames} frames of {size} x {size} pixels, random and in memory; encoder.input=rgb,",
+        "default widths. A multiply-add is two FLOPs. The last three columns are slices a second:",
+        "embedding in float32, as `sora embed` does; a forward and backward pass in",
+        f"{precision}, as `sora pretrain` does here; the same with encoder.checkpoint=true.",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|---" * len(columns) + "|",
+    ]
 
 
 def row(name: EncoderName, frames: int, size: int, seconds: float) -> str:
@@ -113,16 +118,14 @@ def settle() -> None:
 
 def machine() -> str:
     """What computed."""
-    threads = f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    if DEVICE.type == "cuda":
-        return f"{torch.cuda.get_device_name()}, {threads}"
+    name = platform.processor() or platform.machine()
     facts = Path("/proc/cpuinfo")
-    models = (
-        [line for line in facts.read_text().splitlines() if line.startswith("model name")]
-        if facts.exists()
-        else []
-    )
-    return f"{models[0].split(':')[1].strip() if models else platform.processor()}, {threads}"
+    if DEVICE.type == "cuda":
+        name = torch.cuda.get_device_name()
+    elif facts.exists():
+        models = (line for line in facts.read_text().splitlines() if line.startswith("model name"))
+        name = next(models, f":{name}").split(":")[1].strip()
+    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     """SHA-256 over an encoder's weights and its preprocessing.
 
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
-    slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides how gradients
-    are computed.
+    slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides only how
+    gradients are computed.
 
     Args:
         weights: the encoder's state.

@@ -10,6 +10,7 @@ import pytest
 
 import sora_video
 from sora_video.pretrain.embeddings import read_embeddings, write_embeddings
+from sora_video.pretrain.encoders import names
 
 SORA = Path(sys.executable).with_name("sora")
 TINY = [
@@ -73,6 +74,7 @@ def library(tmp_path_factory, videos, run):
         "probe",
         "demo",
         "doctor",
+        "encoders",
     ],
 )
 def test_every_verb_has_help_with_an_example(verb):
@@ -160,6 +162,17 @@ def test_doctor_names_the_parts():
     facts = json.loads(sora("doctor", "--json"))
     assert {"torch", "decord2", "av", "faiss build", "bf16", "missing"} <= set(facts)
     assert "h264" in facts["decoders"]
+
+
+def test_encoders_are_listed_with_what_they_cost():
+    rows = json.loads(sora("encoders", "--frames", "16", "--size", "112", "--json"))
+    assert [row["name"] for row in rows] == names()
+    r3d = next(row for row in rows if row["name"] == "r3d_18")
+    assert (r3d["frames"], r3d["size"], r3d["parameters"], r3d["dim"]) == (16, 112, 33_166_272, 512)
+    assert 80e9 < r3d["flops"] < 82e9
+    table = sora("encoders")
+    assert "r3d_18" in table
+    assert "8 x 64 x 64" in table
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""3D convolutions whose bf16 results are right on every processor."""
+"""3D convolutions that are right on every processor."""
 
 from torch import Tensor, nn
 from torch.nn.functional import conv3d, pad
@@ -7,12 +7,13 @@ __all__ = ["PaddedConv3d", "pad_explicitly"]
 
 
 class PaddedConv3d(nn.Conv3d):
-    """A Conv3d that pads by itself along sides that are shorter than the kernel or the stride.
+    """A Conv3d that pads by itself along sides that are no longer than the kernel or the stride.
 
-    On CPUs conv3d in bf16 is wrong (random, even infinite) where the library pads such a side: its output for
-    T = 1 under a kernel of 3, its weight gradient for 1 < T < the kernel and for sides below the stride
-    (measured with torch 2.13 and 2.15). Padding by hand, to just what the kernel visits, gives the same result
-    and leaves the library nothing to pad there.
+    On CPUs conv3d is wrong (random, infinite, even a crash) where the library pads such a side: in bf16 its
+    output for T = 1 and its weight gradient for longer T under a kernel of 3, and for sides below the stride;
+    in any precision its weight gradient for T of 5 to 7 under a kernel of 7 and a stride of 2 (measured with
+    torch 2.15). Padding by hand, to just what the kernel visits, gives the same result and leaves the library
+    nothing to pad there.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -23,7 +24,7 @@ class PaddedConv3d(nn.Conv3d):
             extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
             stride, before = self.stride[axis], rest[axis]
             visited = (side + 2 * before - extent) // stride * stride + extent
-            short = side < max(extent, stride)
+            short = side <= max(extent, stride)
             by_hand = [*((before, visited - side - before) if short else (0, 0)), *by_hand]
             rest[axis] = 0 if short else before
         padded = pad(input, by_hand) if any(by_hand) else input

@@ -68,7 +68,7 @@ TORCHVISION = {
     "r3d_18": Source(video.r3d_18, resnet_parts),
     "mc3_18": Source(video.mc3_18, resnet_parts),
     "r2plus1d_18": Source(video.r2plus1d_18, resnet_parts),
-    # torchvision's momentum of 0.001 would leave the running statistics of a short run near their first values
+    # torchvision's momentum of 0.001 leaves the running statistics of a short run near their first values
     "s3d": Source(partial(video.s3d, norm_layer=partial(nn.BatchNorm3d, eps=1e-3)), lambda net: net.features),
     "mvit_v2_s": Source(video.mvit_v2_s, lambda net: net.blocks),
     "swin3d_t": Source(video.swin3d_t, swin_parts),
