@@ -76,7 +76,9 @@ def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
     """Slices a second that the training loader delivers, once its readers run."""
     sampler = EpochSampler(len(corpus), config)
     loader = iter(train_loader(corpus, config, FrameCache(Path("none"), 0, (SIZE, SIZE)), sampler, pin=False))
-    for _ in range(8):  # what was read ahead before the clock starts
+    for _ in range(
+        2 * sampler.steps_per_epoch
+    ):  # until the readers know most videos, as in all but the first epochs
         next(loader)
     began = time.perf_counter()
     slices = sum(batch.frames.shape[:2].numel() for batch in islice(loader, batches))
@@ -84,7 +86,7 @@ def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
 
 
 def requests(corpus: Corpus, config: PretrainConfig, samples: int) -> list[Request]:
-    """Files and frame numbers that so many samples of a training run ask for."""
+    """Files and frames, each once and in order, that so many samples of a training run ask for."""
     positions = (position for batch in EpochSampler(len(corpus), config) for position in batch)
     return [request(corpus, config, at.epoch, at.video) for at in islice(positions, samples)]
 
@@ -95,7 +97,7 @@ def request(corpus: Corpus, config: PretrainConfig, epoch: int, video: int) -> R
     frames = open_video(path, (SIZE, SIZE))
     rng = generator(config.seed, "sample", epoch, video, "starts")
     starts = draw_starts(rng, frames.duration_s, wanted.length_s, wanted.per_video, wanted.max_gap_s)
-    return path, frames_at(frames.times, cell_times(starts, wanted.frames, wanted.fps)).ravel()
+    return path, np.unique(frames_at(frames.times, cell_times(starts, wanted.frames, wanted.fps)))
 
 
 def bare_rate(asked: list[Request], slices: int, pool: ProcessPoolExecutor) -> float:

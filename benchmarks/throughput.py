@@ -100,8 +100,8 @@ def training_rate(corpus: Corpus, cache_gb: int) -> float:
 
 
 def ranks_rate(corpus_path: Path, processes: int) -> float:
-    """Clips a second of a run that so many processes of one thread each share."""
-    config = settings("optim.groups=2", "data.workers=0", "data.cache_gb=8", "optim.epochs=3")
+    """Clips a second of a run that so many processes of one thread each share, a group each."""
+    config = settings("data.workers=0", "data.cache_gb=8", "optim.epochs=3")
     with tempfile.TemporaryDirectory() as scratch:
         recipe, out = Path(scratch) / "recipe.yaml", Path(scratch) / "run"
         write_text(recipe, dump_config(config))
@@ -163,7 +163,7 @@ def rows(corpus_path: Path, scratch: Path, rounds: int, batches: int) -> Iterato
         "training on raw video / a plain loop (lightly, torchvision v2, fp32), clips a second", rate, other
     )
     two, one = in_turns(rounds, partial(ranks_rate, corpus_path, 2), partial(ranks_rate, corpus_path, 1))
-    yield line("2 processes / 1 process, one thread each, the same 2 groups, clips a second", two, one)
+    yield line("2 processes / 1 process, one thread each, clips a second", two, one)
     yield from peak_memory(raw, 2000)
 
 

@@ -42,7 +42,7 @@ class SliceConfig(Section):
     """Side in pixels of the square that every frame is decoded to."""
     hop_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds between the starts of neighbouring slices when embedding; null: they touch without overlap."""
-    per_video: Annotated[int, Field(ge=2, le=8)] = 2
+    per_video: Annotated[int, Field(ge=2, le=8)] = 4
     """Slices drawn from each video of a training batch, R; every pair of them is a positive."""
     max_gap_s: Annotated[float, Field(ge=0)] = 36.0
     """Most seconds between the start of the first slice drawn from a video and those of the others."""
@@ -102,7 +102,8 @@ class EncoderConfig(Section):
     width: Annotated[int, Field(ge=4)] = 16
     """Channels of the first stage of r3d_tiny and sora; later stages double it."""
     checkpoint: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time. Not in the fingerprint."""
+    """Recompute activations in the backward pass: less memory, about a third more time. Left out of the
+    fingerprint."""
 
 
 class MethodConfig(Section):
@@ -122,7 +123,7 @@ class MethodConfig(Section):
 class LossConfig(Section):
     """The contrastive objective."""
 
-    temperature: Annotated[float, Field(gt=0)] = 0.1
+    temperature: Annotated[float, Field(gt=0)] = 0.2
     """Divisor of the cosine similarities."""
     projection_hidden: Annotated[int, Field(ge=1)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
@@ -133,9 +134,9 @@ class LossConfig(Section):
 class OptimConfig(Section):
     """AdamW with linear warm-up and cosine decay."""
 
-    epochs: Annotated[int, Field(ge=1)] = 100
+    epochs: Annotated[int, Field(ge=1)] = 65
     """Passes over the corpus, less the rest of each pass that does not fill a batch."""
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    batch_size: Annotated[int, Field(ge=2)] = 32
     """Videos a step, over all processes."""
     groups: Annotated[int, Field(ge=1)] | None = None
     """Parts of a batch that are computed and batch-normalised apart, spread evenly over the processes; more
@@ -185,7 +186,7 @@ class DataConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Where metrics go beside log.jsonl."""
+    """Where metrics go beside log.jsonl, and what else is measured."""
 
     wandb: bool = False
     """Send metrics to Weights & Biases as well (offline with WANDB_MODE=offline)."""
@@ -193,6 +194,11 @@ class TrackingConfig(Section):
     """Project name there."""
     every: Annotated[int, Field(ge=1)] = 10
     """Steps between two lines of metrics."""
+    monitor: str | None = None
+    """A small set to judge a run by while it lasts: a corpus with labels, or a folder of class folders. The
+    kNN accuracy on it (5 neighbours of other groups) is logged as knn, and map.png is drawn at the end."""
+    monitor_every: Annotated[int, Field(ge=1)] = 5
+    """Epochs between two looks at it, each of which decodes and embeds it; there is one at the end too."""
 
 
 class PretrainConfig(Section):

@@ -11,18 +11,17 @@ from sora_video.pretrain.corpus import Corpus, Video
 from sora_video.pretrain.data import span
 from sora_video.pretrain.decode import open_video
 from sora_video.pretrain.embed import VideoEncoder
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.pretrain.embeddings import pool
 from sora_video.pretrain.quarantine import Failure
 from sora_video.pretrain.slices import frames_at
 from sora_video.pretrain.tracking import Bar
 
-__all__ = ["PixelFeatures", "pixel_features", "pool", "video_features"]
+__all__ = ["PixelFeatures", "pixel_features", "video_features"]
 
 Features = NDArray[np.float32]
 GRID = (20, 32)
 """Rows and columns of the pixel baselines."""
 FPS = 8.0
-TOLERANCE_S = 1e-6
 CHUNK = 256
 
 
@@ -38,23 +37,6 @@ def video_features(encoder: VideoEncoder, corpus: Corpus) -> tuple[Features, tup
     """
     embeddings = encoder.embed(corpus)
     return pool(embeddings, corpus), embeddings.failures
-
-
-def pool(embeddings: Embeddings, corpus: Corpus) -> Features:
-    """Mean of the slices that lie in each corpus entry's span, L2-normalised; zeros where there are none."""
-    rows: dict[str, list[int]] = {}
-    for row, video_id in enumerate(embeddings.video_id):
-        rows.setdefault(video_id, []).append(row)
-    features = np.zeros((len(corpus), embeddings.dim), np.float32)
-    for entry, video in enumerate(corpus.videos):
-        own = np.array(rows.get(video.video_id, []), np.int64)
-        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
-        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
-        own = own[begins & (embeddings.end_s[own] <= end_s)]
-        if len(own):
-            mean = embeddings.vectors[own].mean(0)
-            features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return features
 
 
 @dataclass(frozen=True)

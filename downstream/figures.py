@@ -4,43 +4,22 @@ import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.manifold import TSNE
 
+from sora_video.pretrain import figures
 from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.figures import ACCENT, INK, MUTED, STYLE, draw
 from sora_video.pretrain.probe import probe
 from sora_video.pretrain.slices import frames_at
 
 __all__ = ["confusion", "embedding_map", "frame_strip", "loss_curve", "score_bars"]
 
-INK, ACCENT, MUTED = "#1d2733", "#2f6fde", "#9aa7b5"
-STYLE: Any = {
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "sora",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 STRIP_HEIGHT = 72
-
-
-def draw(size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """An empty picture of ``size`` inches."""
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots()
 
 
 def to_svg(figure: Figure) -> str:
@@ -113,24 +92,9 @@ def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Seq
 
 
 def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> str:
-    """Videos in the plane by t-SNE of their features, coloured by class.
-
-    Args:
-        features: (N, D).
-        labels: (N,) classes.
-    """
-    perplexity = min(20.0, (len(features) - 1) / 3)
-    places = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
-    colours = mpl.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
+    """Videos in the plane, coloured by class; see :func:`sora_video.pretrain.figures.embedding_map`."""
     with mpl.rc_context(STYLE):
-        figure, axes = draw((5.4, 4.2))
-        for number, name in enumerate(np.unique(labels)):
-            x, y = places[labels == name].T
-            axes.scatter(x, y, s=14, color=colours(number % colours.N), label=name, alpha=0.85, linewidths=0)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-        return to_svg(figure)
+        return to_svg(figures.embedding_map(features, labels))
 
 
 def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str:

@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sora_video.pretrain.neighbours import vote
+
 from .protocols import Labels, Split, balanced_accuracy, folds
 
 __all__ = ["knn_predict", "linear_predict", "nearest_predict"]
@@ -20,8 +22,6 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Values of C tried for the linear probe."""
 NEIGHBOURS = (1, 3, 5, 10, 20)
 """Values of k tried for kNN."""
-TEMPERATURE = 0.07
-"""Of the kNN vote (Wu et al., Unsupervised Feature Learning via Instance Discrimination, 2018)."""
 
 
 def linear_predict(features: Features, split: Split) -> Labels:
@@ -106,13 +106,4 @@ def fit_knn(features: Features, labels: Labels, neighbours: int) -> Predictor:
     """Weighted vote of the ``neighbours`` most similar rows."""
     classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     ballots = np.eye(len(classes))[codes] / counts[codes, None]
-    kept = min(neighbours, len(features))
-
-    def predict(rows: Features) -> Labels:
-        similarity = rows @ features.T
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :kept]
-        weights = np.exp((np.take_along_axis(similarity, nearest, 1) - 1) / TEMPERATURE)
-        votes = np.einsum("qk,qkc->qc", weights, ballots[nearest])
-        return np.asarray(classes[votes.argmax(1)])
-
-    return predict
+    return lambda rows: np.asarray(classes[vote(rows @ features.T, ballots, neighbours)])

@@ -3,6 +3,7 @@
 checkpoints/1200_-2.3142.pt     the state after step 1200; the last number is its alignment plus uniformity
 """
 
+import hashlib
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,7 +14,9 @@ import torch
 from sora_video.configs.errors import RunError
 from sora_video.configs.storage import write_bytes
 
-__all__ = ["Checkpoints", "pack", "quality_of", "unpack"]
+from .corpus import Corpus
+
+__all__ = ["Checkpoints", "corpus_digest", "pack", "quality_of", "unpack"]
 
 
 def pack(state: dict[str, Any]) -> bytes:
@@ -84,6 +87,12 @@ class Checkpoints:
             file.unlink()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+
+def corpus_digest(corpus: Corpus) -> str:
+    """A hash of which videos a corpus holds, in which order."""
+    entries = "\n".join(f"{video.video_id} {video.start_s} {video.end_s}" for video in corpus.videos)
+    return hashlib.sha256(entries.encode()).hexdigest()
 
 
 def step_of(file: Path) -> int:

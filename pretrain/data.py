@@ -1,10 +1,12 @@
 """From a corpus to training batches: which slices, and which views of them."""
 
+import atexit
 import os
 import resource
 import signal
 import sys
 from collections.abc import Sequence
+from multiprocessing import active_children
 
 import numpy as np
 import torch
@@ -135,6 +137,17 @@ def leave_signals_to_the_loop(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
+def kill_readers() -> None:
+    """End what :func:`leave_signals_to_the_loop` keeps alive when an error ends this process.
+
+    Python would send them a SIGTERM as it exits, and wait for ever.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would raise an error of its own for each
+    for child in active_children():
+        if child.daemon:
+            child.kill()
+
+
 def train_loader(
     corpus: Corpus, config: PretrainConfig, cache: FrameCache, sampler: EpochSampler, pin: bool
 ) -> DataLoader[Sample | Failure]:
@@ -148,6 +161,7 @@ def train_loader(
             f"corpus {corpus.root}: has 1 video; contrastive pretraining needs 2 or more, add videos"
         )
     workers = worker_count(config.data.workers)
+    atexit.register(kill_readers)
     return DataLoader(
         SliceDataset(corpus, config, cache),
         batch_sampler=sampler,

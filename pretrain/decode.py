@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sora_video.configs.errors import VideoError
 
-from .probe import VideoInfo, probe, reason, video_stream
+from .known import KnownVideos
+from .probe import VideoInfo, reason, video_stream
 
 __all__ = ["DecordFrames", "Frames", "PyAVFrames", "open_video", "to_rgb"]
 
@@ -22,6 +23,7 @@ Walk = Callable[[av.container.InputContainer, av.VideoStream, list[int]], Iterat
 DECORD_ERRORS = (decord.DECORDError, RuntimeError, AssertionError, IndexError, OSError)
 UNSAFE_WIDTHS = frozenset({8, 12, 16, 24, 32, 48, 96, 144})
 """Output widths at which decord cannot copy a frame (measured with 3.3.0)."""
+KNOWN = KnownVideos(frames=4_000_000)
 AGREEMENT_S = 2e-3
 """Most that decord's float32 times may differ from the container's."""
 
@@ -159,7 +161,7 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
     Raises:
         VideoError: the file has no video that can be read.
     """
-    info = probe(path)
+    info = KNOWN.probe(path)
     if size[1] in UNSAFE_WIDTHS or info.open_gop:
         return PyAVFrames(path, info, size)
     try:

@@ -1,5 +1,6 @@
 """Videos to embeddings with a finished encoder."""
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,6 +93,11 @@ class ChunkDataset(IterableDataset[Chunk | Unreadable]):
             yield Chunk(entry, starts[part], ends[part], pixels, last=first + CHUNK >= len(starts))
 
 
+def leave_interrupts_to_the_parent(_: int) -> None:
+    """Let Ctrl-C, which goes to a whole group of processes, be heard by one of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 class VideoEncoder:
     """A frozen encoder with its preprocessing.
 
@@ -112,7 +118,7 @@ class VideoEncoder:
         """Dimension of the embeddings."""
         return self.network.dim
 
-    def embed(self, source: Source) -> Embeddings:
+    def embed(self, source: Source, *, progress: bool = True) -> Embeddings:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
@@ -120,6 +126,7 @@ class VideoEncoder:
 
         Args:
             source: what :func:`sora_video.pretrain.corpus.open_corpus` takes.
+            progress: show a bar on standard error when that is a terminal.
 
         Returns:
             The embeddings by video and time; videos that could not be read are in its ``failures``.
@@ -131,7 +138,7 @@ class VideoEncoder:
         rows: dict[int, list[Rows]] = {}
         failures: dict[int, str] = {}
         slices = videos = 0
-        with Bar("embed", len(corpus), "slices") as bar:
+        with Bar("embed", len(corpus), "slices", shown=progress) as bar:
             for item in self.load(corpus):
                 if isinstance(item, Unreadable):
                     failures[item.entry] = item.reason
@@ -148,7 +155,13 @@ class VideoEncoder:
         """The corpus in chunks, decoded by workers when there is more than one video."""
         workers = min(worker_count(self.config.data.workers), len(corpus) - 1)
         dataset = ChunkDataset(corpus, self.config.slice)
-        return DataLoader(dataset, batch_size=None, num_workers=workers)
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=leave_interrupts_to_the_parent,
+            generator=torch.Generator(),  # of its own, for torch's global one belongs to the caller
+        )
 
     def embed_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed decoded slices.

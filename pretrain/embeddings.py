@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from sora_video.configs.errors import CorpusError
 from sora_video.configs.storage import atomic_path, read_parquet
 
+from .corpus import Corpus
 from .quarantine import Failure
 
-__all__ = ["Embeddings", "read_embeddings", "write_embeddings"]
+__all__ = ["Embeddings", "pool", "read_embeddings", "write_embeddings"]
+
+TOLERANCE_S = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,31 @@ class Embeddings:
             fingerprint=self.fingerprint,
             failures=self.failures,
         )
+
+
+def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
+    """Mean of the slices that lie in each corpus entry's span, L2-normalised; zeros where there are none.
+
+    Args:
+        embeddings: slices of the corpus.
+        corpus: N videos or spans of videos.
+
+    Returns:
+        (N, D) features.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(embeddings.video_id):
+        rows.setdefault(video_id, []).append(row)
+    features = np.zeros((len(corpus), embeddings.dim), np.float32)
+    for entry, video in enumerate(corpus.videos):
+        own = np.array(rows.get(video.video_id, []), np.int64)
+        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
+        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
+        own = own[begins & (embeddings.end_s[own] <= end_s)]
+        if len(own):
+            mean = embeddings.vectors[own].mean(0)
+            features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return features
 
 
 def write_embeddings(embeddings: Embeddings, path: Path) -> None:

@@ -1,37 +1,35 @@
 """The training loop, from corpus to finished run folder."""
 
-import hashlib
-import shutil
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightly.utils.scheduler import cosine_warmup_schedule
 
 from sora_video.configs.errors import RunError
 from sora_video.configs.schema import PretrainConfig
-from sora_video.configs.storage import write_json, write_text
 
 from .batch import Batch
 from .cache import FrameCache
-from .card import model_card
-from .checkpoint import Checkpoints, pack, quality_of, unpack
+from .checkpoint import Checkpoints, corpus_digest, pack, unpack
 from .corpus import Corpus, Source, open_corpus
 from .data import train_loader
-from .fingerprint import fingerprint
+from .finish import finish
 from .guard import COLLAPSED, Guard
 from .learner import Learner, StepReport
 from .meter import Meter
+from .monitor import make_monitor
 from .quarantine import Quarantine
-from .ranks import Common, confer, make_fabric
+from .ranks import Common, confer, make_fabric, on_first
 from .run import Run
 from .sampler import EpochSampler
+from .schedule import set_learning_rate
 from .signals import StopSignal
 from .tracking import Bar, JsonlTracker, Tracker, Trackers, WandbTracker
 from .transfer import on_device
+from .views import draw_views
 
 __all__ = ["pretrain_encoder"]
 
@@ -86,6 +84,7 @@ class Training:
         self.run, self.corpus, self.stop, self.config = run, corpus, stop, run.config
         config, out = run.config, run.path
         self.fabric = make_fabric(config.optim)
+        self.monitor = on_first(self.fabric, lambda: make_monitor(config, self.fabric.device, warn))
         self.checkpoints = Checkpoints(out / "checkpoints", config.checkpoint.keep)
         self.guard = Guard(config.guard)
         state = self.checkpoints.load()
@@ -109,7 +108,7 @@ class Training:
         self.quarantine.read(out / "quarantine.json")
         self.fabric.barrier()
         self.begin_folder()
-        self.batches: Iterator[Batch] = on_device(iter(loader), self.fabric.device)
+        self.batches = on_device(iter(loader), self.fabric.device)
 
     def begin_folder(self) -> None:
         """Write what a run begins with; the first process alone keeps the run folder."""
@@ -129,17 +128,16 @@ class Training:
 
     def complete(self) -> None:
         """Take every step that is left and finish the run."""
-        try:
-            with self.stop.watched():
-                self.steps()
-            self.guard.check_end()
-        finally:
+        with closing(self.batches), closing(self.tracker), closing(self.events):
+            try:
+                with self.stop.watched():
+                    self.steps()
+                self.guard.check_end()
+            finally:
+                if self.fabric.is_global_zero:
+                    self.quarantine.write(self.run.path / "quarantine.json")
             if self.fabric.is_global_zero:
-                self.quarantine.write(self.run.path / "quarantine.json")
-            self.tracker.close()
-            self.events.close()
-        if self.fabric.is_global_zero:
-            finish(self)
+                finish(self)
         self.fabric.barrier()
 
     def steps(self) -> None:
@@ -153,8 +151,11 @@ class Training:
                 self.quarantine.add(failure)
             if common.computable:
                 self.take(step, batch, common, meter)
+                if step == 0 and self.fabric.is_global_zero:
+                    self.show_views(batch, meter)
             done, last = step + 1, step + 1 == self.sampler.total_steps
-            if done % self.config.tracking.every == 0 or last:
+            look = self.monitor is not None and self.monitor.due(done, self.sampler)
+            if done % self.config.tracking.every == 0 or last or look:
                 self.log(done, meter)
             if common.stop or (common.save and not last):
                 self.save(done)
@@ -188,8 +189,10 @@ class Training:
 
     def log(self, done: int, meter: Meter) -> None:
         """Write a line of metrics, and warn of a collapse."""
+        with meter.paused():
+            seen = self.look(done)
         rate = self.learner.optimizer.param_groups[0]["lr"]
-        metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **meter.read()}
+        metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **meter.read(), **seen}
         self.tracker.log(done, metrics)
         if metrics.get("std", 1.0) < COLLAPSED:
             self.events.log(done, {"event": "collapse", "std": metrics["std"]})
@@ -198,10 +201,24 @@ class Training:
                 "lower optim.lr, or raise loss.temperature or optim.batch_size"
             )
 
+    def look(self, done: int) -> dict[str, float]:
+        """How the monitor's set looks to the encoder, when that is due."""
+        if self.monitor is None or not self.monitor.due(done, self.sampler):
+            return {}
+        look = self.monitor.look(self.learner.inner.encoder)
+        return {"knn": look.knn} if look else {}
+
+    def show_views(self, batch: Batch, meter: Meter) -> None:
+        """Draw what the network saw of the run's first batch."""
+        path = self.run.path / "views.png"
+        with meter.paused():
+            draw_views(batch, self.config.augment.size, self.learner.dtype, path)
+            self.tracker.picture(0, "views", path)
+
     def say(self, text: str) -> None:
         """Warn the user once for all processes."""
         if self.fabric.is_global_zero:
-            print(f"warning: {text}", file=sys.stderr)
+            warn(text)
 
     def state(self, step: int) -> dict[str, Any]:
         """All that the run's rest depends on."""
@@ -235,51 +252,6 @@ class Training:
         return mean
 
 
-def set_learning_rate(learner: Learner, factor: float, step: int) -> None:
-    """Linear warm-up, then cosine decay to zero, as a function of the step and the guard's factor alone."""
-    config, sampler = learner.config.optim, learner.sampler
-    scale = cosine_warmup_schedule(
-        step=step,
-        max_steps=sampler.total_steps,
-        start_value=1.0,
-        end_value=0.0,
-        warmup_steps=min(round(config.warmup_epochs * sampler.steps_per_epoch), sampler.total_steps // 2),
-        warmup_start_value=0.0,
-    )
-    for group in learner.optimizer.param_groups:
-        group["lr"] = factor * config.lr * scale
-
-
-def corpus_digest(corpus: Corpus) -> str:
-    """A hash of which videos a corpus holds, in which order."""
-    entries = "\n".join(f"{video.video_id} {video.start_s} {video.end_s}" for video in corpus.videos)
-    return hashlib.sha256(entries.encode()).hexdigest()
-
-
-def finish(training: Training) -> None:
-    """Write what a reader wants, the weights last."""
-    run, corpus, checkpoints = training.run, training.corpus, training.checkpoints
-    best = checkpoints.best() if run.config.checkpoint.final == "best" else None
-    if best and quality_of(best) < training.mean_quality():
-        training.learner.load(unpack(best.read_bytes()))
-    encoder = training.learner.inner.encoder
-    weights = encoder.state_dict()
-    mark = fingerprint(weights, run.config.encoder, run.config.slice)
-    log = [line for line in run.log() if "loss" in line]
-    if not log:
-        raise RunError(f"run {run.path}: no step could be taken; quarantine.json and events.jsonl say why")
-    metrics = {
-        "fingerprint": mark,
-        "videos": len(corpus),
-        "unreadable": len(training.quarantine.failures),
-        "steps": training.sampler.total_steps,
-        "parameters": sum(weight.numel() for weight in encoder.parameters()),
-        "loss": log[-1]["loss"],
-        "clips_per_s": sum(line["clips_per_s"] for line in log) / len(log),
-        "wait": sum(line["wait"] for line in log) / len(log),
-    }
-    write_json(run.path / "metrics.json", metrics)
-    write_text(run.path / "README.md", model_card(run.config, corpus, metrics))
-    run.save_weights(weights, mark)
-    checkpoints.drop()
-    shutil.rmtree(run.path / "cache", ignore_errors=True)
+def warn(text: str) -> None:
+    """Tell the user what is not as it should be."""
+    print(f"warning: {text}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import Tensor
 
@@ -39,6 +40,13 @@ class Meter:
         self.steps += 1
         self.reader_mb = max(self.reader_mb, batch.reader_mb)
         return batch
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what the block takes out of the rates."""
+        began = time.monotonic()
+        yield
+        self.began += time.monotonic() - began
 
     def add(self, batch: Batch, metrics: dict[str, Tensor]) -> None:
         """Count a step that was taken."""

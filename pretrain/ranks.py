@@ -3,9 +3,9 @@
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -14,13 +14,16 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 from torch.distributed import all_gather_into_tensor, all_gather_object
 
+from sora_video.configs.errors import ConfigError
 from sora_video.configs.schema import OptimConfig
 
 from .batch import Batch
 from .quarantine import Failure
 from .sampler import EpochSampler
 
-__all__ = ["Common", "confer", "gather", "make_fabric", "uses_bf16"]
+__all__ = ["Common", "confer", "gather", "make_fabric", "on_first", "uses_bf16"]
+
+Made = TypeVar("Made")
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on every run
 warnings.filterwarnings(
@@ -51,6 +54,24 @@ def layout() -> tuple[int, int]:
         machines = int(os.environ.get("SLURM_NNODES", "1"))
         return int(os.environ["SLURM_NTASKS"]) // machines, machines
     return 1, 1
+
+
+def on_first(fabric: Fabric, make: Callable[[], Made]) -> Made | None:
+    """Have the first process alone make something; None in the others.
+
+    Raises:
+        ConfigError: the first process was refused it; all raise the same, so that none waits for it.
+    """
+    made, refusal = None, None
+    if fabric.is_global_zero:
+        try:
+            made = make()
+        except ConfigError as error:
+            refusal = error
+    refusal = fabric.broadcast(refusal)
+    if refusal is not None:
+        raise refusal
+    return made
 
 
 def uses_bf16(config: OptimConfig) -> bool:

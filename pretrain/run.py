@@ -8,6 +8,8 @@ model.safetensors   the encoder's weights, written last: a folder that has it is
 metrics.json        the run in numbers
 quarantine.json     videos that could not be read, and why
 README.md           model card
+views.png           what the network saw of its first videos
+map.png             the monitor's videos as the finished encoder sees them, where there is a monitor
 cache/              decoded frames while the run lasts
 """
 

@@ -1,7 +1,6 @@
 """Where a run's metrics go."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from sora_video.configs.storage import storage_errors, write_text
 
 __all__ = ["Bar", "JsonlTracker", "Tracker", "Trackers", "WandbTracker", "progress_bar"]
 
+SCORES = ("loss", "knn")
 PARTS = ("wait", "augment", "forward", "backward")
 
 Metrics = Mapping[str, Any]
@@ -28,6 +28,9 @@ class Tracker(Protocol):
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Record metrics after ``step`` steps."""
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Show a picture file of the run as it is after ``step`` steps."""
 
     def close(self) -> None:
         """Finish writing."""
@@ -52,6 +55,9 @@ class JsonlTracker:
         with storage_errors(self.path):
             self.file.write(json.dumps({"step": step, **metrics}) + "\n")
             self.file.flush()
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """A picture is no line."""
 
     def close(self) -> None:
         """Close the file."""
@@ -79,12 +85,12 @@ class WandbTracker:
     """
 
     def __init__(self, config: PretrainConfig, folder: Path) -> None:
-        wandb: ModuleType = __import__("wandb")
+        self.wandb: ModuleType = __import__("wandb")
         try:
-            self.run: Any = wandb.init(
+            self.run: Any = self.wandb.init(
                 project=config.tracking.project, config=config.model_dump(mode="json"), dir=folder
             )
-        except wandb.Error as error:
+        except self.wandb.Error as error:
             raise ConfigError(
                 f"tracking.wandb=true: {error}; run `wandb login`, or set WANDB_MODE=offline"
             ) from error
@@ -92,6 +98,10 @@ class WandbTracker:
     def log(self, step: int, metrics: Metrics) -> None:
         """Send one line."""
         self.run.log(dict(metrics), step=step)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Send one picture."""
+        self.run.log({name: self.wandb.Image(str(path))}, step=step)
 
     def close(self) -> None:
         """Flush and finish."""
@@ -105,11 +115,13 @@ class Bar:
         label: what is under way.
         total: steps in all.
         unit: what the rate counts.
+        shown: whether to show it at all.
     """
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str, *, shown: bool = True) -> None:
         self.unit, self.began = unit, time.monotonic()
-        self.progress = progress_bar()
+        self.scores: dict[str, float] = {}
+        self.progress = progress_bar(shown=shown)
         self.task = self.progress.add_task(label, total=total, note="")
         self.progress.start()
 
@@ -129,22 +141,27 @@ class Bar:
         self.progress.update(self.task, completed=done, note=f"{rate:.0f} {self.unit}/s {note}")
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Show a training step's metrics."""
+        """Show a training step's metrics, and the last score there was."""
+        self.scores |= {name: metrics[name] for name in SCORES if name in metrics}
         parts = [
-            f"{part} {metrics[f'{part}_ms'] / metrics['step_ms']:.0%}"
-            for part in PARTS
-            if f"{part}_ms" in metrics
+            *(f"{name} {score:.3f}" for name, score in self.scores.items()),
+            *(
+                f"{part} {metrics[f'{part}_ms'] / metrics['step_ms']:.0%}"
+                for part in PARTS
+                if f"{part}_ms" in metrics
+            ),
         ]
-        self.update(
-            step, metrics["clips_per_s"], f"loss {metrics.get('loss', math.nan):.3f} {' '.join(parts)}"
-        )
+        self.update(step, metrics["clips_per_s"], " ".join(parts))
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """A bar shows no picture."""
 
     def close(self) -> None:
         """Leave the bar as it is."""
         self.progress.stop()
 
 
-def progress_bar() -> Progress:
+def progress_bar(*, shown: bool = True) -> Progress:
     """The bar that all commands share."""
     return Progress(
         TextColumn("{task.description}"),
@@ -153,7 +170,7 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=not (shown and sys.stderr.isatty()),
     )
 
 
@@ -167,6 +184,11 @@ class Trackers:
         """Pass on to each."""
         for tracker in self.trackers:
             tracker.log(step, metrics)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Pass on to each."""
+        for tracker in self.trackers:
+            tracker.picture(step, name, path)
 
     def close(self) -> None:
         """Close each."""

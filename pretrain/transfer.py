@@ -1,6 +1,6 @@
 """Batches on the device that computes."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import torch
 
@@ -9,8 +9,11 @@ from .batch import Batch
 __all__ = ["on_device"]
 
 
-def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Batches on a device; a GPU's next one is copied while it computes with the current one."""
+def on_device(batches: Iterator[Batch], device: torch.device) -> Generator[Batch, None, None]:
+    """Batches on a device; a GPU's next one is copied while it computes with the current one.
+
+    Closing it lets go of ``batches``, and so ends the processes that read them.
+    """
     if device.type != "cuda":
         yield from (batch.to(device) for batch in batches)
         return

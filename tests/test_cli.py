@@ -234,7 +234,7 @@ def test_bad_input_ends_in_one_line_and_leaves_nothing(
     after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "run")}
     assert after == before
     left = {path.name for path in (tmp_path / "run").rglob("*")}
-    assert left <= {"config.yaml", "log.jsonl", "quarantine.json", "prepared.jsonl"}
+    assert left <= {"config.yaml", "events.jsonl", "log.jsonl", "quarantine.json", "prepared.jsonl"}
 
 
 def test_a_library_refuses_another_model_of_the_same_size(videos, library, tmp_path):
@@ -286,8 +286,12 @@ def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
         assert f"  {name}: " in done.stderr
     sora("index", "build", tmp_path / "library", tmp_path / "odd.parquet")
     query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
-    hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
-    assert hits[0]["video_id"] == "real/torchcodec__test_resources_nasa_13013.mp4"
+    hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--top", "50", "--json"))
+    scores = {hit["video_id"]: hit["score"] for hit in reversed(hits)}
+    # other videos without motion may be as like as the video itself, since a run of seconds sees little more
+    assert scores["real/torchcodec__test_resources_nasa_13013.mp4"] == pytest.approx(
+        hits[0]["score"], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("words", ["", "nonsense", "pretrain x", "search a b --top many"])

@@ -6,6 +6,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sora_video.downstream import heads
 from sora_video.downstream.protocols import Split, balanced_accuracy
+from sora_video.pretrain.neighbours import TEMPERATURE
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_weighted_vote_is_scikit_learns_with_the_same_weights(task, monkeypatch)
     share = {name: np.mean(labels == name) for name in "abc"}
     assert max(share.values()) - min(share.values()) < 0.01  # so that dividing by it changes nothing
     model = KNeighborsClassifier(
-        10, metric="cosine", weights=lambda distance: np.exp(-distance / heads.TEMPERATURE)
+        10, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
     ).fit(features[split.train], labels)
     agree = heads.knn_predict(features, split) == model.predict(features[split.test])
     assert agree.mean() > 0.98

@@ -157,6 +157,13 @@ def test_the_fingerprint_changes_with_any_weight():
     assert len(marks) == len(weights) + 1
 
 
+def test_a_fingerprint_outlives_settings_that_change_no_embedding():
+    weights = {"weight": torch.arange(3.0)}
+    mark = fingerprint(weights, EncoderConfig(), SliceConfig())
+    assert mark == "9c0d3637346a5f628380d63c0bf1bb0151091d52a7f0731aaec78482c5902767"
+    assert fingerprint(weights, EncoderConfig(checkpoint=True), SliceConfig()) == mark
+
+
 @pytest.mark.parametrize(
     ("section", "values", "same"),
     [

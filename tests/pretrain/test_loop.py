@@ -33,16 +33,24 @@ try:
 except SoraError as error:
     sys.exit(str(error))
 """
+BREAK = """
+from sora_video.pretrain.data import SliceDataset
+
+def broken(*_):
+    raise ValueError("a mistake of ours")
+
+SliceDataset.__getitem__ = broken
+"""
 LONG = "optim.epochs=24"
 PARTS = ("wait", "augment", "forward", "loss", "backward", "update")
 
 
-def start(source, out, config, **environment):
+def start(source, out, config, code=TRAIN, **environment):
     """Train in a process of its own."""
     path = out.with_suffix(".yaml")
     path.write_text(dump_config(config), encoding="utf-8")
     return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(source), str(out), str(path)],
+        [sys.executable, "-c", code, str(source), str(out), str(path)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -100,6 +108,7 @@ def test_a_finished_run_holds_what_a_reader_wants(tiny_run, make_config):
         "metrics.json",
         "model.safetensors",
         "quarantine.json",
+        "views.png",
     ]
     assert load_config(str(tiny_run.path / "config.yaml")) == make_config()
     assert json.loads((tiny_run.path / "quarantine.json").read_text()) == []
@@ -209,7 +218,8 @@ def test_a_run_can_end_with_the_weights_of_its_best_state(videos, make_config, t
 
 def test_moco_learns_to_tell_few_videos_apart(videos, make_config, tmp_path):
     config = make_config(
-        "method.name=moco", "method.momentum=0.9", "method.queue=8", "optim.epochs=60", "optim.batch_size=8", "optim.lr=3e-3",
+        "method.name=moco", "method.momentum=0.9", "method.queue=8", "optim.epochs=60",
+        "optim.batch_size=8", "optim.lr=3e-3",
         "encoder.input=rgb", "augment.crop_area=[0.8,1]", "augment.jitter=0", "augment.grey=0",
     )  # fmt: skip
     losses = [line["loss"] for line in pretrain_encoder(videos, tmp_path, config).log()]
@@ -270,6 +280,13 @@ def test_too_many_unreadable_files_stop_the_run(videos, make_config, tmp_path):
     assert not Run.open(tmp_path / "run").finished
 
 
+def test_a_mistake_in_reading_ends_the_run_and_its_readers(videos, make_config, tmp_path):
+    process = start(videos, tmp_path / "run", make_config("data.workers=1"), BREAK + TRAIN)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines()[-2:] == ["ValueError: a mistake of ours", ""]
+
+
 def test_a_corpus_of_one_video_leaves_no_run(videos, make_config, tmp_path):
     with pytest.raises(CorpusError, match="has 1 video"):
         pretrain_encoder(videos / "even" / "clip 0.mp4", tmp_path / "run", make_config())
@@ -278,10 +295,14 @@ def test_a_corpus_of_one_video_leaves_no_run(videos, make_config, tmp_path):
 
 def test_weights_and_biases_works_without_a_network(videos, make_config, tmp_path):
     out = tmp_path / "run"
-    process = start(videos, out, make_config("tracking.wandb=true"), WANDB_MODE="offline")
+    config = make_config("tracking.wandb=true", f"tracking.monitor={videos}")
+    process = start(videos, out, config, WANDB_MODE="offline")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert list((out / "wandb").glob("offline-run-*/*.wandb"))
+    sent = (out / "wandb").glob("offline-run-*/files/media/images/*.png")
+    pictures = {path.name.split("_")[0]: path.read_bytes() for path in sent}
+    assert pictures == {name: (out / f"{name}.png").read_bytes() for name in ("map", "views")}
     assert Run.open(out).finished
     assert len(Run.open(out).log()) == 6
 

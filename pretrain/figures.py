@@ -1,0 +1,65 @@
+"""How pictures look, and the map of embeddings."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+
+__all__ = ["ACCENT", "INK", "MUTED", "STYLE", "draw", "embedding_map"]
+
+INK, ACCENT, MUTED = "#1d2733", "#2f6fde", "#9aa7b5"
+STYLE: Any = {
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sora",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+"""Settings of matplotlib that hold while a picture is drawn and saved."""
+ALIKE = 1e-6
+"""Spread of a collapsed encoder's features, which are not told apart."""
+
+
+def draw(size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """An empty picture of ``size`` inches."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Figure:
+    """Videos in the plane by t-SNE of their features, coloured by class.
+
+    Args:
+        features: (N, D).
+        labels: (N,) classes.
+    """
+    places = in_the_plane(features)
+    colours = mpl.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((5.4, 4.2))
+        for number, name in enumerate(np.unique(labels)):
+            x, y = places[labels == name].T
+            axes.scatter(x, y, s=14, color=colours(number % colours.N), label=name, alpha=0.85, linewidths=0)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def in_the_plane(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 2) places of (N, D) features by t-SNE; one place for all where there is nothing to tell apart."""
+    if np.ptp(features, axis=0).max() < ALIKE:
+        return np.zeros((len(features), 2), np.float32)
+    perplexity = min(20.0, (len(features) - 1) / 3)
+    places = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
+    return np.asarray(places)
