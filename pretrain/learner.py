@@ -1,7 +1,7 @@
 """One training step: frames to views to projections to loss to new weights, over groups and processes.
 
 Every process projects its own groups of the batch, all gather all projections, and each computes the loss of
-the whole batch and its gradient with respect to the projections. From there each goes back through its own
+the whole batch and its gradient with respect to the projections. From there each goes back through its
 own groups; the sum of what they find is the gradient of the whole batch's loss, whoever computed which group.
 With several groups a process the projections are computed twice, the first time without a graph, so that
 memory holds the graph of one group at a time (Gao et al., Scaling Deep Contrastive Learning Batch Size under

@@ -3,6 +3,7 @@
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .ranks import gather
 
@@ -16,12 +17,15 @@ class GroupStatistics:
     groups made of them. A step that is not kept changes nothing.
 
     Args:
-        network: its floating-point buffers are averaged, its integer ones count steps.
+        network: the statistics of its batch norms are averaged, their counters count steps; other buffers are
+            left alone.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self.buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-        self.counters = [buffer for buffer in network.buffers() if not buffer.is_floating_point()]
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+        self.buffers = [buffer for buffer in buffers if buffer.is_floating_point()]
+        self.counters = [buffer for buffer in buffers if not buffer.is_floating_point()]
 
     def begin(self) -> None:
         """Remember the statistics before a step."""

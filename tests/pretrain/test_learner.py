@@ -14,6 +14,7 @@ from sora_video.pretrain.guard import Guard
 from sora_video.pretrain.learner import Learner
 from sora_video.pretrain.ranks import confer, make_fabric
 from sora_video.pretrain.sampler import EpochSampler
+from sora_video.pretrain.statistics import GroupStatistics
 
 VIDEOS = 8
 
@@ -96,6 +97,20 @@ def test_batch_statistics_are_those_of_the_groups(make_learner):
     expected = (1 - norm.momentum) * before + norm.momentum * (first.mean(0) + second.mean(0)) / 2
     torch.testing.assert_close(norm.running_mean, expected)
     assert norm.num_batches_tracked == 1
+
+
+def test_buffers_that_are_no_statistics_are_left_alone(make_learner):
+    learner = make_learner()
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(3))
+    network.register_buffer("index", torch.arange(4))  # as window attention keeps its relative positions
+    statistics = GroupStatistics(network)
+    statistics.begin()
+    network(torch.randn(5, 3))
+    statistics.take()
+    statistics.commit(learner.fabric)
+    assert network.index.tolist() == [0, 1, 2, 3]
+    assert network[0].num_batches_tracked == 1
+    assert network[0].running_mean.abs().sum() > 0
 
 
 @pytest.mark.parametrize("method", ["simclr", "moco"])
