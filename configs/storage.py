@@ -79,7 +79,8 @@ def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = 
 def read_parquet(source: Path | BinaryIO) -> pa.Table:
     """Read a Parquet table in the calling thread.
 
-    Arrow's own threads can outlive the call; one that still holds a Python object when the interpreter ends
-    aborts the process.
+    Arrow's own threads, those that read ahead among them, can outlive the call; one that still holds a Python
+    object when the interpreter ends aborts the process.
     """
-    return pq.read_table(source, use_threads=False)
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        return file.read(use_threads=False)

@@ -102,7 +102,9 @@ class Learner:
         )
         alone = len(groups) == 1
         parts = [
-            self.project(batch, rows, number, group) if alone else self.preview(batch, rows, number, group)
+            self.project(self.network, batch, rows, number, group)
+            if alone
+            else self.preview(batch, rows, number, group)
             for group, rows in enumerate(groups)
         ]
         everything = self.share(batch, torch.cat([part.detach() for part in parts]))
@@ -114,7 +116,7 @@ class Learner:
         self.clock.lap("loss")
         for group, rows in enumerate(groups):
             with self.fabric.no_backward_sync(self.network, enabled=group < len(groups) - 1):
-                part = parts[0] if alone else self.project(batch, rows, number, group)
+                part = parts[0] if alone else self.project(self.network, batch, rows, number, group)
                 self.fabric.backward(part, gradient=mine[rows] * self.fabric.world_size)
                 self.clock.lap("backward")
         if alone:
@@ -128,17 +130,17 @@ class Learner:
             (group == number).nonzero() for number in range(self.sampler.share // self.sampler.group_size)
         ]
 
-    def project(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
+    def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
         """(n, R, D) projections of one group."""
         frames, views = batch.frames[rows], batch.views[rows]
         slices = frames.shape[:2]
-        projections = self.run(self.network, frames.flatten(0, 1), views.flatten(0, 1), number, group)
+        projections = self.run(network, frames.flatten(0, 1), views.flatten(0, 1), number, group)
         return projections.view(*slices, -1)
 
     @torch.no_grad()
     def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
         """As :meth:`project`, without a graph; takes the group's statistics."""
-        projections = self.project(batch, rows, number, group)
+        projections = self.project(self.network, batch, rows, number, group)
         self.statistics.take()
         return projections
 
@@ -171,17 +173,9 @@ class Learner:
         with self.fabric.autocast():
             if not shuffled:
                 parts = [
-                    self.run(
-                        network,
-                        batch.frames[rows].flatten(0, 1),
-                        batch.views[rows].flatten(0, 1),
-                        number,
-                        group,
-                    )
-                    for group, rows in enumerate(groups)
+                    self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
                 ]
-                rows = torch.cat(parts).view(*batch.frames.shape[:2], -1)
-                return self.share(batch, rows)[present]
+                return self.share(batch, torch.cat(parts))[present]
             return self.embed_shuffled(network, batch, present, len(groups), number)
 
     def embed_shuffled(

@@ -18,6 +18,8 @@ TINY = [
     "slice.size=32",
     "augment.size=32",
     "optim.epochs=1",
+    "slice.per_video=2",
+    "loss.temperature=0.1",
     "optim.batch_size=4",
     "data.workers=0",
     "tracking.every=1",
@@ -286,12 +288,8 @@ def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
         assert f"  {name}: " in done.stderr
     sora("index", "build", tmp_path / "library", tmp_path / "odd.parquet")
     query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
-    hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--top", "50", "--json"))
-    scores = {hit["video_id"]: hit["score"] for hit in reversed(hits)}
-    # other videos without motion may be as like as the video itself, since a run of seconds sees little more
-    assert scores["real/torchcodec__test_resources_nasa_13013.mp4"] == pytest.approx(
-        hits[0]["score"], abs=1e-4
-    )
+    hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
+    assert hits[0]["video_id"] == "real/torchcodec__test_resources_nasa_13013.mp4"
 
 
 @pytest.mark.parametrize("words", ["", "nonsense", "pretrain x", "search a b --top many"])

@@ -1,13 +1,14 @@
 """What an encoder sees: frames, their differences, or both in two streams."""
 
-from collections.abc import Iterable
-from typing import Literal, NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-__all__ = ["SliceEncoder", "SliceFeatures", "Trunk"]
+__all__ = ["SliceEncoder", "SliceFeatures", "TrunkModule"]
 
 MEAN, STD = 0.45, 0.225
 """Of natural video in [0, 1], over all channels."""
@@ -22,13 +23,17 @@ class SliceFeatures(NamedTuple):
     """(N, T') weights over time that sum to 1, or None where the network has none."""
 
 
-class Trunk(Protocol):
-    """A network over one stream."""
+class TrunkModule(nn.Module, ABC):
+    """Base of networks over one stream; a subclass sets ``dim``.
+
+    Its ``forward`` takes (N, 3, T, H, W) standardised clips and gives (N, ``dim``) :class:`SliceFeatures`.
+    """
 
     dim: int
 
-    def __call__(self, clips: Tensor) -> SliceFeatures:
-        """(N, 3, T, H, W) standardised clips to (N, ``dim``) features."""
+    @abstractmethod
+    def parts(self) -> Iterable[nn.Module]:
+        """The submodules that hold nearly all activations, in order; none contains another."""
 
 
 class SliceEncoder(nn.Module):
@@ -43,7 +48,9 @@ class SliceEncoder(nn.Module):
         make_trunk: builds one network.
     """
 
-    def __init__(self, streams: Literal["rgb", "residual", "both"], make_trunk: "TrunkFactory") -> None:
+    def __init__(
+        self, streams: Literal["rgb", "residual", "both"], make_trunk: Callable[[], TrunkModule]
+    ) -> None:
         super().__init__()
         names = ("rgb", "residual") if streams == "both" else (streams,)
         trunks = {name: make_trunk() for name in names}
@@ -64,23 +71,6 @@ class SliceEncoder(nn.Module):
             return SliceFeatures(*outputs[0])
         features = torch.cat([normalize(output.features, dim=1) for output in outputs], dim=1)
         return SliceFeatures(features, outputs[-1].attention)
-
-
-class TrunkFactory(Protocol):
-    """Builds a fresh network."""
-
-    def __call__(self) -> "TrunkModule":
-        """A module that is a :class:`Trunk`."""
-
-
-class TrunkModule(nn.Module):
-    """Base of networks over one stream; a subclass sets ``dim``."""
-
-    dim: int
-
-    def parts(self) -> Iterable[nn.Module]:
-        """The submodules that hold nearly all activations, in order; none contains another."""
-        raise NotImplementedError
 
 
 def stream_of(name: str, clips: Tensor) -> Tensor:

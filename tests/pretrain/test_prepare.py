@@ -16,16 +16,16 @@ import pytest
 
 import sora_video
 from sora_video.configs.errors import ConfigError, CorpusError, RunError, VideoError
-from sora_video.pretrain.account import open_account
-from sora_video.pretrain.apart import map_apart
 from sora_video.pretrain.corpus import open_corpus
 from sora_video.pretrain.decode import DecordFrames, open_video, to_rgb
-from sora_video.pretrain.outputs import name_outputs
-from sora_video.pretrain.picture import Settings
 from sora_video.pretrain.prepare import prepare_corpus
+from sora_video.pretrain.prepare.account import open_account
+from sora_video.pretrain.prepare.apart import map_apart
+from sora_video.pretrain.prepare.outputs import name_outputs
+from sora_video.pretrain.prepare.picture import Settings
+from sora_video.pretrain.prepare.transcode import transcode
 from sora_video.pretrain.probe import probe, video_stream
 from sora_video.pretrain.slices import cell_times, frames_at, thin
-from sora_video.pretrain.transcode import transcode
 
 SORA = Path(sys.executable).with_name("sora")
 SIZE = (64, 64)

@@ -11,8 +11,8 @@ import av
 from sora_video.configs.errors import StorageError, VideoError
 from sora_video.configs.storage import atomic_path
 
+from ..probe import VideoInfo, probe, reason, video_stream
 from .picture import Picture, Settings, clock
-from .probe import VideoInfo, probe, reason, video_stream
 from .sound import keep_sound, sound_stream
 
 __all__ = ["transcode", "try_transcode"]

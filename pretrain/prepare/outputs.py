@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sora_video.configs.storage import write_text
 
-from .corpus import Video
+from ..corpus import Video
 
 __all__ = ["name_outputs", "write_manifest"]
 

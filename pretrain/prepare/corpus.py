@@ -9,13 +9,13 @@ from typing import Any
 
 from sora_video.configs.errors import ConfigError, CorpusError, RunError
 
+from ..corpus import Corpus, Source, open_corpus
+from ..quarantine import Failure
+from ..tracking import Bar
 from .account import Account, Entry, open_account
 from .apart import map_apart, sigterm_interrupts
-from .corpus import Corpus, Source, open_corpus
 from .outputs import name_outputs, write_manifest
 from .picture import Settings
-from .quarantine import Failure
-from .tracking import Bar
 from .transcode import try_transcode
 
 __all__ = ["Prepared", "prepare_corpus"]
@@ -144,7 +144,7 @@ def stamp(path: Path) -> tuple[int, int] | tuple[None, None]:
 
 def default_workers() -> int:
     """Processes where no number is asked for."""
-    from .data import worker_count  # brings torch, for which nothing else here waits
+    from ..data import worker_count  # brings torch, for which nothing else here waits
 
     return worker_count(None)
 

@@ -9,9 +9,9 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from sora_video.configs.errors import ConfigError, VideoError
 
-from .decode import to_rgb
-from .probe import VideoInfo
-from .slices import thin
+from ..decode import to_rgb
+from ..probe import VideoInfo
+from ..slices import thin
 
 __all__ = ["Picture", "Settings", "clock"]
 
