@@ -32,6 +32,7 @@ CHOICES: dict[str, list[str]] = {
     "temperature 0.1, rho 2": ["loss.temperature=0.1", *TWO],
     "rho 2": [*TWO],
     "temperature 0.1, rho 2, moco": ["loss.temperature=0.1", *TWO, "method.name=moco"],
+    "moco": ["method.name=moco"],
     "decreasing gap": ["slice.gap_power=1"],
     "gap up to 2 s": ["slice.max_gap_s=2"],
     "width 24": ["encoder.width=24"],

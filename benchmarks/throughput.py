@@ -22,7 +22,7 @@ from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import write_text
 from sora_video.pretrain.augment import VIEW_FIELDS, apply_views, draw_view
-from sora_video.pretrain.batch import Batch
+from sora_video.pretrain.batch import Batch, Slices, Views
 from sora_video.pretrain.corpus import Corpus, open_corpus
 from sora_video.pretrain.learner import Learner
 from sora_video.pretrain.loop import pretrain_encoder
@@ -47,9 +47,12 @@ def random_batch(config: PretrainConfig) -> Batch:
     videos, slices, size = config.optim.batch_size, config.slice.per_video, config.slice.size
     rng = generator("views")
     views = np.stack([draw_view(rng, config.augment) for _ in range(videos * slices)])
+    frames = torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8)
+    lengths = torch.full((videos, slices), config.slice.frames)
+    silence = torch.zeros(videos, slices, 0, dtype=torch.int16)
     return Batch(
-        torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8),
-        torch.from_numpy(views).view(videos, slices, VIEW_FIELDS),
+        Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),
+        Views(torch.from_numpy(views).view(videos, slices, VIEW_FIELDS), torch.zeros(videos, slices, 0)),
         torch.arange(videos),
         torch.arange(videos),
     )
@@ -71,9 +74,12 @@ def plain_step_rate(config: PretrainConfig) -> float:
     batch = random_batch(config)
 
     def step(_: int) -> None:
-        frames, views = batch.frames.flatten(0, 1), batch.views.flatten(0, 1)
-        clips = apply_views(frames, views, config.augment.size, torch.float32).contiguous()
-        loss = info_nce(model(clips).view(*batch.views.shape[:2], -1), batch.video, config.loss.temperature)
+        slices = Slices(*(column.flatten(0, 1) for column in batch.slices))
+        clips = apply_views(
+            slices.frames, batch.views.picture.flatten(0, 1), config.augment.size
+        ).contiguous()
+        projections = model(clips, *slices[1:]).view(*batch.slices.lengths.shape, -1)
+        loss = info_nce(projections, batch.video, config.loss.temperature)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

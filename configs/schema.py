@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "AVConfig",
     "AugmentConfig",
     "CheckpointConfig",
     "DataConfig",
@@ -15,14 +16,26 @@ __all__ = [
     "MethodConfig",
     "OptimConfig",
     "PretrainConfig",
+    "ScalesConfig",
     "SliceConfig",
+    "TimeConfig",
     "TrackingConfig",
+    "VisualName",
 ]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-EncoderName = Literal[
-    "r3d_tiny", "sora", "r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"
+VisualName = Literal[
+    "r3d_tiny",
+    "sora",
+    "sora_multiscale",
+    "r3d_18",
+    "mc3_18",
+    "r2plus1d_18",
+    "s3d",
+    "mvit_v2_s",
+    "swin3d_t",
 ]  # spelt out, since the registry of networks imports torch; a test holds the two together
+EncoderName = Literal[VisualName, "sora_av"]
 
 
 class Section(BaseModel):
@@ -82,6 +95,12 @@ class AugmentConfig(Section):
     """Probability of Gaussian blur."""
     blur_sigma: tuple[float, float] = (0.1, 1.0)
     """Least and greatest standard deviation of the blur, in pixels of the view."""
+    sound_gain_db: Annotated[float, Field(ge=0)] = 6.0
+    """Greatest change of loudness, in decibels."""
+    sound_band: Fraction = 0.25
+    """Greatest part of the mel scale that is silenced."""
+    sound_gap: Fraction = 0.25
+    """Greatest part of the slice's time that is silenced."""
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> "AugmentConfig":
@@ -92,6 +111,56 @@ class AugmentConfig(Section):
         return self
 
 
+class TimeConfig(Section):
+    """What the Sora encoders do with the features of successive frames."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    """The recurrent network."""
+    layers: Annotated[int, Field(ge=1)] = 1
+    """Its layers."""
+    bidirectional: bool = False
+    """Whether it also reads backwards; its states have twice as many numbers then."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Fraction of each layer's states that is dropped while training."""
+    attention: Literal["softmax", "sigmoid"] = "softmax"
+    """How moments are weighed against each other: by a softmax over time, or by a gate each."""
+    mix: bool = False
+    """sora: blend the frames' own features into the states, by a learned share a channel."""
+
+
+class ScalesConfig(Section):
+    """The parallel 3D convolutions of sora_multiscale, and how they are fused."""
+
+    kernels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (3, 5)
+    """Sides of the kernels, a branch each; odd."""
+    recurrent: bool = True
+    """Whether a recurrent network reads each branch over time."""
+    normalise: bool = True
+    """Whether the concatenated branches are layer-normalised."""
+    transform: bool = True
+    """Whether they are mixed by a linear layer then."""
+
+    @model_validator(mode="after")
+    def _kernels_are_odd(self) -> "ScalesConfig":
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"encoder.scales.kernels={list(self.kernels)}: must be odd")
+        return self
+
+
+class AVConfig(Section):
+    """sora_av: sight, sound, and how they are fused."""
+
+    visual: VisualName = "r3d_tiny"
+    """The network that sees."""
+    fusion: Literal["concat", "average", "weighted", "attention"] = "concat"
+    """concat: side by side; average: their mean; weighted: by learned gates; attention: each attends to the
+    other. What is missing takes no part."""
+    dim: Annotated[int, Field(ge=8, multiple_of=8)] = 128
+    """Features of each sense before they are fused."""
+    mels: Annotated[int, Field(ge=8)] = 64
+    """Bands of the spectrogram."""
+
+
 class EncoderConfig(Section):
     """Which network embeds a slice. Part of the fingerprint."""
 
@@ -100,7 +169,12 @@ class EncoderConfig(Section):
     input: Literal["rgb", "residual", "both"] = "residual"
     """What the network sees: frames, differences of consecutive frames, or both in two streams."""
     width: Annotated[int, Field(ge=4)] = 16
-    """Channels of the first stage of r3d_tiny and sora; later stages double it."""
+    """Channels of the first stage of r3d_tiny and the Sora encoders; later stages double it."""
+    frame: Literal["small", "resnet18"] = "small"
+    """sora: the CNN that sees single frames, one of four strided convolutions or torchvision's ResNet-18."""
+    time: TimeConfig = TimeConfig()
+    scales: ScalesConfig = ScalesConfig()
+    av: AVConfig = AVConfig()
     checkpoint: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time. Left out of the
     fingerprint."""
@@ -125,6 +199,10 @@ class LossConfig(Section):
 
     temperature: Annotated[float, Field(gt=0)] = 0.2
     """Divisor of the cosine similarities."""
+    within: Annotated[float, Field(ge=0)] = 1.0
+    """sora_av: weight of sight against sight and of sound against sound; both together have weight 1."""
+    cross: Annotated[float, Field(ge=0)] = 1.0
+    """sora_av: weight of sight against sound."""
     projection_hidden: Annotated[int, Field(ge=1)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
     projection_dim: Annotated[int, Field(ge=1)] = 128

@@ -102,6 +102,7 @@ def linear_probe(
     group: str = "group",
     split: str = "split",
     class_folders: bool = False,
+    by: str | None = None,
 ) -> Probe:
     """Probe a finished run on labelled videos.
 
@@ -112,11 +113,13 @@ def linear_probe(
         group: column of the group that may not cross the split.
         split: column that says train or test.
         class_folders: ``labels`` is a folder with one folder a class, of which a third is held out.
+        by: see :class:`sora_video.pretrain.embed.VideoEncoder`.
 
     Returns:
         Linear probe, kNN and retrieval beside the untrained encoder and the pixel baselines.
 
     Raises:
+        ConfigError: the encoder has no such sense.
         LabelsError: the labels or the split cannot be used.
         RunError: there is no finished run.
     """
@@ -126,7 +129,7 @@ def linear_probe(
     rows = read_split(corpus, label=label, group=group, split=split)
     if class_folders:
         rows = replace(rows, source="a third of each class drawn with seed 0; no groups are known")
-    return probe_encoder(load_encoder(model), corpus, rows)
+    return probe_encoder(load_encoder(model, by=by), corpus, rows)
 
 
 def probe_encoder(encoder: VideoEncoder, corpus: Corpus, split: Split) -> Probe:
@@ -135,7 +138,9 @@ def probe_encoder(encoder: VideoEncoder, corpus: Corpus, split: Split) -> Probe:
     failed = {failure.video_id for failure in failures}
     split = without_rows(split, np.array([video.video_id in failed for video in corpus.videos]))
     draws = range(1, RANDOM_DRAWS + 1)
-    untrained = [video_features(random_encoder(encoder.config, draw=draw), corpus)[0] for draw in draws]
+    untrained = [
+        video_features(random_encoder(encoder.config, draw=draw, by=encoder.by), corpus)[0] for draw in draws
+    ]
     pixels = pixel_features(corpus)
     truth = split.labels[split.test]
     scores, predicted = score_features(features, split)

@@ -80,7 +80,7 @@ def is_embeddings(path: Path) -> bool:
         return True  # whoever reads it says what is wrong with it
 
 
-def open_encoder(model: str | Path | None) -> "VideoEncoder":
+def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncoder":
     """Load the encoder of a run that was named, or that a library remembers."""
     if model is None:
         raise LibraryError("model: none is named and none remembered; name a run folder with --model")
@@ -88,7 +88,7 @@ def open_encoder(model: str | Path | None) -> "VideoEncoder":
         raise LibraryError(f"model {model}: no such run folder; name it with --model")
     from sora_video.pretrain.embed import load_encoder
 
-    return load_encoder(model)
+    return load_encoder(model, by=by)
 
 
 def build_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
@@ -150,7 +150,11 @@ def add_to_library(path: str | Path, source: Source, model: str | Path | None = 
 
 
 def query_embeddings(
-    video: str | Path, model: str | Path | None, start_s: float | None = None, end_s: float | None = None
+    video: str | Path,
+    model: str | Path | None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    by: str | None = None,
 ) -> Embeddings:
     """Embed one video, or a span of it, to search with.
 
@@ -159,18 +163,20 @@ def query_embeddings(
         model: run folder of the encoder; ``library.model`` is the one that a library remembers.
         start_s: start of the span in seconds; None: the video's.
         end_s: end of the span in seconds; None: the video's.
+        by: see :class:`sora_video.pretrain.embed.VideoEncoder`.
 
     Returns:
         Its slices; their times are the video's.
 
     Raises:
+        ConfigError: the encoder has no such sense.
         CorpusError: no slice can be read.
         LibraryError: ``model`` names no run folder.
         RunError: the run is not finished, or damaged.
         VideoError: the file has no video that can be read, or the span is not within it.
     """
     path = Path(video)
-    encoder = open_encoder(model)
+    encoder = open_encoder(model, by)
     from sora_video.pretrain.probe import probe
 
     try:
@@ -195,6 +201,7 @@ def search_video(
     end_s: float | None = None,
     top: int = 10,
     exclude: Iterable[str] = (),
+    by: str | None = None,
 ) -> list[Hit]:
     """Find where else in a library a video, or a span of it, happens.
 
@@ -206,6 +213,7 @@ def search_video(
         end_s: end of the span in seconds.
         top: most videos to find.
         exclude: videos to leave out, the query's own among them where it is in the library.
+        by: by what the query is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
 
     Returns:
         See :meth:`sora_video.index.library.Library.search`.
@@ -214,5 +222,5 @@ def search_video(
         SoraError: see :func:`query_embeddings` and :meth:`sora_video.index.library.Library.search`.
     """
     library = Library.open(path)
-    query = query_embeddings(video, library.model if model is None else model, start_s, end_s)
+    query = query_embeddings(video, library.model if model is None else model, start_s, end_s, by)
     return library.search(query, top, exclude)

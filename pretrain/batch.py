@@ -2,39 +2,58 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from .quarantine import Failure
 
-__all__ = ["Batch", "Sample"]
+__all__ = ["Batch", "Sample", "Slices", "Views"]
+
+Array = TypeVar("Array")
+
+
+class Slices(NamedTuple, Generic[Array]):
+    """Decoded slices, all arrays with the same first axes (...)."""
+
+    frames: Array
+    """(..., T, H, W, 3) uint8"""
+    lengths: Array
+    """(...) int64, how many frames are there; the others repeat the last of them"""
+    sound: Array
+    """(..., S) int16 at 16 kHz; S is 0 for networks that do not listen"""
+    heard: Array
+    """(...) bool, whether there is sound"""
+
+
+class Views(NamedTuple, Generic[Array]):
+    """Which views to make of slices, all arrays with the same first axes (...)."""
+
+    picture: Array
+    """(..., VIEW_FIELDS) float32"""
+    sound: Array
+    """(..., SOUND_FIELDS) float32"""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Slices of one video with the views to make of them."""
+    """Slices of one video with the views to make of them; the first axis is R."""
 
     slot: int
     """Its place in this process's part of the batch."""
     video: int
     """Its place in the corpus."""
-    frames: NDArray[np.uint8]
-    """(R, T, H, W, 3)"""
-    views: NDArray[np.float32]
-    """(R, VIEW_FIELDS)"""
+    slices: Slices[NDArray[Any]]
+    views: Views[NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One training step's input to one process."""
+    """One training step's input to one process; the first axes of slices and views are (B, R)."""
 
-    frames: Tensor
-    """(B, R, T, H, W, 3) uint8"""
-    views: Tensor
-    """(B, R, VIEW_FIELDS) float32"""
+    slices: Slices[Tensor]
+    views: Views[Tensor]
     video: Tensor
     """(B,) int64, the same number for slices of the same file"""
     slot: Tensor
@@ -48,11 +67,7 @@ class Batch:
         """The same batch in page-locked memory, for copies that overlap with compute."""
         return self.map(Tensor.pin_memory)
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device; does not wait for the copy of a pinned one."""
-        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
-
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The same batch with every tensor changed."""
-        frames, views, video, slot = map(change, (self.frames, self.views, self.video, self.slot))
-        return Batch(frames, views, video, slot, self.failures, self.reader_mb)
+        slices, views = Slices(*map(change, self.slices)), Views(*map(change, self.views))
+        return Batch(slices, views, change(self.video), change(self.slot), self.failures, self.reader_mb)

@@ -7,24 +7,29 @@ import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from sora_video.configs.errors import CorpusError, VideoError
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
 
 from .augment import draw_view
-from .batch import Batch, Sample
+from .augment_sound import draw_sound_view
+from .batch import Batch, Sample, Slices, Views
 from .cache import FrameCache
 from .corpus import Corpus, Video
-from .decode import Frames
+from .decode import KNOWN, Frames
 from .quarantine import Failure
 from .randomness import generator
 from .sampler import EpochSampler, Position
 from .slices import cell_times, draw_starts, frames_at
+from .sound import Sound, read_sound
 
 __all__ = ["SliceDataset", "peak_memory_mb", "read_slices", "span", "train_loader", "worker_count"]
 
@@ -44,23 +49,52 @@ def span(video: Video, frames: Frames) -> tuple[float, float]:
 
 
 def read_slices(
-    frames: Frames, starts: NDArray[np.float64], end_s: float, config: SliceConfig
-) -> NDArray[np.uint8]:
-    """Decode slices of one video, each frame once.
+    video: Video, frames: Frames, starts: NDArray[np.float64], end_s: float, config: PretrainConfig
+) -> Slices[NDArray[Any]]:
+    """Decode slices of one video, each frame once; sound too, where the config's encoder listens.
 
     Args:
-        frames: the opened video.
+        video: the file.
+        frames: the same, opened.
         starts: (n,) starts in seconds.
         end_s: seconds past which the last frame is held.
-        config: frames, rate and size of a slice.
+        config: frames, rate and size of a slice; the encoder.
 
     Returns:
-        (n, T, H, W, 3) uint8.
+        n slices.
     """
-    moments = np.minimum(cell_times(starts, config.frames, config.fps), max(0.0, end_s - 1e-3))
-    indices = frames_at(frames.times, moments)
+    wanted = config.slice
+    cells, last = cell_times(starts, wanted.frames, wanted.fps), max(0.0, end_s - 1e-3)
+    indices = frames_at(frames.times, np.minimum(cells, last))
     pixels = frames.frames(indices.ravel())
-    return pixels.reshape(*indices.shape, *pixels.shape[1:])
+    return Slices(
+        pixels.reshape(*indices.shape, *pixels.shape[1:]),
+        (cells <= last).sum(1).clip(min=1),
+        *listen(video.path, starts, config),
+    )
+
+
+def draw_views(key: tuple[int | str, ...], config: PretrainConfig) -> Views[NDArray[Any]]:
+    """A view of each slice of a sample."""
+    numbers = range(config.slice.per_video)
+    pictures = [draw_view(generator(*key, "view", number), config.augment) for number in numbers]
+    sounds = np.zeros((len(numbers), 0), np.float32)
+    if listens(config):
+        drawn = [draw_sound_view(generator(*key, "sound", number), config.augment) for number in numbers]
+        sounds = np.stack(drawn)
+    return Views(np.stack(pictures), sounds)
+
+
+def listens(config: PretrainConfig) -> bool:
+    """Whether the config's encoder takes sound."""
+    return config.encoder.name == "sora_av"
+
+
+def listen(path: Path, starts: NDArray[np.float64], config: PretrainConfig) -> Sound:
+    """The sound of slices; of no length where the config's encoder does not listen."""
+    if not listens(config):
+        return Sound(np.zeros((len(starts), 0), np.int16), np.zeros(len(starts), np.bool_))
+    return read_sound(path, KNOWN.probe(path).origin_s, starts, config.slice.length_s)
 
 
 class SliceDataset(Dataset[Sample | Failure]):
@@ -85,11 +119,10 @@ class SliceDataset(Dataset[Sample | Failure]):
                 config.slice.max_gap_s,
                 config.slice.gap_power,
             )
-            pixels = read_slices(frames, starts, end_s, config.slice)
+            slices = read_slices(video, frames, starts, end_s, config)
         except VideoError as error:
             return Failure(video.video_id, str(error))
-        views = [draw_view(generator(*key, "view", number), config.augment) for number in range(count)]
-        return Sample(position.slot, position.video, pixels, np.stack(views))
+        return Sample(position.slot, position.video, slices, draw_views(key, config))
 
 
 class Collate:
@@ -104,15 +137,21 @@ class Collate:
         failures = tuple(item for item in items if isinstance(item, Failure))
         if not samples:
             nothing = torch.empty(0, dtype=torch.int64)
-            return Batch(nothing, nothing, nothing, nothing, failures, peak_memory_mb())
+            slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
+            return Batch(slices, views, nothing, nothing, failures, peak_memory_mb())
         return Batch(
-            torch.from_numpy(np.stack([sample.frames for sample in samples])),
-            torch.from_numpy(np.stack([sample.views for sample in samples])),
+            Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
+            Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
             torch.tensor([self.number[sample.video] for sample in samples]),
             torch.tensor([sample.slot for sample in samples]),
             failures,
             peak_memory_mb(),
         )
+
+
+def stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    """Arrays of the same shape as one tensor."""
+    return torch.from_numpy(np.stack(arrays))
 
 
 def peak_memory_mb() -> float:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from sora_video.configs.errors import CorpusError, RunError, VideoError
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.errors import ConfigError, CorpusError, RunError, VideoError
+from sora_video.configs.schema import PretrainConfig
 
-from .augment import to_clips
+from .batch import Slices
 from .corpus import Corpus, Source, Video, open_corpus
 from .data import read_slices, span, worker_count
 from .decode import open_video
 from .embeddings import Embeddings
-from .encoders import SliceEncoder, build_encoder
+from .encoders import Encoder, build_encoder
 from .fingerprint import fingerprint
+from .inputs import whole
 from .quarantine import Failure
 from .randomness import torch_seed
 from .run import Run
@@ -42,8 +43,8 @@ class Chunk:
     entry: int
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
-    frames: NDArray[np.uint8]
-    """(n, T, H, W, 3)"""
+    slices: Slices[NDArray[Any]]
+    """n of them"""
     last: bool
     """Whether the entry has no more."""
 
@@ -67,7 +68,7 @@ class Unreadable:
 class ChunkDataset(IterableDataset[Chunk | Unreadable]):
     """All slices of a corpus, every video opened once; workers share the videos out."""
 
-    def __init__(self, corpus: Corpus, config: SliceConfig) -> None:
+    def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
         self.corpus, self.config = corpus, config
 
     def __iter__(self) -> Iterator[Chunk | Unreadable]:
@@ -81,7 +82,7 @@ class ChunkDataset(IterableDataset[Chunk | Unreadable]):
 
     def read(self, entry: int, video: Video) -> Iterator[Chunk]:
         """The slices of one entry in chunks."""
-        config = self.config
+        config = self.config.slice
         frames = open_video(video.path, (config.size, config.size))
         begin_s, end_s = span(video, frames)
         hop_s = config.hop_s or config.length_s
@@ -89,8 +90,8 @@ class ChunkDataset(IterableDataset[Chunk | Unreadable]):
         ends = np.minimum(starts + config.length_s, end_s)
         for first in range(0, len(starts), CHUNK):
             part = slice(first, first + CHUNK)
-            pixels = read_slices(frames, starts[part], end_s, config)
-            yield Chunk(entry, starts[part], ends[part], pixels, last=first + CHUNK >= len(starts))
+            slices = read_slices(video, frames, starts[part], end_s, self.config)
+            yield Chunk(entry, starts[part], ends[part], slices, last=first + CHUNK >= len(starts))
 
 
 def leave_interrupts_to_the_parent(_: int) -> None:
@@ -105,10 +106,22 @@ class VideoEncoder:
         network: the slice encoder.
         config: the config it was trained with.
         device: where it computes; None: a GPU where there is one.
+        by: ``"sight"`` or ``"sound"``: as if there were nothing else; None: by all that the network takes in.
+
+    Raises:
+        ConfigError: the network has no such sense.
     """
 
-    def __init__(self, network: SliceEncoder, config: PretrainConfig, device: str | None = None) -> None:
-        self.config = config
+    def __init__(
+        self, network: Encoder, config: PretrainConfig, device: str | None = None, by: str | None = None
+    ) -> None:
+        if by not in (None, *network.senses):
+            raise ConfigError(
+                f"by={by}: encoder.name={config.encoder.name} knows no sense but "
+                f"{' and '.join(network.senses)}; choose one, or train encoder.name=sora_av"
+            )
+        self.config, self.by = config, by
+        self.aspect = network.senses.index(by) if by else 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.eval().requires_grad_(False).to(self.device)
         self.fingerprint = fingerprint(network.state_dict(), config.encoder, config.slice)
@@ -122,7 +135,7 @@ class VideoEncoder:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
-        gives one slice that holds its last frame.
+        gives one slice that holds its last frame. By sound, slices that nothing is heard of are left out.
 
         Args:
             source: what :func:`sora_video.pretrain.corpus.open_corpus` takes.
@@ -144,9 +157,11 @@ class VideoEncoder:
                     failures[item.entry] = item.reason
                     videos += 1
                 else:
-                    vectors = self.embed_frames(item.frames)
-                    rows.setdefault(item.entry, []).append(Rows(item.start_s, item.end_s, vectors))
-                    slices += len(item.start_s)
+                    vectors, slices = self.embed_slices(item.slices), slices + len(item.start_s)
+                    found = Rows(item.start_s, item.end_s, vectors)
+                    if self.by == "sound":
+                        found = Rows(*(column[item.slices.heard] for column in found))
+                    rows.setdefault(item.entry, []).append(found)
                     videos += item.last
                 bar.advance(videos, slices)
         return self.gather(corpus, rows, failures)
@@ -154,7 +169,7 @@ class VideoEncoder:
     def load(self, corpus: Corpus) -> DataLoader[Chunk | Unreadable]:
         """The corpus in chunks, decoded by workers when there is more than one video."""
         workers = min(worker_count(self.config.data.workers), len(corpus) - 1)
-        dataset = ChunkDataset(corpus, self.config.slice)
+        dataset = ChunkDataset(corpus, self.config)
         return DataLoader(
             dataset,
             batch_size=None,
@@ -163,23 +178,26 @@ class VideoEncoder:
             generator=torch.Generator(),  # of its own, for torch's global one belongs to the caller
         )
 
-    def embed_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
         """Embed decoded slices.
 
         Args:
-            frames: (n, T, H, W, 3) uint8.
+            slices: n of them.
 
         Returns:
             (n, ``dim``) float32, L2-normalised.
         """
+        given = Slices(*(torch.from_numpy(column).to(self.device) for column in slices))
         with torch.inference_mode():
-            features = self.network(to_clips(torch.from_numpy(frames).to(self.device))).features
+            features = self.network(*whole(given)).aspects[:, self.aspect]
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
         return embedded
 
     def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
         """Sort rows by corpus entry; a video that failed in part gives none."""
         name = [video.video_id for video in corpus.videos]
+        silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
+        failures = failures | dict.fromkeys(silent, "no sound in any of its slices")
         failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
         kept = [
             (name[entry], part) for entry in sorted(rows) for part in rows[entry] if name[entry] not in failed
@@ -204,17 +222,19 @@ class VideoEncoder:
         )
 
 
-def load_encoder(run: str | Path, device: str | None = None) -> VideoEncoder:
+def load_encoder(run: str | Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
     """Load the encoder of a finished run.
 
     Args:
         run: the run folder.
         device: where it computes; None: a GPU where there is one.
+        by: see :class:`VideoEncoder`.
 
     Returns:
         The encoder with its preprocessing.
 
     Raises:
+        ConfigError: the encoder has no such sense.
         RunError: there is no finished run, or its weights do not fit its config.
     """
     opened = Run.open(Path(run).expanduser())
@@ -224,16 +244,19 @@ def load_encoder(run: str | Path, device: str | None = None) -> VideoEncoder:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
-    return VideoEncoder(network, opened.config, device)
+    return VideoEncoder(network, opened.config, device, by)
 
 
-def random_encoder(config: PretrainConfig, device: str | None = None, draw: int = 0) -> VideoEncoder:
+def random_encoder(
+    config: PretrainConfig, device: str | None = None, draw: int = 0, by: str | None = None
+) -> VideoEncoder:
     """An untrained encoder of the same shape, the baseline that every probe is held against.
 
     Args:
         config: names the network and its preprocessing; its seed decides the weights.
         device: where it computes; None: a GPU where there is one.
         draw: another draw of the weights.
+        by: see :class:`VideoEncoder`.
     """
     seed = torch_seed(config.seed, "encoder", *([draw] if draw else []))
-    return VideoEncoder(build_encoder(config.encoder, seed), config, device)
+    return VideoEncoder(build_encoder(config.encoder, seed), config, device, by)

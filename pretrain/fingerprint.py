@@ -11,13 +11,17 @@ from sora_video.configs.schema import EncoderConfig, SliceConfig
 
 __all__ = ["fingerprint"]
 
+FIRST = {"name", "input", "width"}
+"""Settings of an encoder that have always been part of it."""
+
 
 def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: SliceConfig) -> str:
     """SHA-256 over an encoder's weights and its preprocessing.
 
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
     slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides only how
-    gradients are computed.
+    gradients are computed. Settings that came later count where they differ from their defaults, which stand
+    for what was before them, so that older fingerprints stay right.
 
     Args:
         weights: the encoder's state.
@@ -27,8 +31,9 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     Returns:
         64 hexadecimal digits.
     """
+    later = encoder.model_dump(exclude={*FIRST, "checkpoint"}, exclude_defaults=True)
     preprocessing = {
-        "encoder": encoder.model_dump(exclude={"checkpoint"}),
+        "encoder": {**encoder.model_dump(include=FIRST), **later},
         "slice": slices.model_dump(include={"frames", "fps", "size"}),
     }
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from sora_video.configs.schema import PretrainConfig
 
-from .augment import apply_views
-from .batch import Batch
+from .batch import Batch, Slices, Views
 from .clock import Clock
+from .inputs import view
 from .loss import alignment, uniformity
-from .methods import make_method
+from .methods import Known, make_method
 from .model import Contrastive, make_optimizer
 from .randomness import torch_seed
 from .ranks import Common, gather, uses_bf16
@@ -92,7 +92,7 @@ class Learner:
             number: which step this is.
         """
         present = common.video >= 0
-        video = common.video[present]
+        known = Known(common.video[present], self.share(batch, batch.slices.heard)[present])
         groups = [part.flatten() for part in self.group_rows(batch)]
         self.statistics.begin()
         self.method.prepare(
@@ -109,7 +109,7 @@ class Learner:
         ]
         everything = self.share(batch, torch.cat([part.detach() for part in parts]))
         projections = everything[present].requires_grad_()
-        loss = self.method.loss(projections, video)
+        loss = self.method.loss(projections, known)
         everything.zero_()
         everything[present] = torch.autograd.grad(loss, projections)[0]
         mine = everything[self.fabric.global_rank * self.sampler.share + batch.slot]
@@ -121,7 +121,7 @@ class Learner:
                 self.clock.lap("backward")
         if alone:
             self.statistics.take()
-        return self.finish(loss.detach(), projections.detach(), video)
+        return self.finish(loss.detach(), projections.detach(), known)
 
     def group_rows(self, batch: Batch) -> list[Tensor]:
         """The rows of a batch that belong to each of this process's groups."""
@@ -131,11 +131,11 @@ class Learner:
         ]
 
     def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
-        """(n, R, D) projections of one group."""
-        frames, views = batch.frames[rows], batch.views[rows]
-        slices = frames.shape[:2]
-        projections = self.run(network, frames.flatten(0, 1), views.flatten(0, 1), number, group)
-        return projections.view(*slices, -1)
+        """(n, R, A, D) projections of one group."""
+        slices = Slices(*(column[rows].flatten(0, 1) for column in batch.slices))
+        views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
+        projections = self.run(network, slices, views, number, group)
+        return projections.view(len(rows), -1, *projections.shape[1:])
 
     @torch.no_grad()
     def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
@@ -144,12 +144,14 @@ class Learner:
         self.statistics.take()
         return projections
 
-    def run(self, network: nn.Module, frames: Tensor, views: Tensor, number: int, group: int) -> Tensor:
-        """(n, D) projections of n slices, with the random numbers of this step and group."""
-        clips = apply_views(frames, views, self.config.augment.size, self.dtype)
+    def run(
+        self, network: nn.Module, slices: Slices[Tensor], views: Views[Tensor], number: int, group: int
+    ) -> Tensor:
+        """(n, A, D) projections of n slices, with the random numbers of this step and group."""
+        clips = view(slices, views, self.config.augment.size, self.dtype)
         self.clock.lap("augment")
         torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
-        projections: Tensor = network(clips).float()
+        projections: Tensor = network(*clips).float()
         self.clock.lap("forward")
         return projections
 
@@ -169,7 +171,7 @@ class Learner:
         number: int,
         shuffled: bool,
     ) -> Tensor:
-        """(V, R, D) projections of all videos by another network; see :data:`.methods.Embed`."""
+        """(V, R, A, D) projections of all videos by another network; see :data:`.methods.Embed`."""
         with self.fabric.autocast():
             if not shuffled:
                 parts = [
@@ -182,36 +184,45 @@ class Learner:
         self, network: nn.Module, batch: Batch, present: Tensor, groups: int, number: int
     ) -> Tensor:
         """As :meth:`embed`, with all slices of the batch dealt out anew to the groups of all processes."""
-        frames = self.share(batch, batch.frames)[present]
-        views = self.share(batch, batch.views)[present].flatten(0, 1)
-        slices, frames = frames.shape[:2], frames.flatten(0, 1)
+        slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
+        views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
         dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
-        order = torch.randperm(len(frames), generator=dealer).to(frames.device)
+        order = torch.randperm(len(slices.heard), generator=dealer).to(slices.heard.device)
         hands = order.tensor_split(groups * self.fabric.world_size)
         largest = len(hands[0])
         own = hands[self.first_group : self.first_group + groups]
         dealt = [
-            self.run(network, frames[hand], views[hand], number, group) for group, hand in enumerate(own)
+            self.run(
+                network,
+                Slices(*(column[hand] for column in slices)),
+                Views(*(column[hand] for column in views)),
+                number,
+                group,
+            )
+            for group, hand in enumerate(own)
         ]
-        padded = torch.stack([nn.functional.pad(part, (0, 0, 0, largest - len(part))) for part in dealt])
+        padded = torch.stack(
+            [nn.functional.pad(part, (0, 0, 0, 0, 0, largest - len(part))) for part in dealt]
+        )
         played = gather(self.fabric, padded)
         rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
-        return torch.empty_like(rows).index_copy_(0, order, rows).view(*slices, -1)
+        rows = torch.empty_like(rows).index_copy_(0, order, rows)
+        return rows.view(-1, batch.slices.heard.shape[1], *rows.shape[1:])
 
-    def finish(self, loss: Tensor, projections: Tensor, video: Tensor) -> StepReport:
+    def finish(self, loss: Tensor, projections: Tensor, known: Known) -> StepReport:
         """Change the weights, or leave all as it was before the step."""
         gradients = [weight.grad for weight in self.inner.parameters() if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        metrics = {"loss": loss, "gradient": norm, **spread(projections[:WATCHED])}
+        metrics = {"loss": loss, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
         culprits = None
         if bool(torch.isfinite(loss) & torch.isfinite(norm)):
             self.statistics.commit(self.fabric)
-            self.method.keep(video)
+            self.method.keep(known)
             self.optimizer.step()
         else:
             self.statistics.restore()
             broken = ~projections.isfinite().flatten(1).all(1)
-            culprits = sorted(set((video[broken] if bool(broken.any()) else video).tolist()))
+            culprits = sorted(set((known.video[broken] if bool(broken.any()) else known.video).tolist()))
         self.optimizer.zero_grad()
         self.clock.lap("update")
         return StepReport(metrics, culprits)

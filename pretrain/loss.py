@@ -1,10 +1,62 @@
 """The contrastive objectives."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-__all__ = ["alignment", "info_nce", "momentum_nce", "uniformity"]
+__all__ = ["Older", "Term", "alignment", "info_nce", "momentum_nce", "multi_nce", "uniformity"]
+
+
+class Rows(NamedTuple):
+    """n embedded slices to be compared."""
+
+    units: Tensor
+    """(n, D) L2-normalised."""
+    video: Tensor
+    """(n,) their videos."""
+    number: Tensor
+    """(n,) which slice it is; -1: one that is never a positive."""
+
+    @classmethod
+    def of(cls, projections: Tensor, video: Tensor) -> "Rows":
+        """(B, R, D) projections of slices of (B,) videos, counted."""
+        units = unit_rows(projections)
+        numbers = torch.arange(len(units), device=units.device)
+        return cls(units, video.repeat_interleave(projections.shape[1]), numbers)
+
+    def where(self, there: Tensor) -> "Rows":
+        """Those that ``there``, of as many booleans, says."""
+        return Rows(*(column[there.flatten()] for column in self))
+
+    def join(self, units: Tensor, video: Tensor) -> "Rows":
+        """With older slices that are never positives."""
+        return Rows(
+            torch.cat([self.units, units.detach().to(self.units.dtype)]),
+            torch.cat([self.video, video]),
+            torch.cat([self.number, torch.full_like(video, -1)]),
+        )
+
+
+class Term(NamedTuple):
+    """One InfoNCE loss between two aspects of slices."""
+
+    query: int
+    key: int
+    weight: float
+
+
+class Older(NamedTuple):
+    """Keys of earlier steps."""
+
+    keys: Tensor
+    """(Q, A, D)"""
+    there: Tensor
+    """(Q, A) bool"""
+    video: Tensor
+    """(Q,)"""
 
 
 def info_nce(projections: Tensor, video: Tensor, temperature: float) -> Tensor:
@@ -34,12 +86,12 @@ def info_nce(projections: Tensor, video: Tensor, temperature: float) -> Tensor:
         Feichtenhofer et al., A Large-Scale Study on Unsupervised Spatiotemporal Learning, 2021.
     """
     check(projections, video)
-    slices, owner = unit_rows(projections), video.repeat_interleave(projections.shape[1])
-    if not bool((owner != owner[:1]).any()):
+    slices = Rows.of(projections, video)
+    if not bool((video != video[:1]).any()):
         raise ValueError(
             f"got only video {video[:1].tolist()} in the batch; negatives need at least 2 videos"
         )
-    return contrast(slices @ slices.T / temperature, owner, owner)
+    return contrast(slices, slices, temperature)
 
 
 def momentum_nce(
@@ -75,32 +127,75 @@ def momentum_nce(
             f"got {queries.shape = }, {keys.shape = }, {queue.shape = } and {queue_video.shape = }; "
             "expected (B, R, D), (B, R, D), (Q, D) and (Q,)"
         )
-    owner = video.repeat_interleave(queries.shape[1])
-    others = torch.cat([owner, queue_video])
-    if not bool((others != owner[:1]).any()):
+    others = torch.cat([video, queue_video])
+    if not bool((others != video[:1]).any()):
         raise ValueError(
             f"got only video {video[:1].tolist()} in batch and queue; negatives need at least 2 videos"
         )
-    slices = unit_rows(queries)
-    older = torch.cat([unit_rows(keys.detach()), queue.detach().to(slices.dtype)])
-    positives = torch.cat([owner, torch.full_like(queue_video, -1)])
-    return contrast(slices @ older.T / temperature, owner, others, positives)
+    older = Rows.of(keys.detach(), video).join(queue, queue_video)
+    return contrast(Rows.of(queries, video), older, temperature)
 
 
-def contrast(similarity: Tensor, owner: Tensor, others: Tensor, positives: Tensor | None = None) -> Tensor:
-    """The mean of the pairs' losses.
+def multi_nce(
+    queries: Tensor,
+    keys: Tensor,
+    there: Tensor,
+    video: Tensor,
+    older: Older | None,
+    terms: Sequence[Term],
+    temperature: float,
+) -> Tensor:
+    """A weighted sum of InfoNCE losses within and across aspects of slices, such as sight and sound.
+
+    A term of an aspect and itself is :func:`info_nce`, or :func:`momentum_nce` where keys are not the
+    queries, over the slices that have the aspect. In a term of two aspects a slice's own key is a positive
+    too: what is heard while something is seen (after Morgado et al., Audio-Visual Instance Discrimination
+    with Cross-Modal Agreement, 2021). A term without a positive pair, or without negatives, counts nothing.
 
     Args:
-        similarity: (n, m) of slices to slices, divided by the temperature; row i and column i are one slice.
-        owner: (n,) videos of the rows.
-        others: (m,) videos of the columns: those of another video are negatives.
-        positives: (m,) videos whose rows take a column as a positive; None: as ``others``.
+        queries: (B, R, A, D) projections of R slices of B samples under A aspects.
+        keys: (B, R, A, D) the same, or those of a momentum encoder.
+        there: (B, R, A) bool, which slices have which aspect.
+        video: (B,) integers, equal where two samples come from the same video.
+        older: keys of earlier steps, as further negatives.
+        terms: what is compared.
+        temperature: divisor of the similarities, above 0.
+
+    Returns:
+        The scalar loss.
     """
-    negatives = similarity.masked_fill(owner[:, None] == others, -torch.inf).logsumexp(1, keepdim=True)
-    positive = owner[:, None] == (others if positives is None else positives)
-    positive &= ~torch.eye(*similarity.shape, dtype=torch.bool, device=owner.device)
+    total = queries.sum() * 0
+    for query, key, weight in terms:
+        rows = Rows.of(queries[:, :, query], video).where(there[..., query])
+        columns = Rows.of(keys[:, :, key], video).where(there[..., key])
+        if query != key:
+            columns = columns._replace(number=columns.number + there[..., key].numel())
+        if older is not None:
+            chosen = older.there[:, key]
+            columns = columns.join(older.keys[:, key][chosen], older.video[chosen])
+        if comparable(rows, columns):
+            total = total + weight * contrast(rows, columns, temperature)
+    return total
+
+
+def comparable(queries: Rows, keys: Rows) -> bool:
+    """Whether every query has a negative, and there is a positive pair."""
+    return bool((keys.video != keys.video[:1]).any() & positives(queries, keys).any())
+
+
+def positives(queries: Rows, keys: Rows) -> Tensor:
+    """(n, m) which keys are positives of which queries."""
+    same = queries.video[:, None] == keys.video
+    return same & (queries.number[:, None] != keys.number) & (keys.number >= 0)
+
+
+def contrast(queries: Rows, keys: Rows, temperature: float) -> Tensor:
+    """The mean over the pairs of a query and a positive key of their losses, see :func:`info_nce`."""
+    similarity = queries.units @ keys.units.T / temperature
+    same = queries.video[:, None] == keys.video
+    negatives = similarity.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)
     pairs = torch.logaddexp(similarity, negatives) - similarity
-    return pairs[positive].mean()
+    return pairs[positives(queries, keys)].mean()
 
 
 def check(projections: Tensor, video: Tensor) -> None:

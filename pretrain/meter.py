@@ -51,7 +51,7 @@ class Meter:
     def add(self, batch: Batch, metrics: dict[str, Tensor]) -> None:
         """Count a step that was taken."""
         self.taken += 1
-        self.clips += batch.frames.shape[0] * batch.frames.shape[1] * self.processes
+        self.clips += batch.slices.lengths.numel() * self.processes
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import NamedTuple
 
 import torch
 from lightly.models.utils import update_momentum
@@ -10,30 +11,47 @@ from torch import Tensor, nn
 
 from sora_video.configs.schema import PretrainConfig
 
-from .loss import info_nce, momentum_nce
-from .model import Contrastive
+from .loss import Older, Term, multi_nce
+from .model import Contrastive, present
 
-__all__ = ["Embed", "Method", "MoCo", "SimCLR", "make_method"]
+__all__ = ["Embed", "Known", "Method", "MoCo", "SimCLR", "make_method"]
 
 Embed = Callable[[nn.Module, bool], Tensor]
-"""Projects the whole batch's readable videos by a network, without gradients, shuffled or not: (V, R, D)."""
+"""(V, R, A, D) projections of the whole batch's readable videos by a network, without gradients; with the
+slices dealt out anew to the groups, or not."""
+
+
+class Known(NamedTuple):
+    """What is known of a batch's readable videos."""
+
+    video: Tensor
+    """(V,) int64, equal for slices of the same file"""
+    heard: Tensor
+    """(V, R) bool, whether there is sound"""
 
 
 class SimCLR(nn.Module):
-    """Every slice against all others of the batch (Chen et al. 2020)."""
+    """Every slice against all others of the batch (Chen et al. 2020).
 
-    def __init__(self, temperature: float) -> None:
+    Args:
+        config: the temperature, and the weights of sight and sound.
+        senses: aspects that the encoder has.
+    """
+
+    def __init__(self, config: PretrainConfig, senses: int) -> None:
         super().__init__()
-        self.temperature = temperature
+        self.temperature, self.terms = config.loss.temperature, make_terms(config, senses)
+        self.senses = senses
 
     def prepare(self, embed: Embed, step: int, steps: int) -> None:
         """Nothing to prepare."""
 
-    def loss(self, projections: Tensor, video: Tensor) -> Tensor:
-        """See :func:`sora_video.pretrain.loss.info_nce`."""
-        return info_nce(projections, video, self.temperature)
+    def loss(self, projections: Tensor, known: Known) -> Tensor:
+        """See :func:`sora_video.pretrain.loss.multi_nce`."""
+        there = present(known.heard, self.senses)
+        return multi_nce(projections, projections, there, known.video, None, self.terms, self.temperature)
 
-    def keep(self, video: Tensor) -> None:
+    def keep(self, known: Known) -> None:
         """Nothing to keep."""
 
 
@@ -50,38 +68,44 @@ class MoCo(nn.Module):
 
     queue: Tensor
     queue_video: Tensor
+    queue_heard: Tensor
     written: Tensor
 
     def __init__(self, model: Contrastive, config: PretrainConfig) -> None:
         super().__init__()
         self.config, self.learner = config.method, [model]  # in a list: its weights are not this module's
-        self.temperature = config.loss.temperature
+        self.senses = len(model.encoder.senses)
+        self.temperature, self.terms = config.loss.temperature, make_terms(config, self.senses)
         self.network = deepcopy(model).requires_grad_(False)
-        self.register_buffer("queue", torch.zeros(config.method.queue, config.loss.projection_dim))
-        self.register_buffer("queue_video", torch.full((config.method.queue,), -1))
+        size = config.method.queue
+        self.register_buffer("queue", torch.zeros(size, self.senses, config.loss.projection_dim))
+        self.register_buffer("queue_video", torch.full((size,), -1))
+        self.register_buffer("queue_heard", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("written", torch.zeros((), dtype=torch.int64))
 
     def prepare(self, embed: Embed, step: int, steps: int) -> None:
         """Move the momentum encoder and let it project the batch of step ``step`` of ``steps``."""
         momentum = cosine_schedule(step, steps, self.config.momentum, 1.0)
         update_momentum(self.learner[0], self.network, momentum)
-        self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=2)
+        self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
 
-    def loss(self, projections: Tensor, video: Tensor) -> Tensor:
-        """See :func:`sora_video.pretrain.loss.momentum_nce`."""
+    def loss(self, projections: Tensor, known: Known) -> Tensor:
+        """See :func:`sora_video.pretrain.loss.multi_nce`."""
         filled = self.queue_video >= 0
-        return momentum_nce(
-            projections, self.keys, video, self.queue[filled], self.queue_video[filled], self.temperature
-        )
+        heard = present(self.queue_heard[filled], self.senses)
+        older = Older(self.queue[filled], heard, self.queue_video[filled])
+        there = present(known.heard, self.senses)
+        return multi_nce(projections, self.keys, there, known.video, older, self.terms, self.temperature)
 
-    def keep(self, video: Tensor) -> None:
+    def keep(self, known: Known) -> None:
         """Enqueue the keys in the place of the oldest."""
         if (size := len(self.queue)) == 0:
             return
         keys = self.keys.flatten(0, 1)[-size:]
-        owners = video.repeat_interleave(self.keys.shape[1])[-size:]
         places = (self.written + torch.arange(len(keys), device=keys.device)) % size
-        self.queue[places], self.queue_video[places] = keys, owners
+        self.queue[places] = keys
+        self.queue_video[places] = known.video.repeat_interleave(self.keys.shape[1])[-size:]
+        self.queue_heard[places] = known.heard.flatten()[-size:]
         self.written += len(keys)
 
 
@@ -90,4 +114,19 @@ Method = SimCLR | MoCo
 
 def make_method(config: PretrainConfig, model: Contrastive) -> Method:
     """The method that a config names."""
-    return MoCo(model, config) if config.method.name == "moco" else SimCLR(config.loss.temperature)
+    return MoCo(model, config) if config.method.name == "moco" else SimCLR(config, len(model.encoder.senses))
+
+
+def make_terms(config: PretrainConfig, senses: int) -> list[Term]:
+    """Which aspects are compared: each with itself, sight and sound with each other, both ways."""
+    if senses == 1:
+        return [Term(0, 0, 1.0)]
+    within, cross = config.loss.within, config.loss.cross
+    pairs = [
+        Term(0, 0, 1.0),
+        Term(1, 1, within),
+        Term(2, 2, within),
+        Term(1, 2, cross / 2),
+        Term(2, 1, cross / 2),
+    ]
+    return [term for term in pairs if term.weight > 0]

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from sora_video.configs.schema import OptimConfig, PretrainConfig
 
-from .encoders import SliceEncoder, build_encoder
+from .encoders import Encoder, build_encoder
 from .randomness import torch_seed
 
-__all__ = ["Contrastive", "make_optimizer"]
+__all__ = ["Contrastive", "make_optimizer", "present"]
 
 
 class Contrastive(nn.Module):
@@ -17,17 +17,30 @@ class Contrastive(nn.Module):
 
     def __init__(self, config: PretrainConfig) -> None:
         super().__init__()
-        self.encoder: SliceEncoder = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
+        self.encoder: Encoder = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = SimCLRProjectionHead(
                 self.encoder.dim, config.loss.projection_hidden, config.loss.projection_dim, num_layers=3
             )
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, 3, T, H, W) clips to (N, ``loss.projection_dim``) projections."""
-        projections: Tensor = self.projection(self.encoder(clips).features)
-        return projections
+    def forward(self, clips: Tensor, lengths: Tensor, sound: Tensor, heard: Tensor) -> Tensor:
+        """What an encoder takes to (N, A, ``loss.projection_dim``) projections of its aspects.
+
+        All aspects of a batch are normalised together; those of what was not heard are left out, and zero.
+        """
+        aspects = self.encoder(clips, lengths, sound, heard).aspects
+        there = present(heard, aspects.shape[1])
+        projected: Tensor = self.projection(aspects[there])
+        return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+
+
+def present(heard: Tensor, aspects: int) -> Tensor:
+    """(..., A) which aspects slices have by (...) whether they were heard; of several the last is sound."""
+    there = heard.new_ones((*heard.shape, aspects))
+    if aspects > 1:
+        there[..., -1] = heard
+    return there
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) -> torch.optim.Optimizer:

@@ -18,7 +18,7 @@ from sora_video.configs.storage import atomic_path
 from .corpus import Corpus, open_corpus
 from .embed import VideoEncoder, random_encoder
 from .embeddings import pool
-from .encoders import SliceEncoder
+from .encoders import Encoder
 from .figures import STYLE, embedding_map
 from .neighbours import vote
 from .sampler import EpochSampler
@@ -74,7 +74,7 @@ class Monitor:
         every = self.config.tracking.monitor_every * sampler.steps_per_epoch
         return done % every == 0 or done == sampler.total_steps
 
-    def look(self, network: SliceEncoder) -> Look | None:
+    def look(self, network: Encoder) -> Look | None:
         """Look at the set with a network that is being trained; None where that fails.
 
         A copy does the work, so that the network's mode, statistics and compiled code are left alone.

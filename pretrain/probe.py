@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sora_video.configs.errors import VideoError
 
-__all__ = ["VideoInfo", "probe", "video_stream"]
+__all__ = ["VideoInfo", "probe", "reason", "sound_stream", "video_stream"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,8 @@ class VideoInfo:
     width: int
     height: int
     audio: bool
+    origin_s: float
+    """Seconds on the container's clock, which its sound has too, of the first frame."""
     times: NDArray[np.float64]
     """(N,) rising presentation times of the frames."""
     duration_s: float
@@ -48,6 +50,12 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "no"
     raise VideoError(f"no video stream (only {kinds} streams)")
+
+
+def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The main sound stream; None where there is none, or none that can be decoded."""
+    stream = container.streams.best("audio")
+    return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
 
 def probe(path: Path) -> VideoInfo:
@@ -98,11 +106,11 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream)
     tick = float(stream.time_base or 1)
     if stamped:
         pts = np.sort(np.array(stamps, np.int64))
-        times = (pts - pts[:1]).astype(np.float64) * tick
+        times, origin_s = (pts - pts[:1]).astype(np.float64) * tick, float(pts[0] * tick) if len(pts) else 0.0
         last = max(packets, key=lambda packet: packet.pts or 0, default=None)
         final_s = (last.duration or 0) * tick if last else 0.0
     else:
-        pts = None
+        pts, origin_s = None, 0.0
         rate = float(stream.average_rate or stream.guessed_rate or 25)
         times = np.arange(count_frames(container, stream), dtype=np.float64) / rate
         final_s = 1 / rate
@@ -115,6 +123,7 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream)
         width=context.width,
         height=context.height,
         audio=bool(container.streams.audio),
+        origin_s=origin_s,
         times=times,
         duration_s=float(times[-1] + final_s),
         pts=pts,

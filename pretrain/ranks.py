@@ -89,7 +89,10 @@ def gather(fabric: Fabric, rows: Tensor) -> Tensor:
     if fabric.world_size == 1:
         return rows
     everything = rows.new_empty((fabric.world_size * len(rows), *rows.shape[1:]))
-    all_gather_into_tensor(everything, rows.contiguous())
+    if not rows.numel():
+        return everything
+    # as bytes, since gloo does not know every type
+    all_gather_into_tensor(everything.view(torch.uint8), rows.contiguous().view(torch.uint8))
     return everything
 
 

@@ -15,13 +15,13 @@ def on_device(batches: Iterator[Batch], device: torch.device) -> Generator[Batch
     Closing it lets go of ``batches``, and so ends the processes that read them.
     """
     if device.type != "cuda":
-        yield from (batch.to(device) for batch in batches)
+        yield from (batch.map(lambda tensor: tensor.to(device)) for batch in batches)
         return
     copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
         with torch.cuda.stream(copying):
-            copied = batch.to(device)
+            copied = batch.map(lambda tensor: tensor.to(device, non_blocking=True))
             done = copying.record_event()
         if waiting:
             yield arrived(*waiting)
@@ -34,6 +34,6 @@ def arrived(batch: Batch, done: torch.cuda.Event) -> Batch:
     """A batch whose copy the computing stream has been told to wait for."""
     computing = torch.cuda.current_stream()
     computing.wait_event(done)
-    for tensor in (batch.frames, batch.views, batch.video, batch.slot):
+    for tensor in (*batch.slices, *batch.views, batch.video, batch.slot):
         tensor.record_stream(computing)
     return batch

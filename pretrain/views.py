@@ -40,7 +40,7 @@ def draw_views(batch: Batch, size: int, dtype: torch.dtype, path: Path) -> None:
 
 def strips(batch: Batch, size: int, dtype: torch.dtype) -> NDArray[np.uint8]:
     """The picture, (height, width, 3)."""
-    frames, views = batch.frames[:VIDEOS], batch.views[:VIDEOS]
+    frames, views = batch.slices.frames[:VIDEOS], batch.views.picture[:VIDEOS]
     videos, slices, time = frames.shape[:3]
     clips = apply_views(frames.flatten(0, 1), views.flatten(0, 1), size, dtype)
     cell = size + GAP

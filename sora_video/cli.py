@@ -31,6 +31,9 @@ ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A fin
 HintedModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
 ]
+ByOption = Annotated[
+    str | None, typer.Option("--by", metavar="SENSE", help="sight or sound alone, for encoders with both.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
@@ -134,6 +137,7 @@ def embed(
     corpus: CorpusArgument,
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
+    by: ByOption = None,
 ) -> None:
     """Embed every slice of a corpus."""
     from sora_video.configs.errors import CorpusError
@@ -143,7 +147,7 @@ def embed(
 
     if out.suffix != ".parquet":
         raise CorpusError(f"--out {out}: embeddings are Parquet; end the name in .parquet")
-    encoder, videos = load_encoder(model), open_corpus(corpus)
+    encoder, videos = load_encoder(model, by=by), open_corpus(corpus)
     embeddings = encoder.embed(videos)
     write_embeddings(embeddings, out)
     show.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
@@ -216,6 +220,7 @@ def search(
         list[str] | None,
         typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out."),
     ] = None,
+    by: ByOption = None,
     model: HintedModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -224,7 +229,9 @@ def search(
 
     from sora_video.index.build import search_video
 
-    hits = search_video(library, query, model=model, start_s=start, end_s=end, top=top, exclude=exclude or ())
+    hits = search_video(
+        library, query, model=model, start_s=start, end_s=end, top=top, exclude=exclude or (), by=by
+    )
     if as_json:
         show.print_json([asdict(hit) for hit in hits])
         return
@@ -254,12 +261,15 @@ def probe(
     class_folders: Annotated[
         bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
     ] = False,
+    by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure frozen features on labels: linear probe, kNN, retrieval, beside random and pixel baselines."""
     from sora_video.downstream.probe import linear_probe
 
-    result = linear_probe(labels, model, label=label, group=group, split=split, class_folders=class_folders)
+    result = linear_probe(
+        labels, model, label=label, group=group, split=split, class_folders=class_folders, by=by
+    )
     if as_json:
         show.print_json(result.as_json())
         return

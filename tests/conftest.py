@@ -70,7 +70,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def write_video() -> WriteVideo:
-    """A function that encodes RGB pictures to a file."""
+    """A function that encodes RGB pictures to a file, with mono sound at 16 kHz if there is any."""
 
     def write(
         path: Path,
@@ -82,6 +82,7 @@ def write_video() -> WriteVideo:
         codec: str = "libx264",
         pix_fmt: str = "yuv420p",
         options: dict[str, str] | None = None,
+        sound: NDArray[np.float32] | None = None,
     ) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         height, width = pictures[0].shape[:2]
@@ -91,12 +92,20 @@ def write_video() -> WriteVideo:
             stream = container.add_stream(codec, rate=fps, options={**sharp, **(options or {})})
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             stream.codec_context.time_base = tick
+            track = None if sound is None else container.add_stream("aac", rate=16000, layout="mono")
             for number, picture in enumerate(pictures):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts = number if pts is None else pts[number]
                 frame.time_base = tick
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+            if sound is not None and track is not None:
+                heard = av.AudioFrame.from_ndarray(
+                    sound[None].astype(np.float32), format="fltp", layout="mono"
+                )
+                heard.sample_rate, heard.pts = 16000, 0
+                container.mux(track.encode(heard))
+                container.mux(track.encode(None))
         return path
 
     return write
@@ -158,6 +167,22 @@ def videos(
     for number in range(8):
         name = f"{'even' if number % 2 == 0 else 'odd'}/clip {number}.mp4"
         write_video(root / name, moving_square(number, 50 + 3 * number))
+    return root
+
+
+@pytest.fixture(scope="session")
+def heard_videos(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_video: WriteVideo,
+    moving_square: Callable[..., list[Picture]],
+) -> Path:
+    """A folder of 8 videos of 2 to 3 seconds: 6 with a tone each, one silent, one without a track."""
+    root = tmp_path_factory.mktemp("heard")
+    for number in range(8):
+        pitch, loudness = 300 * (number + 1), 0.0 if number == 6 else 0.3
+        wave = loudness * np.sin(np.arange(3 * 16000) * 2 * np.pi * pitch / 16000)
+        sound = None if number == 7 else wave.astype(np.float32)
+        write_video(root / f"clip {number}.mp4", moving_square(number, 50 + 3 * number), sound=sound)
     return root
 
 

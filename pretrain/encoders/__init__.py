@@ -1,7 +1,7 @@
 """Networks that embed slices, chosen by name."""
 
 from .costs import Cost, encoder_cost
-from .registry import build_encoder, names
+from .registry import Encoder, build_encoder, names
 from .streams import SliceEncoder, SliceFeatures
 
-__all__ = ["Cost", "SliceEncoder", "SliceFeatures", "build_encoder", "encoder_cost", "names"]
+__all__ = ["Cost", "Encoder", "SliceEncoder", "SliceFeatures", "build_encoder", "encoder_cost", "names"]

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sora_video.configs.schema import EncoderConfig
 
+from ..sound import RATE
 from .registry import build_encoder
 
 __all__ = ["Cost", "encoder_cost"]
@@ -19,7 +20,7 @@ class Cost(NamedTuple):
     dim: int
     """Features of a slice, D."""
     flops: int
-    """Operations to embed one slice; a multiply-add is two."""
+    """Operations to embed one slice, with a second of sound where it listens; a multiply-add is two."""
 
 
 def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:
@@ -32,6 +33,6 @@ def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:
     """
     with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
         encoder = build_encoder(config, seed=0).eval()
-        encoder(torch.empty(1, 3, frames, size, size))
+        encoder(torch.empty(1, 3, frames, size, size), sound=torch.empty(1, RATE))
     parameters = sum(weight.numel() for weight in encoder.parameters())
     return Cost(parameters, encoder.dim, counter.get_total_flops())

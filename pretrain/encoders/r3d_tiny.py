@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 
 from .conv import PaddedConv3d
-from .streams import SliceFeatures, TrunkModule
+from .streams import TrunkFeatures, TrunkModule
 
 __all__ = ["R3DTiny"]
 
@@ -57,9 +57,9 @@ class R3DTiny(TrunkModule):
             Block(4 * width, 8 * width, 2),
         )
 
-    def forward(self, clips: Tensor) -> SliceFeatures:
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:  # noqa: ARG002
         """(N, 3, T, H, W) to (N, 8 x width) features."""
-        return SliceFeatures(self.stages(self.stem(clips)).mean((2, 3, 4)), None)
+        return self.stages(self.stem(clips)).mean((2, 3, 4)), None
 
     def parts(self) -> Iterable[nn.Module]:
         """Stem and stages."""

@@ -5,34 +5,39 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from sora_video.configs.schema import EncoderConfig, EncoderName
+from sora_video.configs.schema import EncoderConfig, EncoderName, VisualName
 
 from .checkpoint import recompute
+from .multiscale import SoraMultiscale
 from .r3d_tiny import R3DTiny
 from .sora import Sora
+from .sora_av import SoraAV
 from .streams import SliceEncoder, TrunkModule
 from .torchvision_nets import TorchvisionNet
 
-__all__ = ["build_encoder", "names"]
+__all__ = ["Encoder", "build_encoder", "names"]
 
-TRUNKS: dict[EncoderName, Callable[[EncoderConfig], TrunkModule]] = {
+Encoder = SliceEncoder | SoraAV
+
+TRUNKS: dict[VisualName, Callable[[EncoderConfig], TrunkModule]] = {
     "r3d_tiny": lambda config: R3DTiny(config.width),
-    "sora": lambda config: Sora(config.width),
-    "r3d_18": lambda config: TorchvisionNet(config.name),
-    "mc3_18": lambda config: TorchvisionNet(config.name),
-    "r2plus1d_18": lambda config: TorchvisionNet(config.name),
-    "s3d": lambda config: TorchvisionNet(config.name),
-    "mvit_v2_s": lambda config: TorchvisionNet(config.name),
-    "swin3d_t": lambda config: TorchvisionNet(config.name),
+    "sora": Sora,
+    "sora_multiscale": SoraMultiscale,
+    "r3d_18": lambda _: TorchvisionNet("r3d_18"),
+    "mc3_18": lambda _: TorchvisionNet("mc3_18"),
+    "r2plus1d_18": lambda _: TorchvisionNet("r2plus1d_18"),
+    "s3d": lambda _: TorchvisionNet("s3d"),
+    "mvit_v2_s": lambda _: TorchvisionNet("mvit_v2_s"),
+    "swin3d_t": lambda _: TorchvisionNet("swin3d_t"),
 }
 
 
 def names() -> list[EncoderName]:
     """Names that ``encoder.name`` may take."""
-    return list(TRUNKS)
+    return [*TRUNKS, "sora_av"]
 
 
-def build_encoder(config: EncoderConfig, seed: int) -> SliceEncoder:
+def build_encoder(config: EncoderConfig, seed: int) -> Encoder:
     """Build an encoder with random weights.
 
     Args:
@@ -44,18 +49,25 @@ def build_encoder(config: EncoderConfig, seed: int) -> SliceEncoder:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = SliceEncoder(config.input, lambda: build_trunk(config))
+        if config.name == "sora_av":
+            encoder: Encoder = SoraAV(config, build_sight(config.av.visual, config))
+        else:
+            encoder = build_sight(config.name, config)
     store_channels_last(encoder)
     return encoder
 
 
-def build_trunk(config: EncoderConfig) -> TrunkModule:
-    """Build the network over one stream."""
-    trunk = TRUNKS[config.name](config)
-    if config.checkpoint:
-        for part in trunk.parts():
-            recompute(part)
-    return trunk
+def build_sight(name: VisualName, config: EncoderConfig) -> SliceEncoder:
+    """Build a network that sees, one a stream."""
+
+    def make_trunk() -> TrunkModule:
+        trunk = TRUNKS[name](config)
+        if config.checkpoint:
+            for part in trunk.parts():
+                recompute(part)
+        return trunk
+
+    return SliceEncoder(config.input, make_trunk)
 
 
 def store_channels_last(module: nn.Module) -> None:

@@ -2,11 +2,75 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
+from torchvision.models import resnet18
 
-from .streams import SliceFeatures, TrunkModule
+from sora_video.configs.schema import EncoderConfig
+
+from .streams import TrunkFeatures, TrunkModule
+from .temporal import AttentionPool, Recurrent
 
 __all__ = ["Sora"]
+
+
+class Sora(TrunkModule):
+    """Per-frame CNN, features stacked in time order, LSTM or GRU, temporal attention pooling.
+
+    After Donahue et al., Long-term Recurrent Convolutional Networks for Visual Recognition and Description,
+    2015. With ``time.mix`` the pooled states h are blended with the frames' features f, channel by channel,
+    as (1 - g) f + g W h with a learned g in (0, 1).
+
+    Args:
+        config: the frame CNN, its width, and what happens over time.
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.frame, frame_dim = make_frame_cnn(config)
+        self.time = Recurrent(frame_dim, frame_dim, config.time)
+        self.mix = Mix(self.time.dim, frame_dim) if config.time.mix else None
+        self.dim = frame_dim if self.mix else self.time.dim
+        self.pool = AttentionPool(self.dim, config.time.attention)
+
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """(N, 3, T, H, W) to (N, ``dim``) features and (N, T) attention."""
+        count, _, time, _, _ = clips.shape
+        frames = clips.transpose(1, 2).flatten(0, 1)
+        features = self.frame(frames).mean((2, 3)).view(count, time, -1)
+        states = self.time(features, lengths)
+        if self.mix:
+            states = self.mix(features, states)
+        pooled: TrunkFeatures = self.pool(states, lengths)
+        return pooled
+
+    def parts(self) -> Iterable[nn.Module]:
+        """The stages of the frame CNN."""
+        return self.frame
+
+
+class Mix(nn.Module):
+    """A learned blend of two paths, a share a channel."""
+
+    def __init__(self, states: int, features: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(states, features)
+        self.share = nn.Parameter(torch.zeros(features))
+
+    def forward(self, features: Tensor, states: Tensor) -> Tensor:
+        """(N, T, F) features and (N, T, S) states to (N, T, F)."""
+        share = self.share.sigmoid()
+        mixed: Tensor = (1 - share) * features + share * self.project(states)
+        return mixed
+
+
+def make_frame_cnn(config: EncoderConfig) -> tuple[nn.Sequential, int]:
+    """The CNN over single frames, (N, 3, H, W) to (N, D, H', W'), and D."""
+    if config.frame == "resnet18":
+        *stages, _, _ = resnet18(weights=None).children()
+        return nn.Sequential(nn.Sequential(*stages[:4]), *stages[4:]), 512
+    widths = [3, *(config.width * 2**number for number in range(4))]
+    return nn.Sequential(*map(stage, widths, widths[1:])), widths[-1]
 
 
 def stage(inputs: int, outputs: int) -> nn.Sequential:
@@ -14,33 +78,3 @@ def stage(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
     )
-
-
-class Sora(TrunkModule):
-    """Per-frame CNN, features stacked in time order, LSTM, temporal attention pooling.
-
-    Args:
-        width: channels of the CNN's first stage; its features and the LSTM's states have 8 times as many.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.dim = 8 * width
-        self.frame = nn.Sequential(
-            stage(3, width), stage(width, 2 * width), stage(2 * width, 4 * width), stage(4 * width, self.dim)
-        )
-        self.time = nn.LSTM(self.dim, self.dim, batch_first=True)
-        self.score = nn.Sequential(nn.Linear(self.dim, self.dim // 2), nn.Tanh(), nn.Linear(self.dim // 2, 1))
-
-    def forward(self, clips: Tensor) -> SliceFeatures:
-        """(N, 3, T, H, W) to (N, 8 x width) features and (N, T) attention."""
-        count, _, time, _, _ = clips.shape
-        frames = clips.transpose(1, 2).flatten(0, 1)
-        features = self.frame(frames).mean((2, 3)).view(count, time, self.dim)
-        states, _ = self.time(features)
-        attention = self.score(states).squeeze(2).float().softmax(1)
-        return SliceFeatures((states * attention.unsqueeze(2)).sum(1), attention)
-
-    def parts(self) -> Iterable[nn.Module]:
-        """The stages of the frame CNN."""
-        return self.frame

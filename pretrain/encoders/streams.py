@@ -8,25 +8,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-__all__ = ["SliceEncoder", "SliceFeatures", "TrunkModule"]
+__all__ = ["SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
 
 MEAN, STD = 0.45, 0.225
 """Of natural video in [0, 1], over all channels."""
 
 
 class SliceFeatures(NamedTuple):
-    """What a network says of a batch of slices."""
+    """What an encoder says of a batch of slices."""
 
     features: Tensor
     """(N, D), not normalised."""
     attention: Tensor | None
     """(N, T') weights over time that sum to 1, or None where the network has none."""
+    aspects: Tensor
+    """(N, A, D): the features, then, where there are several senses, those of each alone."""
+
+
+TrunkFeatures = tuple[Tensor, Tensor | None]
+"""(N, D) features, and attention as in :class:`SliceFeatures`."""
 
 
 class TrunkModule(nn.Module, ABC):
     """Base of networks over one stream; a subclass sets ``dim``.
 
-    Its ``forward`` takes (N, 3, T, H, W) standardised clips and gives (N, ``dim``) :class:`SliceFeatures`.
+    Its ``forward`` takes (N, 3, T, H, W) standardised clips and (N,) how many frames of each are there, at
+    least one, or None for all; it gives (N, ``dim``) :data:`TrunkFeatures`. A network that cannot leave
+    frames out sees the others too, which show the last frame that is there.
     """
 
     dim: int
@@ -48,6 +56,9 @@ class SliceEncoder(nn.Module):
         make_trunk: builds one network.
     """
 
+    senses: tuple[str, ...] = ("sight",)
+    """What the aspects are of."""
+
     def __init__(
         self, streams: Literal["rgb", "residual", "both"], make_trunk: Callable[[], TrunkModule]
     ) -> None:
@@ -57,24 +68,34 @@ class SliceEncoder(nn.Module):
         self.dim = sum(trunk.dim for trunk in trunks.values())
         self.trunks = nn.ModuleDict(trunks)
 
-    def forward(self, clips: Tensor) -> SliceFeatures:
+    def forward(
+        self,
+        clips: Tensor,
+        lengths: Tensor | None = None,
+        sound: Tensor | None = None,  # noqa: ARG002
+        heard: Tensor | None = None,  # noqa: ARG002
+    ) -> SliceFeatures:
         """Embed slices.
 
         Args:
             clips: (N, 3, T, H, W) float in [0, 1].
+            lengths: (N,) how many frames of each are there, at least one, the others showing the last of
+                them; None: all.
+            sound: not listened to.
+            heard: not listened to.
 
         Returns:
             Features (N, ``dim``), and the attention of the last stream, where it has any.
         """
-        outputs = [trunk(stream_of(name, clips)) for name, trunk in self.trunks.items()]
-        if len(outputs) == 1:
-            return SliceFeatures(*outputs[0])
-        features = torch.cat([normalize(output.features, dim=1) for output in outputs], dim=1)
-        return SliceFeatures(features, outputs[-1].attention)
+        outputs = [trunk(*stream_of(name, clips, lengths)) for name, trunk in self.trunks.items()]
+        parts = [features for features, _ in outputs]
+        features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
+        return SliceFeatures(features, outputs[-1][1], features[:, None])
 
 
-def stream_of(name: str, clips: Tensor) -> Tensor:
-    """One stream of clips, standardised."""
+def stream_of(name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """One stream of clips, standardised, and how long each is."""
     if name == "rgb":
-        return (clips - MEAN) / STD
-    return (clips[:, :, 1:] - clips[:, :, :-1]) / STD
+        return (clips - MEAN) / STD, lengths
+    differences = (clips[:, :, 1:] - clips[:, :, :-1]) / STD
+    return differences, None if lengths is None else (lengths - 1).clamp(min=1)

@@ -11,7 +11,7 @@ from torchvision.models.video.s3d import S3D
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
 from .conv import pad_explicitly
-from .streams import SliceFeatures, TrunkModule
+from .streams import TrunkFeatures, TrunkModule
 
 __all__ = ["TORCHVISION", "TorchvisionNet"]
 
@@ -96,9 +96,9 @@ class TorchvisionNet(TrunkModule):
         pad_explicitly(self.net)
         take_any_size(self.net)
 
-    def forward(self, clips: Tensor) -> SliceFeatures:
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:  # noqa: ARG002
         """(N, 3, T, H, W) to (N, ``dim``) features."""
-        return SliceFeatures(self.net(clips), None)
+        return self.net(clips), None
 
     def parts(self) -> Iterable[nn.Module]:
         """The blocks that hold nearly all activations, in order."""

@@ -4,16 +4,10 @@ from fractions import Fraction
 
 import av
 
-__all__ = ["CopiedSound", "EncodedSound", "keep_sound", "sound_stream"]
+__all__ = ["CopiedSound", "EncodedSound", "keep_sound"]
 
 COPIED = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 """Codecs that MP4 holds and players expect there; sound in others is encoded anew."""
-
-
-def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The main sound stream; None where there is none, or none that can be decoded."""
-    stream = container.streams.best("audio")
-    return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
 
 def keep_sound(

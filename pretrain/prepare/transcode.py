@@ -11,9 +11,9 @@ import av
 from sora_video.configs.errors import StorageError, VideoError
 from sora_video.configs.storage import atomic_path
 
-from ..probe import VideoInfo, probe, reason, video_stream
+from ..probe import VideoInfo, probe, reason, sound_stream, video_stream
 from .picture import Picture, Settings, clock
-from .sound import keep_sound, sound_stream
+from .sound import keep_sound
 
 __all__ = ["transcode", "try_transcode"]
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sora_video.configs.errors import ConfigError, CorpusError, VideoError
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.schema import PretrainConfig, SliceConfig
 from sora_video.pretrain.cache import FrameCache
 from sora_video.pretrain.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.data import read_slices, span, train_loader
 from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.probe import probe
 from sora_video.pretrain.sampler import EpochSampler
 from sora_video.pretrain.slices import slice_starts
 
@@ -26,8 +27,8 @@ def batches(corpus, config, folder, first_step=0):
 def assert_equal(first, second):
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
-        assert torch.equal(one.frames, other.frames)
-        assert torch.equal(one.views, other.views)
+        assert all(map(torch.equal, one.slices, other.slices))
+        assert all(map(torch.equal, one.views, other.views))
         assert torch.equal(one.video, other.video)
         assert one.failures == other.failures
 
@@ -96,10 +97,13 @@ def test_a_small_corpus_gives_smaller_groups_of_equal_size(make_config):
 
 def test_batches_have_the_stated_shapes(videos, make_config, tmp_path):
     batch = batches(open_corpus(videos), make_config("slice.per_video=3"), tmp_path)[0]
-    assert batch.frames.shape == (4, 3, 8, 32, 32, 3)
-    assert batch.frames.dtype == torch.uint8
-    assert batch.views.shape == (4, 3, 16)
-    assert batch.views.dtype == torch.float32
+    assert batch.slices.frames.shape == (4, 3, 8, 32, 32, 3)
+    assert batch.slices.frames.dtype == torch.uint8
+    assert batch.slices.lengths.tolist() == [[8] * 3] * 4
+    assert batch.slices.sound.shape == batch.views.sound.shape == (4, 3, 0)
+    assert not batch.slices.heard.any()
+    assert batch.views.picture.shape == (4, 3, 16)
+    assert batch.views.picture.dtype == torch.float32
     assert len(set(batch.video.tolist())) == 4
     assert batch.slot.tolist() == [0, 1, 2, 3]
 
@@ -136,7 +140,7 @@ def test_other_seeds_and_epochs_draw_other_slices_and_views(videos, make_config,
     corpus = open_corpus(videos)
     first = batches(corpus, make_config("optim.batch_size=8"), tmp_path)
     other = batches(corpus, make_config("optim.batch_size=8", "seed=1"), tmp_path)
-    views = [batch.views[batch.video.argsort()] for batch in (*first, *other)]
+    views = [batch.views.picture[batch.video.argsort()] for batch in (*first, *other)]
     assert len({view.numpy().tobytes() for view in views}) == 6
 
 
@@ -147,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_named_and_not_replaced(videos, make_confi
     mixed = Corpus(corpus.root, (*corpus.videos[:3], bad))
     for batch in batches(mixed, make_config(), tmp_path / "cache"):
         assert sorted(batch.video.tolist()) == [0, 1, 2]
-        assert batch.frames.shape[0] == 3
+        assert batch.slices.frames.shape[0] == 3
         assert [failure.video_id for failure in batch.failures] == ["bad.mp4"]
         assert len(set(batch.slot.tolist()) & {0, 1, 2, 3}) == 3
         assert "Invalid data" in batch.failures[0].reason
@@ -193,6 +197,13 @@ def frame_times(kind):
     return np.round(np.arange(4 * kind) * 1000 / kind).astype(int)
 
 
+def read(path, starts, end_s, size=64):
+    """Slices of 8 frames at 8 frames a second."""
+    config = PretrainConfig(slice=SliceConfig(frames=8, fps=8, size=size))
+    video = Video(video_id=path.name, path=path)
+    return read_slices(video, open_video(path, (size, size)), starts, end_s, config)
+
+
 @pytest.mark.parametrize("kind", [24, 30, "variable"])
 @pytest.mark.parametrize("size", [64, 48])
 def test_slices_show_the_same_moments_at_any_frame_rate(tmp_path, write_video, grey_ramp, kind, size):
@@ -200,10 +211,12 @@ def test_slices_show_the_same_moments_at_any_frame_rate(tmp_path, write_video, g
     path = write_video(
         tmp_path / "ramp.mp4", grey_ramp(pts / 1000), pts=pts.tolist(), time_base=Fraction(1, 1000)
     )
-    frames, config = open_video(path, (size, size)), SliceConfig(frames=8, fps=8, size=size)
-    starts = slice_starts(frames.duration_s, config.length_s, 0.7)
-    pixels = read_slices(frames, starts, frames.duration_s, config)
+    duration_s = probe(path).duration_s
+    starts = slice_starts(duration_s, 1.0, 0.7)
+    slices = read(path, starts, duration_s, size)
+    pixels = slices.frames
     assert pixels.shape == (len(starts), 8, size, size, 3)
+    assert (slices.lengths == 8).all()
     middles = starts[:, None] + (np.arange(8) + 0.5) / 8
     shown = (pixels.mean((2, 3, 4)) - 20) / 50
     behind = middles - shown  # a frame is shown from its time until the next, and grey levels are 0.02 s
@@ -212,16 +225,18 @@ def test_slices_show_the_same_moments_at_any_frame_rate(tmp_path, write_video, g
 
 
 def test_a_video_shorter_than_a_slice_holds_its_last_frame(tmp_path, write_video, grey_ramp):
-    times = np.arange(10) / 25
-    frames = open_video(write_video(tmp_path / "short.mp4", grey_ramp(times)), (64, 64))
-    starts = slice_starts(frames.duration_s, 1.0, 1.0)
-    pixels = read_slices(frames, starts, frames.duration_s, SliceConfig(frames=8, fps=8, size=64))
+    path = write_video(tmp_path / "short.mp4", grey_ramp(np.arange(10) / 25))
+    duration_s = probe(path).duration_s
+    starts = slice_starts(duration_s, 1.0, 1.0)
+    pixels, lengths, *_ = read(path, starts, duration_s)
     assert starts.tolist() == [0.0]
+    assert lengths.tolist() == [3]
     np.testing.assert_array_equal(pixels[0, 3:], np.repeat(pixels[0, -1:], 5, axis=0))
     np.testing.assert_allclose(pixels[0].mean((1, 2, 3)), [22, 28, 34] + [38] * 5, atol=2)
 
 
 def test_a_part_of_a_video_never_shows_what_comes_after_it(tmp_path, write_video, grey_ramp):
-    frames = open_video(write_video(tmp_path / "ramp.mp4", grey_ramp(np.arange(100) / 25)), (64, 64))
-    pixels = read_slices(frames, np.array([1.0]), 1.5, SliceConfig(frames=8, fps=8, size=64))
-    assert (pixels.mean((2, 3, 4)) < 20 + 50 * 1.5).all()
+    path = write_video(tmp_path / "ramp.mp4", grey_ramp(np.arange(100) / 25))
+    slices = read(path, np.array([1.0]), 1.5)
+    assert slices.lengths.tolist() == [4]
+    assert (slices.frames.mean((2, 3, 4)) < 20 + 50 * 1.5).all()

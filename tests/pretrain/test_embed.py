@@ -8,6 +8,7 @@ import torch
 
 from sora_video.configs.errors import CorpusError, RunError
 from sora_video.configs.schema import EncoderConfig, SliceConfig
+from sora_video.pretrain.batch import Slices
 from sora_video.pretrain.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -66,8 +67,13 @@ def test_rows_do_not_depend_on_the_number_of_workers(embeddings, encoder, videos
 def test_a_slice_is_embedded_the_same_alone_and_in_a_batch(encoder):
     torch.manual_seed(0)
     frames = torch.randint(0, 256, (5, 8, 32, 32, 3), dtype=torch.uint8).numpy()
-    together = encoder.embed_frames(frames)
-    alone = np.concatenate([encoder.embed_frames(frames[i : i + 1]) for i in range(5)])
+    slices = Slices(frames, np.full(5, 8), np.zeros((5, 0), np.int16), np.zeros(5, bool))
+    together = encoder.embed_slices(slices)
+    alone = [
+        encoder.embed_slices(Slices(*(column[number : number + 1] for column in slices)))
+        for number in range(5)
+    ]
+    alone = np.concatenate(alone)
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 

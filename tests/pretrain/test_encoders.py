@@ -15,12 +15,14 @@ from sora_video.pretrain.encoders.torchvision_nets import TORCHVISION, AnySizeWi
 DIM = {
     "r3d_tiny": 32,
     "sora": 32,
+    "sora_multiscale": 32,
     "r3d_18": 512,
     "mc3_18": 512,
     "r2plus1d_18": 512,
     "s3d": 1024,
     "mvit_v2_s": 768,
     "swin3d_t": 768,
+    "sora_av": 256,
 }
 PUBLISHED_SIZE = {"s3d": 224, "mvit_v2_s": 224, "swin3d_t": 224}
 """Sides that torchvision's own networks need, or are only right with; the others take any."""
@@ -58,11 +60,13 @@ def test_an_unknown_name_is_refused_with_the_config():
 @pytest.mark.parametrize("name", names())
 def test_features_have_the_stated_shape(name, streams):
     network = encoder(name, streams)
-    features, attention = network(clips())
-    assert network.dim == DIM[name] * (2 if streams == "both" else 1)
+    features, attention, aspects = network(clips())
+    assert network.dim == DIM[name] * (2 if streams == "both" and name != "sora_av" else 1)
     assert features.shape == (2, network.dim)
     assert features.isfinite().all()
-    if name == "sora":
+    assert aspects.shape == (2, len(network.senses), network.dim)
+    assert torch.equal(aspects[:, 0], features)
+    if name in ("sora", "sora_multiscale"):
         assert attention.shape == (2, 7)
         torch.testing.assert_close(attention.sum(1), torch.ones(2))
         assert (attention > 0).all()
@@ -111,7 +115,7 @@ def test_at_the_published_size_a_network_is_torchvisions(name):
     plain.load_state_dict(ours.net.state_dict())
     batch = torch.randn(1, 3, 16, *2 * [PUBLISHED_SIZE.get(name, 32)])
     with torch.inference_mode():
-        torch.testing.assert_close(ours(batch).features, plain(batch), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(ours(batch, None)[0], plain(batch), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("window", [(8, 7, 7), (4, 7, 7), (4, 4, 4), (2, 3, 5), (1, 1, 1)])
@@ -153,6 +157,8 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
         ("r3d_tiny", "residual", 8, 64, 4),
         ("sora", "residual", 8, 56, 4),
         ("sora", "rgb", 8, 64, 4),
+        ("sora_multiscale", "residual", 8, 56, 4),
+        ("sora_multiscale", "rgb", 8, 64, 4),
         ("r3d_18", "rgb", 8, 56, 2),
         ("r3d_18", "residual", 16, 56, 2),
         ("mc3_18", "residual", 8, 56, 2),

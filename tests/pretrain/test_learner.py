@@ -9,7 +9,7 @@ import torch
 from sora_video.configs.errors import RunError
 from sora_video.configs.schema import GuardConfig
 from sora_video.pretrain.augment import VIEW_FIELDS, draw_view
-from sora_video.pretrain.batch import Batch
+from sora_video.pretrain.batch import Batch, Slices, Views
 from sora_video.pretrain.guard import Guard
 from sora_video.pretrain.learner import Learner
 from sora_video.pretrain.ranks import confer, make_fabric
@@ -38,9 +38,11 @@ def batch_of(learner, seed, missing=()):
     count, size = config.slice.per_video, config.slice.size
     views = np.stack([draw_view(rng, config.augment) for _ in range(len(slots) * count)])
     frames = rng.integers(0, 256, (len(slots), count, config.slice.frames, size, size, 3), np.uint8)
+    lengths = torch.full((len(slots), count), config.slice.frames)
+    heard, nothing = torch.zeros(len(slots), count, dtype=torch.bool), torch.zeros(len(slots), count, 0)
     return Batch(
-        torch.from_numpy(frames),
-        torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS),
+        Slices(torch.from_numpy(frames), lengths, nothing.short(), heard),
+        Views(torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS), nothing),
         torch.tensor(slots) + 100,
         torch.tensor(slots),
     )
@@ -120,7 +122,7 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_names_its_videos(make_
     take(learner, 0, batch_of(learner, 3))
     before = deepcopy(learner.state())
     batch = batch_of(learner, 4)
-    batch.views[2] = math.nan
+    batch.views.picture[2] = math.nan
     report = take(learner, 1, batch)
     size = VIDEOS // groups
     assert report.culprits == [100 + slot for slot in range(VIDEOS) if slot // size == 2 // size]
@@ -142,7 +144,7 @@ def test_the_queue_holds_the_newest_keys_of_every_slice(make_learner):
         owners += batch.video.repeat_interleave(3).tolist()
         filled = learner.method.queue_video >= 0
         assert filled.sum() == min(40, len(owners))
-        torch.testing.assert_close(learner.method.queue[filled].norm(dim=1), torch.ones(int(filled.sum())))
+        torch.testing.assert_close(learner.method.queue[filled, 0].norm(dim=1), torch.ones(int(filled.sum())))
     assert sorted(learner.method.queue_video.tolist()) == sorted(owners[-40:])
     assert learner.method.written == 63
 
@@ -169,7 +171,7 @@ def test_shuffled_keys_are_the_same_keys(make_learner, missing):
         learner.method.network.eval()  # with running statistics the groups do not matter
         take(learner, 0, batch_of(learner, 8, missing))
         keys.append(learner.method.keys)
-    assert keys[0].shape == (VIDEOS - len(missing), 2, 16)
+    assert keys[0].shape == (VIDEOS - len(missing), 2, 1, 16)
     torch.testing.assert_close(keys[0], keys[1], rtol=1e-4, atol=1e-5)
 
 

@@ -4,7 +4,15 @@ import pytest
 import torch
 from lightly.loss import NTXentLoss
 
-from sora_video.pretrain.loss import alignment, info_nce, momentum_nce, uniformity
+from sora_video.pretrain.loss import (
+    Older,
+    Term,
+    alignment,
+    info_nce,
+    momentum_nce,
+    multi_nce,
+    uniformity,
+)
 
 
 def slow_info_nce(projections, video, temperature):
@@ -182,3 +190,89 @@ def test_one_video_and_an_empty_queue_are_refused():
     alone, nothing = torch.ones(1, 2, 4), torch.ones(0, 4)
     with pytest.raises(ValueError, match="negatives need at least 2 videos"):
         momentum_nce(alone, alone, torch.tensor([3]), nothing, torch.empty(0, dtype=torch.int64), 0.1)
+
+
+def random_unit(*shape):
+    return torch.nn.functional.normalize(torch.randn(*shape, dtype=torch.float64), dim=-1)
+
+
+def slow_cross_nce(queries, keys, there, video, temperature):
+    """Slices of one aspect against those of another: all slices of the own video are positives."""
+    rows = [
+        (queries[b, r], keys[b, r], int(video[b]), bool(there[b, r]))
+        for b in range(len(video))
+        for r in range(queries.shape[1])
+    ]
+    losses = []
+    for query, _, owner, _ in rows:
+        found = [((query @ key / temperature).exp(), other) for _, key, other, is_there in rows if is_there]
+        negatives = sum(value for value, other in found if other != owner)
+        losses += [-(value / (value + negatives)).log() for value, other in found if other == owner]
+    return torch.stack(losses).mean()
+
+
+def test_one_aspect_gives_the_plain_losses():
+    torch.manual_seed(11)
+    queries, keys, video = (
+        torch.randn(5, 3, 1, 8),
+        random_unit(5, 3, 1, 8).float(),
+        torch.tensor([0, 1, 2, 0, 3]),
+    )
+    there, term = torch.ones(5, 3, 1, dtype=torch.bool), [Term(0, 0, 1.0)]
+    plain = info_nce(queries[:, :, 0], video, 0.2)
+    torch.testing.assert_close(multi_nce(queries, queries, there, video, None, term, 0.2), plain)
+    older = Older(
+        random_unit(7, 1, 8).float(), torch.ones(7, 1, dtype=torch.bool), torch.tensor([0, 5, 6, 7, 1, 2, 9])
+    )
+    found = multi_nce(queries, keys, there, video, older, term, 0.2)
+    expected = momentum_nce(queries[:, :, 0], keys[:, :, 0], video, older.keys[:, 0], older.video, 0.2)
+    torch.testing.assert_close(found, expected)
+
+
+def test_aspects_are_compared_where_both_are_there():
+    torch.manual_seed(12)
+    projections, video = random_unit(4, 2, 3, 6), torch.tensor([0, 1, 2, 1])
+    there = torch.ones(4, 2, 3, dtype=torch.bool)
+    there[1, 0, 2] = there[2, :, 2] = False
+    terms = [Term(0, 0, 1.0), Term(2, 2, 0.5), Term(1, 2, 0.25)]
+    found = multi_nce(projections, projections, there, video, None, terms, 0.3)
+    heard = there[..., 2].flatten()
+    rows, owner = projections.flatten(0, 1)[:, 2][heard], video.repeat_interleave(2)[heard]
+    one_a_row = info_nce_of_rows(rows, owner, 0.3)
+    cross = slow_cross_nce(projections[:, :, 1], projections[:, :, 2], there[..., 2], video, 0.3)
+    expected = info_nce(projections[:, :, 0], video, 0.3) + 0.5 * one_a_row + 0.25 * cross
+    torch.testing.assert_close(found, expected)
+
+
+def info_nce_of_rows(rows, owner, temperature):
+    """Slow InfoNCE of single slices of whatever videos."""
+    losses = []
+    for i in range(len(rows)):
+        similarity = (rows[i] @ rows.T / temperature).exp()
+        negatives = similarity[owner != owner[i]].sum()
+        for p in range(len(rows)):
+            if p != i and owner[p] == owner[i]:
+                losses.append(-(similarity[p] / (similarity[p] + negatives)).log())
+    return torch.stack(losses).mean()
+
+
+def test_a_term_that_cannot_be_compared_counts_nothing():
+    projections = torch.randn(3, 2, 3, 5, requires_grad=True)
+    there = torch.ones(3, 2, 3, dtype=torch.bool)
+    there[1:, :, 2] = False  # one video alone was heard
+    terms = [Term(0, 0, 1.0), Term(2, 2, 1.0), Term(1, 2, 1.0)]
+    loss = multi_nce(projections, projections, there, torch.arange(3), None, terms, 0.1)
+    torch.testing.assert_close(loss, info_nce(projections[:, :, 0], torch.arange(3), 0.1))
+    loss.backward()
+    assert projections.grad.isfinite().all()
+    assert not projections.grad[:, :, 1:].any()
+
+
+def test_what_is_not_there_has_no_part_in_the_loss():
+    torch.manual_seed(13)
+    projections, there = torch.randn(4, 2, 3, 5, requires_grad=True), torch.ones(4, 2, 3, dtype=torch.bool)
+    there[0, 1, 2] = False
+    terms = [Term(0, 0, 1.0), Term(2, 2, 1.0), Term(1, 2, 1.0), Term(2, 1, 1.0)]
+    multi_nce(projections, projections, there, torch.arange(4), None, terms, 0.1).backward()
+    assert not projections.grad[0, 1, 2].any()
+    assert projections.grad[0, 1, :2].any(dim=1).all()

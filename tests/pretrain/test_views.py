@@ -18,7 +18,9 @@ def test_the_picture_shows_what_the_network_sees_of_the_first_batch(
 ):
     seen, forward = [], SliceEncoder.forward
     monkeypatch.setattr(
-        SliceEncoder, "forward", lambda self, clips: seen.append(clips) or forward(self, clips)
+        SliceEncoder,
+        "forward",
+        lambda self, clips, *rest: seen.append(clips) or forward(self, clips, *rest),
     )
     size, slices, frames = 24, 3, 8
     config = make_config(
