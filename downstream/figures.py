@@ -17,7 +17,7 @@ from sora_video.pretrain.figures import ACCENT, INK, MUTED, STYLE, draw
 from sora_video.pretrain.probe import probe
 from sora_video.pretrain.slices import frames_at
 
-__all__ = ["confusion", "embedding_map", "frame_strip", "loss_curve", "score_bars"]
+__all__ = ["confusion", "embedding_map", "frame_strip", "loss_curve", "score_bars", "to_svg"]
 
 STRIP_HEIGHT = 72
 

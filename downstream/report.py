@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from sora_video.configs.storage import write_text
 
-__all__ = ["Answer", "Strip", "write_report"]
+__all__ = ["Answer", "Strip", "write_page", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,27 @@ def write_report(
         gallery: queries above their hits.
         protocol: what is needed to repeat the numbers, by name.
     """
+    write_page(
+        path,
+        "report.html",
+        title=title,
+        lead=lead,
+        columns=list(dict.fromkeys(key for row in table for key in row)),
+        table=table,
+        figures=figures,
+        gallery=gallery,
+        protocol=protocol,
+    )
+
+
+def write_page(path: Path, template: str, **content: Any) -> None:
+    """Write one self-contained HTML file.
+
+    Args:
+        path: the file.
+        template: name of a template beside this module.
+        content: what it shows.
+    """
     environment = Environment(
         loader=PackageLoader("sora_video.downstream", "."),
         autoescape=select_autoescape(),
@@ -61,14 +82,4 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    columns = list(dict.fromkeys(key for row in table for key in row))
-    html = environment.get_template("report.html").render(
-        title=title,
-        lead=lead,
-        columns=columns,
-        table=table,
-        figures=figures,
-        gallery=gallery,
-        protocol=protocol,
-    )
-    write_text(path, html)
+    write_text(path, environment.get_template(template).render(content))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sora_video.configs.errors import FingerprintError, LibraryError, VideoError
+from sora_video.configs.errors import FingerprintError, LibraryError
 from sora_video.configs.storage import storage_errors
-from sora_video.pretrain.corpus import Corpus, Source, Video
+from sora_video.pretrain.corpus import Source, open_span
 from sora_video.pretrain.embeddings import Embeddings, read_embeddings
 from sora_video.pretrain.quarantine import Failure
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "add_to_library", "build_library", "embeddings_of", "query_embeddings", "search_video"]
 
-SPAN_TOLERANCE_S = 0.01
 """How far a span may reach past the video's end, for ends that were rounded."""
 
 
@@ -175,22 +174,7 @@ def query_embeddings(
         RunError: the run is not finished, or damaged.
         VideoError: the file has no video that can be read, or the span is not within it.
     """
-    path = Path(video)
-    encoder = open_encoder(model, by)
-    from sora_video.pretrain.probe import probe
-
-    try:
-        duration_s = probe(path).duration_s
-    except VideoError as error:
-        raise VideoError(f"query {path}: {error}; choose a file that plays") from error
-    first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
-    if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
-        raise VideoError(
-            f"query {path}: span {first:g} s to {last:g} s is not within its 0 s to {duration_s:.2f} s; "
-            "choose one that is"
-        )
-    entry = Video(video_id=path.as_posix(), path=path, start_s=first, end_s=min(last, duration_s))
-    return encoder.embed(Corpus(path.parent, (entry,)))
+    return open_encoder(model, by).embed(open_span(video, start_s, end_s))
 
 
 def search_video(

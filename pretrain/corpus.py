@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from sora_video.configs.errors import CorpusError
+from sora_video.configs.errors import CorpusError, VideoError
 from sora_video.configs.storage import read_parquet
 
-__all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus"]
+from .probe import probe
+
+__all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus", "open_span"]
 
 SUFFIXES = frozenset(
     [
@@ -37,6 +39,7 @@ SUFFIXES = frozenset(
     ]
 )
 """File name endings that are taken for video in a folder, in any case."""
+SPAN_TOLERANCE_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,32 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
     """
     corpus = source if isinstance(source, Corpus) else find(source)
     return label_by_folder(corpus) if class_folders else corpus
+
+
+def open_span(video: str | Path, start_s: float | None = None, end_s: float | None = None) -> Corpus:
+    """One video, or a span of it, as a corpus.
+
+    Args:
+        video: the file.
+        start_s: start of the span in seconds; None: the video's.
+        end_s: end of the span in seconds; None: the video's.
+
+    Raises:
+        VideoError: the file has no video that can be read, or the span is not within it.
+    """
+    path = Path(video).expanduser()
+    try:
+        duration_s = probe(path).duration_s
+    except VideoError as error:
+        raise VideoError(f"video {path}: {error}; choose a file that plays") from error
+    first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
+    if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
+        raise VideoError(
+            f"video {path}: span {first:g} s to {last:g} s is not within its 0 s to {duration_s:.2f} s; "
+            "choose one that is"
+        )
+    entry = Video(video_id=path.as_posix(), path=path, start_s=first, end_s=min(last, duration_s))
+    return Corpus(path.parent, (entry,))
 
 
 def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Corpus:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from sora_video.configs.errors import SoraError
     from sora_video.configs.loader import load_config
     from sora_video.configs.schema import PretrainConfig
+    from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
+    from sora_video.downstream.summary import summarize_video
     from sora_video.index.library import Library
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
@@ -28,6 +30,7 @@ __all__ = [
     "PretrainConfig",
     "SoraError",
     "VideoEncoder",
+    "explain_video",
     "info_nce",
     "linear_probe",
     "load_config",
@@ -37,7 +40,9 @@ __all__ = [
     "pretrain_encoder",
     "read_embeddings",
     "scan",
+    "summarize_video",
     "write_embeddings",
+    "write_explanation",
 ]
 
 HOME = {
@@ -46,6 +51,7 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
+    "explain_video": "downstream.explain",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",
@@ -55,7 +61,9 @@ HOME = {
     "pretrain_encoder": "pretrain.loop",
     "read_embeddings": "pretrain.embeddings",
     "scan": "pretrain.scan",
+    "summarize_video": "downstream.summary",
     "write_embeddings": "pretrain.embeddings",
+    "write_explanation": "downstream.explain",
 }
 
 

@@ -74,6 +74,8 @@ def library(tmp_path_factory, videos, run):
         "index-info",
         "search",
         "probe",
+        "explain",
+        "summarize",
         "demo",
         "doctor",
         "encoders",

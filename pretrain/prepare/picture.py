@@ -13,7 +13,7 @@ from ..decode import to_rgb
 from ..probe import VideoInfo
 from ..slices import thin
 
-__all__ = ["Picture", "Settings", "clock"]
+__all__ = ["Picture", "Settings", "clock", "reduced"]
 
 X264 = {
     "preset": "veryfast",

@@ -12,10 +12,10 @@ from sora_video.configs.errors import StorageError, VideoError
 from sora_video.configs.storage import atomic_path
 
 from ..probe import VideoInfo, probe, reason, sound_stream, video_stream
-from .picture import Picture, Settings, clock
+from .picture import Picture, Settings, clock, reduced
 from .sound import keep_sound
 
-__all__ = ["transcode", "try_transcode"]
+__all__ = ["transcode", "try_transcode", "upright_size"]
 
 MP4 = {"movie_timescale": "90000"}  # on which the offset between picture and sound is written
 
@@ -69,6 +69,18 @@ def try_transcode(job: tuple[Path, Path, Settings]) -> int | str:
         return "its name is too long for the file beside that is written first; shorten it"
     except Exception as error:  # a run of days must not end over one file as nobody has seen before
         return f"{type(error).__name__}: {reason(error)}"
+
+
+def upright_size(source: Path, short: int) -> tuple[int, int]:
+    """Height and width of a video's upright picture: even, with a short side of ``short`` or less.
+
+    Raises:
+        VideoError: the video cannot be read.
+    """
+    try:
+        return reduced(first_frame(source), short)
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"cannot be read: {reason(error)}") from error
 
 
 def first_frame(source: Path) -> av.VideoFrame:

@@ -1,0 +1,170 @@
+"""What in a video its embeddings hang on: frames under a curve of their weights, slice by slice."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from sora_video.configs.errors import ConfigError, CorpusError
+from sora_video.configs.storage import atomic_path
+from sora_video.pretrain.attention import frame_weights
+from sora_video.pretrain.corpus import open_span
+from sora_video.pretrain.embed import Unreadable, VideoEncoder, load_encoder
+from sora_video.pretrain.figures import ACCENT, MUTED, STYLE
+from sora_video.pretrain.slices import cell_times
+
+from .figures import to_svg
+from .report import write_page
+
+__all__ = ["Explanation", "check_format", "explain_video", "write_explanation"]
+
+SHOWN = 40
+"""Most slices in one picture."""
+MARKED = 2
+"""Frames marked in a slice: those that weigh most."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Weights of the frames of n slices of T frames."""
+
+    video: str
+    start_s: NDArray[np.float64]
+    """(n,)"""
+    times: NDArray[np.float64]
+    """(n, T) moments in seconds that the frames show."""
+    weights: NDArray[np.float32]
+    """(n, T), each row sums to 1."""
+    vectors: NDArray[np.float32]
+    """(n, D) embeddings."""
+    frames: NDArray[np.uint8]
+    """(n, T, H, W, 3) as the network saw them."""
+    fingerprint: str
+
+    def marked(self, number: int) -> NDArray[np.int64]:
+        """The frames of a slice that weigh most, rising."""
+        return np.sort(np.argsort(-self.weights[number], kind="stable")[:MARKED])
+
+    def shown(self) -> list[int]:
+        """Slices that a picture has room for: all, or as many as it holds, evenly spread."""
+        count = len(self.start_s)
+        spread = np.linspace(0, count - 1, min(count, SHOWN))
+        return [int(number) for number in spread.round()]
+
+
+def explain_video(
+    video: str | Path,
+    model: str | Path | VideoEncoder,
+    start_s: float | None = None,
+    end_s: float | None = None,
+) -> Explanation:
+    """Weigh the frames of every slice of a video, or of a span of it.
+
+    Args:
+        video: the file.
+        model: run folder of the encoder, or the encoder.
+        start_s: start of the span in seconds; None: the video's.
+        end_s: end of the span in seconds; None: the video's.
+
+    Returns:
+        See :func:`sora_video.pretrain.attention.frame_weights`.
+
+    Raises:
+        CorpusError: it cannot be read to its end.
+        RunError: there is no finished run.
+        VideoError: the file has no video that can be read, or the span is not within it.
+    """
+    encoder = model if isinstance(model, VideoEncoder) else load_encoder(model)
+    wanted = encoder.config.slice
+    starts, weights, vectors, frames = [], [], [], []
+    for item in encoder.load(open_span(video, start_s, end_s)):
+        if isinstance(item, Unreadable):
+            raise CorpusError(f"{video}: {item.reason}; choose a file or a span that plays")
+        starts.append(item.start_s)
+        weights.append(frame_weights(encoder, item.slices))
+        vectors.append(encoder.embed_slices(item.slices))
+        frames.append(item.slices.frames)
+    begin_s = np.concatenate(starts)
+    times = cell_times(begin_s, wanted.frames, wanted.fps)
+    columns = (np.concatenate(weights), np.concatenate(vectors), np.concatenate(frames))
+    return Explanation(Path(video).name, begin_s, times, *columns, encoder.fingerprint)
+
+
+def write_explanation(explanation: Explanation, path: Path) -> None:
+    """Draw the curves over the frames.
+
+    Args:
+        explanation: what to draw.
+        path: a ``.png`` or ``.html`` file.
+
+    Raises:
+        ConfigError: the name ends in something else.
+        StorageError: the disk is full.
+    """
+    check_format(path)
+    shown = explanation.shown()
+    with mpl.rc_context(STYLE):
+        if path.suffix.lower() == ".png":
+            with atomic_path(path) as beside:
+                draw(explanation, shown).savefig(beside, dpi=110)
+            return
+        total = len(explanation.start_s)
+        write_page(
+            path,
+            "explain.html",
+            title=explanation.video,
+            lead="How much each frame weighs in the embedding of its slice; the "
+            f"{MARKED} that weigh most are framed, the dotted line is an even share. "
+            f"{len(shown)} of {total} slices.",
+            slices=[to_svg(draw(explanation, [number])) for number in shown],
+        )
+
+
+def check_format(path: Path) -> None:
+    """Refuse a name that says nothing that can be written.
+
+    Raises:
+        ConfigError: it ends neither in .png nor in .html.
+    """
+    if path.suffix.lower() not in (".png", ".html"):
+        raise ConfigError(f"--out {path}: an explanation is a .png or .html; end the name in one of them")
+
+
+def draw(explanation: Explanation, numbers: list[int]) -> Figure:
+    """Slices below each other, each a strip of frames over the curve of their weights."""
+    count = explanation.frames.shape[1]
+    figure = Figure(figsize=(0.85 * count + 0.6, 2.1 * len(numbers)), layout="constrained")
+    grid = figure.subplots(2 * len(numbers), 1, squeeze=False)[:, 0]
+    for place, number in enumerate(numbers):
+        draw_strip(grid[2 * place], explanation, number)
+        draw_curve(grid[2 * place + 1], explanation, number)
+    return figure
+
+
+def draw_strip(axes: Axes, explanation: Explanation, number: int) -> None:
+    """A slice's frames side by side; those that weigh most framed."""
+    count = explanation.frames.shape[1]
+    strip: Any = np.concatenate(list(explanation.frames[number]), axis=1)
+    axes.imshow(strip, extent=(-0.5, count - 0.5, 0, 1), aspect="auto")
+    axes.set_axis_off()
+    begin_s, middle_s = explanation.start_s[number], explanation.times[number].mean()
+    axes.set_title(f"{begin_s:.2f} s to {2 * middle_s - begin_s:.2f} s")
+    for frame in explanation.marked(number):
+        axes.add_patch(Rectangle((frame - 0.47, 0.03), 0.94, 0.94, fill=False, edgecolor=ACCENT, linewidth=2))
+
+
+def draw_curve(axes: Axes, explanation: Explanation, number: int) -> None:
+    """The weights of a slice's frames, under them, over their times."""
+    weights = explanation.weights[number]
+    axes.plot(weights, color=ACCENT, marker="o", markersize=3, linewidth=1.5)
+    axes.axhline(1 / len(weights), color=MUTED, linewidth=0.8, linestyle=":")
+    axes.set_xlim(-0.5, len(weights) - 0.5)
+    axes.set_ylim(0, max(1.1 * float(weights.max()), 2 / len(weights)))
+    axes.set_xticks(range(len(weights)), [f"{moment:.2f} s" for moment in explanation.times[number]])
+    axes.set_ylabel("weight")
