@@ -26,6 +26,7 @@ VIEW_FIELDS = 16
 colour matrix (9), contrast and blur sigma in pixels."""
 
 LUMA = np.array([0.299, 0.587, 0.114])
+SAME, GREY = np.eye(3), np.tile(LUMA, (3, 1))
 TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 FROM_YIQ = np.linalg.inv(TO_YIQ)
 ATTEMPTS = 10
@@ -67,7 +68,7 @@ def draw_box(rng: np.random.Generator, config: AugmentConfig) -> list[float]:
 
 def draw_colour(rng: np.random.Generator, config: AugmentConfig) -> list[float]:
     """The colour matrix, row by row, and the contrast factor."""
-    matrix, contrast = np.eye(3), 1.0
+    matrix, contrast = SAME, 1.0
     if rng.random() < config.jitter:
         brightness, contrast, saturation = (
             rng.uniform(max(0.0, 1 - change), 1 + change)
@@ -81,7 +82,7 @@ def draw_colour(rng: np.random.Generator, config: AugmentConfig) -> list[float]:
 
 def saturate(factor: float) -> NDArray[np.float64]:
     """The colour matrix that blends with grey; 1 changes nothing, 0 leaves grey."""
-    return factor * np.eye(3) + (1 - factor) * np.tile(LUMA, (3, 1))
+    return factor * SAME + (1 - factor) * GREY
 
 
 def turn_hue(turns: float) -> NDArray[np.float64]:

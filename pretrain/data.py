@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from sora_video.configs.errors import CorpusError, VideoError
 from sora_video.configs.schema import PretrainConfig
@@ -140,18 +139,13 @@ class Collate:
             slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
             return Batch(slices, views, nothing, nothing, failures, peak_memory_mb())
         return Batch(
-            Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
-            Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
+            Slices(*map(default_collate, zip(*(sample.slices for sample in samples), strict=True))),
+            Views(*map(default_collate, zip(*(sample.views for sample in samples), strict=True))),
             torch.tensor([self.number[sample.video] for sample in samples]),
             torch.tensor([sample.slot for sample in samples]),
             failures,
             peak_memory_mb(),
         )
-
-
-def stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
-    """Arrays of the same shape as one tensor."""
-    return torch.from_numpy(np.stack(arrays))
 
 
 def peak_memory_mb() -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakSet
 
 import av
 import decord
@@ -26,6 +27,8 @@ UNSAFE_WIDTHS = frozenset({8, 12, 16, 24, 32, 48, 96, 144})
 KNOWN = KnownVideos(frames=4_000_000)
 AGREEMENT_S = 2e-3
 """Most that decord's float32 times may differ from the container's."""
+AGREED: WeakSet[VideoInfo] = WeakSet()
+"""Videos that decord was found to time as the container does."""
 
 
 class Frames(Protocol):
@@ -60,9 +63,15 @@ class DecordFrames:
         self.times, self.duration_s, self.size = info.times, info.duration_s, size
         try:
             self.reader = decord.VideoReader(str(path), width=size[1], height=size[0], num_threads=1)
-            stamps = self.reader.get_frame_timestamp(np.arange(len(self.reader)))[:, 0]
+            if info not in AGREED:
+                self.agree()
         except DECORD_ERRORS as error:
             raise VideoError(f"decord cannot open it: {reason(error)}") from error
+        AGREED.add(info)
+
+    def agree(self) -> None:
+        """Check decord's times, once for each video, as it takes a while."""
+        stamps = self.reader.get_frame_timestamp(np.arange(len(self.reader)))[:, 0]
         if len(stamps) != len(self.times) or np.abs(stamps - self.times).max() > AGREEMENT_S:
             raise VideoError("decord and the container disagree about its frame times")
 

@@ -12,7 +12,7 @@ from sora_video.configs.errors import VideoError
 __all__ = ["VideoInfo", "probe", "reason", "sound_stream", "video_stream"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class VideoInfo:
     """One video file's properties; times are seconds from its first presented frame."""
 
