@@ -33,7 +33,10 @@ bench-choices: setup
 	$(BIN)/python -m benchmarks.choices
 
 bench-encoders: setup
+	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.encoders
+	$(BIN)/python -m benchmarks.senses
+	$(BIN)/python -m benchmarks.embedding
 
 bench-pretrain: setup
 	$(BIN)/python -m benchmarks.throughput

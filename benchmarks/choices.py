@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from sora_video.configs.loader import load_config
-from sora_video.configs.storage import write_text
 from sora_video.downstream.features import video_features
 from sora_video.downstream.probe import score_features
 from sora_video.downstream.protocols import Split, folds, read_split
@@ -22,7 +21,7 @@ from sora_video.pretrain.corpus import open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder
 from sora_video.pretrain.loop import pretrain_encoder
 
-from .real import DATA, RESULTS, TASKS, task_videos
+from .real import DATA, TASKS, task_videos, write_table
 
 EPOCHS = 6
 TWO = ["slice.per_video=2", "optim.epochs={twice}", "optim.batch_size=64"]
@@ -48,20 +47,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--only", nargs="*", default=list(CHOICES), help="names of choices")
     arguments = parser.parse_args()
-    lines = [
-        "# Choices of the recipe, validated on training rows",
-        "",
-        f"`make bench-choices`: the recipe `tiny-cpu` with {arguments.epochs} epochs, one pretraining seed;",
-        "linear / kNN balanced accuracy, means over group-safe folds of the training rows.",
-        "",
-        "| choice | " + " | ".join(TASKS) + " | mean linear | mean kNN | minutes |",
-        "|---" * (len(TASKS) + 4) + "|",
-    ]
-    print("\n".join(lines), flush=True)
-    for name in arguments.only:
-        lines.append(row(name, arguments.epochs))
-        print(lines[-1], flush=True)
-    write_text(RESULTS / "choices.md", "\n".join(lines) + "\n")
+    write_table(
+        "choices.md",
+        "Choices of the recipe, validated on training rows",
+        f"""`make bench-choices`: the recipe `tiny-cpu` with {arguments.epochs} epochs, one pretraining seed;
+        linear / kNN balanced accuracy, means over group-safe folds of the training rows.""",
+        ["choice", *TASKS, "mean linear", "mean kNN", "minutes"],
+        (row(name, arguments.epochs) for name in arguments.only),
+    )
 
 
 def row(name: str, epochs: int) -> str:

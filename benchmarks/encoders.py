@@ -1,131 +1,162 @@
-"""What each encoder costs on this machine: ``python -m benchmarks.encoders``.
+"""What each encoder learns in the same time, and what its parts are worth: ``python -m benchmarks.encoders``.
 
-Slices are random and lie in memory: no decoding, no views, no optimiser. Embedding computes in float32, as
-``sora embed`` does; training in the precision that ``optim.precision=auto`` picks.
+Encoders learn from the videos of two real data sets without labels and are probed on three tasks, always
+beside themselves untrained. Nothing is chosen by these scores.
 """
 
 import argparse
-import platform
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sora_video.configs.schema import EncoderConfig, EncoderName, OptimConfig
-from sora_video.configs.storage import write_text
-from sora_video.pretrain.encoders import SliceEncoder, build_encoder, encoder_cost, names
-from sora_video.pretrain.ranks import uses_bf16
+from sora_video.configs.loader import load_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.downstream.features import video_features
+from sora_video.downstream.probe import Scores, score_features
+from sora_video.downstream.protocols import read_split
+from sora_video.pretrain.corpus import Corpus, open_corpus
+from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders import SliceFeatures, names
+from sora_video.pretrain.loop import pretrain_encoder
 
-from .real import RESULTS
+from .real import DATA, TASKS, write_table
+from .throughput import step_rate
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-SMALL_FLOPS, SMALL_BATCH, LARGE_BATCH = 1e9, 64, 8
-"""Encoders of fewer operations a slice are measured on the larger batch."""
+CHOSEN = {name: TASKS[name] for name in ("handwash, by recording", "handwash, across sinks", "survfight")}
+FOLDERS = sorted({folder for folder, _ in CHOSEN.values()})
+EQUAL = """`make bench-encoders`: the recipe `tiny-cpu` on the videos of handwash and survfight, for as many
+epochs as measured training steps fill that time with, at least one; seed 0. Means over three tasks
+(handwash by recording and across sinks, survfight) of balanced accuracy and R@1 on test rows. Untrained:
+one draw of the weights. Shuffled: the trained encoder with the frames of every slice in an order of its
+own, in training and test rows alike; what it loses is what time order is worth. The recipe's input is
+differences of neighbouring frames, which shuffling also makes larger."""
+PARTS = """`make bench-encoders`: the recipe `tiny-cpu` on the videos of handwash and survfight, seed 0;
+means over three tasks as in encoders-equal.md. One seed: differences of 0.02 are not told from noise."""
+SCALES = {
+    "3 and 5, all of it": [],
+    "3 alone": ["encoder.scales.kernels=[3]"],
+    "5 alone": ["encoder.scales.kernels=[5]"],
+    "no recurrent network": ["encoder.scales.recurrent=false"],
+    "no normalisation": ["encoder.scales.normalise=false"],
+    "no transformation": ["encoder.scales.transform=false"],
+}
+TIMES = {
+    "LSTM, softmax": [],
+    "GRU": ["encoder.time.cell=gru"],
+    "both ways": ["encoder.time.bidirectional=true"],
+    "gates": ["encoder.time.attention=sigmoid"],
+    "residual fusion": ["encoder.time.mix=true"],
+}
 
 
 def main() -> None:
-    """Measure every encoder, write and print the table."""
+    """Measure what is asked for, write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=8, help="frames of a slice")
-    parser.add_argument("--size", type=int, default=64, help="side of a frame in pixels")
-    parser.add_argument("--seconds", type=float, default=5.0, help="least time of one measurement")
-    parser.add_argument("--out", type=Path, default=RESULTS / "encoders.md", help="file to write")
+    parser.add_argument("--only", nargs="*", default=["equal", "parts"], choices=["equal", "parts"])
+    parser.add_argument("--names", nargs="*", default=names(), help="encoders at equal cost")
+    parser.add_argument("--seconds", type=float, default=120.0, help="training of each encoder at equal cost")
+    parser.add_argument("--epochs", type=int, default=8, help="training of each choice of parts")
     arguments = parser.parse_args()
-    frames, size = arguments.frames, arguments.size
-    lines = header(frames, size)
-    print("\n".join(lines), flush=True)
-    for name in names():
-        lines.append(row(name, frames, size, arguments.seconds))
-        print(lines[-1], flush=True)
-    write_text(arguments.out, "\n".join(lines) + "\n")
-
-
-def header(frames: int, size: int) -> list[str]:
-    """What stands above the rows."""
-    columns = ["encoder", "parameters (M)", "features", "GFLOPs a slice", "batch"]
-    columns += ["embed", "train", "train with checkpoint"]
-    precision = "bfloat16" if uses_bf16(OptimConfig()) else "float32"
-    return [
-        "# Encoders, what they cost",
-        "",
-        f"`make bench-encoders`; machine: {machine()}.",
-        f"Slices of {frames} frames of {size} x {size} pixels, random and in memory; encoder.input=rgb,",
-        "default widths. A multiply-add is two FLOPs. The last three columns are slices a second:",
-        "embedding in float32, as `sora embed` does; a forward and backward pass in",
-        f"{precision}, as `sora pretrain` does here; the same with encoder.checkpoint=true.",
-        "",
-        "| " + " | ".join(columns) + " |",
-        "|---" * len(columns) + "|",
-    ]
-
-
-def row(name: EncoderName, frames: int, size: int, seconds: float) -> str:
-    """One encoder's line of the table."""
-    plain, saving = (
-        EncoderConfig(name=name, input="rgb", checkpoint=checkpoint) for checkpoint in (False, True)
-    )
-    cost = encoder_cost(plain, frames, size)
-    batch = SMALL_BATCH if cost.flops < SMALL_FLOPS else LARGE_BATCH
-    # frames before channels in memory, as decoding and the augmentation leave them
-    clips = torch.rand(batch, frames, size, size, 3, device=DEVICE).permute(0, 4, 1, 2, 3)
-    encoder = build_encoder(plain, seed=0).to(DEVICE)
-    checkpointed = build_encoder(saving, seed=0).to(DEVICE)
-    speeds = [
-        batch / seconds_of(step, seconds)
-        for step in (
-            lambda: embed(encoder.eval(), clips),
-            lambda: train(encoder.train(), clips),
-            lambda: train(checkpointed.train(), clips),
+    if "equal" in arguments.only:
+        write_table(
+            "encoders-equal.md",
+            f"Encoders after {arguments.seconds:.0f} seconds of training steps each",
+            EQUAL,
+            ["encoder", "epochs", "clips seen", "minutes", *columns("", "untrained ", "shuffled ")],
+            (equal_row(name, arguments.seconds) for name in arguments.names),
         )
-    ]
-    cells = [name, f"{cost.parameters / 1e6:.2f}", cost.dim, f"{cost.flops / 1e9:.2f}", batch]
-    return "| " + " | ".join(map(str, [*cells, *(f"{speed:.1f}" for speed in speeds)])) + " |"
+    if "parts" in arguments.only:
+        write_table(
+            "encoders-parts.md",
+            f"What the parts of the Sora encoders are worth after {arguments.epochs} epochs",
+            PARTS,
+            ["encoder", "choice", "minutes", *columns("")],
+            parts_rows(arguments.epochs),
+        )
 
 
-def embed(encoder: SliceEncoder, clips: Tensor) -> None:
-    """What embedding does with a batch."""
-    with torch.inference_mode():
-        encoder(clips)
+def columns(*before: str) -> list[str]:
+    """Names of three scores for each kind of features."""
+    return [f"{kind}{name}" for kind in before for name in ("linear", "kNN", "R@1")]
 
 
-def train(encoder: SliceEncoder, clips: Tensor) -> None:
-    """A forward and a backward pass."""
-    with torch.autocast(DEVICE.type, torch.bfloat16, enabled=uses_bf16(OptimConfig())):
-        features = encoder(clips).features
-    features.float().square().mean().backward()
-    encoder.zero_grad()
+def equal_row(name: str, seconds: float) -> str:
+    """One encoder, trained for so long."""
+    small = load_config("tiny-cpu", [f"encoder.name={name}", "optim.batch_size=4"])
+    clips = sum(len(corpus.videos) for corpus in map(corpus_of, FOLDERS)) * small.slice.per_video
+    epochs = max(1, round(seconds * step_rate(small) / clips))
+    config = load_config("tiny-cpu", [f"encoder.name={name}", *lasting(epochs)])
+    encoder, minutes = train(config)
+    untrained = random_encoder(config, draw=1)
+    cells = [name, str(epochs), str(epochs * clips), f"{minutes:.1f}"]
+    cells += [f"{value:.3f}" for one in (encoder, untrained, shuffled(encoder)) for value in scores(one)]
+    return "| " + " | ".join(cells) + " |"
 
 
-def seconds_of(step: Callable[[], None], least: float) -> float:
-    """Mean time of a step, over at least two and at least so many seconds, after one to warm up."""
-    step()
-    settle()
-    began, steps = time.monotonic(), 0
-    while steps < 2 or time.monotonic() - began < least:
-        step()
-        settle()
-        steps += 1
-    return (time.monotonic() - began) / steps
+def parts_rows(epochs: int) -> Iterator[str]:
+    """Every choice of every part."""
+    for name, choices in (("sora_multiscale", SCALES), ("sora", TIMES)):
+        for choice, changes in choices.items():
+            config = load_config("tiny-cpu", [f"encoder.name={name}", *lasting(epochs), *changes])
+            encoder, minutes = train(config)
+            cells = [name, choice, f"{minutes:.1f}", *(f"{value:.3f}" for value in scores(encoder))]
+            yield "| " + " | ".join(cells) + " |"
 
 
-def settle() -> None:
-    """Wait until the device has done what it was given."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
+def lasting(epochs: int) -> list[str]:
+    """Settings of a run of so many epochs, a tenth of them to warm up."""
+    return [f"optim.epochs={epochs}", f"optim.warmup_epochs={epochs / 10}"]
 
 
-def machine() -> str:
-    """What computed."""
-    name = platform.processor() or platform.machine()
-    facts = Path("/proc/cpuinfo")
-    if DEVICE.type == "cuda":
-        name = torch.cuda.get_device_name()
-    elif facts.exists():
-        models = (line for line in facts.read_text().splitlines() if line.startswith("model name"))
-        name = next(models, f":{name}").split(":")[1].strip()
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+def corpus_of(folder: str) -> Corpus:
+    """A labelled data set."""
+    return open_corpus(DATA / folder / "labels.csv")
+
+
+def train(config: PretrainConfig) -> tuple[VideoEncoder, float]:
+    """Learn from all videos; the encoder, and the minutes that it took with its decoding."""
+    videos = [video.path for folder in FOLDERS for video in corpus_of(folder).videos]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        run = pretrain_encoder(videos, Path(scratch) / "run", config)
+        return load_encoder(run.path), (time.monotonic() - began) / 60
+
+
+def scores(encoder: VideoEncoder) -> list[float]:
+    """Linear, kNN and R@1, means over the tasks."""
+    found: list[Scores] = []
+    for folder in FOLDERS:
+        corpus = corpus_of(folder)
+        features, _ = video_features(encoder, corpus)
+        splits = [split for where, split in CHOSEN.values() if where == folder]
+        found += [score_features(features, read_split(corpus, split=split))[0] for split in splits]
+    return np.mean([(one.linear, one.knn, one.recall["R@1"]) for one in found], axis=0).tolist()
+
+
+def shuffled(encoder: VideoEncoder) -> VideoEncoder:
+    """The same encoder, shown the frames of each slice in an order of its own."""
+    return VideoEncoder(Shuffled(encoder.network), encoder.config)
+
+
+class Shuffled(nn.Module):
+    """A network that is shown the frames of each slice in random order."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network, self.senses = network, network.senses
+        self.order = torch.Generator().manual_seed(0)
+
+    def forward(self, clips: Tensor, _: Tensor, *sound: Tensor) -> SliceFeatures:
+        """See the network; frames past a slice's end, which show its last, are mixed in."""
+        order = torch.rand(len(clips), clips.shape[2], generator=self.order).argsort(1)
+        mixed = clips.gather(2, order[:, None, :, None, None].expand_as(clips))
+        found: SliceFeatures = self.network(mixed, None, *sound)
+        return found
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from sora_video.configs.loader import load_config
@@ -57,6 +59,17 @@ def main() -> None:
     write_text(RESULTS / "real.md", table)
     results: dict[str, Any] = {"facts": facts, **{task: probe.as_json() for task, probe in probes.items()}}
     write_json(RESULTS / "real.json", results | {"config": config.model_dump(mode="json")})
+
+
+def write_table(name: str, title: str, text: str, columns: Sequence[str], rows: Iterable[str]) -> None:
+    """Print a table as it comes and write it to the results when it is whole."""
+    lines = [f"# {title}", "", *wrap(" ".join(text.split()), 110, break_on_hyphens=False), ""]
+    lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    print("\n".join(lines), flush=True)
+    for row in rows:
+        print(row, flush=True)
+        lines.append(row)
+    write_text(RESULTS / name, "\n".join(lines) + "\n")
 
 
 def task_videos() -> list[Path]:

@@ -22,8 +22,10 @@ from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import write_text
 from sora_video.pretrain.augment import VIEW_FIELDS, apply_views, draw_view
+from sora_video.pretrain.augment_sound import SOUND_FIELDS
 from sora_video.pretrain.batch import Batch, Slices, Views
 from sora_video.pretrain.corpus import Corpus, open_corpus
+from sora_video.pretrain.data import listens
 from sora_video.pretrain.learner import Learner
 from sora_video.pretrain.loop import pretrain_encoder
 from sora_video.pretrain.loss import info_nce
@@ -33,10 +35,11 @@ from sora_video.pretrain.randomness import generator
 from sora_video.pretrain.ranks import confer, make_fabric
 from sora_video.pretrain.run import Run
 from sora_video.pretrain.sampler import EpochSampler
+from sora_video.pretrain.sound import RATE
 
 from .loading import in_turns, line, loading, settings
 from .peer import peer_clips_per_second
-from .real import DATA, RESULTS
+from .real import DATA, write_table
 
 STEPS = 8
 """Steps of a measurement in memory."""
@@ -49,10 +52,11 @@ def random_batch(config: PretrainConfig) -> Batch:
     views = np.stack([draw_view(rng, config.augment) for _ in range(videos * slices)])
     frames = torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8)
     lengths = torch.full((videos, slices), config.slice.frames)
-    silence = torch.zeros(videos, slices, 0, dtype=torch.int16)
+    samples, fields = (round(config.slice.length_s * RATE), SOUND_FIELDS) if listens(config) else (0, 0)
+    silence = torch.zeros(videos, slices, samples, dtype=torch.int16)
     return Batch(
         Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),
-        Views(torch.from_numpy(views).view(videos, slices, VIEW_FIELDS), torch.zeros(videos, slices, 0)),
+        Views(torch.from_numpy(views).view(videos, slices, VIEW_FIELDS), torch.zeros(videos, slices, fields)),
         torch.arange(videos),
         torch.arange(videos),
     )
@@ -179,20 +183,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batches", type=int, default=24)
     arguments = parser.parse_args()
-    lines = [
-        "# Speed of pretraining",
-        "",
-        f"`make bench-pretrain`: r3d_tiny, 8 frames at 64 px, on the wagon videos; {os.cpu_count()} cores, "
-        f"{platform.machine()}, torch {torch.__version__}.",
-        "",
-        "| what | first | second | ratio |",
-        "|---|---|---|---|",
-    ]
     with tempfile.TemporaryDirectory() as scratch:
-        for found in rows(DATA / "wagon" / "labels.csv", Path(scratch), arguments.rounds, arguments.batches):
-            print(found, flush=True)
-            lines.append(found)
-    write_text(RESULTS / "throughput.md", "\n".join(lines) + "\n")
+        write_table(
+            "throughput.md",
+            "Speed of pretraining",
+            f"""`make bench-pretrain`: r3d_tiny, 8 frames at 64 px, on the wagon videos; {os.cpu_count()}
+            cores, {platform.machine()}, torch {torch.__version__}.""",
+            ["what", "first", "second", "ratio"],
+            rows(DATA / "wagon" / "labels.csv", Path(scratch), arguments.rounds, arguments.batches),
+        )
 
 
 if __name__ == "__main__":
