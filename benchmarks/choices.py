@@ -36,8 +36,6 @@ CHOICES: dict[str, list[str]] = {
     "gap up to 2 s": ["slice.max_gap_s=2"],
     "width 24": ["encoder.width=24"],
     "twice the epochs": ["optim.epochs={twice}"],
-    "input rgb": ["encoder.input=rgb"],
-    "input both": ["encoder.input=both"],
 }
 
 
