@@ -31,8 +31,8 @@ FUSIONS = ("concat", "average", "weighted", "attention")
 SENSES = {"both": None, "sight": "sight", "sound": "sound"}
 RECIPE = [
     "encoder.name=sora_av",
-    "slice.frames=24",
-    "slice.fps=8",
+    "slice.frames=12",
+    "slice.fps=4",
     "slice.per_video=2",
     "optim.warmup_epochs=2",
 ]
@@ -41,7 +41,7 @@ RECIPE = [
 def main() -> None:
     """Pretrain with every fusion, probe by every sense, write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--fusions", nargs="*", default=list(FUSIONS))
     parser.add_argument("--folds", action="store_true", help="score folds of the training rows instead")
     parser.add_argument("overrides", nargs="*", help="settings, as in loss.cross=0")
@@ -50,7 +50,8 @@ def main() -> None:
     splits = {word: read_split(corpus, label=word) for word in WORDS}
     rows = table(corpus, splits, arguments)
     if arguments.folds:
-        print("\n".join(rows))
+        for row in rows:
+            print(row, flush=True)
     else:
         split, chance = splits["digit"], (f"{word} 1 in {len(one.classes)}" for word, one in splits.items())
         write_table(
