@@ -8,6 +8,7 @@ import av
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from sora_video.configs.storage import atomic_path
 from sora_video.pretrain.decode import Frames, open_video
@@ -22,6 +23,8 @@ __all__ = ["draw_contact_sheet", "write_highlight"]
 COLUMNS, PICTURE, FILM = 4, 180, 360
 """Pictures in a row of the sheet, and the short sides in pixels of its pictures and of the film."""
 TICK = Fraction(1, 90_000)
+X264 = {"x264-params": "bframes=0"}
+"""Frames in the order that they are shown, so that MP4 holds how long each is, however uneven."""
 CHUNK = 32
 """Frames decoded at once, to bound memory."""
 
@@ -70,24 +73,30 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
     frames = open_video(video, size)
     sounds = [read_sound(video, info.origin_s, np.array([begin]), end - begin) for begin, end in spans]
     with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:
-        film = made.add_stream("libx264", rate=max(1, round(info.fps)), time_base=TICK)
+        film = made.add_stream("libx264", rate=max(1, round(info.fps)), options=X264, time_base=TICK)
         film.height, film.width = size
         film.pix_fmt = "yuv420p"
         heard = any(sound.heard.any() for sound in sounds)
         track = made.add_stream("aac", rate=RATE, layout="mono") if heard else None
         place = 0.0
-        for begin, end in spans:
+        for (begin, end), sound in zip(spans, sounds, strict=True):
             append(made, film, frames, begin, end, place)
+            if track:
+                made.mux(track.encode(audio_frame(sound.samples[0], round(place * RATE))))
             place += end - begin
-        made.mux(film.encode(None))
+        last = film.encode(None)
+        last[-1].duration = round(place / TICK) - (last[-1].pts or 0)
+        made.mux(last)
         if track:
-            whole = np.concatenate([sound.samples[0] for sound in sounds])
-            wave = av.AudioFrame.from_ndarray(whole[None], format="s16", layout="mono")
-            wave.sample_rate, wave.pts = RATE, 0
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
-            for part in (*resampler.resample(wave), *resampler.resample(None)):
-                made.mux(track.encode(part))
             made.mux(track.encode(None))
+
+
+def audio_frame(samples: NDArray[np.int16], place: int) -> av.AudioFrame:
+    """(S,) samples to be heard ``place`` samples after the film's begin."""
+    wave = (samples[None] / 2**15).astype(np.float32)
+    frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = RATE, place, Fraction(1, RATE)
+    return frame
 
 
 def append(

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from sora_video.configs.errors import ConfigError
 from sora_video.configs.storage import write_json
 from sora_video.pretrain.embed import load_encoder
-from sora_video.pretrain.probe import probe
 
 from .explain import Explanation, explain_video
 from .highlight import draw_contact_sheet, write_highlight
@@ -91,39 +90,30 @@ def summarize_video(
         raise ConfigError(f"keyframes={keyframes}, seconds={seconds}: must be above 0")
     path, out, encoder = Path(video).expanduser(), Path(out).expanduser(), load_encoder(model)
     found = explain_video(path, encoder)
-    length_s = encoder.config.slice.length_s
-    wanted = math.ceil(seconds / length_s) if seconds else keyframes or KEYFRAMES
-    summary = choose(found, wanted, length_s, probe(path).duration_s)
+    slices = math.ceil(seconds / encoder.config.slice.length_s) if seconds else keyframes or KEYFRAMES
+    summary = choose(found, slices)
     write_json(out / "summary.json", summary.as_json())
     draw_contact_sheet(path, [frame.time_s for frame in summary.keyframes], out / "contact.png")
     write_highlight(path, summary.highlights, out / "highlight.mp4")
     return summary
 
 
-def choose(found: Explanation, count: int, length_s: float, duration_s: float) -> Summary:
-    """The slices that the rule chooses.
-
-    Args:
-        found: weights and embeddings of all slices.
-        count: how many to choose; all where there are fewer.
-        length_s: seconds of a slice.
-        duration_s: seconds of the video.
-    """
-    there = (found.times < duration_s).sum(1).clip(min=1)
-    peaks = found.weights.max(1) * there
-    order = spread(found.vectors, peaks, count)
+def choose(found: Explanation, count: int) -> Summary:
+    """The slices that the rule chooses, all where there are fewer than ``count``."""
+    peaks = found.weights.max(1) * found.lengths
+    shown = found.times[np.arange(len(peaks)), found.weights.argmax(1)]
     frames = [
         KeyFrame(
-            time_s=float(min(found.times[slice_no, found.weights[slice_no].argmax()], duration_s)),
-            start_s=float(found.start_s[slice_no]),
-            end_s=float(min(found.start_s[slice_no] + length_s, duration_s)),
-            peak=float(peaks[slice_no]),
+            time_s=float(shown[number]),
+            start_s=float(found.start_s[number]),
+            end_s=float(found.end_s[number]),
+            peak=float(peaks[number]),
             rank=rank,
         )
-        for rank, slice_no in enumerate(order)
+        for rank, number in enumerate(spread(found.vectors, peaks, count))
     ]
     frames.sort(key=lambda frame: frame.start_s)
-    return Summary(found.video, tuple(frames), joined(frames), found.fingerprint)
+    return Summary(found.video.name, tuple(frames), joined(frames), found.fingerprint)
 
 
 def spread(vectors: NDArray[np.float32], peaks: NDArray[np.float32], count: int) -> list[int]:

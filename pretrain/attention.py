@@ -62,10 +62,13 @@ def occlusion(encoder: VideoEncoder, clips: Clips) -> Tensor:
     """(n, T) how much the embedding changes without each frame, as shares."""
     network, aspect = encoder.network, encoder.aspect
     plain = network(*clips).aspects[:, aspect]
+    rows, moments = (torch.arange(clips.clips.shape[axis], device=clips.lengths.device) for axis in (0, 2))
+    shown = torch.minimum(moments, clips.lengths[:, None] - 1)  # the last frame is held past the end
     changes = []
-    for moment in range(clips.clips.shape[2]):
-        covered = clips.clips.clone()
-        covered[:, :, moment] = clips.clips[:, :, moment - 1 if moment else min(1, clips.clips.shape[2] - 1)]
+    for moment in moments:
+        instead = (moment - 1).abs().clamp(max=len(moments) - 1)  # the second in place of the first
+        frames = torch.where(shown == moment, instead, shown)
+        covered = clips.clips.transpose(1, 2)[rows[:, None], frames].transpose(1, 2)
         embedded = network(*clips._replace(clips=covered)).aspects[:, aspect]
         changes.append(1 - cosine_similarity(embedded.float(), plain.float()))
     there = frames_there(clips)

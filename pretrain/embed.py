@@ -2,7 +2,7 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -107,13 +108,19 @@ class VideoEncoder:
         config: the config it was trained with.
         device: where it computes; None: a GPU where there is one.
         by: ``"sight"`` or ``"sound"``: as if there were nothing else; None: by all that the network takes in.
+        weights: those that the fingerprint is of, as a file names them; None: the network's.
 
     Raises:
         ConfigError: the network has no such sense.
     """
 
     def __init__(
-        self, network: Encoder, config: PretrainConfig, device: str | None = None, by: str | None = None
+        self,
+        network: Encoder,
+        config: PretrainConfig,
+        device: str | None = None,
+        by: str | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         if by not in (None, *network.senses):
             raise ConfigError(
@@ -124,7 +131,7 @@ class VideoEncoder:
         self.aspect = network.senses.index(by) if by else 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = network.eval().requires_grad_(False).to(self.device)
-        self.fingerprint = fingerprint(network.state_dict(), config.encoder, config.slice)
+        self.fingerprint = fingerprint(weights or network.state_dict(), config.encoder, config.slice)
 
     @property
     def dim(self) -> int:
@@ -244,7 +251,7 @@ def load_encoder(run: str | Path, device: str | None = None, by: str | None = No
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
-    return VideoEncoder(network, opened.config, device, by)
+    return VideoEncoder(network, opened.config, device, by, weights)
 
 
 def random_encoder(

@@ -235,8 +235,14 @@ class Training:
             raise RunError(
                 f"run {self.run.path}: was begun on other videos than {self.corpus.root}; resume on the same"
             )
-        self.guard.load(state["guard"])
-        self.learner.load(state)
+        try:
+            self.guard.load(state["guard"])
+            self.learner.load(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"run {self.run.path}: its state is one of another version of sora-video; "
+                "finish it with that, or train anew"
+            ) from error
 
     def save(self, done: int) -> None:
         """Keep the state in memory, to go back to, and on the disk, to continue from."""

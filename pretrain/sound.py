@@ -21,10 +21,12 @@ SILENCE_DB = -60.0
 """Root mean square, relative to full scale, below which a slice is silent."""
 PREROLL_S = 0.2
 """Decoded before a span: the first packets after a seek may lack what they build on."""
+EDGE_S = 0.01
+"""Kept on both sides of a span: the resampler's filter reaches as far."""
 NEAR_S = 2.0
 """Slices that are no further apart are decoded in one go."""
-SNAP_S = 0.0011
-"""Timestamps that jump by less are those of sound without a gap, rounded to milliseconds."""
+SNAP_S = 0.02
+"""Timestamps that jump by less are those of sound without a gap, rounded, or of blocks of uneven length."""
 
 
 class Sound(NamedTuple):
@@ -68,7 +70,8 @@ def read_sound(path: Path, origin_s: float, starts: NDArray[np.float64], length_
             if stream is not None:
                 for rows in neighbours(starts, length_s):
                     begin_s, end_s = starts[rows[0]] + origin_s, starts[rows[-1]] + origin_s + length_s
-                    stretch = decode(container, stream, math.floor(begin_s), math.ceil(end_s) + 1)
+                    whole_s = math.floor(begin_s - EDGE_S), math.ceil(end_s + EDGE_S)
+                    stretch = decode(container, stream, *whole_s)
                     for row in rows:
                         cut(stretch, starts[row] + origin_s, row, sound)
     except (av.FFmpegError, ValueError, OverflowError):
@@ -122,8 +125,12 @@ def decode(
 def decoded(
     container: av.container.InputContainer, stream: av.AudioStream, begin_s: float
 ) -> Iterator[av.AudioFrame]:
-    """Frames from a time on; packets that cannot be decoded leave a gap, as in a player."""
-    container.seek(max(0, math.floor(begin_s / stream.time_base)) if stream.time_base else 0, stream=stream)
+    """Frames from a time on; packets that cannot be decoded leave a gap, as in a player.
+
+    Before the clock's zero are packets that those after it build on, so that no seek is made there.
+    """
+    if begin_s > 0 and stream.time_base:
+        container.seek(math.floor(begin_s / stream.time_base), stream=stream)
     for packet in container.demux(stream):
         try:
             yield from packet.decode()

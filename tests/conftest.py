@@ -1,6 +1,7 @@
 """Videos, folders of videos and finished runs that tests share."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from sora_video.cli import main
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.loop import pretrain_encoder
@@ -184,6 +186,27 @@ def heard_videos(
         sound = None if number == 7 else wave.astype(np.float32)
         write_video(root / f"clip {number}.mp4", moving_square(number, 50 + 3 * number), sound=sound)
     return root
+
+
+@pytest.fixture
+def sora(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """A function that runs the command in this process: its exit code, and what it printed there.
+
+    Starting a process of its own, as a user does, takes seconds; ``test_cli.py`` does so.
+    """
+
+    def run(*words: object) -> tuple[int, str]:
+        capsys.readouterr()
+        monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # else the command sets it for good
+        monkeypatch.setattr(sys, "argv", ["sora", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.err if ended.value.code else printed.out
+
+    return run
 
 
 @pytest.fixture(scope="session")

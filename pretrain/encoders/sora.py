@@ -1,6 +1,7 @@
 """The Sora encoder: frame features, a recurrent network over time, attention over its states."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class Sora(TrunkModule):
         self.mix = Mix(self.time.dim, frame_dim) if config.time.mix else None
         self.dim = frame_dim if self.mix else self.time.dim
         self.pool = AttentionPool(self.dim, config.time.attention)
+        self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
         """(N, 3, T, H, W) to (N, ``dim``) features and (N, T) attention."""
@@ -62,6 +64,16 @@ class Mix(nn.Module):
         share = self.share.sigmoid()
         mixed: Tensor = (1 - share) * features + share * self.project(states)
         return mixed
+
+
+def take_first_names(_: nn.Module, weights: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Take weights of the first version too, whose LSTM was ``time`` itself and whose attention ``score``."""
+    for name in [name for name in weights if name.startswith((f"{prefix}time.", f"{prefix}score."))]:
+        part, rest = name.removeprefix(prefix).split(".", 1)
+        if part == "score":
+            weights[f"{prefix}pool.score.{rest}"] = weights.pop(name)
+        elif not rest.startswith("cells."):
+            weights[f"{prefix}time.cells.{rest}"] = weights.pop(name)
 
 
 def make_frame_cnn(config: EncoderConfig) -> tuple[nn.Sequential, int]:

@@ -1,7 +1,5 @@
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ from sora_video.pretrain.batch import Slices
 from sora_video.pretrain.embed import random_encoder
 from sora_video.pretrain.probe import probe
 
-SORA = Path(sys.executable).with_name("sora")
 ENCODERS = {
     "r3d_tiny": ("encoder.name=r3d_tiny",),
     "sora": ("encoder.name=sora",),
@@ -73,6 +70,13 @@ def test_occlusion_finds_the_frame_that_makes_the_difference(encoder):
 
 
 @pytest.mark.parametrize("encoder", ["r3d_tiny"], indirect=True)
+def test_the_last_frame_is_covered_as_long_as_it_is_held(encoder):
+    frames = np.repeat(noise(1)[:, :1], 8, axis=1)
+    frames[0, 4:] = 255 - frames[0, 4]
+    assert frame_weights(encoder, slices_of(frames, [5]))[0].argmax() == 4
+
+
+@pytest.mark.parametrize("encoder", ["r3d_tiny"], indirect=True)
 def test_a_still_picture_has_even_weights(encoder):
     frames = np.repeat(noise(1)[:, :1], 8, axis=1)
     np.testing.assert_allclose(frame_weights(encoder, slices_of(frames)), 1 / 8, atol=1e-6)
@@ -101,18 +105,20 @@ def test_what_cannot_be_explained_is_refused(tiny_run, videos, tmp_path):
         write_explanation(found, tmp_path / "a.gif")
 
 
-def test_a_picture_shows_every_slice_and_marks_the_frames_that_weigh_most(tmp_path):
+def explanation(video, starts, weights, lengths=None):
+    """What would be said of slices of half a second."""
+    count, frames = weights.shape
+    times = starts[:, None] + (np.arange(frames) + 0.5) / (2 * frames)
+    given = np.full(count, frames) if lengths is None else np.array(lengths)
+    return Explanation(
+        video, starts, starts + 0.5, given, times, weights, np.zeros((count, 3), np.float32), "f"
+    )
+
+
+def test_a_picture_shows_every_slice_and_marks_the_frames_that_weigh_most(tmp_path, videos):
     weights = np.full((2, 4), 0.1, np.float32)
     weights[0, 1], weights[1, 3] = 0.7, 0.7
-    found = Explanation(
-        "a.mp4",
-        np.array([0.0, 0.5]),
-        np.arange(8).reshape(2, 4) / 8,
-        weights,
-        np.zeros((2, 3), np.float32),
-        np.full((2, 4, 32, 32, 3), 255, np.uint8),
-        "f",
-    )
+    found = explanation(videos / "even/clip 0.mp4", np.array([0.0, 0.5]), weights)
     assert found.marked(0).tolist() == [0, 1]
     assert found.marked(1).tolist() == [0, 3]
     write_explanation(found, tmp_path / "a.png")
@@ -123,51 +129,41 @@ def test_a_picture_shows_every_slice_and_marks_the_frames_that_weigh_most(tmp_pa
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
     assert "2 of 2 slices" in page
-    assert re.search(r"0\.00 s to 0\.\d\d s", page)
+    assert "0.50 s to 1.00 s" in page
+
+
+def test_frames_past_the_videos_end_are_not_shown(tmp_path, videos):
+    weights = np.array([[0, 1, 0, 0]], np.float32)
+    found = explanation(videos / "even/clip 0.mp4", np.array([1.75]), weights, [1])
+    assert found.marked(0).tolist() == [0]
+    write_explanation(found, tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert re.findall(r"\d\.\d\d s(?= ?<)", page)[-1:] == ["1.81 s"]
+    assert "1.94 s" not in page
 
 
 def test_a_long_video_is_shown_by_slices_spread_over_it():
     count = 100
-    found = Explanation(
-        "a.mp4",
-        np.arange(count) * 1.0,
-        np.zeros((count, 4)),
-        np.full((count, 4), 0.25, np.float32),
-        np.zeros((count, 3), np.float32),
-        np.zeros((count, 4, 16, 16, 3), np.uint8),
-        "f",
-    )
+    found = explanation(Path("a.mp4"), np.arange(count) * 1.0, np.full((count, 4), 0.25, np.float32))
     shown = found.shown()
     assert len(shown) == len(set(shown)) == 40
     assert (shown[0], shown[-1]) == (0, 99)
 
 
-def test_the_command_writes_an_explanation(videos, tiny_run, tmp_path):
-    video = videos / "even/clip 0.mp4"
-    command = [SORA, "explain", video, "--model", tiny_run.path, "--out", tmp_path / "why.html"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "<svg" in (tmp_path / "why.html").read_text(encoding="utf-8")
+def test_the_command_writes_an_explanation(videos, tiny_run, tmp_path, sora):
+    out = tmp_path / "why.html"
+    code, said = sora("explain", videos / "even/clip 0.mp4", "--model", tiny_run.path, "--out", out)
+    assert (code, said) == (0, f"2 of 2 slices in {out}\n")
+    assert "<svg" in out.read_text(encoding="utf-8")
 
 
-def test_the_command_sums_a_video_up(heard_videos, tiny_run, tmp_path):
-    video = heard_videos / "clip 4.mp4"
-    command = [
-        SORA,
-        "summarize",
-        video,
-        "--model",
-        tiny_run.path,
-        "--out",
-        tmp_path / "s",
-        "--keyframes",
-        "2",
-    ]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told == json.loads((tmp_path / "s/summary.json").read_text(encoding="utf-8"))
+def test_the_command_sums_a_video_up(heard_videos, tiny_run, tmp_path, sora):
+    video, out = heard_videos / "clip 4.mp4", tmp_path / "s"
+    code, said = sora("summarize", video, "--model", tiny_run.path, "--out", out, "--keyframes", 2, "--json")
+    assert code == 0
+    told = json.loads(said)
+    assert told == json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert len(told["keyframes"]) == 2
-    made = probe(tmp_path / "s/highlight.mp4")
+    made = probe(out / "highlight.mp4")
     assert made.audio
     assert made.duration_s == pytest.approx(sum(end - begin for begin, end in told["highlights"]), abs=0.08)

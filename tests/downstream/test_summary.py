@@ -1,3 +1,6 @@
+from fractions import Fraction
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
@@ -51,16 +54,15 @@ def test_choices_are_told_in_order_of_time_and_joined_where_they_touch():
     weights[:, 2] = 0.3
     weights[3] = [0.7, 0.3, 0, 0, 0, 0, 0, 0]  # only two frames are there
     vectors = np.eye(4, dtype=np.float32)
-    found = Explanation(
-        "v", np.arange(4.0), times, weights, vectors, np.zeros((4, 8, 1, 1, 3), np.uint8), "f"
-    )
-    summary = choose(found, 4, 1.0, 3.25)
+    starts, ends = np.arange(4.0), np.array([1.0, 2.0, 3.0, 3.25])
+    found = Explanation(Path("v"), starts, ends, np.array([8, 8, 8, 2]), times, weights, vectors, "f")
+    summary = choose(found, 4)
     assert [frame.start_s for frame in summary.keyframes] == [0, 1, 2, 3]
     assert [frame.time_s for frame in summary.keyframes[:3]] == [0.3125, 1.3125, 2.3125]
     assert summary.keyframes[3].end_s == 3.25
     assert summary.keyframes[3].peak == pytest.approx(1.4)  # of two frames, not of eight
     assert summary.highlights == ((0.0, 3.25),)
-    one = choose(found, 1, 1.0, 3.25)
+    one = choose(found, 1)
     assert one.keyframes[0].rank == 0
     assert len(one.highlights) == 1
 
@@ -83,6 +85,19 @@ def test_a_film_shows_the_spans_after_each_other(tmp_path, write_video, grey_ram
     for ours, theirs in zip(heard.samples / 2**15, original.samples / 2**15, strict=True):
         pitch, other = (np.abs(np.fft.rfft(wave)).argmax() for wave in (ours, theirs))
         assert abs(pitch - other) <= 3
+
+
+def test_a_film_keeps_uneven_times_and_lasts_as_long_as_its_spans(tmp_path, write_video, grey_ramp):
+    pts = np.array([0, 5, 7, 19, 429, 463, 900, 1700])
+    path = write_video(
+        tmp_path / "ramp.mp4", grey_ramp(pts / 1000), pts=pts.tolist(), time_base=Fraction(1, 1000)
+    )
+    write_highlight(path, [(0.0, 0.5), (0.8, 1.5)], tmp_path / "film.mp4")
+    made = probe(tmp_path / "film.mp4")
+    np.testing.assert_allclose(made.times, [0, 0.005, 0.007, 0.019, 0.429, 0.463, 0.5, 0.6], atol=1e-3)
+    assert made.duration_s == pytest.approx(1.2, abs=1e-3)
+    with av.open(tmp_path / "film.mp4") as container:
+        assert container.duration / av.time_base == pytest.approx(1.2, abs=1e-3)
 
 
 def test_a_film_of_a_silent_video_has_no_sound(tmp_path, write_video, grey_ramp):

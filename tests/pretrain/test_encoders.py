@@ -7,7 +7,7 @@ from torchvision.models import get_model, get_model_weights
 
 from sora_video.configs.errors import ConfigError
 from sora_video.configs.loader import load_config
-from sora_video.configs.schema import EncoderConfig, EncoderName
+from sora_video.configs.schema import AVConfig, EncoderConfig, EncoderName, ScalesConfig, TimeConfig
 from sora_video.pretrain.encoders import build_encoder, encoder_cost, names
 from sora_video.pretrain.encoders.conv import PaddedConv3d
 from sora_video.pretrain.encoders.torchvision_nets import TORCHVISION, AnySizeWindowAttention
@@ -38,12 +38,13 @@ def encoder(name, streams="residual", seed=0):
 
 
 def gradients(network, batch, mix, dtype):
-    """Gradients of all weight matrices and kernels of a random linear function of the features."""
+    """Gradients of all weight matrices and kernels of a random linear function of the aspects."""
     network.zero_grad()
     torch.manual_seed(0)  # the same blocks are dropped each time
+    sound = torch.randn(len(batch), 16000, generator=torch.Generator().manual_seed(0)) / 10
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        features = network(batch).features
-    (features.float() * mix).sum().backward()
+        aspects = network(batch, None, sound).aspects
+    (aspects.float() * mix).sum().backward()
     return {key: weight.grad.clone() for key, weight in network.named_parameters() if weight.ndim > 1}
 
 
@@ -159,6 +160,8 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
         ("sora", "rgb", 8, 64, 4),
         ("sora_multiscale", "residual", 8, 56, 4),
         ("sora_multiscale", "rgb", 8, 64, 4),
+        ("sora_av", "residual", 8, 56, 4),
+        ("sora_av", "rgb", 8, 64, 4),
         ("r3d_18", "rgb", 8, 56, 2),
         ("r3d_18", "residual", 16, 56, 2),
         ("mc3_18", "residual", 8, 56, 2),
@@ -167,9 +170,31 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
     ],
 )
 def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
+    check_bf16_gradients(EncoderConfig(name=name, input=streams), time, size, count)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"name": "sora", "time": TimeConfig(cell="gru", bidirectional=True, layers=2, mix=True)},
+        {"name": "sora", "time": TimeConfig(attention="sigmoid")},
+        {"name": "sora", "frame": "resnet18"},
+        {"name": "sora_multiscale", "scales": ScalesConfig(kernels=(1, 3, 5), recurrent=False)},
+        *(
+            {"name": "sora_av", "av": AVConfig(fusion=fusion, visual=visual)}
+            for fusion, visual in [("average", "sora"), ("weighted", "r3d_tiny"), ("attention", "sora")]
+        ),
+    ],
+    ids=str,
+)
+def test_bf16_gradients_of_choices_are_those_of_fp32(choices):
+    check_bf16_gradients(EncoderConfig(**choices), 8, 56, 4)
+
+
+def check_bf16_gradients(config, time, size, count):
     torch.manual_seed(0)
-    network = build_encoder(EncoderConfig(name=name, input=streams), 0)
-    batch, mix = clips(count, time, size), torch.randn(count, network.dim)
+    network = build_encoder(config, 0)
+    batch, mix = clips(count, time, size), torch.randn(count, len(network.senses), network.dim)
     exact = gradients(network, batch, mix, torch.float32)
     for _ in range(2):
         rough = gradients(network, batch, mix, torch.bfloat16)

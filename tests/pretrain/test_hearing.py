@@ -1,9 +1,6 @@
 """From videos with sound to a library that can be searched by either sense."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +10,6 @@ from sora_video.index.library import Library
 from sora_video.pretrain.embed import load_encoder
 from sora_video.pretrain.loop import pretrain_encoder
 
-SORA = Path(sys.executable).with_name("sora")
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16", "optim.epochs=2")
 
 
@@ -74,22 +70,19 @@ def test_a_library_is_searched_by_either_sense(run, heard_videos, tmp_path, by):
         assert heard[0].score == pytest.approx(1.0 if by is None else 0.5**0.5, abs=1e-5)
 
 
-def test_the_command_takes_a_sense(run, heard_videos, tmp_path, tiny_run):
-    def sora(*words):
-        return subprocess.run([SORA, *map(str, words)], capture_output=True, text=True, check=False)
-
+@pytest.mark.parametrize("run", ["concat"], indirect=True)
+def test_the_command_takes_a_sense(run, heard_videos, tmp_path, tiny_run, sora):
     library = tmp_path / "library"
-    assert sora("index", "build", library, heard_videos, "--model", run.path).returncode == 0
-    found = sora("search", library, heard_videos / "clip 3.mp4", "--by", "sound", "--json")
-    assert len(json.loads(found.stdout)) == 8, found.stderr
-    refused = sora("search", library, heard_videos / "clip 7.mp4", "--by", "sound")
-    assert refused.returncode == 2
-    assert "no sound in any of its slices" in refused.stderr
-    refused = sora(
-        "embed", heard_videos, "--model", tiny_run.path, "--out", tmp_path / "a.parquet", "--by", "sound"
-    )
-    assert refused.returncode == 2
-    assert "by=sound: encoder.name=r3d_tiny knows no sense but sight" in refused.stderr
+    assert sora("index", "build", library, heard_videos, "--model", run.path)[0] == 0
+    code, found = sora("search", library, heard_videos / "clip 3.mp4", "--by", "sound", "--json")
+    assert (code, len(json.loads(found))) == (0, 8)
+    code, refused = sora("search", library, heard_videos / "clip 7.mp4", "--by", "sound")
+    assert code == 2
+    assert "no sound in any of its slices" in refused
+    out = tmp_path / "a.parquet"
+    code, refused = sora("embed", heard_videos, "--model", tiny_run.path, "--out", out, "--by", "sound")
+    assert code == 2
+    assert "by=sound: encoder.name=r3d_tiny knows no sense but sight" in refused
 
 
 def test_a_sense_that_is_not_there_is_refused(run, heard_videos):

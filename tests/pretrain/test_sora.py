@@ -70,6 +70,7 @@ def test_shapes_are_as_chosen(network, choice):
     assert features.shape == (3, network.dim)
     assert aspects.shape == (3, len(network.senses), network.dim)
     assert attention.shape == (3, 8)
+    assert {part.dtype for part in (features, attention, aspects)} == {torch.float32}
 
 
 def test_attention_is_a_share_of_each_moment_that_is_there(network):
@@ -111,7 +112,8 @@ def test_bf16_is_near_fp32(network):
     with torch.inference_mode():
         exact = network(clips(), None, noise()).aspects
         with torch.autocast("cpu", torch.bfloat16):
-            rough = network(clips(), torch.tensor([8, 8, 8]), noise()).aspects
+            rough, attention = network(clips(), torch.tensor([8, 8, 8]), noise())[2:0:-1]
+    assert attention.dtype == torch.float32
     assert (rough - exact).norm() < 0.05 * exact.norm()
 
 
@@ -123,10 +125,12 @@ def test_one_batch_can_be_learnt_by_heart(network):
     for _ in range(60):
         features = 10 * normalize(network(batch, None, heard).features, dim=1)
         loss = nn.functional.cross_entropy(head(features), torch.arange(8))
+        if loss.item() < 0.5:  # chance is 2.08
+            return
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert loss.item() < 0.5  # chance is 2.08
+    pytest.fail(f"the loss is still {loss.item():.2f}")
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
