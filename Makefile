@@ -39,6 +39,7 @@ bench-encoders: setup
 	$(BIN)/python -m benchmarks.embedding
 
 bench-pretrain: setup
+	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.throughput
 
 clean:

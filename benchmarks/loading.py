@@ -1,5 +1,12 @@
-"""What the training loader delivers beside the bare decoder that reads the same frames."""
+"""What the training loader delivers beside the bare decoder that reads the same frames.
 
+``python -m benchmarks.loading``: both in two processes, in turns in one run; the best of each is compared.
+"""
+
+import argparse
+import os
+import platform
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,19 +20,50 @@ import numpy as np
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.cache import FrameCache
-from sora_video.pretrain.corpus import Corpus
+from sora_video.pretrain.corpus import Corpus, open_corpus
 from sora_video.pretrain.data import train_loader
 from sora_video.pretrain.decode import open_video
+from sora_video.pretrain.prepare import prepare_corpus
 from sora_video.pretrain.randomness import generator
 from sora_video.pretrain.sampler import EpochSampler
 from sora_video.pretrain.slices import cell_times, draw_starts, frames_at
 
-__all__ = ["in_turns", "line", "loading", "settings"]
+from .real import DATA, write_table
+
+__all__ = ["in_turns", "line", "settings"]
 
 SLICES = 128
 """Slices of a batch."""
 SIZE = 64
 Request = tuple[Path, np.ndarray]
+
+
+def main() -> None:
+    """Measure raw and prepared video, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--batches", type=int, default=24)
+    arguments = parser.parse_args()
+    labels = DATA / "wagon" / "labels.csv"
+    with tempfile.TemporaryDirectory() as scratch:
+        prepare_corpus(labels, Path(scratch) / "prepared", size=SIZE, fps=16)
+        corpora = {
+            "raw": open_corpus(labels),
+            "prepared": open_corpus(Path(scratch) / "prepared" / "manifest.csv"),
+        }
+        write_table(
+            "loading.md",
+            "The loader beside the bare decoder",
+            f"""`make bench-pretrain`: slices a second of 8 frames at 64 px of the wagon videos, without the
+            frame cache, in two processes; best of {arguments.rounds} rounds; {os.cpu_count()} cores,
+            {platform.machine()}. The bare decoder is decord reading the same frames and nothing else.""",
+            ["what", "first", "second", "ratio"],
+            (
+                row
+                for name, corpus in corpora.items()
+                for row in loading(f"{name} video", corpus, arguments.rounds, arguments.batches)
+            ),
+        )
 
 
 def settings(*overrides: str) -> PretrainConfig:
@@ -112,3 +150,7 @@ def read_bare(asked: list[Request]) -> int:
     for path, indices in asked:
         decord.VideoReader(str(path), width=SIZE, height=SIZE, num_threads=1).get_batch(indices).asnumpy()
     return len(asked)
+
+
+if __name__ == "__main__":
+    main()

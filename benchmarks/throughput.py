@@ -37,7 +37,7 @@ from sora_video.pretrain.run import Run
 from sora_video.pretrain.sampler import EpochSampler
 from sora_video.pretrain.sound import RATE
 
-from .loading import in_turns, line, loading, settings
+from .loading import in_turns, line, settings
 from .peer import peer_clips_per_second
 from .real import DATA, write_table
 
@@ -149,16 +149,11 @@ def peak_memory(corpus: Corpus, steps: int) -> Iterator[str]:
         yield line(what, late[key], early[key])
 
 
-def rows(corpus_path: Path, scratch: Path, rounds: int, batches: int) -> Iterator[str]:
+def rows(corpus_path: Path, scratch: Path, rounds: int) -> Iterator[str]:
     """Every measurement, one row each."""
     raw, config = open_corpus(corpus_path), settings()
-    began = time.perf_counter()
     prepare_corpus(corpus_path, scratch / "prepared", size=64, fps=16)
-    seconds = time.perf_counter() - began
     prepared = open_corpus(scratch / "prepared" / "manifest.csv")
-    yield f"| preparing {len(raw)} videos, seconds | {seconds:.0f} | | |"
-    yield from loading("raw video", raw, rounds, batches)
-    yield from loading("prepared video", prepared, rounds, batches)
     step, plain = in_turns(rounds, partial(step_rate, config), partial(plain_step_rate, config))
     yield line(
         "the training step in memory / the same in plain fp32, contiguous, clips a second", step, plain
@@ -181,7 +176,6 @@ def main() -> None:
     """Measure everything, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--batches", type=int, default=24)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         write_table(
@@ -190,7 +184,7 @@ def main() -> None:
             f"""`make bench-pretrain`: r3d_tiny, 8 frames at 64 px, on the wagon videos; {os.cpu_count()}
             cores, {platform.machine()}, torch {torch.__version__}.""",
             ["what", "first", "second", "ratio"],
-            rows(DATA / "wagon" / "labels.csv", Path(scratch), arguments.rounds, arguments.batches),
+            rows(DATA / "wagon" / "labels.csv", Path(scratch), arguments.rounds),
         )
 
 
