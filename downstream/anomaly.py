@@ -2,8 +2,8 @@
 
 The threshold is the m-th largest of n distances of normal slices, each measured as if its video were not
 known, with m = ⌊r (n + 1)⌋ for a rate of r a slice. If new normal slices are exchangeable with them, one
-exceeds it with probability m / (n + 1) ≤ r (split conformal prediction, Vovk et al., Algorithmic Learning in a
-Random World, 2005). With m = 0 the footage is too short for the rate: the largest distance has to do.
+exceeds it with probability m / (n + 1) ≤ r (split conformal prediction, Vovk et al., Algorithmic Learning in
+a Random World, 2005). With m = 0 the footage is too short for the rate: the largest distance has to do.
 """
 
 import math

@@ -1,15 +1,15 @@
-"""Slices of video that comes in: files, files that grow, pipes, cameras and addresses, decoded forward once.
+"""Slices of video that comes in: files, also growing ones, pipes, cameras and addresses, decoded forward once.
 
-Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the frame
-on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end of a
-stream and does not fill a slice is not looked at, unless it is all there is. Where a stream's clock jumps back,
-or more than a minute ahead, as when a camera starts anew, it goes on as if it had not.
+Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the
+frame on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end
+of a stream and does not fill a slice is not looked at, unless it is all there is. Where a stream's clock
+jumps back, or more than a minute ahead, as when a camera starts anew, it goes on as if it had not.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import av
 import numpy as np
@@ -98,7 +98,7 @@ class VideoStream:
             given += 1
 
     def fill(self, filling: deque[StreamSlice], frame: av.VideoFrame, until_s: float, count: int) -> int:
-        """Give a frame to all cells with their middle before ``until_s``; returns how many slices have begun."""
+        """Give a frame to all cells with their middle before ``until_s``; returns the slices begun so far."""
         cell_s, pixels = 1 / self.config.fps, None
         while count * self.hop_s + cell_s / 2 + EPSILON_S < until_s or not count:
             start_s = count * self.hop_s
@@ -156,6 +156,6 @@ class VideoStream:
         name = "pipe:0" if self.source == "-" else self.source
         options = dict(NETWORK.get(name.partition("://")[0], {}))
         if self.follow_s is not None:
-            name, options = f"file:{os.path.abspath(name)}", {"follow": "1"}
+            name, options = f"file:{Path(name).absolute()}", {"follow": "1"}
         wait_s = self.timeout_s if self.follow_s is None else self.follow_s
         return av.open(name, options=options, timeout=wait_s)

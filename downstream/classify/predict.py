@@ -122,9 +122,7 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
     """
     model = model or classifier.model
     if model is None:
-        raise LabelsError(
-            "the classifier remembers no run, as it was trained on a table; name it with --model"
-        )
+        raise LabelsError("the classifier was trained on a table and remembers no run; name it with --model")
     encoder = load_encoder(model)
     if encoder.fingerprint != classifier.fingerprint:
         remedy = "name the run that the classifier was trained with by --model"
@@ -198,7 +196,7 @@ def classify_videos(
             bar.advance(number)
     if not found:
         raise CorpusError(
-            f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} can be read"
+            f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} is readable"
         )
     order = {video.video_id: entry for entry, video in reversed(list(enumerate(corpus.videos)))}
     found.sort(key=lambda one: (order[one.video_id], one.start_s))

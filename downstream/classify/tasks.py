@@ -55,7 +55,8 @@ def read_tasks(
 
     Raises:
         LabelsError: a column is missing, a task has fewer than two classes or a class of a single group, a
-            test class has no training row, a group or file is in train and in test, or a video has two classes.
+            test class has no training row, a group or file is in train and in test, or a video has two
+            classes.
     """
     videos = corpus.videos
     known = sorted({key for video in videos for key in video.columns})

@@ -2,8 +2,8 @@
 
 The rule. A slice's probabilities are the head's for that slice alone. They are smoothed to the mean over all
 slices whose middles lie at most half of ``smooth_s`` from its own, and its label is the likeliest class then.
-Its cell reaches half-way to the middles of its neighbours, at the ends to the video's. Cells of the same label
-that touch are one span; its confidence is the mean of its cells' smoothed probabilities of that label.
+Its cell reaches half-way to the middles of its neighbours, at the ends to the video's. Cells of the same
+label that touch are one span; its confidence is the mean of its cells' smoothed probabilities of that label.
 """
 
 from collections import deque
@@ -75,10 +75,8 @@ class Timeline:
         window = [one.chances for one in self.near if abs(one.middle_s - cell.middle_s) <= self.reach_s]
         smoothed = np.mean(window, axis=0)
         after = self.place + 1
-        if after < len(self.near):
-            end_s = (cell.middle_s + self.near[after].middle_s) / 2
-        else:
-            end_s = cell.end_s
+        last = after == len(self.near)
+        end_s = cell.end_s if last else (cell.middle_s + self.near[after].middle_s) / 2
         self.extend(cell.start_s, end_s, int(smoothed.argmax()), float(smoothed.max()))
         self.place = after
         while (

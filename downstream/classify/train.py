@@ -164,7 +164,7 @@ def fit_tasks(tasks: Sequence[Task], rows: Rows, recipe: Recipe) -> list[TaskHea
 
 
 def fit_task(task: Task, rows: Rows, recipe: Recipe) -> TaskHead:
-    """Choose C and the temperature on rows whose group was not trained on, then train on all training rows."""
+    """Choose C and the temperature on rows whose group was not trained on, then train on all rows."""
     codes = task.codes
     weights = class_weights(codes[task.train], len(task.classes), recipe.balanced)
     pairs = folds(task, recipe.seed)

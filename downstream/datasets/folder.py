@@ -1,4 +1,4 @@
-"""What a data set's folder holds, found by name at any depth, since copies of a set are laid out differently."""
+"""What a data set's folder holds, found by name at any depth, since copies are laid out differently."""
 
 import json
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """Something-Something v2 (Goyal et al., The "something something" Video Database, 2017).
 
 20bn-something-something-v2/78687.webm
-labels/train.json, validation.json      [{"id": "78687", "template": "Holding [something] next to [something]"}]
+labels/train.json, validation.json  [{"id": "78687", "template": "Holding [something] next to [something]"}]
 
 The lists may also bear their older names. The template without its brackets is the class. Validation videos
 are tested on, as the field does; test videos, whose answers are no part of the set, are left out. The lists
