@@ -1,4 +1,4 @@
-"""Slices of video that comes in: files, also growing ones, pipes, cameras and addresses, decoded forward once.
+"""Slices of video as it comes in: files, growing ones too, pipes, cameras, addresses; decoded forward, once.
 
 Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the
 frame on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end
