@@ -110,7 +110,7 @@ def test_a_stream_is_seen_as_its_file_is(normal, tmp_path, write_video, tiny_run
     assert not peaks or max(peaks) == pytest.approx(max(far), abs=0.02)
 
 
-def test_what_cannot_be_watched_with_is_refused(normal, tmp_path, tiny_run, videos):
+def test_what_cannot_be_watched_with_is_refused(normal, tmp_path, tiny_run):
     with pytest.raises(LibraryError, match="holds 10 videos; each is measured against 10 others"):
         open_normal(normal, neighbours=10)
     with pytest.raises(ConfigError, match="--neighbours 0"):

@@ -111,8 +111,6 @@ def test_a_file_that_grows_is_followed(film, tmp_path):
                 file.write(data[cut:])
     check(slices, film)
     assert stream.ended == "no data for 1 s"
-    before = seen(film.rename(film))  # the file itself is as it was
-    assert len(before) == len(slices)
 
 
 def test_damage_in_the_middle_is_passed_over(film, tmp_path):
