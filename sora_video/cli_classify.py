@@ -82,7 +82,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier, with confidences that mean what they say."""
-    from sora_video.downstream.classify.train import make_recipe, train_classifier
+    from sora_video.downstream.classify.fit import make_recipe
+    from sora_video.downstream.classify.train import train_classifier
 
     done = train_classifier(
         labels,

@@ -28,7 +28,7 @@ def pictures(kind, seed, count):
 
 @pytest.fixture(scope="session")
 def labelled(tmp_path_factory, write_video):
-    """12 clips of 3 s, half of them still; their labels, with a second column and two held-out clips a class."""
+    """12 clips of 3 s, half of them still; labels in two columns, with two held-out clips a class."""
     root = tmp_path_factory.mktemp("labelled")
     rows = []
     for number in range(12):
@@ -36,9 +36,8 @@ def labelled(tmp_path_factory, write_video):
         write_video(root / f"{number}.mp4", pictures(kind, number, 3 * FPS), fps=FPS)
         side = "test" if number >= 8 else "train"
         place = ("here", "there")[number // 2 % 2]
-        rows.append(
-            {"path": f"{number}.mp4", "label": kind, "place": place, "group": f"g{number}", "split": side}
-        )
+        row = {"path": f"{number}.mp4", "label": kind, "place": place, "group": f"g{number}"}
+        rows.append({**row, "split": side})
     return write_rows(root / "labels.csv", rows)
 
 

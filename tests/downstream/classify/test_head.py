@@ -13,9 +13,9 @@ from sora_video.downstream.classify.calibrate import (
     log_loss,
     score_logits,
 )
+from sora_video.downstream.classify.fit import Recipe, fit_rows, fit_tasks, make_recipe, new_head
 from sora_video.downstream.classify.head import Head, Rows
 from sora_video.downstream.classify.tasks import Task
-from sora_video.downstream.classify.train import Recipe, fit_rows, fit_tasks, make_recipe, new_head
 
 
 def draw(videos=120, classes=3, dim=8, slices=4, spread=1.0, seed=0):
