@@ -60,8 +60,11 @@ class VideoStream:
     def __init__(
         self, source: str, config: SliceConfig, follow_s: float | None = None, timeout_s: float = 30.0
     ) -> None:
-        self.source, self.config, self.follow_s, self.timeout_s = source, config, follow_s, timeout_s
+        self.source, self.config, self.follow_s = source, config, follow_s
+        self.wait_s = float(timeout_s if follow_s is None else follow_s)
         self.hop_s = config.hop_s or config.length_s
+        self.step_s = 0.0
+        """Seconds from frame to frame where the stream does not say."""
         self.damaged = 0
         """Packets that could not be decoded and were passed over."""
         self.ended = ""
@@ -116,20 +119,18 @@ class VideoStream:
     def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with rising times in seconds, the first 0."""
         origin_s = last_s = None
-        step_s = 0.0
         for frame in self.decoded():
-            if frame.time is None:
-                continue
-            if origin_s is None or last_s is None:
+            if last_s is None:
                 origin_s, last_s = frame.time, 0.0
                 yield 0.0, frame
                 continue
-            time_s = frame.time - origin_s
-            if not last_s - 1 < time_s < last_s + JUMP_S:
-                time_s = last_s + step_s
+            time_s = last_s + self.step_s
+            if frame.time is not None:
+                if origin_s is not None and last_s - 1 < frame.time - origin_s < last_s + JUMP_S:
+                    time_s = frame.time - origin_s
                 origin_s = frame.time - time_s
             if time_s > last_s:
-                step_s, last_s = time_s - last_s, time_s
+                last_s = time_s
                 yield time_s, frame
 
     def decoded(self) -> Iterator[av.VideoFrame]:
@@ -138,18 +139,25 @@ class VideoStream:
             with self.open() as container:
                 stream = video_stream(container)
                 stream.thread_type = "NONE"
-                for packet in container.demux(stream):
-                    try:
-                        yield from packet.decode()
-                    except av.InvalidDataError:
-                        self.damaged += 1
-        except av.ExitError:
-            wait_s = self.timeout_s if self.follow_s is None else self.follow_s
-            self.ended = f"no data for {wait_s:g} s"
+                self.step_s = 1 / float(stream.guessed_rate or stream.average_rate or 25)
+                yield from self.demuxed(container, stream)
         except (av.FFmpegError, OSError, ValueError) as error:
             self.ended = reason(error)
-        else:
-            self.ended = "end of stream"
+
+    def demuxed(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """Frames until the end, or until no more data comes."""
+        self.ended = "end of stream"
+        try:
+            for packet in container.demux(stream):
+                try:
+                    yield from packet.decode()
+                except av.InvalidDataError:
+                    self.damaged += 1
+        except av.ExitError:
+            self.ended = f"no data for {self.wait_s:g} s"
+            yield from stream.decode(None)
 
     def open(self) -> av.container.InputContainer:
         """Open the source."""
@@ -157,5 +165,4 @@ class VideoStream:
         options = dict(NETWORK.get(name.partition("://")[0], {}))
         if self.follow_s is not None:
             name, options = f"file:{Path(name).absolute()}", {"follow": "1"}
-        wait_s = self.timeout_s if self.follow_s is None else self.follow_s
-        return av.open(name, options=options, timeout=wait_s)
+        return av.open(name, options=options, timeout=self.wait_s)

@@ -38,7 +38,7 @@ def datasets(
 ) -> None:
     """List the data sets that can be read, or write the manifest of one that you have."""
     from sora_video.configs.errors import ConfigError
-    from sora_video.downstream.datasets.registry import list_datasets, write_dataset
+    from sora_video.downstream.datasets.manifest import list_datasets, write_dataset
 
     if name is None:
         rows = list_datasets()

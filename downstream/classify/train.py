@@ -69,7 +69,7 @@ def train_classifier(
     out = Path(out).expanduser()
     check_free(out)
     corpus = open_corpus(labels, class_folders=class_folders)
-    read_tasks(corpus, columns, group, split)  # refuses what it can before anything is embedded
+    corpus = needed(corpus, read_tasks(corpus, columns, group, split))
     embeddings = embed(corpus, model)
     own = rows_by_entry(embeddings, corpus)
     failed = {failure.video_id: failure for failure in embeddings.failures}
@@ -88,6 +88,12 @@ def train_classifier(
     )
     classifier.save(out)
     return Training(classifier, tuple(failed.values()))
+
+
+def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
+    """The rows that some task has a use for, so that no others are embedded."""
+    rows = sorted({int(row) for task in tasks for row in (*task.train, *task.test)})
+    return Corpus(corpus.root, tuple(corpus.videos[row] for row in rows))
 
 
 def is_table(model: str | Path) -> bool:

@@ -1,29 +1,16 @@
-"""The data sets that can be read, and what becomes of a folder that holds one."""
+"""The data sets that can be read, and the corpus that a folder with one is."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from sora_video.configs.errors import ConfigError, CorpusError, LabelsError
-from sora_video.configs.storage import write_text
 from sora_video.pretrain.corpus import Corpus, Video, readable
-from sora_video.pretrain.embeddings import write_embeddings
 
 from . import diving48, hmdb51, kinetics, kth, something, ucf101
 from .folder import Entry, Folder
-from .youtube8m import read_features
 
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "Opened",
-    "list_datasets",
-    "open_dataset",
-    "write_dataset",
-    "write_manifest",
-]
+__all__ = ["DATASETS", "FEATURES", "Dataset", "Opened", "open_dataset"]
 
 FEATURES = "youtube8m"
 SHOWN = 5
@@ -138,52 +125,6 @@ def open_dataset(name: str, folder: str | Path, *, groups: bool = True) -> Opene
     return Opened(Corpus(place.root, tuple(videos)), missing)
 
 
-@dataclass(frozen=True)
-class Written:
-    """A data set that was written as a manifest."""
-
-    rows: int
-    missing: tuple[str, ...]
-    note: str = ""
-    """What else was written."""
-
-
-def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = True) -> Written:
-    """Write the manifest of a data set that the user has; of feature tables their embeddings beside it.
-
-    Args:
-        name: a key of :data:`DATASETS`, or ``youtube8m``.
-        folder: holds it.
-        out: the ``.csv`` file.
-        groups: see :func:`open_dataset`.
-
-    Raises:
-        SoraError: see :func:`open_dataset` and :func:`.youtube8m.read_features`.
-    """
-    if name == FEATURES:
-        table = read_features(folder)
-        write_embeddings(table.embeddings, out.with_suffix(".parquet"))
-        videos = [replace(video, path=out.parent / video.video_id) for video in table.corpus.videos]
-        write_manifest(replace(table.corpus, videos=tuple(videos)), out)
-        return Written(len(videos), (), f", their features in {out.with_suffix('.parquet')}")
-    opened = open_dataset(name, folder, groups=groups)
-    write_manifest(opened.corpus, out)
-    return Written(len(opened.corpus), opened.missing)
-
-
-def list_datasets() -> list[dict[str, str]]:
-    """What can be read, and where to get it."""
-    rows = [
-        {"name": name, "data set": one.title, "splits": one.splits, "groups": one.groups, "from": one.home}
-        for name, one in DATASETS.items()
-    ]
-    features = {"data set": "YouTube-8M features", "splits": "split (validation is test)", "groups": "video"}
-    return [
-        *rows,
-        {"name": FEATURES, **features, "from": "https://research.google.com/youtube8m/download.html"},
-    ]
-
-
 def check_groups(videos: Sequence[Video]) -> None:
     """Refuse splits that have clips of one group on both sides.
 
@@ -205,31 +146,3 @@ def check_groups(videos: Sequence[Video]) -> None:
                 f"{'; …' if len(pairs) > SHOWN else ''}; mend the lists, or take the split as it is with "
                 "--no-groups"
             )
-
-
-def write_manifest(corpus: Corpus, path: Path) -> None:
-    """Write a corpus as the CSV that every command takes.
-
-    Args:
-        corpus: its videos; those below the manifest's folder are named relative to it.
-        path: the file.
-    """
-    folder = path.expanduser().absolute().parent
-    rows = [row(video, folder) for video in corpus.videos]
-    columns = sorted({key for one in rows for key in one}, key=lambda key: (ORDER.get(key, len(ORDER)), key))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-ORDER = {name: place for place, name in enumerate(("path", "label", "group", "split", "start_s", "end_s"))}
-
-
-def row(video: Video, folder: Path) -> dict[str, str]:
-    """One video as a row."""
-    path = video.path.absolute()
-    name = path.relative_to(folder) if path.is_relative_to(folder) else path
-    span = {} if video.end_s is None else {"start_s": f"{video.start_s:g}", "end_s": f"{video.end_s:g}"}
-    return {"path": name.as_posix(), **span, **video.columns}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sora_video.configs.errors import ConfigError, CorpusError, LabelsError
-from sora_video.downstream.datasets.registry import DATASETS, open_dataset, write_dataset
+from sora_video.downstream.datasets.manifest import write_dataset
+from sora_video.downstream.datasets.registry import DATASETS, open_dataset
 from sora_video.downstream.datasets.youtube8m import read_features
 from sora_video.pretrain.corpus import open_corpus
 from sora_video.pretrain.embeddings import read_embeddings
