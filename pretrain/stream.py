@@ -77,8 +77,8 @@ class VideoStream:
             VideoError: the source cannot be opened, or shows not one frame.
         """
         filling: deque[StreamSlice] = deque()
-        count, shown, before_s, step_s = 0, None, 0.0, 0.0
-        given = 0
+        shown: av.VideoFrame | None = None
+        count, given, before_s, step_s = 0, 0, 0.0, 0.0
         for time_s, frame in self.timed():
             if shown is not None:
                 count = self.fill(filling, shown, time_s, count)
@@ -89,7 +89,7 @@ class VideoStream:
             shown, before_s = frame, time_s
         if shown is None:
             raise VideoError(f"{self.source}: shows not one frame ({self.ended}); check that it plays")
-        end_s = before_s + step_s
+        end_s = before_s + (step_s or self.step_s)
         self.fill(filling, shown, end_s, count)
         for one in filling:
             if len(one.frames) == self.config.frames:
@@ -102,7 +102,8 @@ class VideoStream:
 
     def fill(self, filling: deque[StreamSlice], frame: av.VideoFrame, until_s: float, count: int) -> int:
         """Give a frame to all cells with their middle before ``until_s``; returns the slices begun so far."""
-        cell_s, pixels = 1 / self.config.fps, None
+        pixels: NDArray[np.uint8] | None = None
+        cell_s = 1 / self.config.fps
         while count * self.hop_s + cell_s / 2 + EPSILON_S < until_s or not count:
             start_s = count * self.hop_s
             filling.append(StreamSlice(start_s, start_s + self.config.length_s))
@@ -118,7 +119,8 @@ class VideoStream:
 
     def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with rising times in seconds, the first 0."""
-        origin_s = last_s = None
+        origin_s: float | None = None
+        last_s: float | None = None
         for frame in self.decoded():
             if last_s is None:
                 origin_s, last_s = frame.time, 0.0
@@ -141,7 +143,7 @@ class VideoStream:
                 stream.thread_type = "NONE"
                 self.step_s = 1 / float(stream.guessed_rate or stream.average_rate or 25)
                 yield from self.demuxed(container, stream)
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except (av.FFmpegError, VideoError, OSError, ValueError) as error:
             self.ended = reason(error)
 
     def demuxed(
