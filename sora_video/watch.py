@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sora_video.configs.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
@@ -111,18 +112,25 @@ def open_normal(
 
 
 def library_embeddings(library: Library) -> Embeddings:
-    """All slices that a library shows."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("video_id", "slice_no", "start_s", "end_s")}
-    vectors = [np.zeros((0, library.dim), np.float32)]
+    """All slices that a library shows.
+
+    Raises:
+        LibraryError: a segment is missing or damaged, or there is none.
+    """
+    tables, vectors = [], []
     for record in library._manifest.segments:
         segment = library._segment(record)
-        names = np.array(segment.table["video_id"].to_pylist(), dtype=object)
-        rows = np.flatnonzero(~np.isin(names.astype(str), list(record.removed)))
-        for name, column in columns.items():
-            column.append(segment.table[name].to_numpy()[rows])
-        vectors.append(segment.index.reconstruct_n(0, record.rows)[rows])
+        shown = ~np.isin(segment.table["video_id"].to_pylist(), list(record.removed))
+        tables.append(segment.table.filter(pa.array(shown)))
+        vectors.append(segment.index.reconstruct_n(0, record.rows)[shown])
+    if not tables:
+        raise LibraryError(f"library {library.path}: is empty; add normal footage with `sora index add`")
+    table = pa.concat_tables(tables)
     return Embeddings(
-        **{name: np.concatenate(parts) if parts else np.zeros(0) for name, parts in columns.items()},
+        video_id=np.array(table["video_id"].to_pylist(), dtype=object),
+        slice_no=table["slice_no"].to_numpy(),
+        start_s=table["start_s"].to_numpy(),
+        end_s=table["end_s"].to_numpy(),
         vectors=np.concatenate(vectors),
         fingerprint=library.fingerprint,
     )

@@ -101,7 +101,7 @@ def new_head(task: Task, rows: Rows, fitted: NDArray[np.int64], recipe: Recipe) 
         torch.manual_seed(torch_seed(recipe.seed, "head", task.name))
         head = Head(rows.slices.shape[-1], len(task.classes), recipe.head, recipe.pool).double()
     with torch.no_grad():
-        features = head.features(rows[torch.from_numpy(fitted)])
+        features = head.features(rows.select(fitted))
         head.mean.copy_(features.mean(0))
         deviation = features.std(0, correction=0)
         head.scale.copy_(torch.where(deviation > 1e-9, deviation, 1.0))
@@ -121,7 +121,7 @@ def trained(
     for strength in strengths:
         fit_rows(head, task, rows, fitted, recipe, strength)
         with torch.no_grad():
-            found.append((strength, head(rows[torch.from_numpy(check)]).numpy()))
+            found.append((strength, head(rows.select(check)).numpy()))
     return found
 
 
@@ -133,7 +133,7 @@ def last(
     for strength in strengths:
         fit_rows(head, task, rows, task.train, recipe, strength)
     with torch.no_grad():
-        return head, head(rows[torch.from_numpy(task.test)]).numpy()
+        return head, head(rows.select(task.test)).numpy()
 
 
 def fit_rows(
@@ -142,7 +142,7 @@ def fit_rows(
     """Train a head on some rows."""
     codes = task.codes[fitted]
     weights = class_weights(codes, len(task.classes), recipe.balanced)[codes]
-    fit(head, rows[torch.from_numpy(fitted)], torch.from_numpy(codes), torch.from_numpy(weights), strength)
+    fit(head, rows.select(fitted), torch.from_numpy(codes), torch.from_numpy(weights), strength)
 
 
 def cross_fitted(

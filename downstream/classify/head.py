@@ -11,7 +11,9 @@ of one slice, and slices may come one after another: a state of D + 2 numbers is
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
@@ -33,9 +35,10 @@ class Rows(NamedTuple):
     there: Tensor
     """(N, S) bool, which slices there are; one a video at least."""
 
-    def __getitem__(self, rows: Tensor) -> "Rows":  # type: ignore[override]
+    def select(self, rows: NDArray[np.int64]) -> "Rows":
         """Some of the videos."""
-        return Rows(self.slices[rows], self.there[rows])
+        chosen = torch.from_numpy(rows)
+        return Rows(self.slices[chosen], self.there[chosen])
 
 
 class Pooled(NamedTuple):
@@ -77,7 +80,8 @@ class Head(nn.Module):
         """(..., D) slices to (...) scores."""
         if self.query is None:
             return slices.new_zeros(slices.shape[:-1])
-        return slices @ self.query * slices.shape[-1] ** 0.5
+        scores: Tensor = slices @ self.query * slices.shape[-1] ** 0.5
+        return scores
 
     def features(self, rows: Rows) -> Tensor:
         """(N, D) features before they are standardised."""
@@ -137,7 +141,7 @@ def fit(head: Head, rows: Rows, codes: Tensor, weights: Tensor, strength: float)
         errors = cross_entropy(head(rows), codes, reduction="none") * weights
         decay = sum((weight.square().sum() for weight in decayed), torch.zeros((), dtype=errors.dtype))
         value: Tensor = errors.mean() + decay / (2 * strength * len(codes))
-        value.backward()
+        value.backward()  # type: ignore[no-untyped-call]
         return value
 
     solver.step(loss)  # type: ignore[no-untyped-call]

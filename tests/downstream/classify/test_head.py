@@ -111,7 +111,7 @@ def test_padding_changes_nothing():
 
 
 def test_tasks_at_once_are_heads_apart():
-    rows, codes = draw()
+    rows, codes = draw(videos=24, slices=1)
     other = np.random.default_rng(1).permutation(codes)
     tasks = [task(codes, "action"), task(other, "place")]
     for recipe in (Recipe(), Recipe(head="mlp")):
@@ -124,7 +124,7 @@ def test_tasks_at_once_are_heads_apart():
 
 
 def test_a_training_is_decided_by_its_seed():
-    rows, codes = draw(videos=60)
+    rows, codes = draw(videos=24, slices=1)
     first, again, other = (
         fit_tasks([task(codes)], rows, Recipe(head="mlp", seed=seed))[0] for seed in (0, 0, 1)
     )
