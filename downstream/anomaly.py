@@ -94,8 +94,8 @@ class Alerts:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.current: Alert | None = None
-        self.slices = self.over = 0
-        """Slices seen, and those over the threshold."""
+        self.slices = self.over = self.found = 0
+        """Slices seen, those over the threshold, and alerts that have ended."""
 
     def take(self, start_s: float, end_s: float, distance: float) -> Alert | None:
         """Look at the next slice; returns an alert that it ends."""
@@ -115,4 +115,5 @@ class Alerts:
     def end(self) -> Alert | None:
         """The alert that is going on, which ends here."""
         ended, self.current = self.current, None
+        self.found += ended is not None
         return ended

@@ -16,7 +16,7 @@ from sora_video.index.search import Hit
 from sora_video.pretrain.data import listens
 from sora_video.pretrain.embed import VideoEncoder, load_encoder
 from sora_video.pretrain.embeddings import Embeddings
-from sora_video.pretrain.stream import VideoStream
+from sora_video.pretrain.stream import StreamSlice, VideoStream
 from sora_video.pretrain.tracking import Bar
 
 __all__ = ["Normal", "library_embeddings", "open_normal", "watch_stream"]
@@ -36,9 +36,17 @@ class Normal:
     videos: int
     """Videos of the library."""
 
-    def distance(self, slice_: Embeddings) -> tuple[float, Hit]:
-        """See :func:`distance`."""
-        return distance(self.library, slice_, self.neighbours)
+    def measure(self, one: StreamSlice) -> tuple[float, Hit]:
+        """Embed a slice; see :func:`distance`."""
+        query = Embeddings(
+            video_id=np.array(["stream"], dtype=object),
+            slice_no=np.zeros(1, np.int32),
+            start_s=np.array([one.start_s]),
+            end_s=np.array([one.end_s]),
+            vectors=self.encoder.embed_slices(one.slices(self.encoder.config.slice.frames)),
+            fingerprint=self.encoder.fingerprint,
+        )
+        return distance(self.library, query, self.neighbours)
 
     def as_json(self) -> dict[str, Any]:
         """The threshold and where it comes from."""
@@ -154,32 +162,21 @@ def watch_stream(
         VideoError: the source cannot be opened, or shows not one frame.
     """
     stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
-    alerts, found = Alerts(normal.threshold.distance), 0
-    began, end_s = time.monotonic(), 0.0
-    for one in stream:
-        end_s = one.end_s
-        vectors = normal.encoder.embed_slices(one.slices(normal.encoder.config.slice.frames))
-        far, nearest = normal.distance(
-            single(source, one.start_s, end_s, vectors, normal.encoder.fingerprint)
-        )
-        going_on = alerts.current is not None
-        ended = alerts.take(one.start_s, end_s, far)
-        if ended:
-            found += 1
-            yield {"event": "alert", **asdict(ended)}
-        elif alerts.current and not going_on:
-            like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
-            yield {"event": "begin", "start_s": one.start_s, "distance": far, "nearest": like}
+    alerts, began, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
+    try:
+        for one in stream:
+            end_s = one.end_s
+            yield from look(normal, alerts, one)
+    except KeyboardInterrupt:
+        stream.ended = "interrupted"
     if ended := alerts.end():
-        found += 1
         yield {"event": "alert", **asdict(ended)}
-    wall_s = time.monotonic() - began
     yield {
         "event": "summary",
         "source": source,
         "seconds": end_s,
-        "wall_s": wall_s,
-        "alerts": found,
+        "wall_s": time.monotonic() - began,
+        "alerts": alerts.found,
         "slices": alerts.slices,
         "slices_over": alerts.over,
         "damaged_packets": stream.damaged,
@@ -188,13 +185,12 @@ def watch_stream(
     }
 
 
-def single(source: str, start_s: float, end_s: float, vectors: Any, fingerprint: str) -> Embeddings:
-    """One slice as a query."""
-    return Embeddings(
-        video_id=np.array([source], dtype=object),
-        slice_no=np.zeros(1, np.int32),
-        start_s=np.array([start_s]),
-        end_s=np.array([end_s]),
-        vectors=vectors,
-        fingerprint=fingerprint,
-    )
+def look(normal: Normal, alerts: Alerts, one: StreamSlice) -> Iterator[dict[str, Any]]:
+    """Measure one slice; tells an alert that begins or ends with it."""
+    going_on = alerts.current is not None
+    far, nearest = normal.measure(one)
+    if ended := alerts.take(one.start_s, one.end_s, far):
+        yield {"event": "alert", **asdict(ended)}
+    elif alerts.current and not going_on:
+        like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
+        yield {"event": "begin", "start_s": one.start_s, "distance": far, "nearest": like}

@@ -103,7 +103,9 @@ def test_a_stream_is_seen_as_its_file_is(normal, tmp_path, write_video, tiny_run
     opened = open_normal(normal, false_alarms="0.5")
     embedded = load_encoder(tiny_run.path).embed(path)
     found, summary = events(opened, path)
-    far = [opened.distance(embedded.select([row]))[0] for row in range(len(embedded))]
+    far = [
+        distance(opened.library, embedded.select([row]), opened.neighbours)[0] for row in range(len(embedded))
+    ]
     assert summary["slices"] == len(far) == 5
     assert summary["slices_over"] == sum(one > opened.threshold.distance for one in far)
     peaks = [one["distance"] for one in found if one["event"] == "alert"]
