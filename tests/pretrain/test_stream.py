@@ -73,7 +73,7 @@ def test_a_film_shorter_than_a_slice_is_one_slice(tmp_path, write_video, moving_
 def test_a_pipe_is_read_as_it_is_written(film, tmp_path):
     pipe = tmp_path / "pipe.ts"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=(film.read_bytes(),))
+    writer = threading.Thread(target=pipe.write_bytes, args=(film.read_bytes(),), daemon=True)
     writer.start()
     check(seen(pipe), film)
     writer.join()
@@ -82,11 +82,11 @@ def test_a_pipe_is_read_as_it_is_written(film, tmp_path):
 def test_an_address_is_read(film):
     handler = partial(Quiet, directory=str(film.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        check(seen(f"http://127.0.0.1:{server.server_port}/{film.name}"), film)
-        server.shutdown()
-        thread.join()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            check(seen(f"http://127.0.0.1:{server.server_port}/{film.name}"), film)
+        finally:
+            server.shutdown()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
