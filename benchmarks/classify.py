@@ -6,7 +6,6 @@ measurement is a `sora` command in a process of its own; its time has all in it,
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,14 @@ FPS = 15
 SIZE = (176, 128)
 NORMAL = 60
 """Videos of the library."""
-SORA = Path(sys.executable).with_name("sora")
+MEASURED = """
+import pathlib, sys
+from sora_video.cli import main
+try:
+    main()
+finally:
+    print(pathlib.Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0], file=sys.stderr)
+"""
 
 
 class Measured(NamedTuple):
@@ -44,16 +50,13 @@ class Measured(NamedTuple):
 
 
 def run_command(*arguments: object) -> Measured:
-    """Run `sora` and wait for it."""
+    """Run `sora` in a process that says at its end how much memory it had at most (Linux)."""
     began = time.monotonic()
-    child = subprocess.Popen([SORA, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    printed = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"sora {' '.join(map(str, arguments))}: ended with {child.returncode}")
-    return Measured(time.monotonic() - began, usage.ru_maxrss / 1024, printed)
+    command = [sys.executable, "-c", MEASURED, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"sora {' '.join(map(str, arguments))}: {done.stderr}")
+    return Measured(time.monotonic() - began, int(done.stderr.split()[-1]) / 1024, done.stdout)
 
 
 def write_film(path: Path, corpus: Corpus, minutes: float) -> None:
