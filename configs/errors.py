@@ -5,7 +5,7 @@
     ├── CorpusError        a folder, glob or manifest of videos
     ├── VideoError         one file that cannot be read
     ├── RunError           a run folder: exists already, is missing or incomplete
-    ├── LabelsError        labels or splits that a probe cannot use
+    ├── LabelsError        labels or splits that cannot be used, or a classifier folder
     ├── LibraryError       a library folder
     ├── FingerprintError   embeddings of one model used with those of another
     └── StorageError       the disk refused a write
@@ -48,7 +48,7 @@ class RunError(SoraError):
 
 
 class LabelsError(SoraError):
-    """Labels or splits cannot be used for a probe."""
+    """Labels or splits cannot be used, or a classifier folder is missing or damaged."""
 
 
 class LibraryError(SoraError):

@@ -15,7 +15,7 @@ from sora_video.configs.storage import atomic_path, read_parquet
 from .corpus import Corpus
 from .quarantine import Failure
 
-__all__ = ["Embeddings", "pool", "read_embeddings", "write_embeddings"]
+__all__ = ["Embeddings", "pool", "read_embeddings", "rows_by_entry", "write_embeddings"]
 
 TOLERANCE_S = 1e-6
 
@@ -85,19 +85,26 @@ def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
     Returns:
         (N, D) features.
     """
-    rows: dict[str, list[int]] = {}
-    for row, video_id in enumerate(embeddings.video_id):
-        rows.setdefault(video_id, []).append(row)
     features = np.zeros((len(corpus), embeddings.dim), np.float32)
-    for entry, video in enumerate(corpus.videos):
-        own = np.array(rows.get(video.video_id, []), np.int64)
-        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
-        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
-        own = own[begins & (embeddings.end_s[own] <= end_s)]
+    for entry, own in enumerate(rows_by_entry(embeddings, corpus)):
         if len(own):
             mean = embeddings.vectors[own].mean(0)
             features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return features
+
+
+def rows_by_entry(embeddings: Embeddings, corpus: Corpus) -> list[NDArray[np.int64]]:
+    """The rows of the slices that lie in each corpus entry's span, in order of time."""
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(embeddings.video_id):
+        rows.setdefault(video_id, []).append(row)
+    found = []
+    for video in corpus.videos:
+        own = np.array(rows.get(video.video_id, []), np.int64)
+        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
+        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
+        found.append(own[begins & (embeddings.end_s[own] <= end_s)])
+    return found
 
 
 def write_embeddings(embeddings: Embeddings, path: Path) -> None:

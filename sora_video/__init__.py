@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from sora_video.configs.errors import SoraError
     from sora_video.configs.loader import load_config
     from sora_video.configs.schema import PretrainConfig
+    from sora_video.downstream.classify.predict import classify_videos
+    from sora_video.downstream.classify.train import train_classifier
+    from sora_video.downstream.datasets.registry import open_dataset
     from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
@@ -30,17 +33,20 @@ __all__ = [
     "PretrainConfig",
     "SoraError",
     "VideoEncoder",
+    "classify_videos",
     "explain_video",
     "info_nce",
     "linear_probe",
     "load_config",
     "load_encoder",
     "open_corpus",
+    "open_dataset",
     "prepare_corpus",
     "pretrain_encoder",
     "read_embeddings",
     "scan",
     "summarize_video",
+    "train_classifier",
     "write_embeddings",
     "write_explanation",
 ]
@@ -51,17 +57,20 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
+    "classify_videos": "downstream.classify.predict",
     "explain_video": "downstream.explain",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",
     "load_encoder": "pretrain.embed",
     "open_corpus": "pretrain.corpus",
+    "open_dataset": "downstream.datasets.registry",
     "prepare_corpus": "pretrain.prepare",
     "pretrain_encoder": "pretrain.loop",
     "read_embeddings": "pretrain.embeddings",
     "scan": "pretrain.scan",
     "summarize_video": "downstream.summary",
+    "train_classifier": "downstream.classify.train",
     "write_embeddings": "pretrain.embeddings",
     "write_explanation": "downstream.explain",
 }

@@ -10,6 +10,7 @@ import typer
 from sora_video.configs.errors import SoraError
 
 from . import show
+from .cli_classify import register
 
 __all__ = ["app", "main"]
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
 app.add_typer(index_app, name="index")
+register(app)
 
 CorpusArgument = Annotated[
     str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")

@@ -1,0 +1,203 @@
+"""Videos to labels, confidences and timelines, chunk by chunk: no frame and no slice is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sora_video.configs.errors import ConfigError, CorpusError, FingerprintError, LabelsError
+from sora_video.pretrain.corpus import Source, open_corpus
+from sora_video.pretrain.embed import Unreadable, VideoEncoder, load_encoder
+from sora_video.pretrain.quarantine import Failure
+from sora_video.pretrain.tracking import Bar
+
+from .store import Classifier, TaskHead, load_classifier
+from .timeline import Span, Timeline
+
+__all__ = ["Answer", "Prediction", "Predictions", "classify_videos", "encoder_of", "predict"]
+
+SMOOTH_SLICES = 3
+"""Default width of the smoothing window in lengths of a slice."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One task's answer for one video."""
+
+    label: str
+    confidence: float
+    """Calibrated probability of the label, in [0, 1]."""
+    chances: dict[str, float]
+    """Of every class."""
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of one video, or of the span of one that a manifest names."""
+
+    video_id: str
+    start_s: float
+    end_s: float
+    answers: dict[str, Answer]
+    """By task."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        tasks = {
+            name: {**vars(answer), "spans": [span._asdict() for span in answer.spans]}
+            for name, answer in self.answers.items()
+        }
+        return {"video": self.video_id, "start_s": self.start_s, "end_s": self.end_s, "tasks": tasks}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of a corpus."""
+
+    videos: tuple[Prediction, ...]
+    failures: tuple[Failure, ...]
+    smooth_s: float
+    fingerprint: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "videos": [one.as_json() for one in self.videos],
+            "unreadable": [vars(failure) for failure in self.failures],
+            "smooth_s": self.smooth_s,
+            "fingerprint": self.fingerprint,
+        }
+
+
+class View:
+    """One task's view of one video while its slices come in."""
+
+    def __init__(self, task: TaskHead, smooth_s: float) -> None:
+        self.task, self.state = task, task.head.begin()
+        self.timeline = Timeline(task.classes, smooth_s)
+
+    def take(
+        self, starts: NDArray[np.float64], ends: NDArray[np.float64], vectors: NDArray[np.float32]
+    ) -> None:
+        """Look at (n, D) more slices."""
+        slices = torch.from_numpy(vectors)
+        self.state = self.task.head.take(self.state, slices)
+        chances = self.task.chances(self.task.head.classify(slices))
+        for start_s, end_s, one in zip(starts.tolist(), ends.tolist(), chances, strict=True):
+            self.timeline.add(start_s, end_s, one)
+
+    def end(self) -> Answer:
+        """The answer, all slices seen."""
+        chances = self.task.chances(self.task.head.end(self.state)).tolist()
+        best = int(np.argmax(chances))
+        by_class = dict(zip(self.task.classes, chances, strict=True))
+        return Answer(self.task.classes[best], chances[best], by_class, self.timeline.end())
+
+
+@dataclass
+class Open:
+    """A video that is being looked at."""
+
+    views: list[View]
+    start_s: float
+    end_s: float
+
+
+def encoder_of(classifier: Classifier, model: str | Path | None = None) -> VideoEncoder:
+    """Load the encoder that a classifier stands on.
+
+    Args:
+        classifier: knows its fingerprint.
+        model: run folder; None: the one it was trained with.
+
+    Raises:
+        FingerprintError: the run's encoder is another one.
+        LabelsError: no run is known.
+        RunError: there is no finished run.
+    """
+    model = model or classifier.model
+    if model is None:
+        raise LabelsError("the classifier was trained on a table and remembers no run; name it with --model")
+    encoder = load_encoder(model)
+    if encoder.fingerprint != classifier.fingerprint:
+        remedy = "name the run that the classifier was trained with by --model"
+        raise FingerprintError(f"model {model}", encoder.fingerprint, classifier.fingerprint, remedy)
+    return encoder
+
+
+def predict(
+    classifier: Classifier, encoder: VideoEncoder, source: Source, smooth_s: float
+) -> Iterator[Prediction | Failure]:
+    """Classify the videos of a corpus one after another, each as soon as it has been read to its end."""
+    corpus = open_corpus(source)
+    opened: dict[int, Open] = {}
+    for item in encoder.load(corpus):
+        video_id = corpus.videos[item.entry].video_id
+        if isinstance(item, Unreadable):
+            opened.pop(item.entry, None)
+            yield Failure(video_id, item.reason)
+            continue
+        if item.entry not in opened:
+            views = [View(task, smooth_s) for task in classifier.tasks]
+            opened[item.entry] = Open(views, float(item.start_s[0]), 0.0)
+        video = opened[item.entry]
+        video.end_s = float(item.end_s[-1])
+        vectors = encoder.embed_slices(item.slices)
+        for view in video.views:
+            view.take(item.start_s, item.end_s, vectors)
+        if item.last:
+            answers = {view.task.name: view.end() for view in video.views}
+            yield Prediction(video_id, video.start_s, video.end_s, answers)
+            del opened[item.entry]
+
+
+def classify_videos(
+    head: str | Path,
+    source: Source,
+    model: str | Path | None = None,
+    smooth_s: float | None = None,
+) -> Predictions:
+    """Classify videos with a classifier that was written.
+
+    Args:
+        head: the classifier's folder.
+        source: what :func:`sora_video.pretrain.corpus.open_corpus` takes.
+        model: run folder of the encoder; None: the one that the classifier remembers.
+        smooth_s: see :mod:`.timeline`; None: the length of three slices.
+
+    Returns:
+        A prediction a video in the corpus's order, and videos that could not be read.
+
+    Raises:
+        ConfigError: ``smooth_s`` is below 0.
+        CorpusError: not one video could be read.
+        FingerprintError: the encoder is another one.
+        LabelsError: there is no classifier.
+        RunError: there is no finished run.
+    """
+    if smooth_s is not None and not smooth_s >= 0:
+        raise ConfigError(f"smooth_s={smooth_s:g}: must be at least 0")
+    classifier = load_classifier(head)
+    encoder, corpus = encoder_of(classifier, model), open_corpus(source)
+    width_s = SMOOTH_SLICES * encoder.config.slice.length_s if smooth_s is None else smooth_s
+    found: list[Prediction] = []
+    failures: list[Failure] = []
+    with Bar("classify", len(corpus), "videos") as bar:
+        for number, one in enumerate(predict(classifier, encoder, corpus, width_s), start=1):
+            if isinstance(one, Failure):
+                failures.append(one)
+            else:
+                found.append(one)
+            bar.advance(number)
+    if not found:
+        raise CorpusError(
+            f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} is readable"
+        )
+    order = {video.video_id: entry for entry, video in reversed(list(enumerate(corpus.videos)))}
+    found.sort(key=lambda one: (order[one.video_id], one.start_s))
+    return Predictions(tuple(found), tuple(failures), width_s, classifier.fingerprint)

@@ -1,0 +1,158 @@
+"""A classifier as a folder.
+
+head.safetensors    weights of the heads
+head.json           classes, calibration, scores, training protocol, the encoder's fingerprint; written last
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from sora_video.configs.errors import LabelsError
+from sora_video.configs.storage import write_bytes, write_json
+
+from .head import Head, HeadKind, PoolKind
+
+__all__ = ["Classifier", "TaskHead", "check_free", "load_classifier"]
+
+FORMAT = "sora-video classifier"
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHead:
+    """What one label column has taught."""
+
+    name: str
+    """The column."""
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    """Training rows of each class."""
+    head: Head
+    temperature: float
+    """Divisor of the logits."""
+    strength: float
+    """C, see :func:`sora_video.downstream.classify.head.fit`."""
+    scores: Mapping[str, Mapping[str, float]]
+    """``validation``: rows of the training set by heads and temperatures that had not seen their group;
+    ``test``: held-out rows, where there are any."""
+
+    def chances(self, logits: Tensor) -> NDArray[np.float32]:
+        """(..., K) logits to calibrated probabilities."""
+        found: NDArray[np.float32] = (logits / self.temperature).softmax(-1).numpy()
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """Heads on one encoder's slices."""
+
+    tasks: tuple[TaskHead, ...]
+    kind: HeadKind
+    pool: PoolKind
+    dim: int
+    fingerprint: str
+    """Of the encoder."""
+    model: str | None
+    """Run folder of the encoder, a hint."""
+    protocol: Mapping[str, Any]
+    """How it was trained."""
+
+    def save(self, path: Path) -> None:
+        """Write the folder.
+
+        Raises:
+            LabelsError: it holds something.
+            StorageError: the disk refused the write.
+        """
+        check_free(path)
+        weights = {
+            f"{number}.{name}": weight.contiguous()
+            for number, task in enumerate(self.tasks)
+            for name, weight in task.head.state_dict().items()
+        }
+        write_bytes(path / "head.safetensors", save(weights, metadata={"fingerprint": self.fingerprint}))
+        write_json(path / "head.json", {"format": FORMAT, "version": VERSION, **self.as_json()})
+
+    def as_json(self) -> dict[str, Any]:
+        """All but the weights as plain values."""
+        shown = ("name", "classes", "counts", "temperature", "strength", "scores")
+        return {
+            "fingerprint": self.fingerprint,
+            "model": self.model,
+            "dim": self.dim,
+            "head": self.kind,
+            "pool": self.pool,
+            "tasks": [{key: getattr(task, key) for key in shown} for task in self.tasks],
+            "protocol": self.protocol,
+        }
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place that holds something.
+
+    Raises:
+        LabelsError: it is a file, or a folder that is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise LabelsError(f"classifier {path}: exists already; choose another --out")
+
+
+def load_classifier(path: str | Path) -> Classifier:
+    """Read a classifier's folder.
+
+    Raises:
+        LabelsError: there is none, it is damaged, or of a later version.
+    """
+    folder = Path(path).expanduser()
+    remedy = "restore it, or train it again with `sora classify train`"
+    try:
+        body = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "head.safetensors")
+    except FileNotFoundError as error:
+        raise LabelsError(
+            f"classifier {path}: none is there ({Path(error.filename or 'head').name} is missing); "
+            "check the path"
+        ) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise LabelsError(f"classifier {path}: cannot be read: {error}; {remedy}") from error
+    if not isinstance(body, dict) or body.get("format") != FORMAT or body.get("version") != VERSION:
+        raise LabelsError(f"classifier {path}: head.json is not of format {FORMAT!r} {VERSION}; {remedy}")
+    try:
+        return assemble(body, weights)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise LabelsError(f"classifier {path}: head.json does not fit head.safetensors; {remedy}") from error
+
+
+def assemble(body: dict[str, Any], weights: dict[str, Tensor]) -> Classifier:
+    """A classifier from what its two files hold."""
+    if body["head"] not in get_args(HeadKind) or body["pool"] not in get_args(PoolKind):
+        raise KeyError(body["head"], body["pool"])
+    tasks = []
+    for number, task in enumerate(body["tasks"]):
+        with torch.random.fork_rng(devices=[]):
+            head = Head(body["dim"], len(task["classes"]), body["head"], body["pool"])
+        own = f"{number}."
+        head.load_state_dict(
+            {name.removeprefix(own): weight for name, weight in weights.items() if name.startswith(own)}
+        )
+        lists = {key: tuple(task[key]) for key in ("classes", "counts")}
+        tasks.append(TaskHead(**{**task, **lists}, head=head.eval().requires_grad_(False)))
+    return Classifier(
+        tasks=tuple(tasks),
+        kind=body["head"],
+        pool=body["pool"],
+        dim=body["dim"],
+        fingerprint=body["fingerprint"],
+        model=body["model"],
+        protocol=body["protocol"],
+    )

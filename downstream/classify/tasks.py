@@ -1,0 +1,133 @@
+"""Label columns of a manifest as tasks, with everything refused that no classifier can be made of."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from sora_video.configs.errors import LabelsError
+from sora_video.pretrain.corpus import Corpus, Video
+
+__all__ = ["Task", "folds", "read_tasks"]
+
+Rows = NDArray[np.int64]
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """One label column."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Those of the training rows, sorted."""
+    codes: NDArray[np.int64]
+    """(N,) class of each row of the manifest, -1 where it has none."""
+    groups: NDArray[np.int64]
+    """(N,) recording, scene or person of each row; a file without one is a group of its own."""
+    train: Rows
+    test: Rows
+    """Held out; empty where the manifest has no split."""
+
+
+def read_tasks(
+    corpus: Corpus,
+    columns: Sequence[str] = ("label",),
+    group: str = "group",
+    split: str = "split",
+    unreadable: frozenset[str] = frozenset(),
+) -> list[Task]:
+    """The tasks of a manifest.
+
+    Rows with ``split`` train are trained on, those with test are held out, others take no part; where no row
+    has a split, all are trained on. A row without a label in some column takes no part in that task.
+
+    Args:
+        corpus: a manifest.
+        columns: of labels, one a task.
+        group: column of what may not be in train and test.
+        split: column that says train or test.
+        unreadable: videos to leave out.
+
+    Raises:
+        LabelsError: a column is missing, a task has fewer than two classes or a class of a single group, a
+            test class has no training row, a group or file is in train and in test, or a video has two
+            classes.
+    """
+    videos = corpus.videos
+    known = sorted({key for video in videos for key in video.columns})
+    for column in (*columns, *(name for name in (group, split) if name not in ("group", "split"))):
+        if column not in known:
+            raise LabelsError(f"column {column!r} is in no row; the columns are {', '.join(known) or 'none'}")
+    sides = np.array([video.columns.get(split, "") if split in known else "train" for video in videos])
+    sides[[video.video_id in unreadable for video in videos]] = ""
+    names = [video.columns.get(group) or os.path.realpath(video.path) for video in videos]
+    groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    return [read_task(videos, column, sides, groups) for column in columns]
+
+
+def read_task(
+    videos: Sequence[Video], column: str, sides: NDArray[np.str_], groups: NDArray[np.int64]
+) -> Task:
+    """One column's task."""
+    labels = np.array([video.columns.get(column, "") for video in videos])
+    train, test = (np.flatnonzero((sides == side) & (labels != "")) for side in ("train", "test"))
+    classes = np.unique(labels[train])
+    if len(classes) < 2:
+        found = f"only class {str(classes[0])!r}" if len(classes) else "no class"
+        raise LabelsError(f"{column}: {found} has training rows; a classifier needs 2 classes or more")
+    for name in classes:
+        if len(np.unique(groups[train][labels[train] == name])) < 2:
+            raise LabelsError(
+                f"{column}: class {str(name)!r} has training rows of a single group; label clips of a second "
+                "one, as confidences are set on groups that were not trained on"
+            )
+    unknown = sorted(set(labels[test].tolist()) - set(classes.tolist()))
+    if unknown:
+        raise LabelsError(f"{column}: class {unknown[0]!r} has test rows but no training row; mend the split")
+    check_contradictions(videos, column, labels, np.concatenate([train, test]))
+    shared = np.intersect1d(groups[train], groups[test])
+    if len(shared):
+        one, two = (videos[rows[groups[rows] == shared[0]][0]].video_id for rows in (train, test))
+        raise LabelsError(
+            f"{len(shared)} groups are in train and in test, as with {one} and {two}; keep each on one side"
+        )
+    codes = np.where(np.isin(labels, classes), np.searchsorted(classes, labels), -1)
+    return Task(column, tuple(classes.tolist()), codes.astype(np.int64), groups, train, test)
+
+
+def check_contradictions(videos: Sequence[Video], column: str, labels: NDArray[np.str_], rows: Rows) -> None:
+    """Refuse a video, or a span of one, with two classes; the same class twice is one more row."""
+    seen: dict[tuple[str, float, float | None], str] = {}
+    for row in rows:
+        video = videos[row]
+        key = (os.path.realpath(video.path), video.start_s, video.end_s)
+        before = seen.setdefault(key, str(labels[row]))
+        if before != labels[row]:
+            raise LabelsError(
+                f"{column}: {video.video_id} is {before!r} in one row and {str(labels[row])!r} in another; "
+                "keep one"
+            )
+
+
+def folds(task: Task, seed: int = 0) -> list[tuple[Rows, Rows]]:
+    """Divide the training rows so that no group is on both sides.
+
+    Returns:
+        (fit, check) rows of the manifest, five pairs or one a group; every training row is checked once.
+    """
+    rows = task.train
+    groups = task.groups[rows]
+    _, counts = np.unique(task.codes[rows], return_counts=True)
+    count = min(FOLDS, len(np.unique(groups)), int(counts.max()))
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds miss some folds
+        return [
+            (rows[fit], rows[check])
+            for fit, check in splitter.split(np.zeros(len(rows)), task.codes[rows], groups)
+        ]

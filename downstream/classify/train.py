@@ -1,0 +1,149 @@
+"""From labels to a classifier: features once, then a head, its strength and its temperature for each task."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import normalize
+
+from sora_video.configs.errors import LabelsError
+from sora_video.pretrain.corpus import Corpus, Source, open_corpus
+from sora_video.pretrain.embed import load_encoder
+from sora_video.pretrain.embeddings import Embeddings, read_embeddings, rows_by_entry
+from sora_video.pretrain.quarantine import Failure
+
+from .fit import STRENGTHS, Recipe, fit_tasks
+from .head import PoolKind, Rows
+from .store import Classifier, check_free
+from .tasks import Task, read_tasks
+
+__all__ = ["Training", "slice_rows", "train_classifier"]
+
+SLICES = 32
+"""Most slices of a video that an attentive head is trained on, evenly spread."""
+
+
+class Training(NamedTuple):
+    """What came of it."""
+
+    classifier: Classifier
+    failures: tuple[Failure, ...]
+    """Videos that could not be read and took no part."""
+
+
+def train_classifier(
+    labels: Source,
+    model: str | Path,
+    out: str | Path,
+    *,
+    columns: Sequence[str] = ("label",),
+    group: str = "group",
+    split: str = "split",
+    class_folders: bool = False,
+    recipe: Recipe | None = None,
+) -> Training:
+    """Train a classifier on labelled videos and write it.
+
+    Args:
+        labels: a manifest with label columns.
+        model: run folder of the encoder, or a ``.parquet`` file of embeddings that it made of these videos.
+        out: the folder to write.
+        columns: of labels; each gives a head, on the same features.
+        group: column of what may not be in train and test.
+        split: column that says train or test; where no row has one, all are trained on.
+        class_folders: ``labels`` is a folder with one folder a class.
+        recipe: how.
+
+    Returns:
+        The classifier, and videos that could not be read.
+
+    Raises:
+        CorpusError: nothing can be read.
+        LabelsError: the labels cannot be used, see :func:`.tasks.read_tasks`, or ``out`` holds something.
+        RunError: there is no finished run.
+    """
+    recipe = recipe or Recipe()
+    out = Path(out).expanduser()
+    check_free(out)
+    corpus = open_corpus(labels, class_folders=class_folders)
+    corpus = needed(corpus, read_tasks(corpus, columns, group, split))
+    embeddings = embed(corpus, model)
+    own = rows_by_entry(embeddings, corpus)
+    failed = {failure.video_id: failure for failure in embeddings.failures}
+    for video, rows in zip(corpus.videos, own, strict=True):
+        if not len(rows):
+            failed.setdefault(video.video_id, Failure(video.video_id, "has no slice"))
+    tasks = read_tasks(corpus, columns, group, split, frozenset(failed))
+    classifier = Classifier(
+        tasks=tuple(fit_tasks(tasks, slice_rows(embeddings, own, recipe.pool), recipe)),
+        kind=recipe.head,
+        pool=recipe.pool,
+        dim=embeddings.dim,
+        fingerprint=embeddings.fingerprint,
+        model=None if is_table(model) else str(Path(model).expanduser().absolute()),
+        protocol=protocol(recipe, tasks, group, split),
+    )
+    classifier.save(out)
+    return Training(classifier, tuple(failed.values()))
+
+
+def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
+    """The rows that some task has a use for, so that no others are embedded."""
+    rows = sorted({int(row) for task in tasks for row in (*task.train, *task.test)})
+    return Corpus(corpus.root, tuple(corpus.videos[row] for row in rows))
+
+
+def is_table(model: str | Path) -> bool:
+    """Whether embeddings are named instead of their encoder."""
+    return Path(model).suffix.lower() == ".parquet"
+
+
+def embed(corpus: Corpus, model: str | Path) -> Embeddings:
+    """The slices of a corpus, computed once for all tasks, or read."""
+    if is_table(model):
+        return read_embeddings(Path(model).expanduser())
+    absent = [video.path for video in corpus.videos if not video.path.is_file()]
+    if absent:
+        raise LabelsError(
+            f"{len(absent)} labelled files do not exist, the first is {absent[0]}; mend the rows"
+        )
+    return load_encoder(model).embed(corpus)
+
+
+def slice_rows(embeddings: Embeddings, own: Sequence[NDArray[np.int64]], pool: PoolKind) -> Rows:
+    """The slices of each entry as a head takes them; a mean needs one vector a video.
+
+    Args:
+        embeddings: all slices.
+        own: (N) rows of each entry; entries without any get zeros.
+        pool: see :class:`.head.Head`.
+    """
+    if pool == "mean":
+        means = np.zeros((len(own), 1, embeddings.dim))
+        for entry, rows in enumerate(own):
+            if len(rows):
+                means[entry, 0] = embeddings.vectors[rows].mean(0)
+        return Rows(normalize(torch.from_numpy(means), dim=2), torch.ones(len(own), 1, dtype=torch.bool))
+    chosen = [rows[np.linspace(0, len(rows) - 1, min(len(rows), SLICES)).round().astype(int)] for rows in own]
+    most = max(map(len, chosen))
+    slices, there = np.zeros((len(own), most, embeddings.dim)), np.zeros((len(own), most), bool)
+    for entry, rows in enumerate(chosen):
+        slices[entry, : len(rows)] = embeddings.vectors[rows]
+        there[entry, : max(1, len(rows))] = True
+    return Rows(torch.from_numpy(slices), torch.from_numpy(there))
+
+
+def protocol(recipe: Recipe, tasks: Sequence[Task], group: str, split: str) -> dict[str, object]:
+    """What is needed to repeat and to judge a training."""
+    return {
+        "rows": {task.name: {"train": len(task.train), "test": len(task.test)} for task in tasks},
+        "columns": {"group": group, "split": split},
+        "class_weights": "balanced" if recipe.balanced else "none",
+        "seed": recipe.seed,
+        "selection": f"C of {list(STRENGTHS)} by class-weighted log loss, temperature by log loss, both on "
+        "training rows by heads that had not seen their group (5 folds)",
+        "features": f"slices pooled by {recipe.pool}, L2-normalised, standardised",
+    }

@@ -1,0 +1,30 @@
+"""Diving48 (Li et al., RESOUND: Towards Action Recognition without Representation Bias, 2018), lists of V2.
+
+rgb/-mmq0PT-u8k_00155.mp4                           YouTube's name of the competition, number of the dive
+Diving48_V2_train.json, Diving48_V2_test.json       [{"vid_name": "-mmq0PT-u8k_00155", "label": 0, ...}]
+Diving48_vocab.json                                 [["Back", "15som", "05Twis", "FREE"], ...]
+
+The group is the competition.
+"""
+
+from sora_video.configs.errors import CorpusError
+
+from .folder import Entry, Folder
+
+__all__ = ["read"]
+
+
+def read(folder: Folder) -> list[Entry]:
+    """The dives of both lists; a class is the words of its entry in the vocabulary."""
+    classes = [" ".join(words) for words in folder.json("Diving48_vocab.json")]
+    entries = []
+    for side in ("train", "test"):
+        for row in folder.json(f"Diving48_V2_{side}.json", f"Diving48_{side}.json"):
+            name, label = row.get("vid_name", ""), row.get("label", -1)
+            if not name or not 0 <= label < len(classes):
+                raise CorpusError(
+                    f"Diving48: {row} has no vid_name or no label of the vocabulary; mend the list"
+                )
+            group = name.rpartition("_")[0]
+            entries.append(Entry(name, {"label": classes[label], "group": group, "split": side}))
+    return entries

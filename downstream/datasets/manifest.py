@@ -1,0 +1,89 @@
+"""Data sets as manifests, which every command takes."""
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sora_video.configs.storage import write_text
+from sora_video.pretrain.corpus import Corpus, Video
+from sora_video.pretrain.embeddings import write_embeddings
+
+from .registry import DATASETS, FEATURES, open_dataset
+from .youtube8m import read_features
+
+__all__ = ["Written", "list_datasets", "write_dataset"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A data set that was written as a manifest."""
+
+    rows: int
+    missing: tuple[str, ...]
+    note: str = ""
+    """What else was written."""
+
+
+def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = True) -> Written:
+    """Write the manifest of a data set that the user has; of feature tables their embeddings beside it.
+
+    Args:
+        name: a key of :data:`DATASETS`, or ``youtube8m``.
+        folder: holds it.
+        out: the ``.csv`` file.
+        groups: see :func:`open_dataset`.
+
+    Raises:
+        SoraError: see :func:`open_dataset` and :func:`.youtube8m.read_features`.
+    """
+    if name == FEATURES:
+        table = read_features(folder)
+        write_embeddings(table.embeddings, out.with_suffix(".parquet"))
+        videos = [replace(video, path=out.parent / video.video_id) for video in table.corpus.videos]
+        write_manifest(replace(table.corpus, videos=tuple(videos)), out)
+        return Written(len(videos), (), f", their features in {out.with_suffix('.parquet')}")
+    opened = open_dataset(name, folder, groups=groups)
+    write_manifest(opened.corpus, out)
+    return Written(len(opened.corpus), opened.missing)
+
+
+def list_datasets() -> list[dict[str, str]]:
+    """What can be read, and where to get it."""
+    rows = [
+        {"name": name, "data set": one.title, "splits": one.splits, "groups": one.groups, "from": one.home}
+        for name, one in DATASETS.items()
+    ]
+    features = {"data set": "YouTube-8M features", "splits": "split (validation is test)", "groups": "video"}
+    return [
+        *rows,
+        {"name": FEATURES, **features, "from": "https://research.google.com/youtube8m/download.html"},
+    ]
+
+
+def write_manifest(corpus: Corpus, path: Path) -> None:
+    """Write a corpus as the CSV that every command takes.
+
+    Args:
+        corpus: its videos; those below the manifest's folder are named relative to it.
+        path: the file.
+    """
+    folder = path.expanduser().absolute().parent
+    rows = [row(video, folder) for video in corpus.videos]
+    columns = sorted({key for one in rows for key in one}, key=lambda key: (ORDER.get(key, len(ORDER)), key))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+ORDER = {name: place for place, name in enumerate(("path", "label", "group", "split", "start_s", "end_s"))}
+
+
+def row(video: Video, folder: Path) -> dict[str, str]:
+    """One video as a row."""
+    path = video.path.absolute()
+    name = path.relative_to(folder) if path.is_relative_to(folder) else path
+    span = {} if video.end_s is None else {"start_s": f"{video.start_s:g}", "end_s": f"{video.end_s:g}"}
+    return {"path": name.as_posix(), **span, **video.columns}

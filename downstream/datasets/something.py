@@ -1,0 +1,30 @@
+"""Something-Something v2 (Goyal et al., The "something something" Video Database, 2017).
+
+20bn-something-something-v2/78687.webm
+labels/train.json, validation.json  [{"id": "78687", "template": "Holding [something] next to [something]"}]
+
+The lists may also bear their older names. The template without its brackets is the class. Validation videos
+are tested on, as the field does; test videos, whose answers are no part of the set, are left out. The lists
+do not say who filmed what, so there are no groups.
+"""
+
+from sora_video.configs.errors import CorpusError
+
+from .folder import Entry, Folder
+
+__all__ = ["read"]
+
+OLDER = "something-something-v2"
+SIDES = {"train": "train", "validation": "test"}
+
+
+def read(folder: Folder) -> list[Entry]:
+    """The clips of both lists."""
+    entries = []
+    for official, side in SIDES.items():
+        for row in folder.json(f"{official}.json", f"{OLDER}-{official}.json"):
+            if not {"id", "template"} <= row.keys():
+                raise CorpusError(f"Something-Something v2: {row} has no id or template; download the lists")
+            label = row["template"].replace("[", "").replace("]", "")
+            entries.append(Entry(str(row["id"]), {"label": label, "split": side, "official": official}))
+    return entries

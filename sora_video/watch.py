@@ -1,0 +1,196 @@
+"""Watch a stream for what a library of normal footage does not hold."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sora_video.configs.errors import ConfigError, FingerprintError, LibraryError
+from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
+from sora_video.index.library import Library
+from sora_video.index.search import Hit
+from sora_video.pretrain.data import listens
+from sora_video.pretrain.embed import VideoEncoder, load_encoder
+from sora_video.pretrain.embeddings import Embeddings
+from sora_video.pretrain.stream import StreamSlice, VideoStream
+from sora_video.pretrain.tracking import Bar
+
+__all__ = ["Normal", "library_embeddings", "open_normal", "watch_stream"]
+
+NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normal footage, and how far from it is too far."""
+
+    library: Library
+    encoder: VideoEncoder
+    neighbours: int
+    """Videos of the library that a slice is compared with."""
+    threshold: Threshold
+    videos: int
+    """Videos of the library."""
+
+    def measure(self, one: StreamSlice) -> tuple[float, Hit]:
+        """Embed a slice; see :func:`distance`."""
+        query = Embeddings(
+            video_id=np.array(["stream"], dtype=object),
+            slice_no=np.zeros(1, np.int32),
+            start_s=np.array([one.start_s]),
+            end_s=np.array([one.end_s]),
+            vectors=self.encoder.embed_slices(one.slices(self.encoder.config.slice.frames)),
+            fingerprint=self.encoder.fingerprint,
+        )
+        return distance(self.library, query, self.neighbours)
+
+    def as_json(self) -> dict[str, Any]:
+        """The threshold and where it comes from."""
+        return {
+            **asdict(self.threshold),
+            "too_short": self.threshold.too_short,
+            "videos": self.videos,
+            "neighbours": self.neighbours,
+            "fingerprint": self.library.fingerprint,
+        }
+
+
+def distance(library: Library, slice_: Embeddings, neighbours: int, without: str = "") -> tuple[float, Hit]:
+    """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
+    hits = library.search(slice_, top=neighbours, exclude=[without] if without else ())
+    return 1 - float(np.mean([hit.score for hit in hits])), hits[0]
+
+
+def open_normal(
+    path: str | Path,
+    model: str | Path | None = None,
+    *,
+    false_alarms: str = "1/hour",
+    neighbours: int = NEIGHBOURS,
+) -> Normal:
+    """Open a library of normal footage and set the threshold on it, each video measured against the others.
+
+    Args:
+        path: the library's folder.
+        model: run folder of the encoder; None: the one that the library remembers.
+        false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
+        neighbours: videos that a slice is compared with.
+
+    Raises:
+        ConfigError: a setting is wrong, or the encoder listens.
+        FingerprintError: another encoder made the library.
+        LibraryError: there is none, it is damaged, has too few videos, or no run is known.
+        RunError: there is no finished run.
+    """
+    library = Library.open(path)
+    model = model or library.model
+    if model is None:
+        raise LibraryError(f"library {path}: remembers no run; name it with --model")
+    if neighbours < 1:
+        raise ConfigError(f"--neighbours {neighbours}: must be at least 1")
+    encoder = load_encoder(model)
+    if encoder.fingerprint != library.fingerprint:
+        remedy = "name the library's own run with --model"
+        raise FingerprintError(f"model {model}", encoder.fingerprint, library.fingerprint, remedy)
+    if listens(encoder.config):
+        raise ConfigError(
+            f"model {model}: encoder.name={encoder.config.encoder.name} listens, but a stream is only seen; "
+            "build the library with an encoder that only sees"
+        )
+    wanted = encoder.config.slice
+    rate = rate_a_slice(false_alarms, wanted.hop_s or wanted.length_s)
+    embeddings = library_embeddings(library)
+    videos = len(embeddings.videos())
+    if videos <= neighbours:
+        raise LibraryError(
+            f"library {path}: holds {videos} videos; each is measured against {neighbours} others, so add "
+            "some, or name fewer with --neighbours"
+        )
+    distances = []
+    with Bar("calibrate", len(embeddings), "slices") as bar:
+        for row in range(len(embeddings)):
+            video_id = str(embeddings.video_id[row])
+            distances.append(distance(library, embeddings.select([row]), neighbours, video_id)[0])
+            bar.advance(row + 1)
+    return Normal(library, encoder, neighbours, calibrate(distances, rate), videos)
+
+
+def library_embeddings(library: Library) -> Embeddings:
+    """All slices that a library shows.
+
+    Raises:
+        LibraryError: a segment is missing or damaged, or there is none.
+    """
+    tables, vectors = [], []
+    for record in library._manifest.segments:
+        segment = library._segment(record)
+        shown = ~np.isin(segment.table["video_id"].to_pylist(), list(record.removed))
+        tables.append(segment.table.filter(pa.array(shown)))
+        vectors.append(segment.index.reconstruct_n(0, record.rows)[shown])
+    if not tables:
+        raise LibraryError(f"library {library.path}: is empty; add normal footage with `sora index add`")
+    table = pa.concat_tables(tables)
+    return Embeddings(
+        video_id=np.array(table["video_id"].to_pylist(), dtype=object),
+        slice_no=table["slice_no"].to_numpy(),
+        start_s=table["start_s"].to_numpy(),
+        end_s=table["end_s"].to_numpy(),
+        vectors=np.concatenate(vectors),
+        fingerprint=library.fingerprint,
+    )
+
+
+def watch_stream(
+    normal: Normal, source: str, follow_s: float | None = None, timeout_s: float = 30.0
+) -> Iterator[dict[str, Any]]:
+    """Watch a stream.
+
+    Args:
+        normal: what is normal.
+        source: a file, an address, or ``-``, see :class:`sora_video.pretrain.stream.VideoStream`.
+        follow_s: wait so many seconds for a file to grow.
+        timeout_s: give an address up after so many seconds without data.
+
+    Yields:
+        ``begin`` where an alert begins, ``alert`` where it has ended, ``summary`` at last; times in seconds.
+
+    Raises:
+        VideoError: the source cannot be opened, or shows not one frame.
+    """
+    stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
+    alerts, began, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
+    try:
+        for one in stream:
+            end_s = one.end_s
+            yield from look(normal, alerts, one)
+    except KeyboardInterrupt:
+        stream.ended = "interrupted"
+    if ended := alerts.end():
+        yield {"event": "alert", **asdict(ended)}
+    yield {
+        "event": "summary",
+        "source": source,
+        "seconds": end_s,
+        "wall_s": time.monotonic() - began,
+        "alerts": alerts.found,
+        "slices": alerts.slices,
+        "slices_over": alerts.over,
+        "damaged_packets": stream.damaged,
+        "ended": stream.ended,
+        "threshold": normal.as_json(),
+    }
+
+
+def look(normal: Normal, alerts: Alerts, one: StreamSlice) -> Iterator[dict[str, Any]]:
+    """Measure one slice; tells an alert that begins or ends with it."""
+    going_on = alerts.current is not None
+    far, nearest = normal.measure(one)
+    if ended := alerts.take(one.start_s, one.end_s, far):
+        yield {"event": "alert", **asdict(ended)}
+    elif alerts.current and not going_on:
+        like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
+        yield {"event": "begin", "start_s": one.start_s, "distance": far, "nearest": like}
