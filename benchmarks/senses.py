@@ -43,13 +43,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--fusions", nargs="*", default=list(FUSIONS))
-    parser.add_argument("--folds", action="store_true", help="score folds of the training rows instead")
+    parser.add_argument("--within", action="store_true", help="score a fold of the training rows")
     parser.add_argument("overrides", nargs="*", help="settings, as in loss.cross=0")
     arguments = parser.parse_args()
     corpus = open_corpus(DATA / "grid" / "labels.csv")
     splits = {word: read_split(corpus, label=word) for word in WORDS}
     rows = table(corpus, splits, arguments)
-    if arguments.folds:
+    if arguments.within:
         for row in rows:
             print(row, flush=True)
     else:
@@ -78,7 +78,7 @@ def table(corpus: Corpus, splits: dict[str, Split], arguments: argparse.Namespac
                 *arguments.overrides,
             ],
         )
-        for name, scored, minutes in fusion_scores(corpus, splits, config, arguments.folds):
+        for name, scored, minutes in fusion_scores(corpus, splits, config, arguments.within):
             yield line(f"{fusion}{name}", scored, minutes)
     pixels = pixel_features(corpus)
     for name, features in (("mean frame, 1-NN", pixels.mean_frame), ("motion map, 1-NN", pixels.motion_map)):
@@ -90,7 +90,7 @@ def table(corpus: Corpus, splits: dict[str, Split], arguments: argparse.Namespac
 
 
 def fusion_scores(
-    corpus: Corpus, splits: dict[str, Split], config: PretrainConfig, by_folds: bool
+    corpus: Corpus, splits: dict[str, Split], config: PretrainConfig, within: bool
 ) -> Iterator[tuple[str, dict[str, float], str]]:
     """One fusion's scores by each sense, trained and untrained."""
     began = time.monotonic()
@@ -99,18 +99,18 @@ def fusion_scores(
         minutes = f"{(time.monotonic() - began) / 60:.1f}"
         for sense, by in SENSES.items():
             features, _ = video_features(load_encoder(run.path, by=by), corpus)
-            yield f" | {sense}", words(features, splits, by_folds), minutes
+            yield f" | {sense}", words(features, splits, within), minutes
     for sense, by in SENSES.items():
         features, _ = video_features(random_encoder(config, draw=1, by=by), corpus)
-        yield f", untrained | {sense}", words(features, splits, by_folds), ""
+        yield f", untrained | {sense}", words(features, splits, within), ""
 
 
-def words(features: NDArray[np.float32], splits: dict[str, Split], by_folds: bool) -> dict[str, float]:
-    """Linear balanced accuracy for each word, on test rows or by folds of the training rows."""
+def words(features: NDArray[np.float32], splits: dict[str, Split], within: bool) -> dict[str, float]:
+    """Linear balanced accuracy for each word, on test rows or on a fold of the training rows."""
     found = {}
     for word, split in splits.items():
-        parts = [inner(split, *pair) for pair in folds(split)] if by_folds else [split]
-        found[word] = float(np.mean([score_features(features, part)[0].linear for part in parts]))
+        part = inner(split, *folds(split)[0]) if within else split
+        found[word] = score_features(features, part)[0].linear
     return found
 
 
