@@ -41,7 +41,8 @@ class Segment:
     def __init__(self, checks: Checks, record: SegmentRecord) -> None:
         self.record = record
         self._checks = checks
-        self._table, order = self._open(record.slices, self._open_table) or (None, None)
+        opened = self._open(record.slices, self._open_table)
+        self._table, order = opened if opened else (None, None)
         self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
         self.index = self.vectors
         if record.index and self.vectors is not None:
