@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
+    from sora_video.index.export import import_library
     from sora_video.index.library import Library
+    from sora_video.index.where import Where
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
     from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -30,7 +32,9 @@ __all__ = [
     "PretrainConfig",
     "SoraError",
     "VideoEncoder",
+    "Where",
     "explain_video",
+    "import_library",
     "info_nce",
     "linear_probe",
     "load_config",
@@ -51,7 +55,9 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
+    "Where": "index.where",
     "explain_video": "downstream.explain",
+    "import_library": "index.export",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",
