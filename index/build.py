@@ -126,14 +126,14 @@ def build_library(
         RunError: the run is not finished, or damaged.
         StorageError: the disk refused the write.
     """
-    path = Path(path)
-    with appearing(path) as beside:
+    place = Path(path).resolve()  # the folder of a relative path may be the one that is replaced
+    with appearing(place) as beside:
         corpus = None if is_table(source) else open_for(source, model)
         contents = contents_of(corpus) if corpus else {}
         embeddings = embeddings_of(corpus or source, model)
         library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
         added = library.add(embeddings, model, contents, attributes_of(corpus) if corpus else {})
-    return Change(Library.open(path), embeddings.failures, added)
+    return Change(Library.open(place), embeddings.failures, added)
 
 
 def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:

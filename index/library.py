@@ -22,7 +22,7 @@ from . import compact as compaction
 from . import repair as reparation
 from . import update
 from . import verify as verification
-from .export import export_library
+from .export import export_library, import_library
 from .files import Checks, Damage
 from .guard import check_embeddings, check_names
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
@@ -112,6 +112,20 @@ class Library:
             if now == manifest:
                 return library
             manifest = now  # a writer has compacted since, so that files were gone before they were opened
+
+    @classmethod
+    def from_export(cls, path: str | Path, source: str | Path) -> "Library":
+        """Make a library of what :meth:`export` wrote; it appears whole or not at all.
+
+        Args:
+            path: the library's folder; it must not exist, or be empty.
+            source: the Parquet file.
+
+        Raises:
+            LibraryError: the folder holds something, or the file is no export of a library.
+            StorageError: the disk refused the write.
+        """
+        return cls.open(import_library(path, source))
 
     @property
     def fingerprint(self) -> str:
@@ -285,7 +299,7 @@ class Library:
         return result
 
     def export(self, path: str | Path) -> None:
-        """Write all that is visible as one Parquet file; see :func:`sora_video.index.export.import_library`.
+        """Write all that is visible as one Parquet file; see :meth:`from_export`.
 
         Raises:
             LibraryError: the file is not named ``.parquet``, or the library is damaged.

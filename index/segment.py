@@ -42,7 +42,8 @@ class Segment:
         self.record = record
         self._checks = checks
         opened = self._open(record.slices, self._open_table)
-        self._table, order = opened if opened else (None, None)
+        self._table: Table | None = opened[0] if opened else None
+        order = opened[1] if opened else None
         self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
         self.index = self.vectors
         if record.index and self.vectors is not None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
-    from sora_video.index.export import import_library
     from sora_video.index.library import Library
     from sora_video.index.where import Where
     from sora_video.pretrain.corpus import open_corpus
@@ -34,7 +33,6 @@ __all__ = [
     "VideoEncoder",
     "Where",
     "explain_video",
-    "import_library",
     "info_nce",
     "linear_probe",
     "load_config",
@@ -57,7 +55,6 @@ HOME = {
     "VideoEncoder": "pretrain.embed",
     "Where": "index.where",
     "explain_video": "downstream.explain",
-    "import_library": "index.export",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",

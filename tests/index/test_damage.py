@@ -188,7 +188,7 @@ try:
         Library.open(path).add(many)
     elif act == "remove":
         library = Library.open(path)
-        library.remove(library.videos())
+        library.remove(library.videos()[1:])
     else:
         build_library(path.parent / "built", path.parent / "many.parquet")
 except StorageError as error:

@@ -5,7 +5,6 @@ import pytest
 
 from sora_video.configs.errors import FingerprintError, LibraryError
 from sora_video.index import export
-from sora_video.index.export import import_library
 from sora_video.index.library import Library
 from sora_video.pretrain.embeddings import read_embeddings
 
@@ -44,8 +43,7 @@ def everything(library):
 def test_a_library_comes_back_as_it_was(library, tmp_path, monkeypatch, batch):
     monkeypatch.setattr(export, "BATCH_ROWS", batch)
     library.export(tmp_path / "all.parquet")
-    import_library(tmp_path / "again", tmp_path / "all.parquet")
-    again = Library.open(tmp_path / "again")
+    again = Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     assert everything(again) == everything(library)
     assert again.verify().damage == ()
 
@@ -60,7 +58,7 @@ def test_an_export_is_a_table_of_embeddings(library, tmp_path, versions):
 
 def test_an_empty_library_comes_back(tmp_path):
     Library.create(tmp_path / "library", "f" * 64, 8).export(tmp_path / "all.parquet")
-    import_library(tmp_path / "again", tmp_path / "all.parquet")
+    Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     assert (len(Library.open(tmp_path / "again")), Library.open(tmp_path / "again").dim) == (0, 8)
 
 
@@ -85,7 +83,7 @@ def test_another_table_is_no_export(library, tmp_path, how):
     library.export(tmp_path / "all.parquet")
     pq.write_table(broken(pq.read_table(tmp_path / "all.parquet"), how), tmp_path / "odd.parquet")
     with pytest.raises(LibraryError, match=r"\Aimport [^\n]*odd.parquet: is no exported library: [^\n]*\Z"):
-        import_library(tmp_path / "again", tmp_path / "odd.parquet")
+        Library.from_export(tmp_path / "again", tmp_path / "odd.parquet")
     assert not (tmp_path / "again").exists()
 
 
@@ -94,10 +92,10 @@ def test_export_and_import_refuse_what_would_overwrite_or_mislead(library, tmp_p
         library.export(tmp_path / "all.csv")
     library.export(tmp_path / "all.parquet")
     with pytest.raises(LibraryError, match="exists already"):
-        import_library(library.path, tmp_path / "all.parquet")
+        Library.from_export(library.path, tmp_path / "all.parquet")
     with pytest.raises(LibraryError, match="no exported library"):
-        import_library(tmp_path / "again", tmp_path / "none.parquet")
-    import_library(tmp_path / "again", tmp_path / "all.parquet")
+        Library.from_export(tmp_path / "again", tmp_path / "none.parquet")
+    Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     other = versions({"a.mp4": 1})
     with pytest.raises(FingerprintError):
         Library.open(tmp_path / "again").search(type(other)(**{**vars(other), "fingerprint": "0" * 64}))
