@@ -232,7 +232,9 @@ class Library:
             check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
             check_names(embeddings)
             manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
-            self._commit(manifest if model is None else replace(manifest, model=str(Path(model).absolute())))
+            self._commit(
+                snapshot, manifest if model is None else replace(manifest, model=str(Path(model).absolute()))
+            )
         return added
 
     def remove(self, video_ids: str | Iterable[str]) -> None:
@@ -246,7 +248,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(update.remove(snapshot, as_set(video_ids)))
+            self._commit(snapshot, update.remove(snapshot, as_set(video_ids)))
 
     def set_attributes(self, changes: Mapping[str, Mapping[str, Value | None]]) -> None:
         """Edit attributes of videos in one commit.
@@ -259,7 +261,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(update.edit(snapshot, changes))
+            self._commit(snapshot, update.edit(snapshot, changes))
 
     def compact(self, max_rows: int | None = None) -> None:
         """Merge segments into one, in one commit: hidden slices leave the disk, the others keep their ids.
@@ -272,7 +274,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(compaction.compact(snapshot, max_rows))
+            self._commit(snapshot, compaction.compact(snapshot, max_rows))
             sweep(self.path, self._snapshot.manifest)
 
     def verify(self) -> Verification:
@@ -294,7 +296,7 @@ class Library:
         """
         with self._writing() as snapshot:
             manifest, result = reparation.repair(snapshot, drop)
-            self._commit(manifest)
+            self._commit(snapshot, manifest)
             sweep(self.path, manifest)
         return result
 
@@ -335,14 +337,13 @@ class Library:
         with writer_lock(self.path):
             manifest = read_manifest(self.path)
             sweep(self.path, manifest)
-            self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
-            yield self._snapshot
+            yield open_snapshot(Checks(self.path), manifest, self._snapshot)
 
-    def _commit(self, manifest: Manifest) -> None:
+    def _commit(self, before: Snapshot, manifest: Manifest) -> None:
         """Make a manifest the library, here and on the disk."""
-        if manifest != self._snapshot.manifest:
+        if manifest != before.manifest:
             write_manifest(self.path, manifest)
-        self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
+        self._snapshot = open_snapshot(Checks(self.path), manifest, before)
 
 
 def as_set(video_ids: str | Iterable[str]) -> frozenset[str]:
