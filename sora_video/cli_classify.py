@@ -7,15 +7,11 @@ from typing import Annotated
 import typer
 
 from . import show
+from .arguments import HintedModelOption, JsonOption
 
 __all__ = ["register"]
 
 classify_app = typer.Typer(no_args_is_help=True, help="Train a classifier on labelled videos, and use it.")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-HintedModelOption = Annotated[
-    Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the one remembered.")
-]
 
 
 def register(app: typer.Typer) -> None:

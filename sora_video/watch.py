@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from sora_video.configs.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
@@ -19,7 +18,7 @@ from sora_video.pretrain.embeddings import Embeddings
 from sora_video.pretrain.stream import StreamSlice, VideoStream
 from sora_video.pretrain.tracking import Bar
 
-__all__ = ["Normal", "library_embeddings", "open_normal", "watch_stream"]
+__all__ = ["Normal", "open_normal", "watch_stream"]
 
 NEIGHBOURS = 3
 
@@ -103,45 +102,21 @@ def open_normal(
         )
     wanted = encoder.config.slice
     rate = rate_a_slice(false_alarms, wanted.hop_s or wanted.length_s)
-    embeddings = library_embeddings(library)
-    videos = len(embeddings.videos())
-    if videos <= neighbours:
+    names = library.videos()
+    if len(names) <= neighbours:
         raise LibraryError(
-            f"library {path}: holds {videos} videos; each is measured against {neighbours} others, so add "
+            f"library {path}: holds {len(names)} videos; each is measured against {neighbours} others, so add "
             "some, or name fewer with --neighbours"
         )
     distances = []
-    with Bar("calibrate", len(embeddings), "slices") as bar:
-        for row in range(len(embeddings)):
-            video_id = str(embeddings.video_id[row])
-            distances.append(distance(library, embeddings.select([row]), neighbours, video_id)[0])
-            bar.advance(row + 1)
-    return Normal(library, encoder, neighbours, calibrate(distances, rate), videos)
-
-
-def library_embeddings(library: Library) -> Embeddings:
-    """All slices that a library shows.
-
-    Raises:
-        LibraryError: a segment is missing or damaged, or there is none.
-    """
-    tables, vectors = [], []
-    for record in library._manifest.segments:
-        segment = library._segment(record)
-        shown = ~np.isin(segment.table["video_id"].to_pylist(), list(record.removed))
-        tables.append(segment.table.filter(pa.array(shown)))
-        vectors.append(segment.index.reconstruct_n(0, record.rows)[shown])
-    if not tables:
-        raise LibraryError(f"library {library.path}: is empty; add normal footage with `sora index add`")
-    table = pa.concat_tables(tables)
-    return Embeddings(
-        video_id=np.array(table["video_id"].to_pylist(), dtype=object),
-        slice_no=table["slice_no"].to_numpy(),
-        start_s=table["start_s"].to_numpy(),
-        end_s=table["end_s"].to_numpy(),
-        vectors=np.concatenate(vectors),
-        fingerprint=library.fingerprint,
-    )
+    with Bar("calibrate", len(names), "videos") as bar:
+        for done, name in enumerate(names, 1):
+            own = library.embeddings(name)
+            distances += [
+                distance(library, own.select([row]), neighbours, name)[0] for row in range(len(own))
+            ]
+            bar.advance(done)
+    return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names))
 
 
 def watch_stream(
