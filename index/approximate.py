@@ -11,9 +11,10 @@ with all of them; they are the same again with ``OMP_NUM_THREADS=1``.
 Where FAISS sees GPUs, centroids are found there, and indexes that it knows there are filled there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from math import log2, sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from .gpu import off_gpus, on_gpus
 if TYPE_CHECKING:
     from .segment import Segment
 
-__all__ = ["Builder", "attach", "kinds", "memory_of", "write_index"]
+__all__ = ["SEGMENT_BLOCK", "Builder", "attach", "kinds", "memory_of", "write_index"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -42,11 +43,15 @@ GRAPH_FROM = 1000
 OPQ_POINTS = 16_384
 BLOCK = 65_536
 """Vectors added at once."""
+SEGMENT_BLOCK = 16 * BLOCK
+"""Vectors in memory at once where lists that lie on the disk are built again."""
+EXACT_BELOW = 1000
+"""So few vectors are searched exactly."""
 
 
 def lists_of(rows: int) -> int:
     """Lists of an inverted file over so many vectors."""
-    return max(1, min(2 ** round(np.log2(4 * np.sqrt(rows))), rows // FEWEST_POINTS))
+    return max(1, min(int(2 ** round(log2(4 * sqrt(rows)))), rows // FEWEST_POINTS))
 
 
 def kinds(rows: int, dim: int) -> list[str]:
@@ -56,6 +61,8 @@ def kinds(rows: int, dim: int) -> list[str]:
         rows: vectors.
         dim: of the vectors.
     """
+    if rows < EXACT_BELOW:
+        return ["Flat"]
     lists = lists_of(rows)
     ivf = f"IVF{lists}_HNSW{LINKS}" if lists >= GRAPH_FROM else f"IVF{lists}"
     parts = max(dim // 4, 1)
@@ -101,6 +108,7 @@ class Builder:
     def __init__(self, segment: "Segment", seed: int) -> None:
         self.segment, self.seed = segment, seed
         self.rows, self.dim = segment.record.rows, segment.vectors.d
+        self._centroids: dict[int, NDArray[np.float32]] = {}
 
     @cached_property
     def sample(self) -> NDArray[np.float32]:
@@ -108,11 +116,6 @@ class Builder:
         count = min(self.rows, max(POINTS_PER_LIST * lists_of(self.rows), OPQ_POINTS))
         rows = np.random.default_rng(self.seed).choice(self.rows, count, replace=False)
         return self.segment.read(np.sort(rows))
-
-    @cached_property
-    def centroids(self) -> NDArray[np.float32]:
-        """(lists, D) of the inverted files."""
-        return self._cluster(self.sample)
 
     def build(self, kind: str) -> Any:
         """Train and fill an index.
@@ -158,13 +161,17 @@ class Builder:
         index = FAISS.index_factory(self.dim, kind, FAISS.METRIC_INNER_PRODUCT)
         if kind.startswith("HNSW"):
             return index
-        sample, centroids = self.sample, None
+        ivf = FAISS.downcast_index(FAISS.extract_index_ivf(index))
         if isinstance(index, FAISS.IndexPreTransform):
             sample = self._train_transform(index)
-            centroids = self._cluster(sample)
-        ivf = FAISS.downcast_index(FAISS.extract_index_ivf(index))
+            centroids = self._cluster(sample, ivf.nlist)
+        else:
+            sample = self.sample
+            if ivf.nlist not in self._centroids:
+                self._centroids[ivf.nlist] = self._cluster(sample, ivf.nlist)
+            centroids = self._centroids[ivf.nlist]
         with one_thread():  # the graph over the centroids is then the same each time
-            ivf.quantizer.add(self.centroids if centroids is None else centroids)
+            ivf.quantizer.add(centroids)
         if hasattr(ivf, "pq"):
             ivf.pq.cp.seed = self.seed
         ivf.train(sample)
@@ -183,9 +190,9 @@ class Builder:
         rotated: NDArray[np.float32] = rotation.apply(self.sample)
         return rotated
 
-    def _cluster(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _cluster(self, vectors: NDArray[np.float32], lists: int) -> NDArray[np.float32]:
         """Centroids on the sphere by k-means."""
-        lists, dim = lists_of(self.rows), vectors.shape[1]
+        dim = vectors.shape[1]
         clustering = FAISS.Clustering(dim, lists)
         clustering.seed, clustering.niter, clustering.spherical = self.seed, 10, True
         clustering.min_points_per_centroid, clustering.max_points_per_centroid = 1, len(vectors)
@@ -214,9 +221,9 @@ def one_thread() -> Iterator[None]:
         FAISS.omp_set_num_threads(before)
 
 
-def write_index(index: Any, path: Path) -> None:
+def write_index(index: Any, write: Callable[[bytes], None]) -> None:
     """Write an index; HNSW without the vectors, which the segment has."""
-    FAISS.write_index(index, str(path), FAISS.IO_FLAG_SKIP_STORAGE)
+    FAISS.write_index(index, FAISS.PyCallbackIOWriter(write), FAISS.IO_FLAG_SKIP_STORAGE)
 
 
 def attach(index: Any, vectors: Any) -> Any:

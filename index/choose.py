@@ -1,9 +1,9 @@
 """Choice of an index by measurement: the fastest that is as good, as small and as quick as is wished.
 
-Held-out queries are stored vectors drawn by seed, each without itself among its answers. Recall@10 is the share
-of their 10 nearest slices by exact search over the same vectors that are found; slices as near as the tenth count.
-Latency is the median time of one query alone, re-ranking included. What is drawn and built is a function of
-the seed; times are not, so that of two indexes about as fast either may be chosen.
+Held-out queries are stored vectors drawn by seed, each without itself among its answers. Recall@10 is the
+share of their 10 nearest slices by exact search over the same vectors that are found; slices as near as the
+tenth count. Latency is the median time of one query alone, re-ranking included. What is drawn and built is a
+function of the seed; times are not, so that of two indexes about as fast either may be chosen.
 """
 
 import re
@@ -26,7 +26,7 @@ from .nearest import Shelf
 if TYPE_CHECKING:
     from .segment import Segment
 
-__all__ = ["Candidate", "Point", "Wish", "choose_index", "parse_bytes", "parse_ms"]
+__all__ = ["Candidate", "Exam", "Point", "Wish", "choose_index", "parse_bytes", "parse_ms"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -185,8 +185,8 @@ class Exam:
 def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
     """Build every kind of index that fits into the memory, measure them, and take the best.
 
-    Where none of them will do and an inverted file is too large for the memory, it is built block by block and
-    merged on the disk; its lists are then mapped, and only its centroids count as memory.
+    Where none of them will do and an inverted file is too large for the memory, it is built block by block
+    and merged on the disk; its lists are then mapped, and only its centroids count as memory.
 
     Args:
         segment: at least 2 vectors.
@@ -202,7 +202,8 @@ def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
     rows, dim, stored = segment.record.rows, segment.vectors.d, segment.vectors.sa_code_size()
     sizes = {kind: memory_of(kind, rows, dim, stored) for kind in kinds(rows, dim)}
     builder, exam = Builder(segment, wish.seed), Exam(segment, wish.seed)
-    measured, fit = [], []
+    measured: list[Candidate] = []
+    fit: list[Candidate] = []
     for candidate in candidates(builder, sizes, wish, folder):
         if candidate.lists_file is not None and fit:
             break
@@ -230,7 +231,7 @@ def candidates(builder: Builder, sizes: dict[str, int], wish: Wish, folder: Path
             large.append(kind)
         elif kind == "Flat":
             yield Candidate(kind=kind, index=builder.segment.vectors, memory=memory)
-        elif builder.rows > 1:
+        else:
             yield Candidate(kind=kind, index=builder.build(kind), memory=memory)
     for kind in large:
         if kind.startswith("IVF"):

@@ -20,8 +20,8 @@ RESIDENT: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 def on_gpus(index: Any) -> Any:
     """The index on all GPUs that FAISS sees, its vectors divided among several.
 
-    It is returned as it is where there are none, where it is of a kind that they do not know, and where it does
-    not fit.
+    It is returned as it is where there are none, where it is of a kind that they do not know, and where it
+    does not fit.
     """
     if not FAISS.get_num_gpus():
         return index

@@ -136,7 +136,8 @@ class Shelf:
     def _distinct(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(Q,) how many videos the found rising rows belong to."""
         videos = np.where(rows < 0, -1, self.segment.video_of(rows))
-        return np.count_nonzero(np.diff(videos, axis=1, prepend=-1), axis=1)
+        counts: NDArray[np.int64] = np.count_nonzero(np.diff(videos, axis=1, prepend=-1), axis=1)
+        return counts
 
     def scan(self, vectors: NDArray[np.float32], top: int) -> NDArray[np.int64]:
         """Rows with the best slices of the ``top`` best videos, by scoring every visible row.
@@ -245,7 +246,8 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
         pending = np.arange(first, min(first + QUERY_BLOCK, len(vectors)))
         for growth in (1, GROWTH, None):
             found, settled = ask(shelves, vectors[pending], top, growth)
-            for whole, part in zip(nearest, found, strict=True):
+            wholes: tuple[NDArray[Any], ...] = nearest
+            for whole, part in zip(wholes, found, strict=True):
                 whole[pending] = part
             pending = pending[~settled]
             if not len(pending):
@@ -290,8 +292,10 @@ def best_of(
         return shelves[place].segment.videos[number - int(first[place])]
 
     best = rank(len(scores[0]), query, first[segment] + video, score, name, top)
-    there, nearest = best >= 0, no_answers(*best.shape)
-    for whole, part in zip(nearest, (score, segment, row, video), strict=True):
+    there, nearest = best >= 0, no_answers(len(best), top)
+    wholes: tuple[NDArray[Any], ...] = nearest
+    parts: tuple[NDArray[Any], ...] = (score, segment, row, video)
+    for whole, part in zip(wholes, parts, strict=True):
         whole[there] = part[best[there]]
     return nearest
 

@@ -79,7 +79,8 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
     """
     found = nearest_videos(shelves, query.vectors, top)
     query_row, place = np.nonzero(found.rows >= 0)
-    score, segment, row, number = (part[query_row, place] for part in found)
+    score, number = found.scores[query_row, place], found.videos[query_row, place]
+    segment, row = found.segments[query_row, place], found.rows[query_row, place]
     video_ids = [shelves[s].segment.videos[n] for s, n in zip(segment, number, strict=True)]
     names, video = np.unique(np.array(video_ids, dtype=object), return_inverse=True)
     order = np.lexsort((query_row, video))
