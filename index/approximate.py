@@ -29,7 +29,7 @@ from .gpu import off_gpus, on_gpus
 if TYPE_CHECKING:
     from .segment import Segment
 
-__all__ = ["SEGMENT_BLOCK", "Builder", "attach", "kinds", "memory_of", "write_index"]
+__all__ = ["SEGMENT_BLOCK", "Builder", "attach", "kinds", "lists_memory", "memory_of", "write_index"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -92,9 +92,14 @@ def memory_of(kind: str, rows: int, dim: int, stored: int) -> int:
         return rows * (stored + 4 * (2 * LINKS + 4))
     parts = max(dim // 4, 1)
     code = {"Flat": 4 * dim, "SQ8": dim}.get(kind.rsplit(",", 1)[1], (parts + 1) // 2)
+    return rows * (code + 8) + lists_memory(rows, dim)
+
+
+def lists_memory(rows: int, dim: int) -> int:
+    """Bytes of the centroids of an inverted file, and of the graph over them."""
     lists = lists_of(rows)
     graph = 4 * (2 * LINKS + 4) if lists >= GRAPH_FROM else 0
-    return rows * (code + 8) + lists * (4 * dim + graph)
+    return lists * (4 * dim + graph)
 
 
 class Builder:

@@ -6,6 +6,7 @@ tenth count. Latency is the median time of one query alone, re-ranking included.
 function of the seed; times are not, so that of two indexes about as fast either may be chosen.
 """
 
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from sora_video.configs.errors import ConfigError, LibraryError
 
-from .approximate import Builder, kinds, memory_of
+from .approximate import Builder, kinds, lists_memory, memory_of
 from .gpu import on_gpus
 from .nearest import Shelf
 
@@ -36,6 +37,8 @@ TIMED = 100
 """Queries whose time is taken one by one."""
 RERANK = (2, 8, 32)
 """Candidates re-ranked for each wanted slice, where the index keeps short codes."""
+FEWEST_ADDED = 1024
+"""Vectors of a block where lists are merged on the disk, at least."""
 GAIN = 0.002
 """A parameter is doubled until recall gains less."""
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -106,8 +109,8 @@ class Candidate:
     best: Point = field(init=False)
     """The point to search with."""
 
-    def settle(self, wish: Wish) -> bool:
-        """Take the fastest point that fulfils a wish, else the nearest to it; whether it does."""
+    def settle(self, wish: Wish) -> None:
+        """Take the fastest point that fulfils a wish, else the nearest to it."""
         fit = [point for point in self.curve if fulfils(point, wish)]
         if fit:
             self.best = min(fit, key=lambda point: point.ms)
@@ -116,7 +119,6 @@ class Candidate:
             self.best = min(
                 enough, key=lambda point: point.ms, default=max(self.curve, key=lambda p: p.recall)
             )
-        return bool(fit)
 
     def __str__(self) -> str:
         parameters = "".join(f" {name}={value}" for name, value in self.best.parameters.items())
@@ -203,14 +205,13 @@ def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
     sizes = {kind: memory_of(kind, rows, dim, stored) for kind in kinds(rows, dim)}
     builder, exam = Builder(segment, wish.seed), Exam(segment, wish.seed)
     measured: list[Candidate] = []
-    fit: list[Candidate] = []
     for candidate in candidates(builder, sizes, wish, folder):
-        if candidate.lists_file is not None and fit:
-            break
         candidate.curve = list(sweep(candidate, exam, wish))
-        if candidate.settle(wish):
-            fit.append(candidate)
+        candidate.settle(wish)
         measured.append(candidate)
+        if candidate.lists_file is not None and fulfils(candidate.best, wish):
+            break
+    fit = [candidate for candidate in measured if fulfils(candidate.best, wish)]
     if fit:
         return min(fit, key=lambda candidate: candidate.best.ms)
     if not measured:
@@ -224,22 +225,21 @@ def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
 
 
 def candidates(builder: Builder, sizes: dict[str, int], wish: Wish, folder: Path) -> Iterator[Candidate]:
-    """Indexes one by one as they are built, those on the disk last."""
-    large = []
-    for kind, memory in sizes.items():
-        if wish.memory is not None and memory > wish.memory:
-            large.append(kind)
-        elif kind == "Flat":
-            yield Candidate(kind=kind, index=builder.segment.vectors, memory=memory)
-        else:
-            yield Candidate(kind=kind, index=builder.build(kind), memory=memory)
-    for kind in large:
-        if kind.startswith("IVF"):
-            each = (sizes[kind]) / builder.rows
-            block = max(int((wish.memory or 0) / each), 1024)
+    """The indexes that fit into the memory; if none of them will do, those whose lists lie on the disk."""
+    most = math.inf if wish.memory is None else wish.memory
+    tried = []
+    for kind in [kind for kind, size in sizes.items() if size <= most]:
+        index = builder.segment.vectors if kind == "Flat" else builder.build(kind)
+        tried.append(Candidate(kind=kind, index=index, memory=sizes[kind]))
+        yield tried[-1]
+    if any(fulfils(candidate.best, wish) for candidate in tried):
+        return
+    for kind in [kind for kind, size in sizes.items() if size > most and kind.startswith("IVF")]:
+        held = lists_memory(builder.rows, builder.dim)
+        if held <= most:
             lists_file = folder / f"{kind.rsplit(',', 1)[1]}.ivfdata"
+            block = max(int(most * builder.rows / sizes[kind]), FEWEST_ADDED)
             index = builder.build_on_disk(kind, lists_file, block)
-            held = index.nlist * builder.dim * 4
             yield Candidate(kind=kind, index=index, memory=held, lists_file=lists_file)
 
 

@@ -299,29 +299,18 @@ class Library:
         """
         export_library(self._snapshot, Path(path))
 
-    def tune(
-        self,
-        recall: float = 0.95,
-        memory: int | None = None,
-        latency_ms: float | None = None,
-        seed: int = 0,
-    ) -> None:
+    def tune(self, wish: Wish) -> None:
         """Compact, and choose an index by measurement; see :mod:`sora_video.index.choose`.
 
         What is added later is searched exactly beside it, until the next call.
 
         Args:
-            recall: least recall@10.
-            memory: most bytes that a search keeps in memory; None: any.
-            latency_ms: most milliseconds of a query; None: any.
-            seed: of training and measurement.
+            wish: recall, memory and latency to reach.
 
         Raises:
-            ConfigError: a number is out of range.
             LibraryError: no index reaches that, or the library is damaged; the index is as it was.
             StorageError: the disk refused the write; the library is as it was.
         """
-        wish = Wish(recall=recall, memory=memory, latency_ms=latency_ms, seed=seed)
         self.compact()
         with self._writing() as snapshot:
             self._commit(tuning.tune(snapshot, wish))
@@ -352,6 +341,14 @@ class Library:
         check_embeddings(query, "the query", self._snapshot.manifest)
         return find(self._shelves(top, exclude, where), query, top)
 
+    def slice(self, slice_id: int) -> Embeddings:
+        """One slice, with its vector as it is stored.
+
+        Raises:
+            LibraryError: the library does not hold it.
+        """
+        return self._snapshot.slice(slice_id)
+
     def search_like(
         self,
         slice_id: int,
@@ -370,7 +367,7 @@ class Library:
         Raises:
             LibraryError: the library does not hold the slice, or ``top`` is below 1.
         """
-        query = self._snapshot.slice(slice_id)
+        query = self.slice(slice_id)
         return self.search(query, top, as_set(exclude) | {query.video_id[0]}, where)
 
     def search_many(
