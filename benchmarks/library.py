@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -45,6 +46,7 @@ SINGLE = 200
 """Queries asked one by one."""
 K = 10
 ROUNDS = 3
+WORK = Path(tempfile.gettempdir()) / "sora-bench-library"
 PARTS = ("growth", "indexes", "crowded", "peers")
 HEADERS = {
     "growth": "slices | build, s | bytes a slice | open, s | first search, s | add of 1,000, s | segments",
@@ -153,7 +155,7 @@ class Bench:
             yield f"{size:,}", lambda size=size: self.grown(size)
 
     def grown(self, size: int) -> list[Any]:
-        """What a library of a size costs, in segments as they were added, then searched from a fresh process."""
+        """What a library of a size costs, in segments as they were added; opened by a fresh process."""
         library = self.library("growth")
         seconds, _ = timed(lambda: self.world.fill(library, 0, size))
         info = library.info()
@@ -166,7 +168,7 @@ class Bench:
                 f"{added:.2f}", info.segments]  # fmt: skip
 
     def indexes(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
-        """Rows on every kind of index and parameter, on one segment; a kind that is done is not built again."""
+        """Rows on every kind of index, on one segment; a kind that is done is not built again."""
         for kind in kinds(self.options.count, self.world.dim):
             done = self.folder / f"{kind}.{self.options.count}.done"
             if not done.exists():
@@ -299,9 +301,7 @@ def main() -> None:
     parser.add_argument("--clusters", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure these parts alone")
-    parser.add_argument(
-        "--work", type=Path, default=Path("/tmp/sora-bench-library"), help="kept between runs"
-    )
+    parser.add_argument("--work", type=Path, default=WORK, help="kept between runs")
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/library.md"))
     options = parser.parse_args()
@@ -325,8 +325,9 @@ def report(options: argparse.Namespace, rows: dict[str, dict[str, list[Any]]]) -
     lines = [
         "# Libraries: what they cost and find",
         "",
-        f"`make bench-library`: {options.count:,} slices x {options.dim} dimensions from {options.clusters:,} "
-        f"clusters, {options.queries:,} queries; FAISS {faiss.__version__}, {os.cpu_count()} cores, {platform.machine()}.",
+        f"`make bench-library`: {options.count:,} slices x {options.dim} dimensions from "
+        f"{options.clusters:,} clusters, {options.queries:,} queries; FAISS {faiss.__version__}, "
+        f"{os.cpu_count()} cores, {platform.machine()}.",
     ]
     for part in PARTS:
         if rows.get(part):
