@@ -1,7 +1,7 @@
 """Other packages' indexes over the same vectors, where they are installed.
 
 ``pip install -e '.[bench]'`` installs USearch. autofaiss asks for faiss-cpu, which must not lie beside
-faiss-gpu: ``pip install --no-deps autofaiss embedding-reader fire fsspec pandas pytz termcolor`` leaves it out.
+faiss-gpu; ``pip install --no-deps autofaiss embedding-reader fire fsspec pandas pytz`` leaves it out.
 """
 
 import logging
