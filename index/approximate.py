@@ -11,6 +11,8 @@ with all of them; they are the same again with ``OMP_NUM_THREADS=1``.
 Where FAISS sees GPUs, centroids are found there, and indexes that it knows there are filled there.
 """
 
+import ctypes
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -29,7 +31,16 @@ from .gpu import off_gpus, on_gpus
 if TYPE_CHECKING:
     from .segment import Segment
 
-__all__ = ["SEGMENT_BLOCK", "Builder", "attach", "kinds", "lists_memory", "memory_of", "write_index"]
+__all__ = [
+    "SEGMENT_BLOCK",
+    "Builder",
+    "attach",
+    "kinds",
+    "lists_memory",
+    "memory_of",
+    "silent",
+    "write_index",
+]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -158,7 +169,8 @@ class Builder:
                 self._filled(part, first, min(first + block, self.rows))
                 parts.append(str(Path(folder) / f"{first}.faiss"))
                 FAISS.write_index(part, parts[-1])
-            merge_ondisk(index, parts, str(lists_file))
+            with silent():
+                merge_ondisk(index, parts, str(lists_file))
         return index
 
     def _trained(self, kind: str) -> Any:
@@ -224,6 +236,22 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         FAISS.omp_set_num_threads(before)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop what FAISS tells on standard output, which belongs to the command, of lists on the disk."""
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    before, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        flush(None)
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(nowhere)
 
 
 def write_index(index: Any, write: Callable[[bytes], None]) -> None:

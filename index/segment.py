@@ -48,7 +48,9 @@ class Segment:
         if built and built.file and self.vectors is not None:
             lists = None if built.lists is None else self._open(built.lists, lambda path: path)
             if built.lists is None or lists is not None:
-                opened = self._open(built.file, lambda path: open_index(path, self.vectors))
+                opened = self._open(
+                    built.file, lambda path: open_index(path, self.vectors, lists is not None)
+                )
                 self.index = self.vectors if opened is None else opened
 
     def _open(self, file: StoredFile, read: Callable[[Path], Opened]) -> Opened | None:

@@ -104,4 +104,5 @@ def problems(segment: Segment, manifest: Manifest, ids: set[int]) -> Iterator[st
 def recall(segment: Segment) -> float:
     """Recall@10 of an approximate index, re-ranking included, on some of its own vectors."""
     built = segment.record.index
-    return Exam(segment, 0).take(segment.index, dict(built.parameters) if built else {}).recall
+    exam = Exam(segment, built.seed + 1 if built else 0)  # other queries than the choice was made on
+    return exam.take(segment.index, dict(built.parameters) if built else {}).recall
