@@ -117,7 +117,7 @@ def test_a_filter_on_time_leaves_the_best_of_the_slices_that_it_lets_through(lib
     assert answers(library.search_many(asked, 5, where=Where(start_s=2.0, end_s=6.0))) == expected
 
 
-@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "OPQ4_8,IVF30,PQ4x4fsr"])
+@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "PCAR8,IVF30,PQ4x4fsr"])
 def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     tmp_path, make_embeddings, random_vectors, monkeypatch, kind
 ):
@@ -140,7 +140,7 @@ def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     assert few[found.rows].all()
 
 
-@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "IVF30,SQ8", "OPQ4_8,IVF30,PQ4x4fsr"])
+@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "IVF30,SQ8", "PCAR8,IVF30,PQ4x4fsr"])
 def test_an_approximate_index_fills_the_answer_with_videos_and_true_scores(
     tmp_path, make_embeddings, random_vectors, kind
 ):
@@ -165,8 +165,7 @@ def test_an_approximate_index_fills_the_answer_with_videos_and_true_scores(
     assert np.array_equal(found.rows[:3], exact.rows[:3])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("tuned", [False, True])
+@pytest.mark.parametrize(("precision", "tuned"), [("fp32", False), ("fp32", True), ("fp16", False)])
 def test_copies_score_the_same_in_every_segment_and_come_by_name(
     tmp_path, make_embeddings, random_vectors, precision, tuned
 ):
