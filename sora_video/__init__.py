@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
     from sora_video.index.library import Library
+    from sora_video.index.where import Where
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
     from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -30,6 +31,7 @@ __all__ = [
     "PretrainConfig",
     "SoraError",
     "VideoEncoder",
+    "Where",
     "explain_video",
     "info_nce",
     "linear_probe",
@@ -51,6 +53,7 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
+    "Where": "index.where",
     "explain_video": "downstream.explain",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
