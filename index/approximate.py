@@ -261,7 +261,7 @@ def write_index(index: Any, write: Callable[[bytes], None]) -> None:
 
 def attach(index: Any, vectors: Any) -> Any:
     """Give an HNSW that was read back the vectors it was written without; others are as they are."""
-    if isinstance(index, FAISS.IndexHNSW):
+    if isinstance(index, FAISS.IndexHNSW) and index.storage is None:
         index.storage, index.own_fields = vectors, False
         index.referenced_objects = [vectors]
     return index

@@ -324,12 +324,12 @@ class Library:
             wish: recall, memory and latency to reach.
 
         Raises:
-            LibraryError: no index reaches that, or the library is damaged; the index is as it was.
+            LibraryError: no index reaches that, or the library is damaged; the library is as it was.
             StorageError: the disk refused the write; the library is as it was.
         """
-        self.compact()
         with self._writing() as snapshot:
-            self._commit(tuning.tune(snapshot, wish))
+            compacted = open_snapshot(Checks(self.path), compaction.compact(snapshot), snapshot)
+            self._commit(snapshot, tuning.tune(compacted, wish))
             sweep(self.path, self._snapshot.manifest)
 
     def search(

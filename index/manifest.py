@@ -7,6 +7,7 @@ is a new manifest renamed over the old one after all that it names is on the dis
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from sora_video.configs.storage import storage_errors, write_json
 from .files import VERIFIED, StoredFile
 
 __all__ = [
+    "SCRATCH",
     "BuiltIndex",
     "Manifest",
     "SegmentRecord",
@@ -33,6 +35,8 @@ VERSION = 2
 """Version 1 had Parquet tables, and neither attributes nor built indexes."""
 METRIC = "inner_product"
 NAME = "manifest.json"
+SCRATCH = ".scratch."
+"""Begins the names of folders beside the segments that a writer works in."""
 WRITTEN = (
     "segments/*.faiss",
     "segments/*.sqlite",
@@ -209,3 +213,5 @@ def sweep(folder: Path, manifest: Manifest) -> None:
             for path in folder.glob(pattern):
                 if path not in named:
                     path.unlink(missing_ok=True)
+        for scratch in folder.glob(f"segments/{SCRATCH}*"):
+            shutil.rmtree(scratch)

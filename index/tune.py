@@ -12,7 +12,7 @@ from sora_video.configs.storage import atomic_path
 from .approximate import SEGMENT_BLOCK, Builder, write_index
 from .choose import Wish, choose_index
 from .files import StoredFile, stored_file, storing
-from .manifest import BuiltIndex, Manifest, SegmentRecord
+from .manifest import SCRATCH, BuiltIndex, Manifest, SegmentRecord
 from .segment import Segment
 from .snapshot import Snapshot
 from .update import succeed
@@ -58,7 +58,7 @@ def shared(wish: Wish, share: float) -> Wish:
 def choose(snapshot: Snapshot, segment: Segment, wish: Wish) -> SegmentRecord:
     """A segment's record with the index that was chosen for it."""
     stem = f"segments/{snapshot.manifest.next_segment:06d}.{segment.record.name}"
-    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=".tune.") as scratch:
+    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
         chosen = choose_index(segment, wish, Path(scratch))
         built = BuiltIndex(
             file=None,
@@ -96,7 +96,7 @@ def rebuild(snapshot: Snapshot, segment: Segment) -> SegmentRecord:
         return record
     stem = f"segments/{snapshot.manifest.next_segment:06d}.{record.name}"
     builder = Builder(segment, record.index.seed)
-    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=".tune.") as scratch:
+    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
         if record.index.lists is None:
             index, lists_file = builder.build(record.index.kind), None
         else:
