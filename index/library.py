@@ -328,9 +328,11 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            compacted = open_snapshot(Checks(self.path), compaction.compact(snapshot), snapshot)
-            self._commit(snapshot, tuning.tune(compacted, wish))
-            sweep(self.path, self._snapshot.manifest)
+            try:
+                compacted = open_snapshot(Checks(self.path), compaction.compact(snapshot), snapshot)
+                self._commit(snapshot, tuning.tune(compacted, wish))
+            finally:
+                sweep(self.path, read_manifest(self.path))
 
     def search(
         self,

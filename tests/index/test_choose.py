@@ -106,7 +106,7 @@ def test_what_cannot_be_reached_is_refused_by_name_and_nothing_changes(library):
         library.tune(Wish(recall=0.9, latency_ms=1e-6))
     assert library.info().indexes == ()
     names = {path.name for path in (library.path / "segments").iterdir()}
-    assert len(names) == 2
+    assert names == {f"00000{n}.{kind}" for n in (1, 2) for kind in ("vectors.faiss", "slices.sqlite")}
 
 
 def test_lists_larger_than_the_memory_are_merged_on_the_disk(tmp_path, library):
