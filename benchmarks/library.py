@@ -28,8 +28,9 @@ from sora_video.configs.storage import write_text
 from sora_video.index.approximate import Builder, kinds, memory_of, write_index
 from sora_video.index.choose import Candidate, Exam, Wish, sweep
 from sora_video.index.library import Library
-from sora_video.index.nearest import Shelf, nearest_videos, search_parameters
+from sora_video.index.nearest import nearest_videos
 from sora_video.index.segment import Segment
+from sora_video.index.shelf import Shelf, search_parameters
 from sora_video.pretrain.embeddings import Embeddings
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers

@@ -22,7 +22,7 @@ from sora_video.configs.errors import ConfigError, LibraryError
 
 from .approximate import Builder, kinds, lists_memory, memory_of
 from .gpu import on_gpus
-from .nearest import Shelf
+from .shelf import Shelf
 
 if TYPE_CHECKING:
     from .segment import Segment

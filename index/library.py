@@ -31,10 +31,10 @@ from .export import export_library, import_library
 from .files import Checks, Damage
 from .guard import check_embeddings, check_names, check_vectors
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
-from .nearest import Shelf
 from .place import check_free
 from .repair import Repair
 from .search import Hit, Matches, find, find_many
+from .shelf import Shelf
 from .snapshot import Snapshot, open_snapshot
 from .update import Added
 from .vectors import PRECISIONS

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.embeddings import Embeddings
 
-from .nearest import Shelf, nearest_videos, rank
+from .nearest import nearest_videos, rank
+from .shelf import Shelf
 
 __all__ = ["Hit", "Matches", "find", "find_many"]
 

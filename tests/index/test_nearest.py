@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from sora_video.configs.errors import LibraryError
-from sora_video.index import nearest
+from sora_video.index import nearest, shelf
 from sora_video.index.choose import Wish
 from sora_video.index.library import Library
-from sora_video.index.nearest import Shelf, nearest_videos
+from sora_video.index.nearest import nearest_videos
+from sora_video.index.shelf import Shelf
 from sora_video.index.where import Where
 
 DIM = 8
@@ -70,7 +71,7 @@ def library(tmp_path, make_embeddings, random_vectors):
 def test_many_queries_are_answered_as_by_plain_loops(
     library, random_vectors, monkeypatch, queries, top, scores, block
 ):
-    monkeypatch.setattr(nearest, "SCAN_SCORES", scores)
+    monkeypatch.setattr(shelf, "SCAN_SCORES", scores)
     monkeypatch.setattr(nearest, "QUERY_BLOCK", block)
     asked = random_vectors(9, queries, DIM)
     found = library.search_many(asked, top)
@@ -121,7 +122,7 @@ def test_a_filter_on_time_leaves_the_best_of_the_slices_that_it_lets_through(lib
 def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     tmp_path, make_embeddings, random_vectors, monkeypatch, kind
 ):
-    monkeypatch.setattr(nearest, "SCAN_ROWS", 0)  # so that the index itself has to find them
+    monkeypatch.setattr(shelf, "SCAN_ROWS", 0)  # so that the index itself has to find them
     vectors = random_vectors(0, 8000, DIM)
     library = Library.create(tmp_path / "large", "f" * 64, DIM)
     library.add(make_embeddings({f"{n:04d}": vectors[2 * n : 2 * n + 2] for n in range(4000)}))
@@ -132,9 +133,8 @@ def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     tuned = {"efSearch": 16} if kind.startswith("HNSW") else {"nprobe": 1, "rerank": 4}
     few = np.zeros(8000, np.bool_)
     few[np.random.default_rng(0).choice(8000, 8, replace=False)] = True
-    shelf = Shelf(segment, few, index=index, tuned=tuned)
     asked = random_vectors(1, 25, DIM)
-    found = nearest_videos([shelf], asked, 5)
+    found = nearest_videos([Shelf(segment, few, index=index, tuned=tuned)], asked, 5)
     scores = np.where(few, asked @ vectors.T, -np.inf).reshape(25, 4000, 2).max(axis=2)
     np.testing.assert_allclose(found.scores, -np.sort(-scores, axis=1)[:, :5], atol=1e-6)
     assert few[found.rows].all()
