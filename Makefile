@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain bench-downstream clean
+.PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain bench-library bench-downstream clean
 
 setup: $(VENV)/.installed
 
@@ -44,6 +44,9 @@ bench-pretrain: setup
 
 bench-downstream: setup
 	$(BIN)/python -m benchmarks.classify
+
+bench-library: setup
+	$(BIN)/python -m benchmarks.library
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

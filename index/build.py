@@ -23,11 +23,24 @@ from .library import Library
 from .place import appearing
 from .search import Hit
 from .update import Added
+from .where import Where
 
 if TYPE_CHECKING:
     from sora_video.pretrain.embed import VideoEncoder
 
-__all__ = ["Change", "add_to_library", "build_library", "embeddings_of", "query_embeddings", "search_video"]
+__all__ = [
+    "Change",
+    "add_to_library",
+    "build_library",
+    "embeddings_of",
+    "query_embeddings",
+    "read_query",
+    "search_video",
+]
+
+
+SLICE = "slice:"
+"""Begins a query for more like a slice of the library."""
 
 
 class Change(NamedTuple):
@@ -237,25 +250,84 @@ def search_video(
     top: int = 10,
     exclude: Iterable[str] = (),
     by: str | None = None,
+    where: Where | None = None,
 ) -> list[Hit]:
-    """Find where else in a library a video, or a span of it, happens.
+    """Find where else in a library a video, a span of it, a slice or an embedding happens.
 
     Args:
         path: the library's folder.
-        video: see :func:`query_embeddings`, as for the span.
+        video: see :func:`read_query`.
         model: run folder of the encoder; None: the one the library remembers.
         start_s: start of the span in seconds.
         end_s: end of the span in seconds.
         top: most videos to find.
         exclude: videos to leave out, the query's own among them where it is in the library.
         by: by what the query is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        where: which slices may be found.
 
     Returns:
         See :meth:`sora_video.index.library.Library.search`.
 
     Raises:
-        SoraError: see :func:`query_embeddings` and :meth:`sora_video.index.library.Library.search`.
+        SoraError: see :func:`read_query` and :meth:`sora_video.index.library.Library.search`.
     """
     library = Library.open(path)
-    query = query_embeddings(video, library.model if model is None else model, start_s, end_s, by)
-    return library.search(query, top, exclude)
+    query = read_query(library, video, model, start_s, end_s, by)
+    own = query.videos() if str(video).startswith(SLICE) else []
+    return library.search(query, top, [*exclude, *own], where)
+
+
+def read_query(
+    library: Library,
+    query: str | Path,
+    model: str | Path | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    by: str | None = None,
+) -> Embeddings:
+    """What to search a library for.
+
+    Args:
+        library: to search.
+        query: a video, see :func:`query_embeddings`; a ``.npy`` file of (D,) or (N, D) L2-normalised
+            embeddings; or ``slice:ID`` for a slice of the library.
+        model: run folder of the encoder of a video; None: the one the library remembers.
+        start_s: start of the span of a video in seconds.
+        end_s: end of the span of a video in seconds.
+        by: by what a video is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
+
+    Raises:
+        LibraryError: there is no such file, or slice.
+        SoraError: see :func:`query_embeddings`.
+    """
+    text = str(query)
+    if text.startswith(SLICE):
+        number = text.removeprefix(SLICE)
+        if not number.isdecimal():
+            raise LibraryError(f"query {text}: no slice id; write for instance {SLICE}12")
+        return library.slice(int(number))
+    if text.endswith(".npy"):
+        return read_vectors(Path(query), library)
+    return query_embeddings(query, library.model if model is None else model, start_s, end_s, by)
+
+
+def read_vectors(path: Path, library: Library) -> Embeddings:
+    """Embeddings of the library's encoder from a NumPy file; they have no times.
+
+    Raises:
+        LibraryError: it holds no (D,) or (N, D) numbers.
+    """
+    try:
+        vectors = np.atleast_2d(np.load(path, allow_pickle=False)).astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise LibraryError(f"query {path}: cannot be read: {error}; write it with numpy.save") from error
+    if vectors.ndim != 2:
+        raise LibraryError(f"query {path}: has shape {vectors.shape}, not (N, {library.dim}); mend it")
+    return Embeddings(
+        video_id=np.full(len(vectors), str(path), object),
+        slice_no=np.arange(len(vectors), dtype=np.int32),
+        start_s=np.zeros(len(vectors)),
+        end_s=np.zeros(len(vectors)),
+        vectors=vectors,
+        fingerprint=library.fingerprint,
+    )

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple
 from sora_video.configs.errors import LibraryError, StorageError
 from sora_video.configs.storage import atomic_path, write_json
 
-__all__ = ["VERIFIED", "Checks", "Damage", "FileWriter", "StoredFile", "store", "storing"]
+__all__ = ["VERIFIED", "Checks", "Damage", "FileWriter", "StoredFile", "store", "stored_file", "storing"]
 
 VERIFIED = "verified.json"
 """Remembers beside the manifest which files were verified; losing it loses nothing."""
@@ -86,6 +86,14 @@ def store(folder: Path, name: str, data: bytes) -> StoredFile:
     with storing(folder, name) as writer:
         writer.write(data)
     return writer.stored
+
+
+def stored_file(folder: Path, name: str) -> StoredFile:
+    """A file of a library that something else wrote."""
+    path = folder / name
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return StoredFile(name=name, size=path.stat().st_size, sha256=digest)
 
 
 class Checks:

@@ -15,25 +15,31 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sora_video.configs.errors import LibraryError
 from sora_video.pretrain.embeddings import Embeddings
 
 from . import compact as compaction
 from . import repair as reparation
+from . import tune as tuning
 from . import update
 from . import verify as verification
+from .choose import Wish
 from .export import export_library, import_library
 from .files import Checks, Damage
-from .guard import check_embeddings, check_names
+from .guard import check_embeddings, check_names, check_vectors
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .place import check_free
 from .repair import Repair
-from .search import Hit, find
+from .search import Hit, Matches, find, find_many
+from .shelf import Shelf
 from .snapshot import Snapshot, open_snapshot
 from .update import Added
 from .vectors import PRECISIONS
 from .verify import Verification
-from .where import Attributes, Value
+from .where import Attributes, Value, Where
 
 __all__ = ["Library", "LibraryInfo"]
 
@@ -309,13 +315,39 @@ class Library:
         """
         export_library(self._snapshot, Path(path))
 
-    def search(self, query: Embeddings, top: int = 10, exclude: str | Iterable[str] = ()) -> list[Hit]:
-        """Find the videos with the slices most like those of a query, by exact search.
+    def tune(self, wish: Wish) -> None:
+        """Compact, and choose an index by measurement; see :mod:`sora_video.index.choose`.
+
+        What is added later is searched exactly beside it, until the next call.
+
+        Args:
+            wish: recall, memory and latency to reach.
+
+        Raises:
+            LibraryError: no index reaches that, or the library is damaged; the library is as it was.
+            StorageError: the disk refused the write; the library is as it was.
+        """
+        with self._writing() as snapshot:
+            try:
+                compacted = open_snapshot(Checks(self.path), compaction.compact(snapshot), snapshot)
+                self._commit(snapshot, tuning.tune(compacted, wish))
+            finally:
+                sweep(self.path, read_manifest(self.path))
+
+    def search(
+        self,
+        query: Embeddings,
+        top: int = 10,
+        exclude: str | Iterable[str] = (),
+        where: Where | None = None,
+    ) -> list[Hit]:
+        """Find the videos with the slices most like those of a query, exactly where no index was built.
 
         Args:
             query: slices of one query; a video's score is that of its best pair with any of them.
             top: most videos to find.
             exclude: videos to leave out, whether the library holds them or not.
+            where: which slices may be found.
 
         Returns:
             A hit a video, by falling score, those of equal score by name.
@@ -324,12 +356,70 @@ class Library:
             FingerprintError: another encoder made the query.
             LibraryError: ``top`` is below 1, or the query is not L2-normalised.
         """
+        check_embeddings(query, "the query", self._snapshot.manifest)
+        return find(self._shelves(top, exclude, where), query, top)
+
+    def slice(self, slice_id: int) -> Embeddings:
+        """One slice, with its vector as it is stored.
+
+        Raises:
+            LibraryError: the library does not hold it.
+        """
+        return self._snapshot.slice(slice_id)
+
+    def search_like(
+        self,
+        slice_id: int,
+        top: int = 10,
+        exclude: str | Iterable[str] = (),
+        where: Where | None = None,
+    ) -> list[Hit]:
+        """Find other videos with slices like one that the library holds; see :meth:`search`.
+
+        Args:
+            slice_id: of the slice; its own video is not found.
+            top: most videos to find.
+            exclude: further videos to leave out.
+            where: which slices may be found.
+
+        Raises:
+            LibraryError: the library does not hold the slice, or ``top`` is below 1.
+        """
+        query = self.slice(slice_id)
+        return self.search(query, top, as_set(exclude) | {query.video_id[0]}, where)
+
+    def search_many(
+        self,
+        vectors: NDArray[np.float32],
+        top: int = 10,
+        exclude: str | Iterable[str] = (),
+        where: Where | None = None,
+    ) -> Matches:
+        """Find the best videos of each of thousands of vectors.
+
+        Args:
+            vectors: (Q, D) L2-normalised queries of the library's encoder, which nobody can check here.
+            top: most videos to find for each.
+            exclude: videos to leave out.
+            where: which slices may be found.
+
+        Returns:
+            Arrays of (Q, top), best first.
+
+        Raises:
+            LibraryError: ``top`` is below 1, or the vectors are of another dimension or not L2-normalised.
+        """
+        check_vectors(vectors, "the queries", self.dim)
+        return find_many(self._shelves(top, exclude, where), vectors, top)
+
+    def _shelves(self, top: int, exclude: str | Iterable[str], where: Where | None) -> list[Shelf]:
+        """The segments, each with what may be found there."""
         if top < 1:
             raise LibraryError(f"top={top}: must be at least 1; ask for one video or more")
-        check_embeddings(query, "the query", self._snapshot.manifest)
-        excluded = as_set(exclude)
-        segments = self._snapshot.searchable
-        return find([(segment, segment.record.removed.keys() | excluded) for segment in segments], query, top)
+        return [
+            Shelf(segment, self._snapshot.visible(segment, as_set(exclude), where))
+            for segment in self._snapshot.searchable
+        ]
 
     @contextmanager
     def _writing(self) -> Iterator[Snapshot]:

@@ -7,6 +7,7 @@ is a new manifest renamed over the old one after all that it names is on the dis
 import fcntl
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from sora_video.configs.storage import storage_errors, write_json
 from .files import VERIFIED, StoredFile
 
 __all__ = [
+    "SCRATCH",
     "BuiltIndex",
     "Manifest",
     "SegmentRecord",
@@ -33,20 +35,38 @@ VERSION = 2
 """Version 1 had Parquet tables, and neither attributes nor built indexes."""
 METRIC = "inner_product"
 NAME = "manifest.json"
-WRITTEN = ("segments/*.faiss", "segments/*.sqlite", "segments/*.parquet", "attributes/*.json")
+SCRATCH = ".scratch."
+"""Begins the names of folders beside the segments that a writer works in."""
+WRITTEN = (
+    "segments/*.faiss",
+    "segments/*.sqlite",
+    "segments/*.parquet",
+    "segments/*.ivfdata",
+    "attributes/*.json",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltIndex:
-    """An approximate index over a segment's vectors, which it can be rebuilt from."""
+    """The index of a segment that measurement chose; it can be rebuilt from the vectors."""
 
-    file: StoredFile
+    file: StoredFile | None
+    """None: the vectors themselves were chosen."""
     kind: str
     """As ``faiss.index_factory`` names it."""
     parameters: Mapping[str, int] = field(default_factory=dict)
     """Of the search."""
     curve: Sequence[Any] = ()
     """Recall as it was measured."""
+    lists: StoredFile | None = None
+    """Its inverted lists, where they were merged on the disk."""
+    seed: int = 0
+    """Of its training."""
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All of its files."""
+        return tuple(file for file in (self.file, self.lists) if file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +89,7 @@ class SegmentRecord:
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """All of its files."""
-        return (self.vectors, self.slices, *([self.index.file] if self.index else []))
+        return (self.vectors, self.slices, *(self.index.files if self.index else ()))
 
     @property
     def visible(self) -> int:
@@ -154,9 +174,15 @@ def record_from(body: dict[str, Any]) -> SegmentRecord:
         rows=body["rows"],
         vectors=StoredFile(**body["vectors"]),
         slices=StoredFile(**body["slices"]),
-        index=BuiltIndex(**{**built, "file": StoredFile(**built["file"])}) if built else None,
+        index=index_from(built) if built else None,
         removed=body["removed"],
     )
+
+
+def index_from(body: dict[str, Any]) -> BuiltIndex:
+    """A built index's record from its JSON."""
+    files = {name: StoredFile(**body[name]) if body.get(name) else None for name in ("file", "lists")}
+    return BuiltIndex(**{**body, **files})
 
 
 @contextmanager
@@ -187,3 +213,5 @@ def sweep(folder: Path, manifest: Manifest) -> None:
             for path in folder.glob(pattern):
                 if path not in named:
                     path.unlink(missing_ok=True)
+        for scratch in folder.glob(f"segments/{SCRATCH}*"):
+            shutil.rmtree(scratch)

@@ -1,20 +1,14 @@
 """Repair: what can be rebuilt is, and what cannot be saved is given up only where that is asked for."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-import faiss
-import numpy as np
-
-from .files import Damage, store
-from .manifest import Manifest, SegmentRecord
-from .segment import Segment
+from .files import Damage
+from .manifest import Manifest
 from .snapshot import Snapshot
+from .tune import rebuild
 from .update import succeed
 
 __all__ = ["Repair", "repair"]
-
-FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +55,3 @@ def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
         lost=tuple(sorted(name for segment in gone for name in segment.visible_videos())),
         left=() if drop else tuple(unmended),
     )
-
-
-def rebuild(snapshot: Snapshot, segment: Segment) -> SegmentRecord:
-    """Build a damaged approximate index again, of the same kind and under the same name."""
-    record = segment.record
-    if record.index is None:
-        return record
-    vectors = segment.read(np.arange(record.rows))
-    index = FAISS.index_factory(snapshot.manifest.dim, record.index.kind, FAISS.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    index.add(vectors)
-    file = store(snapshot.folder, record.index.file.name, FAISS.serialize_index(index).tobytes())
-    return replace(record, index=replace(record.index, file=file))

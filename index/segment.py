@@ -48,9 +48,14 @@ class Segment:
         order = opened[1] if opened else None
         self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
         self.index = self.vectors
-        if record.index and self.vectors is not None:
-            built = self._open(record.index.file, lambda path: open_index(path, self.vectors))
-            self.index = self.vectors if built is None else built
+        built = record.index
+        if built and built.file and self.vectors is not None:
+            lists = None if built.lists is None else self._open(built.lists, lambda path: path)
+            if built.lists is None or lists is not None:
+                opened = self._open(
+                    built.file, lambda path: open_index(path, self.vectors, lists is not None)
+                )
+                self.index = self.vectors if opened is None else opened
 
     def _open(self, file: StoredFile, read: Callable[[Path], Opened]) -> Opened | None:
         """Verify and read one file; None, and damage, where that fails."""
@@ -113,7 +118,7 @@ class Segment:
 
     def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) place in :attr:`videos` of each row's video."""
-        return np.searchsorted(self.first_row, rows, side="right") - 1
+        return self.table.video_no[rows].astype(np.int64)
 
     def visible(self, hidden: Set[str]) -> NDArray[np.bool_]:
         """(rows,) rows of all videos but those that were removed, and more hidden ones."""

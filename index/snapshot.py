@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.configs.errors import LibraryError
 from sora_video.pretrain.embeddings import Embeddings
@@ -15,7 +16,7 @@ from .files import Checks, Damage
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
-from .where import Attributes
+from .where import Attributes, Where
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 
@@ -101,6 +102,43 @@ class Snapshot:
             vectors=segment.read(rows),
             fingerprint=self.manifest.fingerprint,
         )
+
+    def visible(
+        self, segment: Segment, exclude: Collection[str], where: Where | None
+    ) -> NDArray[np.bool_] | None:
+        """(rows,) which rows of a segment may be found; None: all.
+
+        Args:
+            segment: one of them.
+            exclude: videos to leave out besides those that were removed.
+            where: a filter.
+
+        Raises:
+            LibraryError: there is a filter, and the file of edited attributes is damaged.
+        """
+        hidden = segment.record.removed.keys() | segment.table.find(exclude).keys()
+        mask = segment.visible(hidden) if hidden else None
+        if where is None:
+            return mask
+        passing = segment.matching(where, self.edits())
+        return passing if mask is None else passing & mask
+
+    def slice(self, slice_id: int) -> Embeddings:
+        """One visible slice.
+
+        Raises:
+            LibraryError: there is none with this id.
+        """
+        for segment in self.searchable:
+            row = segment.table.row_of(slice_id)
+            if row is None:
+                continue
+            name = segment.videos[int(segment.video_of(np.array([row]))[0])]
+            if name in segment.record.removed:
+                continue
+            found = self.embeddings(self.find_all([name])[name])
+            return found.select(np.array([row - int(segment.table.find([name])[name].first_row)]))
+        raise LibraryError(f"library {self.folder}: holds no slice {slice_id}; mend the number")
 
     def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
         """The manifest's segments with some more videos hidden."""

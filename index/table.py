@@ -23,8 +23,9 @@ CREATE TABLE slices(row INTEGER PRIMARY KEY, slice_id INTEGER UNIQUE NOT NULL, s
     start_s REAL NOT NULL, end_s REAL NOT NULL);
 """
 SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("end_s", "f8")])
-ALL_AT_ONCE = 16
-"""Rows are looked up one by one up to this fraction of the table; then all are read, once."""
+LOOKUP = 3
+"""Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
+long as reading the table would, which is then done, once."""
 
 
 class Slices(NamedTuple):
@@ -74,6 +75,7 @@ class Table:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._looked_up = 0
         with sqlite_errors():
             (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
             (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
@@ -101,6 +103,11 @@ class Table:
         return np.array([row for (row,) in found] + [self.rows], np.int64)
 
     @cached_property
+    def video_no(self) -> NDArray[np.int32]:
+        """(rows,) number of each row's video."""
+        return np.repeat(np.arange(self.videos, dtype=np.int32), np.diff(self.first_row))
+
+    @cached_property
     def slices(self) -> NDArray[np.void]:
         """(rows,) all slices, as records of ``SLICE``."""
         found = self._connection.execute("SELECT slice_id, slice_no, start_s, end_s FROM slices ORDER BY row")
@@ -108,7 +115,8 @@ class Table:
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
         """The slices of some rows, in their order."""
-        if "slices" in self.__dict__ or len(rows) * ALL_AT_ONCE > self.rows:
+        self._looked_up += len(rows)
+        if "slices" in self.__dict__ or self._looked_up * LOOKUP > self.rows:
             found = self.slices[rows]
         else:
             query = "SELECT slice_id, slice_no, start_s, end_s FROM slices WHERE row = ?"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sora_video.configs.errors import LibraryError
 
+from .approximate import attach, silent
 from .files import FileWriter
 
 __all__ = ["PRECISIONS", "open_index", "open_vectors", "write_header", "write_vectors"]
@@ -66,7 +67,7 @@ def open_vectors(path: Path, rows: int, order: NDArray[np.int64] | None = None) 
     Raises:
         LibraryError: it is no such file.
     """
-    index = read(path)
+    index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if not isinstance(index, FAISS.IndexFlatCodes) or index.ntotal != rows:
         raise LibraryError(f"is damaged: it does not hold {rows} plain vectors")
     if order is None:
@@ -76,23 +77,32 @@ def open_vectors(path: Path, rows: int, order: NDArray[np.int64] | None = None) 
     return ordered
 
 
-def open_index(path: Path, vectors: Any) -> Any:
+def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
     """Read an approximate index over ``vectors``, which it must match in number and dimension.
+
+    Args:
+        path: verified.
+        vectors: of the segment.
+        lists: whether its inverted lists lie in a file of their own beside it.
 
     Raises:
         LibraryError: it does not.
     """
-    index = read(path)
+    if lists:
+        with silent():
+            index = read(path, FAISS.IO_FLAG_ONDISK_SAME_DIR)
+    else:
+        index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if (index.ntotal, index.d) != (vectors.ntotal, vectors.d):
         raise LibraryError("is damaged: it does not belong to the segment's vectors")
-    return index
+    return attach(index, vectors)
 
 
-def read(path: Path) -> Any:
-    """Read a FAISS file, mapped into memory where its kind can be."""
+def read(path: Path, flags: int) -> Any:
+    """Read a FAISS file with ``IO_FLAG_...`` flags."""
     try:
         with limits(path.stat().st_size):
-            return FAISS.read_index(str(path), FAISS.IO_FLAG_MMAP_IFC | FAISS.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
+            return FAISS.read_index(str(path), flags | FAISS.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
     except (RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise LibraryError(f"is damaged: FAISS cannot read it: {reason}") from error

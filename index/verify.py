@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.configs.errors import LibraryError
 
+from .choose import Exam
 from .files import Checks, Damage
 from .guard import NORM_TOLERANCE
 from .manifest import Manifest, read_manifest
@@ -19,12 +18,8 @@ from .snapshot import Snapshot, open_snapshot
 
 __all__ = ["Verification", "verify"]
 
-FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
-
 SAMPLE = 256
-"""Stored vectors that are looked at, and searched for."""
-NEAREST = 10
-"""Neighbours that recall is measured on."""
+"""Stored vectors that are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +109,7 @@ def problems(segment: Segment, manifest: Manifest, ids: NDArray[np.int64]) -> It
 
 
 def recall(segment: Segment) -> float:
-    """Recall@10 of an approximate index on some of its own vectors."""
-    rows = np.linspace(0, segment.record.rows - 1, min(SAMPLE, segment.record.rows)).astype(np.int64)
-    queries, nearest = segment.read(rows), min(NEAREST, segment.record.rows)
+    """Recall@10 of an approximate index, re-ranking included, on some of its own vectors."""
     built = segment.record.index
-    for name, value in (built.parameters if built else {}).items():
-        FAISS.ParameterSpace().set_index_parameter(segment.index, name, value)
-    exact, found = (index.search(queries, nearest)[1] for index in (segment.vectors, segment.index))
-    shared = [len(np.intersect1d(one, other)) for one, other in zip(exact, found, strict=True)]
-    return float(np.mean(shared)) / nearest
+    exam = Exam(segment, built.seed + 1 if built else 0)  # other queries than the choice was made on
+    return exam.take(segment.index, dict(built.parameters) if built else {}).recall

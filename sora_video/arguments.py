@@ -10,7 +10,9 @@ __all__ = [
     "CorpusArgument",
     "HintedModelOption",
     "JsonOption",
+    "LatencyOption",
     "LibraryArgument",
+    "MemoryOption",
     "ModelOption",
     "OverridesArgument",
     "SourceArgument",
@@ -29,6 +31,12 @@ ByOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
+]
+MemoryOption = Annotated[
+    str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a search, as in 2GB.")
+]
+LatencyOption = Annotated[
+    str | None, typer.Option("--latency", metavar="TIME", help="Most time of a query, as in 10ms.")
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[

@@ -149,7 +149,13 @@ def embed(
 @app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")
 def search(
     library: LibraryArgument,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="A video file.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY",
+            help="A video file, a .npy file of embeddings, or slice:ID for more like a slice.",
+        ),
+    ],
     start: Annotated[
         float | None, typer.Option("--start", help="Begin of the span to look for, seconds.")
     ] = None,
@@ -159,6 +165,14 @@ def search(
         list[str] | None,
         typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out."),
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="NAME=VALUE",
+            help="Only videos of that attribute; videos=GLOB, start_s=, end_s=",
+        ),
+    ] = None,
     by: ByOption = None,
     model: HintedModelOption = None,
     as_json: JsonOption = False,
@@ -167,10 +181,19 @@ def search(
     from dataclasses import asdict
 
     from sora_video.index.build import search_video
+    from sora_video.index.where import parse_where
 
     open_library(library)
     hits = search_video(
-        library, query, model=model, start_s=start, end_s=end, top=top, exclude=exclude or (), by=by
+        library,
+        query,
+        model=model,
+        start_s=start,
+        end_s=end,
+        top=top,
+        exclude=exclude or (),
+        by=by,
+        where=parse_where(where) if where else None,
     )
     if as_json:
         show.print_json([asdict(hit) for hit in hits])

@@ -3,40 +3,102 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sora_video.configs.errors import LibraryError
 
 from . import show
-from .arguments import HintedModelOption, JsonOption, LibraryArgument, SourceArgument
+from .arguments import (
+    HintedModelOption,
+    JsonOption,
+    LatencyOption,
+    LibraryArgument,
+    MemoryOption,
+    SourceArgument,
+)
 
 if TYPE_CHECKING:
+    from sora_video.index.choose import Wish
     from sora_video.index.library import Library
     from sora_video.index.update import Added
     from sora_video.pretrain.quarantine import Failure
 
 __all__ = ["index_app", "open_library"]
 
+DEFAULT_RECALL = 0.95
 MANY_SEGMENTS = 16
 """From here on compaction is worth a hint."""
 
 index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
 
 
-@index_app.command(epilog="Example: sora index build my.library ~/videos --model runs/first")
+@index_app.command(
+    epilog="Example: sora index build my.library ~/videos --model runs/first   |   "
+    "sora index build my.library ~/videos --model runs/first --recall 0.95 --memory 2GB --latency 10ms"
+)
 def build(
     library: LibraryArgument,
     source: SourceArgument,
     model: HintedModelOption = None,
     precision: Annotated[str, typer.Option("--precision", help="fp32, or fp16 for half the space.")] = "fp32",
+    recall: Annotated[
+        float | None, typer.Option("--recall", help="Choose an index by measurement, see `sora index tune`.")
+    ] = None,
+    memory: MemoryOption = None,
+    latency: LatencyOption = None,
 ) -> None:
-    """Make a library of a corpus, or of embeddings."""
+    """Make a library of a corpus, or of embeddings; it is searched exactly unless an index is asked for."""
     from sora_video.index.build import build_library
 
+    wish = None
+    if (recall, memory, latency) != (None, None, None):
+        wish = parse_wish(DEFAULT_RECALL if recall is None else recall, memory, latency)
     change = build_library(library, source, model, precision)
     report_change(change.library, failures=change.failures)
+    if wish:
+        tune_and_report(change.library, wish)
+
+
+@index_app.command(epilog="Example: sora index tune my.library --recall 0.95 --memory 2GB --latency 10ms")
+def tune(
+    library: LibraryArgument,
+    recall: Annotated[
+        float, typer.Option("--recall", help="Least share of the 10 nearest slices that is found.")
+    ] = DEFAULT_RECALL,
+    memory: MemoryOption = None,
+    latency: LatencyOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of training and of the held-out queries.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the fastest index that measures up to a recall, a memory and a latency."""
+    wish = parse_wish(recall, memory, latency, seed)
+    tune_and_report(open_library(library), wish, as_json)
+
+
+def parse_wish(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Wish":
+    """What an index has to reach, from the command line."""
+    from sora_video.index.choose import Wish, parse_bytes, parse_ms
+
+    return Wish(
+        recall=recall,
+        memory=parse_bytes(memory) if memory else None,
+        latency_ms=parse_ms(latency) if latency else None,
+        seed=seed,
+    )
+
+
+def tune_and_report(library: "Library", wish: "Wish", as_json: bool = False) -> None:
+    """Choose an index, and show what was measured of it."""
+    library.tune(wish)
+    indexes = library.info().indexes
+    if as_json:
+        show.print_json(list(indexes))
+        return
+    for built in indexes:
+        parameters = "".join(f", {name}={value}" for name, value in built["parameters"].items())
+        show.print_table(built["curve"], title=f"segment {built['segment']}: {built['kind']}{parameters}")
 
 
 @index_app.command(epilog="Example: sora index add my.library ~/new-videos")
@@ -99,7 +161,7 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
         return
     shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
     for built in facts.indexes:
-        shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']} {built['curve']}"
+        shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
     show.print_table([{"": name, "value": value} for name, value in shown.items()])
     if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
         show.say(f"`sora index compact {library}` merges segments and gives back the space of hidden slices")
@@ -187,6 +249,14 @@ def import_file(
     from sora_video.index.library import Library
 
     report_change(Library.from_export(library, file))
+
+
+def measured(built: dict[str, Any]) -> str:
+    """What was measured of an index at the parameters that it is searched with."""
+    for point in built["curve"]:
+        if all(point.get(name) == value for name, value in built["parameters"].items()):
+            return f"recall@10 {point['recall']:.3f}, {point['ms']:.3g} ms a query"
+    return "not measured"
 
 
 def open_library(path: Path) -> "Library":

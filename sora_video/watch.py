@@ -105,8 +105,8 @@ def open_normal(
     names = library.videos()
     if len(names) <= neighbours:
         raise LibraryError(
-            f"library {path}: holds {len(names)} videos; each is measured against {neighbours} others, so add "
-            "some, or name fewer with --neighbours"
+            f"library {path}: holds {len(names)} videos; each is measured against {neighbours} others, so "
+            "add some, or name fewer with --neighbours"
         )
     distances = []
     with Bar("calibrate", len(names), "videos") as bar:

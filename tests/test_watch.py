@@ -89,7 +89,6 @@ def test_what_was_removed_is_not_normal_any_more(normal, tmp_path):
     assert len(library) == 54
     assert distance(library, gone.select([0]), 1)[1].video_id != "3.mp4"
     row = kept.select([0])
-    row = after.select([0])
     near, hit = distance(library, row, 1)
     assert (near, hit.video_id) == (pytest.approx(0, abs=1e-5), "4.mp4")
 

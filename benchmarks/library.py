@@ -1,0 +1,348 @@
+"""What libraries cost and find: index types, growth, and overhead over FAISS, beside autofaiss and USearch.
+
+Vectors are drawn from Gaussian clusters on the sphere, queries are further draws from the same clusters. Each
+slice of a video is drawn from a cluster of its own, except in the crowded library, whose videos lie each in
+one cluster. Every row is printed and kept as it comes: a run that was stopped goes on after its last one.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peer_indexes import PEERS
+from sora_video.configs.storage import write_text
+from sora_video.index.approximate import Builder, kinds, memory_of, write_index
+from sora_video.index.choose import Candidate, Exam, Wish, sweep
+from sora_video.index.library import Library
+from sora_video.index.nearest import nearest_videos
+from sora_video.index.segment import Segment
+from sora_video.index.shelf import Shelf, search_parameters
+from sora_video.pretrain.embeddings import Embeddings
+
+FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
+
+FINGERPRINT = "b" * 64
+PER_VIDEO = 20
+"""Slices of a video."""
+NOISE = 0.7
+"""Length of the noise around a centre of length 1: two slices of a cluster have a cosine of about 0.67."""
+BLOCK = 50_000
+"""Slices of one add."""
+ADDED = 1000
+SINGLE = 200
+"""Queries asked one by one."""
+K = 10
+ROUNDS = 3
+WORK = Path(tempfile.gettempdir()) / "sora-bench-library"
+PARTS = ("growth", "indexes", "crowded", "peers")
+HEADERS = {
+    "growth": "slices | build, s | bytes a slice | open, s | first search, s | add of 1,000, s | segments",
+    "indexes": "index, parameters | build, s | bytes a slice | recall@10 | one query, ms p50 / p99 | "
+    "batch, queries/s | FAISS alone, queries/s | time over FAISS",
+    "crowded": "index, parameters | videos found of 10 | batch, queries/s | FAISS alone, slices, queries/s",
+    "peers": "index | build, s | bytes a slice | recall@10 | one query, ms p50 / p99 | batch, queries/s",
+}
+Floats = NDArray[np.float32]
+
+
+class World:
+    """Clusters, and what is drawn from them; all by seed."""
+
+    def __init__(self, dim: int, clusters: int, queries: int) -> None:
+        self.dim = dim
+        self.centres = unit(np.random.default_rng(0).normal(size=(clusters, dim)).astype(np.float32))
+        self.queries = self.draw(np.random.default_rng(1), queries)
+
+    def draw(self, rng: np.random.Generator, count: int, runs: int = 1) -> Floats:
+        """(count, dim) vectors, ``runs`` in a row from the same cluster."""
+        cluster = np.repeat(rng.integers(0, len(self.centres), -(-count // runs)), runs)[:count]
+        noise = rng.standard_normal((count, self.dim), np.float32) * np.float32(NOISE / np.sqrt(self.dim))
+        return unit(self.centres[cluster] + noise)
+
+    def fill(self, library: Library, first: int, end: int, runs: int = 1) -> None:
+        """Add slices ``first`` to ``end``."""
+        for start in range(first, end, BLOCK):
+            count = min(BLOCK, end - start)
+            vectors = self.draw(np.random.default_rng([2, start]), count, runs)
+            library.add(embeddings(vectors, start))
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors of length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def embeddings(vectors: Floats, first: int) -> Embeddings:
+    """Slices from number ``first`` on, as embeddings of videos."""
+    number = np.arange(first, first + len(vectors))
+    place = number % PER_VIDEO
+    return Embeddings(
+        video_id=np.array([f"{n:08d}.mp4" for n in number // PER_VIDEO], dtype=object),
+        slice_no=place.astype(np.int32),
+        start_s=place.astype(np.float64),
+        end_s=place + 2.0,
+        vectors=vectors,
+        fingerprint=FINGERPRINT,
+    )
+
+
+class Bench:
+    """The libraries of one run, kept in a folder so that a stopped run goes on."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.folder = options, options.work
+        self.world = World(options.dim, options.clusters, options.queries)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Slices at which growth is measured."""
+        count = self.options.count
+        return sorted({size for size in (10_000, 100_000, 1_000_000, count) if size <= count})
+
+    def library(self, name: str) -> Library:
+        """An empty library in place of what was there."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        return Library.create(self.folder / name, FINGERPRINT, self.world.dim)
+
+    @cached_property
+    def segment(self) -> Segment:
+        """All slices in one segment."""
+        path = self.folder / f"library.{self.options.count}"
+        if not path.exists():
+            library = self.library("partial")
+            self.world.fill(library, 0, self.options.count)
+            library.compact()
+            (self.folder / "partial").rename(path)
+        (segment,) = Library.open(path)._snapshot.searchable
+        return segment
+
+    @cached_property
+    def exact(self) -> Floats:
+        """(Q, 1) score of the tenth nearest slice of each query."""
+        scores = self.segment.vectors.search(self.world.queries, K)[0]
+        return np.asarray(scores[:, -1:] - 1e-5, np.float32)
+
+    def recall(self, rows: NDArray[np.int64]) -> float:
+        """Recall@10 of (Q, 10) found rows."""
+        return float((Shelf(self.segment).score(self.world.queries, rows) >= self.exact).mean())
+
+    def times(self, search: Callable[[Floats], Any]) -> str:
+        """Milliseconds of single queries."""
+        taken = []
+        for number in range(min(SINGLE, len(self.world.queries))):
+            began = time.perf_counter()
+            search(self.world.queries[number : number + 1])
+            taken.append(1e3 * (time.perf_counter() - began))
+        return f"{np.percentile(taken, 50):.2f} / {np.percentile(taken, 99):.2f}"
+
+    def growth(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+        """Rows on libraries of rising size."""
+        for size in self.sizes:
+            yield f"{size:,}", lambda size=size: self.grown(size)
+
+    def grown(self, size: int) -> list[Any]:
+        """What a library of a size costs, in segments as they were added; opened by a fresh process."""
+        library = self.library("growth")
+        seconds, _ = timed(lambda: self.world.fill(library, 0, size))
+        info = library.info()
+        opened = [fresh(library.path) for _ in range(ROUNDS)][1:]  # the first one verifies
+        extra = embeddings(self.world.draw(np.random.default_rng(3), ADDED), 10**7)
+        added, _ = timed(lambda: library.add(extra))
+        shutil.rmtree(library.path)
+        open_s, search_s = (min(column) for column in zip(*opened, strict=True))
+        return [f"{seconds:.1f}", f"{info.bytes_per_slice:.0f}", f"{open_s:.3f}", f"{search_s:.3f}",
+                f"{added:.2f}", info.segments]  # fmt: skip
+
+    def indexes(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+        """Rows on every kind of index, on one segment; a kind that is done is not built again."""
+        for kind in kinds(self.options.count, self.world.dim):
+            done = self.folder / f"{kind}.{self.options.count}.done"
+            if not done.exists():
+                for name, row in self.measure(kind):
+                    yield name, lambda row=row: row
+                done.touch()
+
+    def measure(self, kind: str) -> Iterator[tuple[str, list[Any]]]:
+        """Build one kind, and measure it at rising parameters."""
+        segment = self.segment
+        seconds, index = 0.0, segment.vectors
+        size = memory_of(kind, segment.record.rows, segment.vectors.d, segment.vectors.sa_code_size())
+        if kind != "Flat":
+            seconds, index = timed(lambda: Builder(segment, 0).build(kind))
+            sizes: list[int] = []
+            write_index(index, lambda data: sizes.append(len(data)))
+            size = sum(sizes)
+        candidate = Candidate(kind=kind, index=index, memory=size)
+        for point in sweep(candidate, Exam(segment, 0), Wish()):
+            name = " ".join([kind, *(f"{key}={value}" for key, value in point.parameters.items())])
+            row = self.compare(Shelf(segment, index=index, tuned=point.parameters), point.parameters)
+            yield name, [f"{seconds:.0f}", f"{size / segment.record.rows:.0f}", *row]
+
+    def compare(self, shelf: Shelf, parameters: dict[str, int]) -> list[Any]:
+        """One index with its parameters, as the library searches it and as FAISS does alone."""
+        queries, raw = self.world.queries, self.raw(shelf, parameters)
+        ours, alone = in_turns(lambda: nearest_videos([shelf], queries, K), lambda: raw(queries))
+        rows = np.asarray(raw(queries)[1])
+        return [
+            f"{self.recall(rows):.3f}",
+            self.times(lambda query: nearest_videos([shelf], query, K)),
+            f"{len(queries) / ours:.0f}",
+            f"{len(queries) / alone:.0f}",
+            f"{ours / alone:.2f}",
+        ]
+
+    def raw(self, shelf: Shelf, parameters: dict[str, int]) -> Callable[[Floats], Any]:
+        """FAISS's own search of the same index for 10 slices, with FAISS's own re-ranking."""
+        if not parameters:
+            return lambda queries: shelf.index.search(queries, K)
+        asked = search_parameters(shelf.index, parameters)
+        if "rerank" not in parameters:
+            return lambda queries: shelf.index.search(queries, K, params=asked)
+        refined = FAISS.IndexRefine(shelf.index, shelf.segment.vectors)
+        both = FAISS.IndexRefineSearchParameters(k_factor=parameters["rerank"], base_index_params=asked)
+        return lambda queries: refined.search(queries, K, params=both)
+
+    def crowded(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+        """Rows on videos whose slices are all alike, so that ten videos take many more than ten slices."""
+        count = min(self.options.count, 100_000)
+        library = self.library("crowded")
+        self.world.fill(library, 0, count, runs=PER_VIDEO)
+        library.compact()
+        (segment,) = library._snapshot.searchable
+        for kind, parameters in (("Flat", {}), ("HNSW32", {"efSearch": 64})):
+            index = segment.vectors if kind == "Flat" else Builder(segment, 0).build(kind)
+            shelf = Shelf(segment, index=index, tuned=parameters)
+            name = " ".join([f"{count:,} slices, {kind}", *(f"{k}={v}" for k, v in parameters.items())])
+            yield name, lambda shelf=shelf, parameters=parameters: self.crowd(shelf, parameters)
+
+    def crowd(self, shelf: Shelf, parameters: dict[str, int]) -> list[Any]:
+        """One index, by videos and by slices."""
+        queries, raw = self.world.queries, self.raw(shelf, parameters)
+        ours, alone = in_turns(lambda: nearest_videos([shelf], queries, K), lambda: raw(queries))
+        found = np.count_nonzero(nearest_videos([shelf], queries, K).rows >= 0, axis=1).mean()
+        return [f"{found:.2f}", f"{len(queries) / ours:.0f}", f"{len(queries) / alone:.0f}"]
+
+    def peers(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+        """Rows on other packages that are installed, over the same vectors."""
+        for name, build in PEERS.items():
+            yield name, lambda build=build: self.peer(build)
+
+    def peer(self, build: Callable[[Floats], list[Any]]) -> list[Any]:
+        """One peer."""
+        vectors = self.segment.read(np.arange(self.segment.record.rows))
+        seconds, (size, search) = timed(lambda: build(vectors))
+        rows = search(self.world.queries, K)
+        (batch,) = in_turns(lambda: search(self.world.queries, K))
+        return [
+            f"{seconds:.0f}",
+            f"{size / len(vectors):.0f}",
+            f"{self.recall(np.ascontiguousarray(rows, np.int64)):.3f}",
+            self.times(lambda query: search(query, K)),
+            f"{len(self.world.queries) / batch:.0f}",
+        ]
+
+
+OPEN = """
+import sys, time
+import numpy as np
+from sora_video.index.library import Library
+began = time.perf_counter()
+library = Library.open(sys.argv[1])
+opened = time.perf_counter()
+library.search_many(np.eye(1, library.dim, dtype=np.float32), 10)
+print(opened - began, time.perf_counter() - opened)
+"""
+
+
+def fresh(path: Path) -> list[float]:
+    """Seconds that a fresh process takes to open a library, and for its first search."""
+    command = [sys.executable, "-c", OPEN, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def timed(do: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds that something takes, and what it returns."""
+    began = time.perf_counter()
+    result = do()
+    return time.perf_counter() - began, result
+
+
+def in_turns(*ways: Callable[[], Any]) -> list[float]:
+    """The best time of each way, measured in turns."""
+    rounds = [[timed(way)[0] for way in ways] for _ in range(ROUNDS)]
+    return [min(column) for column in zip(*rounds, strict=True)]
+
+
+def say(name: str, row: list[Any]) -> None:
+    """Print one row as it comes."""
+    print(" | ".join(["", name, *map(str, row), ""]).strip(), flush=True)
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000, help="slices of the largest library")
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--clusters", type=int, default=20_000)
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure these parts alone")
+    parser.add_argument("--work", type=Path, default=WORK, help="kept between runs")
+    parser.add_argument("--again", action="store_true", help="forget what was measured before")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/library.md"))
+    options = parser.parse_args()
+    if options.again:
+        shutil.rmtree(options.work, ignore_errors=True)
+    bench = Bench(options)
+    kept = options.work / f"rows.{options.count}.{options.dim}.{options.clusters}.json"
+    rows: dict[str, dict[str, list[Any]]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for part in options.only or PARTS:
+        done = rows.setdefault(part, {})
+        for name, measure in getattr(bench, part)():
+            if name not in done:
+                done[name] = measure()
+                write_text(kept, json.dumps(rows, indent=1))
+                say(name, done[name])
+        write_text(options.out, report(options, rows))
+
+
+def report(options: argparse.Namespace, rows: dict[str, dict[str, list[Any]]]) -> str:
+    """All rows so far, as Markdown."""
+    lines = [
+        "# Libraries: what they cost and find",
+        "",
+        f"`make bench-library`: {options.count:,} slices x {options.dim} dimensions from "
+        f"{options.clusters:,} clusters, {options.queries:,} queries; FAISS {faiss.__version__}, "
+        f"{os.cpu_count()} cores, {platform.machine()}.",
+    ]
+    for part in PARTS:
+        if rows.get(part):
+            header = HEADERS[part].split(" | ")
+            lines += [
+                "",
+                f"## {part.capitalize()}",
+                "",
+                f"| {' | '.join(header)} |",
+                "|---" * len(header) + "|",
+            ]
+            lines += [f"| {' | '.join([name, *map(str, row)])} |" for name, row in rows[part].items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

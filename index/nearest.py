@@ -1,0 +1,157 @@
+"""The nearest videos of many queries at once: FAISS finds candidates, their stored vectors score them.
+
+The k nearest slices of a query may all belong to one video, so more are fetched than are wanted. A query is
+settled when nothing that was not fetched can change its k best videos. Those that are not are asked once
+more, with GROWTH times the effort; what is left then, and what a filter makes few, is scored slice by slice.
+
+Scores are inner products with the stored vectors, each summed on its own: equal slices score equally whatever
+index found them, and videos of equal score come by name.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .shelf import Shelf
+
+__all__ = ["Nearest", "nearest_videos", "rank"]
+
+QUERY_BLOCK = 1024
+"""Queries searched at once, to bound memory."""
+GROWTH = 8
+"""Times the effort of the second round."""
+
+
+class Nearest(NamedTuple):
+    """The best videos of each query, best first, each with its best slice."""
+
+    scores: NDArray[np.float32]
+    """(Q, top) inner products; -inf past the last video."""
+    segments: NDArray[np.int64]
+    """(Q, top) which of the segments; -1 past the last video."""
+    rows: NDArray[np.int64]
+    """(Q, top) the slice's row there; -1 past the last video."""
+    videos: NDArray[np.int64]
+    """(Q, top) the video's number there; -1 past the last video."""
+
+
+def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int) -> Nearest:
+    """The ``top`` best videos of each query.
+
+    Args:
+        shelves: where to look. A video is visible in one at most.
+        vectors: (Q, D) L2-normalised queries.
+        top: videos wanted, at least 1.
+
+    Returns:
+        Best first; videos of equal score by name. Exact where the indexes are.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    nearest = no_answers(len(vectors), top)
+    for first in range(0, len(vectors) if shelves else 0, QUERY_BLOCK):
+        pending = np.arange(first, min(first + QUERY_BLOCK, len(vectors)))
+        for growth in (1, GROWTH, None):
+            found, settled = ask(shelves, vectors[pending], top, growth)
+            wholes: tuple[NDArray[Any], ...] = nearest
+            for whole, part in zip(wholes, found, strict=True):
+                whole[pending] = part
+            pending = pending[~settled]
+            if not len(pending):
+                break
+    return nearest
+
+
+def ask(
+    shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int, growth: int | None
+) -> tuple[Nearest, NDArray[np.bool_]]:
+    """One round over all segments, and which queries it settled; ``growth=None`` scores every slice."""
+    bounds = np.full(len(vectors), -np.inf, np.float32)
+    rows, scores = [], []
+    for shelf in shelves:
+        if growth is None:
+            own = shelf.scan(vectors, top)
+        else:
+            own, bound = shelf.candidates(vectors, top, growth)
+            bounds = np.maximum(bounds, bound)
+        rows.append(own)
+        scores.append(shelf.score(vectors, own))
+    nearest = best_of(shelves, rows, scores, top)
+    return nearest, (nearest.scores[:, -1] > bounds) | (bounds == -np.inf)
+
+
+def best_of(
+    shelves: Sequence[Shelf], rows: list[NDArray[np.int64]], scores: list[NDArray[np.float32]], top: int
+) -> Nearest:
+    """Group the candidates of all segments by video."""
+    place = np.repeat(np.arange(len(shelves)), [part.shape[1] for part in rows])
+    row, score = np.concatenate(rows, axis=1), np.concatenate(scores, axis=1)
+    query, column = np.nonzero(row >= 0)
+    segment, row, score = place[column], row[query, column], score[query, column]
+    video = np.empty_like(row)
+    for number, shelf in enumerate(shelves):
+        own = slice(None) if len(shelves) == 1 else segment == number
+        video[own] = shelf.segment.video_of(row[own])
+    first = np.cumsum([0] + [len(shelf.segment.videos) for shelf in shelves])
+
+    def name(number: int) -> str:
+        place = int(np.searchsorted(first, number, side="right")) - 1
+        return shelves[place].segment.videos[number - int(first[place])]
+
+    best = rank(len(scores[0]), query, first[segment] + video, score, name, top)
+    there, nearest = best >= 0, no_answers(len(best), top)
+    wholes: tuple[NDArray[Any], ...] = nearest
+    parts: tuple[NDArray[Any], ...] = (score, segment, row, video)
+    for whole, part in zip(wholes, parts, strict=True):
+        whole[there] = part[best[there]]
+    return nearest
+
+
+def no_answers(queries: int, top: int) -> Nearest:
+    """What is known of queries before anything was found."""
+    numbers = (np.full((queries, top), -1, np.int64) for _ in range(3))
+    return Nearest(np.full((queries, top), -np.inf, np.float32), *numbers)
+
+
+def rank(
+    groups: int,
+    group: NDArray[np.int64],
+    video: NDArray[np.int64],
+    score: NDArray[np.float32],
+    name: Callable[[int], str],
+    top: int,
+) -> NDArray[np.int64]:
+    """The best entry of each video, and the best videos of each group.
+
+    Args:
+        groups: how many there are.
+        group: (P,) group of each entry, from 0, rising.
+        video: (P,) number of its video, rising within a group.
+        score: (P,) the higher the better; of a video's equal ones the first is taken.
+        name: of a video, by which videos of equal score are ordered.
+        top: videos wanted of each group.
+
+    Returns:
+        (groups, top) entries, best first; -1 past the last video.
+    """
+    table = np.full((groups, top), -1, np.int64)
+    if not len(score):
+        return table
+    starts = np.flatnonzero((np.diff(group, prepend=-1) != 0) | (np.diff(video, prepend=-1) != 0))
+    lengths = np.diff(starts, append=len(group))
+    highest = np.flatnonzero(score == np.repeat(np.maximum.reduceat(score, starts), lengths))
+    run = np.repeat(np.arange(len(starts)), lengths)[highest]
+    best = highest[np.diff(run, prepend=-1) != 0]
+    best = best[np.lexsort((-score[best], group[best]))]
+    equal = (np.diff(group[best]) == 0) & (np.diff(score[best]) == 0)
+    if equal.any():
+        tied = np.append(equal, False) | np.insert(equal, 0, False)
+        names = np.zeros(len(best), np.int64)
+        names[tied] = np.unique([name(int(number)) for number in video[best[tied]]], return_inverse=True)[1]
+        best = best[np.lexsort((names, -score[best], group[best]))]
+    many = np.bincount(group[best], minlength=groups)
+    place = np.arange(len(best)) - (np.cumsum(many) - many)[group[best]]
+    kept = place < top
+    table[group[best[kept]], place[kept]] = best[kept]
+    return table
