@@ -1,12 +1,15 @@
 """The library: a folder of immutable segments, and what adding, removing and searching do to it.
 
-manifest.json            what belongs to the library; renamed into place at each commit
-lock                     held by the one process that writes
-segments/000001.faiss    vectors, as a FAISS index
-segments/000001.parquet  their slices: ids, videos, times
+manifest.json                  what belongs to the library; renamed into place at each commit
+lock                           held by the one process that writes
+verified.json                  which large files were verified; losing it loses nothing
+segments/000001.vectors.faiss  vectors, as a FAISS index that is searched exactly
+segments/000001.slices.sqlite  their videos, attributes and slices
+segments/000001.index.faiss    an approximate index, where one was built
+attributes/000002.json         attributes edited since their segments were written
 """
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,17 +17,15 @@ from pathlib import Path
 from sora_video.configs.errors import LibraryError
 from sora_video.pretrain.embeddings import Embeddings
 
+from . import update
+from .files import Checks, Damage
 from .guard import check_embeddings, check_names
-from .manifest import (
-    Manifest,
-    SegmentRecord,
-    read_manifest,
-    sweep,
-    write_manifest,
-    writer_lock,
-)
+from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .search import Hit, find
-from .segment import Segment, write_segment
+from .snapshot import Snapshot, open_snapshot
+from .update import Added
+from .vectors import PRECISIONS
+from .where import Attributes, Value
 
 __all__ = ["Library", "LibraryInfo", "check_free"]
 
@@ -44,6 +45,7 @@ class LibraryInfo:
     bytes_per_slice: float
     """Bytes for each visible slice; 0 without slices."""
     dim: int
+    precision: str
     index_type: str
     fingerprint: str
 
@@ -53,120 +55,163 @@ class Library:
 
     An opened library is what was committed when it was opened or last written through this object. Any number
     of processes may read while one writes; writers wait for each other. Use :meth:`create` or :meth:`open`.
+
+    Damage does not close a library: what is whole can be searched, and :attr:`damage` names the rest.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        self.path, self._manifest = path, manifest
-        self._segments: dict[str, Segment] = {}
+        self.path = path
+        self._snapshot = open_snapshot(Checks(path), manifest)
 
     @classmethod
-    def create(cls, path: str | Path, fingerprint: str, dim: int) -> "Library":
+    def create(cls, path: str | Path, fingerprint: str, dim: int, precision: str = "fp32") -> "Library":
         """Make an empty library.
 
         Args:
             path: the folder; it must not exist, or be empty.
             fingerprint: of the encoder whose embeddings it will hold.
             dim: their dimension.
+            precision: in which vectors are stored, ``fp32`` or ``fp16``, which takes half the space.
 
         Raises:
-            LibraryError: the folder holds something, or ``dim`` is below 1.
+            LibraryError: the folder holds something, ``dim`` is below 1, or there is no such precision.
             StorageError: the disk refused the write.
         """
         path = Path(path)
         if dim < 1:
             raise LibraryError(f"library {path}: dim={dim}: must be at least 1")
+        if precision not in PRECISIONS:
+            raise LibraryError(f"library {path}: precision={precision}: must be {' or '.join(PRECISIONS)}")
         check_free(path)
-        manifest = Manifest(fingerprint=fingerprint, dim=dim)
+        manifest = Manifest(fingerprint=fingerprint, dim=dim, precision=precision)
         write_manifest(path, manifest)
         return cls(path, manifest)
 
     @classmethod
     def open(cls, path: str | Path) -> "Library":
-        """Open a library as it is now. Segments are read and verified when they are first needed.
+        """Open a library as it is now; its files are verified first.
 
         Raises:
             LibraryError: there is none, or its manifest is damaged.
         """
-        return cls(Path(path), read_manifest(Path(path)))
+        path = Path(path)
+        manifest = read_manifest(path)
+        while True:
+            library = cls(path, manifest)
+            now = read_manifest(path) if library.damage else manifest
+            if now == manifest:
+                return library
+            manifest = now  # a writer has compacted since, so that files were gone before they were opened
 
     @property
     def fingerprint(self) -> str:
         """Of the encoder whose embeddings it holds."""
-        return self._manifest.fingerprint
+        return self._snapshot.manifest.fingerprint
 
     @property
     def dim(self) -> int:
         """Dimension of the embeddings."""
-        return self._manifest.dim
+        return self._snapshot.manifest.dim
 
     @property
     def model(self) -> str | None:
         """Run folder of the encoder, where one was named; it may have moved since."""
-        return self._manifest.model
+        return self._snapshot.manifest.model
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """All that cannot be read; searches go on without it."""
+        return self._snapshot.damage
 
     def __len__(self) -> int:
-        """Visible slices."""
-        return sum(record.rows - sum(record.removed.values()) for record in self._manifest.segments)
+        """Slices that can be searched."""
+        return sum(segment.record.visible for segment in self._snapshot.searchable)
 
     def videos(self) -> list[str]:
-        """The videos it holds, sorted.
+        """The videos that can be searched, sorted."""
+        return sorted(
+            video_id
+            for segment in self._snapshot.searchable
+            for video_id in segment.videos
+            if video_id not in segment.record.removed
+        )
+
+    def attributes(self, video_id: str) -> Attributes:
+        """The attributes of a video.
 
         Raises:
-            LibraryError: a segment is missing or damaged.
+            LibraryError: the library does not hold it, or is damaged.
         """
-        return sorted(self._visible(self._manifest))
+        return self._snapshot.find_all([video_id])[video_id].attributes
+
+    def embeddings(self, video_id: str) -> Embeddings:
+        """The slices of a video, with their vectors as they are stored.
+
+        Raises:
+            LibraryError: the library does not hold it, or is damaged.
+        """
+        return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
+
+    def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
+        """SHA-256 of the content of those of some videos that are held; see :meth:`add`.
+
+        Raises:
+            LibraryError: the library is damaged.
+        """
+        return {name: held.entry.content for name, held in self._snapshot.find(list(video_ids)).items()}
 
     def info(self) -> LibraryInfo:
-        """The library in numbers.
-
-        Raises:
-            LibraryError: a segment is missing or damaged.
-        """
-        records, slices = self._manifest.segments, len(self)
-        size = sum(file.size for record in records for file in record.files)
+        """The library in numbers; what is damaged is not counted."""
+        segments = self._snapshot.searchable
+        slices, size = len(self), sum(file.size for segment in segments for file in segment.record.files)
+        kinds = {segment.record.index.kind if segment.record.index else "Flat" for segment in segments}
         return LibraryInfo(
-            videos=len(self.videos()),
+            videos=sum(segment.table.videos - len(segment.record.removed) for segment in segments),
             slices=slices,
-            segments=len(records),
-            removed_slices=sum(record.rows for record in records) - slices,
+            segments=len(segments),
+            removed_slices=sum(segment.record.rows for segment in segments) - slices,
             bytes=size,
             bytes_per_slice=size / slices if slices else 0.0,
             dim=self.dim,
-            index_type="Flat",
+            precision=self._snapshot.manifest.precision,
+            index_type=" and ".join(sorted(kinds)) or "Flat",
             fingerprint=self.fingerprint,
         )
 
-    def add(self, embeddings: Embeddings, model: str | Path | None = None) -> None:
-        """Add videos in one commit; those that are there already are replaced.
+    def add(
+        self,
+        embeddings: Embeddings,
+        model: str | Path | None = None,
+        content: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Attributes] | None = None,
+    ) -> Added:
+        """Add videos in one commit; one that is there already is replaced if its content changed.
 
         Args:
             embeddings: all slices of the videos to add.
             model: run folder of their encoder, to remember; None leaves what is remembered.
+            content: by video, a key that changes with its content; where it is missing, the SHA-256 of its
+                times and vectors.
+            attributes: by video; a video that is left out keeps those it has.
+
+        Returns:
+            How many were added, replaced and left unchanged.
 
         Raises:
             FingerprintError: another encoder made them.
-            LibraryError: a vector is not L2-normalised, a name is not UTF-8, or the library is damaged.
+            LibraryError: a vector is not L2-normalised, a name is not UTF-8, an attribute cannot be kept, or
+                the library is damaged.
             StorageError: the disk refused the write; the library is as it was.
         """
-        with self._writing() as manifest:
-            check_embeddings(embeddings, "the embeddings to add", manifest)
+        with self._writing() as snapshot:
+            check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
             check_names(embeddings)
-            records = self._hide(manifest.segments, set(embeddings.videos()))
-            if len(embeddings):
-                number, first = manifest.next_segment, manifest.next_slice_id
-                records = (*records, write_segment(self.path, number, embeddings, first))
-            self._commit(
-                replace(
-                    manifest,
-                    model=manifest.model if model is None else str(Path(model).absolute()),
-                    next_slice_id=manifest.next_slice_id + len(embeddings),
-                    next_segment=manifest.next_segment + 1,
-                    segments=records,
-                )
-            )
+            manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
+            self._commit(manifest if model is None else replace(manifest, model=str(Path(model).absolute())))
+        return added
 
     def remove(self, video_ids: str | Iterable[str]) -> None:
-        """Hide videos in one commit.
+        """Hide videos in one commit; compaction reclaims their space.
 
         Args:
             video_ids: one or more.
@@ -175,15 +220,21 @@ class Library:
             LibraryError: the library does not hold one of them, or is damaged; nothing is removed then.
             StorageError: the disk refused the write; the library is as it was.
         """
-        leaving = as_set(video_ids)
-        with self._writing() as manifest:
-            unknown = sorted(leaving - self._visible(manifest))
-            if unknown:
-                names = ", ".join(unknown)
-                raise LibraryError(
-                    f"library {self.path}: holds no video {names}; nothing is removed, mend the name"
-                )
-            self._commit(replace(manifest, segments=self._hide(manifest.segments, leaving)))
+        with self._writing() as snapshot:
+            self._commit(update.remove(snapshot, as_set(video_ids)))
+
+    def set_attributes(self, changes: Mapping[str, Mapping[str, Value | None]]) -> None:
+        """Edit attributes of videos in one commit.
+
+        Args:
+            changes: by video, the values to set by name; None takes an attribute away.
+
+        Raises:
+            LibraryError: the library does not hold one of the videos, is damaged, or cannot keep a value.
+            StorageError: the disk refused the write; the library is as it was.
+        """
+        with self._writing() as snapshot:
+            self._commit(update.edit(snapshot, changes))
 
     def search(self, query: Embeddings, top: int = 10, exclude: str | Iterable[str] = ()) -> list[Hit]:
         """Find the videos with the slices most like those of a query, by exact search.
@@ -198,49 +249,28 @@ class Library:
 
         Raises:
             FingerprintError: another encoder made the query.
-            LibraryError: ``top`` is below 1, the query is not L2-normalised, or the library is damaged.
+            LibraryError: ``top`` is below 1, or the query is not L2-normalised.
         """
         if top < 1:
             raise LibraryError(f"top={top}: must be at least 1; ask for one video or more")
-        check_embeddings(query, "the query", self._manifest)
+        check_embeddings(query, "the query", self._snapshot.manifest)
         excluded = as_set(exclude)
-        records = self._manifest.segments
-        return find(
-            [(self._segment(record), record.removed.keys() | excluded) for record in records], query, top
-        )
-
-    def _segment(self, record: SegmentRecord) -> Segment:
-        """A segment, read once for the life of this object; no two slice tables are the same."""
-        return self._segments.setdefault(record.slices.sha256, Segment(self.path, record))
-
-    def _visible(self, manifest: Manifest) -> set[str]:
-        """The videos that a manifest does not hide."""
-        return {
-            video_id
-            for record in manifest.segments
-            for video_id in self._segment(record).videos
-            if video_id not in record.removed
-        }
-
-    def _hide(self, records: Iterable[SegmentRecord], videos: Set[str]) -> tuple[SegmentRecord, ...]:
-        """The same segments with some videos hidden."""
-        return tuple(
-            replace(record, removed={**record.removed, **self._segment(record).rows_of(videos)})
-            for record in records
-        )
+        segments = self._snapshot.searchable
+        return find([(segment, segment.record.removed.keys() | excluded) for segment in segments], query, top)
 
     @contextmanager
-    def _writing(self) -> Iterator[Manifest]:
-        """Hold the writer lock, with the manifest that the last writer committed."""
+    def _writing(self) -> Iterator[Snapshot]:
+        """Hold the writer lock, with the library that the last writer committed."""
         with writer_lock(self.path):
             manifest = read_manifest(self.path)
             sweep(self.path, manifest)
-            yield manifest
+            self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
+            yield self._snapshot
 
     def _commit(self, manifest: Manifest) -> None:
         """Make a manifest the library, here and on the disk."""
         write_manifest(self.path, manifest)
-        self._manifest = manifest
+        self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
 
 
 def check_free(path: Path) -> None:

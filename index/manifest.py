@@ -7,75 +7,46 @@ is a new manifest renamed over the old one after all that it names is on the dis
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sora_video.configs.errors import LibraryError
-from sora_video.configs.storage import storage_errors, write_bytes, write_json
+from sora_video.configs.storage import storage_errors, write_json
+
+from .files import VERIFIED, StoredFile
 
 __all__ = [
+    "BuiltIndex",
     "Manifest",
     "SegmentRecord",
-    "StoredFile",
     "read_manifest",
-    "store",
     "sweep",
     "write_manifest",
     "writer_lock",
 ]
 
 FORMAT = "sora-video library"
-VERSION = 1
+VERSION = 2
+"""Version 1 had Parquet tables, and neither attributes nor built indexes."""
 METRIC = "inner_product"
 NAME = "manifest.json"
+WRITTEN = ("segments/*.faiss", "segments/*.sqlite", "segments/*.parquet", "attributes/*.json")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredFile:
-    """One immutable file of a library."""
+class BuiltIndex:
+    """An approximate index over a segment's vectors, which it can be rebuilt from."""
 
-    name: str
-    """Path relative to the library, with ``/``."""
-    size: int
-    """In bytes."""
-    sha256: str
-
-    def read(self, folder: Path) -> bytes:
-        """Read the file and verify it.
-
-        Args:
-            folder: the library.
-
-        Returns:
-            Its content.
-
-        Raises:
-            LibraryError: the file is missing, or is not as it was written.
-        """
-        path = folder / self.name
-        remedy = "restore it from a copy, or build the library again"
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise LibraryError(f"{path}: cannot be read: {error.strerror}; {remedy}") from error
-        if len(data) != self.size:
-            raise LibraryError(f"{path}: is damaged: {len(data)} bytes, expected {self.size}; {remedy}")
-        if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise LibraryError(f"{path}: is damaged: its SHA-256 does not fit the manifest; {remedy}")
-        return data
-
-
-def store(folder: Path, name: str, data: bytes) -> StoredFile:
-    """Write one file of a library.
-
-    Raises:
-        StorageError: the disk refused the write.
-    """
-    write_bytes(folder / name, data)
-    return StoredFile(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+    file: StoredFile
+    kind: str
+    """As ``faiss.index_factory`` names it."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """Of the search."""
+    curve: Sequence[Any] = ()
+    """Recall as it was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +57,24 @@ class SegmentRecord:
     """Slices written, hidden ones among them."""
     vectors: StoredFile
     slices: StoredFile
+    index: BuiltIndex | None = None
     removed: Mapping[str, int] = field(default_factory=dict)
     """Videos whose rows here are hidden, with the number of these rows."""
 
     @property
-    def files(self) -> tuple[StoredFile, StoredFile]:
-        """Both files."""
-        return self.vectors, self.slices
+    def name(self) -> str:
+        """The number in its files' names."""
+        return Path(self.vectors.name).name.split(".")[0]
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All of its files."""
+        return (self.vectors, self.slices, *([self.index.file] if self.index else []))
+
+    @property
+    def visible(self) -> int:
+        """Rows that are not hidden."""
+        return self.rows - sum(self.removed.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,12 +84,22 @@ class Manifest:
     fingerprint: str
     """Of the encoder whose embeddings it holds."""
     dim: int
+    precision: str = "fp32"
+    """In which new vectors are stored."""
     model: str | None = None
     """Run folder of that encoder, a hint."""
     next_slice_id: int = 0
     next_segment: int = 1
-    """Number of the segment to write next; numbers are not used twice."""
+    """Number of the files to write next; numbers are not used twice."""
+    attributes: StoredFile | None = None
+    """Attributes of videos that were edited since they were written."""
     segments: tuple[SegmentRecord, ...] = ()
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All that it names."""
+        edits = [self.attributes] if self.attributes else []
+        return (*(file for record in self.segments for file in record.files), *edits)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -142,27 +134,28 @@ def read_manifest(folder: Path) -> Manifest:
         raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise LibraryError(f"{path}: is no manifest of a library; check the path, or restore it from a copy")
-    if body.get("version") != VERSION:
+    if body.get("version") not in range(1, VERSION + 1):
         raise LibraryError(
             f"{path}: has version {body.get('version')}, expected {VERSION}; use the sora-video that wrote it"
         )
     if body.pop("sha256", None) != checksum(body):
         raise LibraryError(f"{path}: is damaged or edited: its SHA-256 does not fit; restore it from a copy")
-    return Manifest(
-        fingerprint=body["fingerprint"],
-        dim=body["dim"],
-        model=body["model"],
-        next_slice_id=body["next_slice_id"],
-        next_segment=body["next_segment"],
-        segments=tuple(
-            SegmentRecord(
-                rows=record["rows"],
-                vectors=StoredFile(**record["vectors"]),
-                slices=StoredFile(**record["slices"]),
-                removed=record["removed"],
-            )
-            for record in body["segments"]
-        ),
+    for key in ("format", "version", "metric"):
+        body.pop(key)
+    segments = tuple(record_from(record) for record in body.pop("segments"))
+    edits = body.pop("attributes", None)
+    return Manifest(**body, attributes=StoredFile(**edits) if edits else None, segments=segments)
+
+
+def record_from(body: dict[str, Any]) -> SegmentRecord:
+    """A segment's record from its JSON."""
+    built = body.get("index")
+    return SegmentRecord(
+        rows=body["rows"],
+        vectors=StoredFile(**body["vectors"]),
+        slices=StoredFile(**body["slices"]),
+        index=BuiltIndex(**{**built, "file": StoredFile(**built["file"])}) if built else None,
+        removed=body["removed"],
     )
 
 
@@ -182,14 +175,15 @@ def writer_lock(folder: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
-    """Delete what killed writers left behind. Call it under the writer lock, with the manifest on the disk.
+    """Delete what no manifest names. Call it under the writer lock, with the manifest on the disk.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    named = {folder / file.name for record in manifest.segments for file in record.files}
-    written = [path for ending in ("faiss", "parquet") for path in folder.glob(f"segments/*.{ending}")]
+    named = {folder / file.name for file in manifest.files}
+    beside = [f".{Path(name).stem}.*.partial.json" for name in (NAME, VERIFIED)]
     with storage_errors(folder / "segments"):
-        for path in [*written, *folder.glob(f".{Path(NAME).stem}.*.partial.json")]:
-            if path not in named:
-                path.unlink()
+        for pattern in (*WRITTEN, *beside):
+            for path in folder.glob(pattern):
+                if path not in named:
+                    path.unlink(missing_ok=True)

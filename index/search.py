@@ -65,18 +65,16 @@ class Shelf:
 
     def __init__(self, segment: Segment, hidden: Set[str]) -> None:
         self.segment = segment
-        self.visible = np.ones(segment.record.rows, np.bool_)
-        self.hide(segment.rows_of(hidden).keys())
+        self.visible = segment.visible(hidden)
 
     @property
     def videos(self) -> int:
         """Videos that are not hidden."""
-        return len(np.unique(self.segment.video_no[self.visible]))
+        return len(np.unique(self.segment.video_of(np.flatnonzero(self.visible))))
 
     def hide(self, videos: Set[str]) -> None:
         """Leave more videos out."""
-        numbers = [number for number, video_id in enumerate(self.segment.videos) if video_id in videos]
-        self.visible &= ~np.isin(self.segment.video_no, numbers)
+        self.visible &= self.segment.visible(videos)
 
     def nearest(self, vectors: NDArray[np.float32], fetch: int, place: int) -> tuple[list[Match], float]:
         """The best pair of each video among the nearest slices of each query.
@@ -94,11 +92,11 @@ class Shelf:
             return [], -np.inf
         # Always with a selector: FAISS then scores each pair on its own, so that equal slices score equally.
         selector = FAISS.IDSelectorBitmap(np.packbits(self.visible, bitorder="little"))
-        found = self.segment.index.search(vectors, fetch, params=FAISS.SearchParameters(sel=selector))
+        found = self.segment.vectors.search(vectors, fetch, params=FAISS.SearchParameters(sel=selector))
         scores, rows = (part.ravel() for part in found)
         bound = -np.inf if fetch == self.visible.sum() else float(found[0][:, -1].max())
         query_rows = np.repeat(np.arange(len(vectors)), fetch)
-        numbers = self.segment.video_no[rows]
+        numbers = self.segment.video_of(rows)
         order = np.lexsort((rows, query_rows, -scores, numbers))
         best = order[np.unique(numbers[order], return_index=True)[1]]
         best = best[np.lexsort((numbers[best], -scores[best]))][:fetch]
@@ -148,12 +146,13 @@ def settle(shelves: list[Shelf], vectors: NDArray[np.float32], top: int) -> list
 
 def to_hit(match: Match, segment: Segment, query: Embeddings) -> Hit:
     """A match with the times of its slices."""
+    slices = segment.columns(np.array([match.row]))
     return Hit(
         video_id=match.video_id,
         score=-match.loss,
-        start_s=float(segment.columns["start_s"][match.row]),
-        end_s=float(segment.columns["end_s"][match.row]),
+        start_s=float(slices.start_s[0]),
+        end_s=float(slices.end_s[0]),
         query_start_s=float(query.start_s[match.query_row]),
         query_end_s=float(query.end_s[match.query_row]),
-        slice_id=int(segment.columns["slice_id"][match.row]),
+        slice_id=int(slices.slice_id[0]),
     )

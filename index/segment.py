@@ -1,87 +1,163 @@
-"""One immutable segment of a library: vectors as a FAISS index, and the table of their slices."""
+"""One immutable segment of a library: vectors as a FAISS index, and the table of their videos and slices."""
 
-from collections.abc import Set
-from functools import cached_property
-from io import BytesIO
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-import faiss
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sora_video.configs.storage import read_parquet
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.configs.errors import LibraryError
 
-from .manifest import SegmentRecord, store
+from . import version1
+from .files import Checks, Damage, StoredFile, store, storing
+from .manifest import Manifest, SegmentRecord
+from .table import Slices, Table, TableWriter
+from .vectors import open_index, open_vectors, write_header, write_vectors
+from .where import Attributes, Where
 
-__all__ = ["Segment", "write_segment"]
+__all__ = ["Block", "Member", "Segment", "write_segment"]
+
+Opened = TypeVar("Opened")
 
 
 class Segment:
-    """Both files of a segment, each read and verified when first needed.
+    """The files of a segment, verified and opened; they stay readable when they are deleted.
+
+    Rows of a video lie together; ``slice_id`` rises with the rows of a video.
 
     Args:
-        folder: the library.
-        record: the segment in its manifest; what it says of removed videos is not looked at.
+        checks: of the library.
+        record: the segment in its manifest.
     """
 
-    def __init__(self, folder: Path, record: SegmentRecord) -> None:
-        self.folder, self.record = folder, record
+    damage: tuple[Damage, ...] = ()
+    """What of it cannot be read."""
+    vectors: Any
+    """FAISS index over all rows, exact, mapped into memory; None where it is damaged."""
+    index: Any
+    """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
 
-    @cached_property
-    def table(self) -> pa.Table:
-        """The slices: ``slice_id``, ``video_id``, ``slice_no``, ``start_s``, ``end_s``; a row each.
+    def __init__(self, checks: Checks, record: SegmentRecord) -> None:
+        self.record = record
+        self._checks = checks
+        self._table, order = self._open(record.slices, self._open_table) or (None, None)
+        self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
+        self.index = self.vectors
+        if record.index and self.vectors is not None:
+            built = self._open(record.index.file, lambda path: open_index(path, self.vectors))
+            self.index = self.vectors if built is None else built
+
+    def _open(self, file: StoredFile, read: Callable[[Path], Opened]) -> Opened | None:
+        """Verify and read one file; None, and damage, where that fails."""
+        try:
+            return read(self._checks.path(file))
+        except LibraryError as error:
+            self.damage += (Damage(self.record.name, file.name, str(error)),)
+            return None
+
+    def _open_table(self, path: Path) -> tuple[Table, NDArray[np.int64] | None]:
+        """The table of either version, and the order in which it takes the vectors' rows."""
+        if path.suffix == version1.SUFFIX:
+            table, order = version1.open_table(path)
+        else:
+            table, order = Table.open(path), None
+        if table.rows != self.record.rows:
+            raise LibraryError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
+        return table, None if order is None or (order[1:] > order[:-1]).all() else order
+
+    @property
+    def searchable(self) -> bool:
+        """Whether its table and vectors are as they were written."""
+        return self._table is not None and self.vectors is not None
+
+    @property
+    def table(self) -> Table:
+        """Its videos and slices.
 
         Raises:
             LibraryError: the file is missing or damaged.
         """
-        return read_parquet(BytesIO(self.record.slices.read(self.folder)))
+        if self._table is None:
+            raise LibraryError(f"{self.damage[0]}; see `sora index repair`")
+        return self._table
 
-    @cached_property
-    def index(self) -> Any:
-        """The vectors as a ``faiss.IndexFlatIP``, in the order of :attr:`table`.
-
-        Raises:
-            LibraryError: the file is missing or damaged.
-        """
-        data = self.record.vectors.read(self.folder)  # verified: FAISS does not survive arbitrary bytes
-        return faiss.deserialize_index(np.frombuffer(data, np.uint8))
-
-    @cached_property
+    @property
     def videos(self) -> list[str]:
-        """The videos that have rows, sorted."""
-        return sorted(set(self.table["video_id"].to_pylist()))
+        """The videos that have rows, in order of rows."""
+        return self.table.names
 
-    @cached_property
-    def video_no(self) -> NDArray[np.int64]:
-        """(rows,) place in :attr:`videos` of each row's video."""
-        place = {video_id: number for number, video_id in enumerate(self.videos)}
-        return np.array([place[video_id] for video_id in self.table["video_id"].to_pylist()], np.int64)
+    @property
+    def first_row(self) -> NDArray[np.int64]:
+        """(videos + 1,) first row of each video, and the number of rows."""
+        return self.table.first_row
 
-    @cached_property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """(rows,) ``slice_id``, ``start_s`` and ``end_s``."""
-        return {name: self.table[name].to_numpy() for name in ("slice_id", "start_s", "end_s")}
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) stored vectors of n rows, in their order."""
+        found: NDArray[np.float32] = self.vectors.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return found
 
-    def rows_of(self, videos: Set[str]) -> dict[str, int]:
-        """How many rows each of these videos has here; those with none are left out."""
-        counts = np.bincount(self.video_no, minlength=len(self.videos)).tolist()
-        return {
-            video_id: rows for video_id, rows in zip(self.videos, counts, strict=True) if video_id in videos
-        }
+    def columns(self, rows: NDArray[np.int64]) -> Slices:
+        """Ids, numbers and times of n rows, in their order."""
+        return self.table.columns(rows)
+
+    def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) place in :attr:`videos` of each row's video."""
+        return np.searchsorted(self.first_row, rows, side="right") - 1
+
+    def visible(self, hidden: Set[str]) -> NDArray[np.bool_]:
+        """(rows,) rows of all videos but the hidden ones."""
+        mask = np.ones(self.record.rows, np.bool_)
+        for entry in self.table.find(hidden).values():
+            mask[entry.first_row : entry.first_row + entry.rows] = False
+        return mask
+
+    def matching(self, where: Where, edited: Mapping[str, Attributes]) -> NDArray[np.bool_]:
+        """(rows,) rows that a filter lets through, hidden ones among them.
+
+        Args:
+            where: the filter.
+            edited: attributes that hold in place of the stored ones, by video.
+        """
+        videos = self.table.having(where)
+        for entry in self.table.find(edited).values():
+            videos[entry.number] = where.takes(edited[entry.video_id])
+        if where.videos is not None:
+            videos &= np.fromiter(map(where.names, self.videos), np.bool_, len(videos))
+        mask: NDArray[np.bool_] = np.repeat(videos, np.diff(self.first_row))
+        if where.start_s > -np.inf or where.end_s < np.inf:
+            slices = self.table.slices
+            mask &= (slices["start_s"] >= where.start_s) & (slices["end_s"] <= where.end_s)
+        return mask
 
 
-def write_segment(folder: Path, number: int, embeddings: Embeddings, first_slice_id: int) -> SegmentRecord:
-    """Write a segment; it belongs to the library once a manifest names it.
+class Member(NamedTuple):
+    """A video to write."""
+
+    video_id: str
+    content: str
+    """SHA-256 of what it is."""
+    attributes: Attributes
+    rows: int
+
+
+class Block(NamedTuple):
+    """Some whole videos to write."""
+
+    members: Sequence[Member]
+    slices: Slices
+    vectors: NDArray[np.float32]
+    """(n, D) the rows of the first video, then those of the next."""
+
+
+def write_segment(folder: Path, manifest: Manifest, rows: int, blocks: Iterable[Block]) -> SegmentRecord:
+    """Write the next segment, block by block; it belongs to the library once a manifest names it.
 
     Args:
         folder: the library.
-        number: the segment's.
-        embeddings: what it will hold.
-        first_slice_id: the slices get ids from here on.
+        manifest: says the segment's number, dimension and precision.
+        rows: in all blocks.
+        blocks: what it will hold, without a video or slice twice.
 
     Returns:
         Its record.
@@ -89,22 +165,14 @@ def write_segment(folder: Path, number: int, embeddings: Embeddings, first_slice
     Raises:
         StorageError: the disk refused the write.
     """
-    index = faiss.IndexFlatIP(embeddings.dim)
-    index.add(np.ascontiguousarray(embeddings.vectors, np.float32))
-    table = pa.table(
-        {
-            "slice_id": np.arange(first_slice_id, first_slice_id + len(embeddings), dtype=np.int64),
-            "video_id": pa.array(embeddings.video_id, pa.string()),
-            "slice_no": pa.array(embeddings.slice_no, pa.int32()),
-            "start_s": pa.array(embeddings.start_s, pa.float64()),
-            "end_s": pa.array(embeddings.end_s, pa.float64()),
-        }
-    )
-    buffer = BytesIO()
-    pq.write_table(table, buffer)
-    stem = f"segments/{number:06d}"
+    stem, table = f"segments/{manifest.next_segment:06d}", TableWriter()
+    with storing(folder, f"{stem}.vectors.faiss") as file:
+        write_header(file, manifest.dim, manifest.precision, rows)
+        for block in blocks:
+            table.add_slices(block.slices, table.rows)
+            for member in block.members:
+                table.add(*member)
+            write_vectors(file, manifest.precision, block.vectors)
     return SegmentRecord(
-        rows=len(embeddings),
-        vectors=store(folder, f"{stem}.faiss", faiss.serialize_index(index).tobytes()),
-        slices=store(folder, f"{stem}.parquet", buffer.getvalue()),
+        rows=rows, vectors=file.stored, slices=store(folder, f"{stem}.slices.sqlite", table.to_bytes())
     )

@@ -1,0 +1,152 @@
+"""A library at one moment: its manifest, and all that it names, opened."""
+
+import copy
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sora_video.configs.errors import LibraryError
+from sora_video.pretrain.embeddings import Embeddings
+
+from .files import Checks, Damage, StoredFile
+from .manifest import Manifest, SegmentRecord
+from .segment import Segment
+from .table import Entry
+from .where import Attributes
+
+__all__ = ["Held", "Snapshot", "open_snapshot"]
+
+
+class Held(NamedTuple):
+    """A visible video."""
+
+    place: int
+    """Of its segment in the manifest."""
+    entry: Entry
+    attributes: Attributes
+    """As they are now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """An opened library; it stays as it is whatever writers do."""
+
+    folder: Path
+    manifest: Manifest
+    segments: tuple[Segment, ...]
+    """One for each record of the manifest; those of a damaged table or damaged vectors among them."""
+    edited: Mapping[str, Attributes] | None
+    """Attributes that hold in place of the stored ones, by video; None: their file is damaged."""
+    damage: tuple[Damage, ...]
+    """All that cannot be read."""
+
+    @property
+    def searchable(self) -> tuple[Segment, ...]:
+        """The segments that are whole."""
+        return tuple(segment for segment in self.segments if segment.searchable)
+
+    def edits(self) -> dict[str, Attributes]:
+        """A copy of :attr:`edited`.
+
+        Raises:
+            LibraryError: their file is damaged.
+        """
+        if self.edited is None:
+            raise LibraryError(f"library {self.folder}: {self.damage[-1]}; see `sora index repair`")
+        return dict(self.edited)
+
+    def find(self, video_ids: Collection[str]) -> dict[str, Held]:
+        """Those of some videos that are held, wherever they are.
+
+        Raises:
+            LibraryError: a table, or the file of edited attributes, is damaged, so that nobody can tell.
+        """
+        edited, found = self.edits(), {}
+        for place, segment in enumerate(self.segments):
+            for name, entry in segment.table.find(video_ids).items():
+                if name not in segment.record.removed:
+                    attributes = edited[name] if name in edited else json.loads(entry.attributes)
+                    found[name] = Held(place, entry, attributes)
+        return found
+
+    def find_all(self, video_ids: Collection[str]) -> dict[str, Held]:
+        """Videos that must all be held.
+
+        Raises:
+            LibraryError: one is not, or see :meth:`find`.
+        """
+        held = self.find(video_ids)
+        unknown = ", ".join(sorted(set(video_ids) - held.keys()))
+        if unknown:
+            raise LibraryError(
+                f"library {self.folder}: holds no video {unknown}; nothing is done, mend the name"
+            )
+        return held
+
+    def embeddings(self, held: Held) -> Embeddings:
+        """The slices of a video."""
+        segment, entry = self.segments[held.place], held.entry
+        if segment.vectors is None:
+            raise LibraryError(f"library {self.folder}: {segment.damage[0]}; see `sora index repair`")
+        rows = np.arange(entry.first_row, entry.first_row + entry.rows)
+        _, slice_no, start_s, end_s = segment.columns(rows)
+        return Embeddings(
+            video_id=np.full(len(rows), entry.video_id, object),
+            slice_no=slice_no,
+            start_s=start_s,
+            end_s=end_s,
+            vectors=segment.read(rows),
+            fingerprint=self.manifest.fingerprint,
+        )
+
+    def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
+        """The manifest's segments with some more videos hidden."""
+        removed = [dict(segment.record.removed) for segment in self.segments]
+        for place, entry, _ in videos:
+            removed[place][entry.video_id] = entry.rows
+        return [
+            replace(segment.record, removed=hidden)
+            for segment, hidden in zip(self.segments, removed, strict=True)
+        ]
+
+
+def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
+    """Open what a manifest names.
+
+    Args:
+        checks: of the library.
+        manifest: of the library.
+        before: an earlier moment, whose segments are taken where they are the same.
+    """
+    opened = {key(segment.record): segment for segment in before.segments} if before else {}
+    segments = tuple(reopen(opened.get(key(record)), checks, record) for record in manifest.segments)
+    damage = [one for segment in segments for one in segment.damage]
+    edited: Mapping[str, Attributes] | None = {}
+    if manifest.attributes:
+        try:
+            edited = json.loads(checks.path(manifest.attributes).read_bytes())
+        except LibraryError as error:
+            edited = None
+            damage.append(Damage(None, manifest.attributes.name, str(error)))
+    checks.save({file.name for file in manifest.files})
+    return Snapshot(
+        folder=checks.folder, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage)
+    )
+
+
+def key(record: SegmentRecord) -> tuple[StoredFile, ...]:
+    """What makes two segments the same, whatever they hide."""
+    return record.files
+
+
+def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord) -> Segment:
+    """A segment under a record, opened already or not."""
+    if segment is None or segment.damage:
+        return Segment(checks, record)
+    same = copy.copy(segment)
+    same.record = record
+    return same

@@ -1,0 +1,168 @@
+"""What adding, removing and editing make of a library: new files, and the manifest that would name them."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.pretrain.embeddings import Embeddings
+
+from .files import store
+from .manifest import Manifest, SegmentRecord
+from .segment import Block, Member, write_segment
+from .snapshot import Held, Snapshot
+from .table import Slices
+from .where import Attributes, Value, check_attributes
+
+__all__ = ["Added", "add", "edit", "remove", "succeed"]
+
+
+class Added(NamedTuple):
+    """What became of the videos that were to be added."""
+
+    added: int = 0
+    replaced: int = 0
+    """Were there under the same name with another content."""
+    unchanged: int = 0
+    """Were there with the same content, and keep their slices."""
+
+
+def add(
+    snapshot: Snapshot,
+    embeddings: Embeddings,
+    content: Mapping[str, str],
+    attributes: Mapping[str, Attributes],
+) -> tuple[Manifest, Added]:
+    """Write the videos that are new or changed.
+
+    Args:
+        snapshot: the library as it is.
+        embeddings: all slices of the videos.
+        content: SHA-256 of what a video is; where it is missing, that of its rows.
+        attributes: of some of the videos; the others keep theirs.
+
+    Returns:
+        The manifest to commit, and what it changes.
+
+    Raises:
+        LibraryError: attributes cannot be kept, or the library is damaged.
+        StorageError: the disk refused the write.
+    """
+    for name, given in attributes.items():
+        check_attributes(name, given)
+    rows = rows_by_video(embeddings)
+    keys = {name: content.get(name) or content_key(embeddings, own) for name, own in rows.items()}
+    held = snapshot.find(rows)
+    wanted = {name: attributes.get(name, held[name].attributes if name in held else {}) for name in rows}
+    same = {name for name in held if content_of(snapshot, held[name]) == keys[name]}
+    members = [
+        Member(name, keys[name], wanted[name], len(own)) for name, own in rows.items() if name not in same
+    ]
+    records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
+    order = [rows[member.video_id] for member in members]
+    next_slice_id = snapshot.manifest.next_slice_id
+    if members:
+        block = block_of(embeddings, members, np.concatenate(order), next_slice_id)
+        records.append(write_segment(snapshot.folder, snapshot.manifest, len(block.vectors), [block]))
+        next_slice_id += len(block.vectors)
+    edited = {name: value for name, value in snapshot.edits().items() if name in same or name not in rows}
+    edited |= {name: wanted[name] for name in same if wanted[name] != held[name].attributes}
+    replaced = len(held) - len(same)
+    return (
+        succeed(snapshot, records, edited, next_slice_id=next_slice_id),
+        Added(len(members) - replaced, replaced, len(same)),
+    )
+
+
+def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
+    """Hide videos.
+
+    Raises:
+        LibraryError: the library does not hold one of them, or is damaged.
+        StorageError: the disk refused the write.
+    """
+    held = snapshot.find_all(videos)
+    edited = {name: value for name, value in snapshot.edits().items() if name not in held}
+    return succeed(snapshot, snapshot.hide(held.values()), edited)
+
+
+def edit(snapshot: Snapshot, changes: Mapping[str, Mapping[str, Value | None]]) -> Manifest:
+    """Set attributes, by video and name; None takes one away.
+
+    Raises:
+        LibraryError: the library does not hold one of the videos, it is damaged, or it cannot keep a value.
+        StorageError: the disk refused the write.
+    """
+    edited = snapshot.edits()
+    for name, held in snapshot.find_all(changes).items():
+        merged = {**held.attributes, **changes[name]}
+        edited[name] = {key: value for key, value in merged.items() if value is not None}
+        check_attributes(name, edited[name])
+    return succeed(snapshot, [segment.record for segment in snapshot.segments], edited)
+
+
+def succeed(
+    snapshot: Snapshot, records: Iterable[SegmentRecord], edited: Mapping[str, Attributes], **changes: Any
+) -> Manifest:
+    """The manifest that follows; segments of which nothing is visible leave it.
+
+    Args:
+        snapshot: the library as it is.
+        records: its segments from then on.
+        edited: the attributes that hold in place of the stored ones; written down if they changed.
+        changes: to the manifest's other fields.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    manifest = snapshot.manifest
+    file = manifest.attributes
+    if edited != snapshot.edited:
+        data = json.dumps(edited, sort_keys=True).encode()
+        name = f"attributes/{manifest.next_segment:06d}.json"
+        file = store(snapshot.folder, name, data) if edited else None
+    kept = tuple(record for record in records if record.visible)
+    number = manifest.next_segment + 1
+    return replace(manifest, segments=kept, attributes=file, next_segment=number, **changes)
+
+
+def rows_by_video(embeddings: Embeddings) -> dict[str, NDArray[np.int64]]:
+    """The rows of each video, in order of appearance."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(embeddings.video_id.tolist()):
+        rows.setdefault(name, []).append(row)
+    return {name: np.array(own, np.int64) for name, own in rows.items()}
+
+
+def block_of(
+    embeddings: Embeddings, members: Sequence[Member], rows: NDArray[np.int64], first_slice_id: int
+) -> Block:
+    """Some rows to write, with ids from ``first_slice_id`` on."""
+    slices = Slices(
+        slice_id=np.arange(first_slice_id, first_slice_id + len(rows)),
+        slice_no=embeddings.slice_no[rows],
+        start_s=embeddings.start_s[rows],
+        end_s=embeddings.end_s[rows],
+    )
+    return Block(members, slices, embeddings.vectors[rows])
+
+
+def content_key(embeddings: Embeddings, rows: NDArray[np.int64]) -> str:
+    """SHA-256 of some rows: times and vectors."""
+    found = hashlib.sha256()
+    columns = ((embeddings.start_s, "<f8"), (embeddings.end_s, "<f8"), (embeddings.vectors, "<f4"))
+    for column, kind in columns:
+        found.update(np.ascontiguousarray(column[rows], kind).tobytes())
+    return found.hexdigest()
+
+
+def content_of(snapshot: Snapshot, held: Held) -> str:
+    """The content of a video that is held; tables of version 1 did not keep it."""
+    if held.entry.content or snapshot.segments[held.place].vectors is None:
+        return held.entry.content
+    found = snapshot.embeddings(held)
+    return content_key(found, np.arange(len(found)))
