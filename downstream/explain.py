@@ -17,10 +17,10 @@ from sora_video.pretrain.attention import frame_weights
 from sora_video.pretrain.corpus import open_span
 from sora_video.pretrain.embed import Unreadable, VideoEncoder, load_encoder
 from sora_video.pretrain.figures import ACCENT, MUTED, STYLE
+from sora_video.pretrain.page import write_page
 from sora_video.pretrain.slices import cell_times
 
 from .figures import to_svg
-from .report import write_page
 
 __all__ = ["Explanation", "check_format", "explain_video", "write_explanation"]
 
@@ -117,6 +117,7 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
         total = len(explanation.start_s)
         write_page(
             path,
+            "sora_video.downstream",
             "explain.html",
             title=explanation.video,
             lead="How much each frame weighs in the embedding of its slice; the "

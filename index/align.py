@@ -12,15 +12,15 @@ as in the temporal networks of Tan et al. 2009 and the dynamic programming of Ch
 compares: He et al. 2022). It is found by dynamic programming, its surroundings are struck out, and the next
 one is looked for, so that a part may occur several times, or several parts in another order.
 
-Times are finer than slices. A query's slice that lies between two of the video's is like both; its place is the
-centre of mass of its likeness to the slices beside the path. A straight line through these places says the
-speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows, the ends
-in the video are right to about a tenth of a slice if all of the query matches. Where the copied part ends
+Times are finer than slices. A query's slice that lies between two of the video's is like both; its place is
+the centre of mass of its likeness to the slices beside the path. A straight line through these places says
+the speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows, the
+ends in the video are right to about a tenth of a slice if all of the query matches. Where the copied part ends
 within the query, its end is known to half a hop of slices. A match of few slices tells little of the speed: it
 is drawn to 1 as if by one more pair of slices a hop apart.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,8 @@ Similarity = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 
-class AlignedSpan(NamedTuple):
+@dataclass(frozen=True)
+class AlignedSpan:
     """A part of a query and the part of a video that it is."""
 
     query_start_s: float

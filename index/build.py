@@ -19,6 +19,7 @@ from sora_video.pretrain.embeddings import Embeddings, read_embeddings
 from sora_video.pretrain.quarantine import Failure
 
 from .library import Library, check_free
+from .localize import localize
 from .search import Hit
 
 if TYPE_CHECKING:
@@ -200,11 +201,11 @@ def search_video(
         by: by what the query is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
 
     Returns:
-        See :meth:`sora_video.index.library.Library.search`.
+        See :meth:`sora_video.index.library.Library.search`; with moments and alignments.
 
     Raises:
         SoraError: see :func:`query_embeddings` and :meth:`sora_video.index.library.Library.search`.
     """
     library = Library.open(path)
     query = query_embeddings(video, library.model if model is None else model, start_s, end_s, by)
-    return library.search(query, top, exclude)
+    return localize(library, query, library.search(query, top, exclude))

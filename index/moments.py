@@ -2,14 +2,14 @@
 
 A slice's score is its likeness to the query's slice that it is most like. It matches if that is at least half
 way from the background to the best score of the whole search. The background is the median likeness of any
-slice of the query and any slice of the videos found: few of these pairs match. As an embedding of a slice that
-shows half of a scene lies about half way, the ends of a moment are known to about half a slice.
+slice of the query and any slice of the videos found: few of these pairs match. As an embedding of a slice
+that shows half of a scene lies about half way, the ends of a moment are known to about half a slice.
 
     score      .2  .3  .9  .8  .3  .2  .7  .2       best .9, background .3: slices of .6 and more match
     moments            |------|        |--|
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ TOUCH_S = 1e-3
 """Slices this close in time lie side by side."""
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True)
+class Moment:
     """A span of a video that is like the query."""
 
     start_s: float
