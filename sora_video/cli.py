@@ -224,9 +224,11 @@ def search(
     model: HintedModelOption = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page with frames of what was found."),
+        typer.Option("--html", metavar="FILE", help="Write a page of frames."),
     ] = None,
-    videos: VideosOption = None,
+    videos: Annotated[
+        Path, typer.Option("--videos", metavar="FOLDER", help="Where the library's videos lie, for --html.")
+    ] = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Find where else in a library a video, or a span of it, happens."""
