@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
+    from sora_video.index.duplicates import find_duplicates
     from sora_video.index.library import Library
+    from sora_video.index.localize import localize
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
     from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -31,10 +33,12 @@ __all__ = [
     "SoraError",
     "VideoEncoder",
     "explain_video",
+    "find_duplicates",
     "info_nce",
     "linear_probe",
     "load_config",
     "load_encoder",
+    "localize",
     "open_corpus",
     "prepare_corpus",
     "pretrain_encoder",
@@ -52,10 +56,12 @@ HOME = {
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
     "explain_video": "downstream.explain",
+    "find_duplicates": "index.duplicates",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",
     "load_encoder": "pretrain.embed",
+    "localize": "index.localize",
     "open_corpus": "pretrain.corpus",
     "prepare_corpus": "pretrain.prepare",
     "pretrain_encoder": "pretrain.loop",
