@@ -131,7 +131,7 @@ def markdown(
         "",
         f"`make bench-moments`; {len(library.videos())} videos, {len(library)} slices; encoder: {model};",
         f"machine: {machine()}.",
-        f"{len(outcomes) // len(KINDS)} excerpts of 2 to 6 seconds (at most 0.7 of their video), each planted",
+        f"{len(outcomes) // len(KINDS)} excerpts of 2 to 6 seconds (at most 0.7 of their video), planted",
         "in five ways. R@k: its video is among the first k. Span IoU: of the best span in its video, 0 where",
         "that is not among ten. Speed error: mean absolute. A search is sure if its first score is above",
         f"{threshold:.4f}: of as many excerpts of other videos, {FALSE:.0%} found a wrong video above that",
