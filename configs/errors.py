@@ -14,6 +14,9 @@ Each message is one line that names the thing, its value and the remedy. The com
 exits 2.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 __all__ = [
     "ConfigError",
     "CorpusError",
@@ -36,7 +39,16 @@ class ConfigError(SoraError):
 
 
 class CorpusError(SoraError):
-    """A corpus holds nothing to work on, or cannot be read."""
+    """A corpus holds nothing to work on, or cannot be read.
+
+    Args:
+        message: the line.
+        failures: the videos that could not be read, where it is that none could.
+    """
+
+    def __init__(self, message: str, failures: "Sequence[Any]" = ()) -> None:
+        super().__init__(message)
+        self.failures = tuple(failures)
 
 
 class VideoError(SoraError):

@@ -4,30 +4,31 @@ The encoder is imported when it is needed, so that a library can be searched wit
 """
 
 import os
-import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sora_video.configs.errors import FingerprintError, LibraryError
-from sora_video.configs.storage import storage_errors
-from sora_video.pretrain.corpus import Source, open_span
+from sora_video.configs.errors import CorpusError, FingerprintError, LibraryError
+from sora_video.pretrain.corpus import Corpus, Source, open_corpus, open_span
 from sora_video.pretrain.embeddings import Embeddings, read_embeddings
 from sora_video.pretrain.quarantine import Failure
 
-from .library import Library, check_free
+from .content import attributes_of, contents_of
+from .library import Library
 from .localize import localize
+from .place import appearing
 from .search import Hit
+from .update import Added
 
 if TYPE_CHECKING:
     from sora_video.pretrain.embed import VideoEncoder
 
 __all__ = ["Change", "add_to_library", "build_library", "embeddings_of", "query_embeddings", "search_video"]
-
-"""How far a span may reach past the video's end, for ends that were rounded."""
 
 
 class Change(NamedTuple):
@@ -36,8 +37,7 @@ class Change(NamedTuple):
     library: Library
     failures: tuple[Failure, ...]
     """Videos of the source that could not be read; they were left as they are in the library."""
-    replaced: int
-    """Videos that were in the library under the same name."""
+    added: Added
 
 
 def embeddings_of(
@@ -60,7 +60,7 @@ def embeddings_of(
         LibraryError: an encoder is needed, and ``model`` names none.
         RunError: the run is not finished, or damaged.
     """
-    if isinstance(source, str | os.PathLike) and is_embeddings(Path(source)):
+    if is_table(source):
         return read_embeddings(Path(source))
     encoder = open_encoder(model)
     if fingerprint not in (None, encoder.fingerprint):
@@ -70,8 +70,11 @@ def embeddings_of(
     return encoder.embed(source)
 
 
-def is_embeddings(path: Path) -> bool:
+def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     """Whether a source is a table of embeddings; a Parquet manifest of videos has a column ``path``."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    path = Path(source)
     if path.suffix.lower() != ".parquet" or path.is_dir():
         return False
     try:
@@ -82,22 +85,31 @@ def is_embeddings(path: Path) -> bool:
 
 def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncoder":
     """Load the encoder of a run that was named, or that a library remembers."""
+    run = check_run(model)
+    from sora_video.pretrain.embed import load_encoder
+
+    return load_encoder(run, by=by)
+
+
+def check_run(model: str | Path | None) -> Path:
+    """Refuse an encoder that is named nowhere, or is not there."""
     if model is None:
         raise LibraryError("model: none is named and none remembered; name a run folder with --model")
     if not Path(model).is_dir():
         raise LibraryError(f"model {model}: no such run folder; name it with --model")
-    from sora_video.pretrain.embed import load_encoder
-
-    return load_encoder(model, by=by)
+    return Path(model)
 
 
-def build_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
+def build_library(
+    path: str | Path, source: Source, model: str | Path | None = None, precision: str = "fp32"
+) -> Change:
     """Build a library; it appears whole or not at all.
 
     Args:
         path: the library's folder; it must not exist, or be empty.
         source: see :func:`embeddings_of`.
         model: run folder of the encoder, which the library remembers.
+        precision: see :meth:`sora_video.index.library.Library.create`.
 
     Returns:
         The library, and the videos that could not be read.
@@ -110,21 +122,24 @@ def build_library(path: str | Path, source: Source, model: str | Path | None = N
         StorageError: the disk refused the write.
     """
     path = Path(path)
-    check_free(path)
-    embeddings = embeddings_of(source, model)
-    place = path.resolve()
-    beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
-    try:
-        Library.create(beside, embeddings.fingerprint, embeddings.dim).add(embeddings, model)
-        with storage_errors(path):
-            beside.replace(place)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return Change(Library.open(place), embeddings.failures, replaced=0)
+    with appearing(path) as beside:
+        if is_table(source):
+            embeddings, told = embeddings_of(source), ()
+        else:
+            check_run(model)
+            corpus = open_corpus(source)
+            told = contents_of(corpus), attributes_of(corpus)
+            embeddings = embeddings_of(corpus, model)
+        library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
+        added = library.add(embeddings, model, *told)
+    return Change(Library.open(path), embeddings.failures, added)
 
 
 def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
-    """Add to a library; videos that are there already are replaced.
+    """Add to a library; videos that are there already are replaced if they changed.
+
+    Of a corpus, only videos whose files are new or changed are embedded; a manifest's further columns become
+    attributes of all.
 
     Args:
         path: the library's folder.
@@ -143,10 +158,45 @@ def add_to_library(path: str | Path, source: Source, model: str | Path | None = 
         StorageError: the disk refused the write; the library is as it was.
     """
     library = Library.open(path)
-    embeddings = embeddings_of(source, library.model if model is None else model, library.fingerprint)
-    replaced = len(set(library.videos()) & set(embeddings.videos()))
-    library.add(embeddings, model)
-    return Change(library, embeddings.failures, replaced)
+    if is_table(source):
+        embeddings = embeddings_of(source)
+        return Change(library, (), library.add(embeddings, model))
+    check_run(library.model if model is None else model)
+    corpus = open_corpus(source)
+    contents = contents_of(corpus)
+    held = library.contents(contents)
+    same = {name for name, content in contents.items() if held.get(name) == content}
+    changed = replace(corpus, videos=tuple(video for video in corpus.videos if video.video_id not in same))
+    if not changed.videos:
+        embeddings, model = nothing(library), None
+    else:
+        embeddings = embed_changed(library, changed, model, whole=not same)
+    added = library.add(embeddings, model, contents, attributes_of(corpus))
+    return Change(library, embeddings.failures, added._replace(unchanged=added.unchanged + len(same)))
+
+
+def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embeddings:
+    """Embed the videos that a library lacks; none need be readable unless they are the ``whole`` corpus."""
+    try:
+        return embeddings_of(corpus, library.model if model is None else model, library.fingerprint)
+    except CorpusError as error:
+        if whole or not error.failures:
+            raise
+        return nothing(library, error.failures)
+
+
+def nothing(library: Library, failures: tuple[Failure, ...] = ()) -> Embeddings:
+    """Embeddings of no video."""
+    no_number = np.zeros(0)
+    return Embeddings(
+        video_id=no_number.astype(object),
+        slice_no=no_number.astype(np.int32),
+        start_s=no_number,
+        end_s=no_number,
+        vectors=np.zeros((0, library.dim), np.float32),
+        fingerprint=library.fingerprint,
+        failures=failures,
+    )
 
 
 def query_embeddings(

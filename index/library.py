@@ -11,23 +11,31 @@ attributes/000002.json         attributes edited since their segments were writt
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sora_video.configs.errors import LibraryError
 from sora_video.pretrain.embeddings import Embeddings
 
+from . import compact as compaction
+from . import repair as reparation
 from . import update
+from . import verify as verification
+from .export import export_library
 from .files import Checks, Damage
 from .guard import check_embeddings, check_names
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
+from .place import check_free
+from .repair import Repair
 from .search import Hit, find
 from .snapshot import Snapshot, open_snapshot
 from .update import Added
 from .vectors import PRECISIONS
+from .verify import Verification
 from .where import Attributes, Value
 
-__all__ = ["Library", "LibraryInfo", "check_free"]
+__all__ = ["Library", "LibraryInfo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,8 @@ class LibraryInfo:
     precision: str
     index_type: str
     fingerprint: str
+    indexes: tuple[dict[str, Any], ...]
+    """The approximate indexes: segment, kind, parameters and measured recall of each."""
 
 
 class Library:
@@ -129,12 +139,7 @@ class Library:
 
     def videos(self) -> list[str]:
         """The videos that can be searched, sorted."""
-        return sorted(
-            video_id
-            for segment in self._snapshot.searchable
-            for video_id in segment.videos
-            if video_id not in segment.record.removed
-        )
+        return sorted(name for segment in self._snapshot.searchable for name in segment.visible_videos())
 
     def attributes(self, video_id: str) -> Attributes:
         """The attributes of a video.
@@ -176,6 +181,11 @@ class Library:
             precision=self._snapshot.manifest.precision,
             index_type=" and ".join(sorted(kinds)) or "Flat",
             fingerprint=self.fingerprint,
+            indexes=tuple(
+                {"segment": record.name, **asdict(record.index)}
+                for record in (segment.record for segment in segments)
+                if record.index
+            ),
         )
 
     def add(
@@ -192,7 +202,8 @@ class Library:
             model: run folder of their encoder, to remember; None leaves what is remembered.
             content: by video, a key that changes with its content; where it is missing, the SHA-256 of its
                 times and vectors.
-            attributes: by video; a video that is left out keeps those it has.
+            attributes: to set, by video, of those that are added and of others; a video keeps all that it has
+                and that is not named.
 
         Returns:
             How many were added, replaced and left unchanged.
@@ -236,6 +247,52 @@ class Library:
         with self._writing() as snapshot:
             self._commit(update.edit(snapshot, changes))
 
+    def compact(self, max_rows: int | None = None) -> None:
+        """Merge segments into one, in one commit: hidden slices leave the disk, the others keep their ids.
+
+        Args:
+            max_rows: leave segments with more slices than these alone; None: merge all.
+
+        Raises:
+            LibraryError: a segment to merge is damaged.
+            StorageError: the disk refused the write; the library is as it was.
+        """
+        with self._writing() as snapshot:
+            self._commit(compaction.compact(snapshot, max_rows))
+            sweep(self.path, self._snapshot.manifest)
+
+    def verify(self) -> Verification:
+        """Read every byte on the disk, and compare the parts with each other.
+
+        Raises:
+            LibraryError: the manifest is damaged.
+        """
+        return verification.verify(self.path)
+
+    def repair(self, drop: bool = False) -> Repair:
+        """Rebuild what can be rebuilt from the vectors, in one commit.
+
+        Args:
+            drop: give up what cannot be rebuilt: segments whose vectors or table are damaged.
+
+        Raises:
+            StorageError: the disk refused the write; the library is as it was.
+        """
+        with self._writing() as snapshot:
+            manifest, result = reparation.repair(snapshot, drop)
+            self._commit(manifest)
+            sweep(self.path, manifest)
+        return result
+
+    def export(self, path: str | Path) -> None:
+        """Write all that is visible as one Parquet file; see :func:`sora_video.index.export.import_library`.
+
+        Raises:
+            LibraryError: the file is not named ``.parquet``, or the library is damaged.
+            StorageError: the disk refused the write.
+        """
+        export_library(self._snapshot, Path(path))
+
     def search(self, query: Embeddings, top: int = 10, exclude: str | Iterable[str] = ()) -> list[Hit]:
         """Find the videos with the slices most like those of a query, by exact search.
 
@@ -269,18 +326,9 @@ class Library:
 
     def _commit(self, manifest: Manifest) -> None:
         """Make a manifest the library, here and on the disk."""
-        write_manifest(self.path, manifest)
+        if manifest != self._snapshot.manifest:
+            write_manifest(self.path, manifest)
         self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
-
-
-def check_free(path: Path) -> None:
-    """Refuse a place where a new library would mix with what is there.
-
-    Raises:
-        LibraryError: it is a file, or a folder that is not empty.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise LibraryError(f"library {path}: exists already; add to it, or choose another folder")
 
 
 def as_set(video_ids: str | Iterable[str]) -> frozenset[str]:

@@ -87,6 +87,12 @@ class Segment:
         """The videos that have rows, in order of rows."""
         return self.table.names
 
+    def visible_videos(self) -> list[str]:
+        """The videos that are not hidden, in order of rows; none where the table is damaged."""
+        if self._table is None:
+            return []
+        return [name for name in self.videos if name not in self.record.removed]
+
     @property
     def first_row(self) -> NDArray[np.int64]:
         """(videos + 1,) first row of each video, and the number of rows."""

@@ -18,7 +18,7 @@ from .snapshot import Held, Snapshot
 from .table import Slices
 from .where import Attributes, Value, check_attributes
 
-__all__ = ["Added", "add", "edit", "remove", "succeed"]
+__all__ = ["Added", "add", "content_key", "edit", "remove", "succeed"]
 
 
 class Added(NamedTuple):
@@ -43,7 +43,7 @@ def add(
         snapshot: the library as it is.
         embeddings: all slices of the videos.
         content: SHA-256 of what a video is; where it is missing, that of its rows.
-        attributes: of some of the videos; the others keep theirs.
+        attributes: to set, by video; of those of other videos that the library holds too.
 
     Returns:
         The manifest to commit, and what it changes.
@@ -55,27 +55,35 @@ def add(
     for name, given in attributes.items():
         check_attributes(name, given)
     rows = rows_by_video(embeddings)
-    keys = {name: content.get(name) or content_key(embeddings, own) for name, own in rows.items()}
-    held = snapshot.find(rows)
-    wanted = {name: attributes.get(name, held[name].attributes if name in held else {}) for name in rows}
-    same = {name for name in held if content_of(snapshot, held[name]) == keys[name]}
+    keys = {
+        name: content.get(name)
+        or content_key(embeddings.start_s[own], embeddings.end_s[own], embeddings.vectors[own])
+        for name, own in rows.items()
+    }
+    held = snapshot.find({**rows, **attributes})
+    wanted = {
+        name: {**(held[name].attributes if name in held else {}), **attributes.get(name, {})}
+        for name in {**rows, **held}
+    }
+    same = {name for name in rows if name in held and content_of(snapshot, held[name]) == keys[name]}
     members = [
         Member(name, keys[name], wanted[name], len(own)) for name, own in rows.items() if name not in same
     ]
     records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
-    order = [rows[member.video_id] for member in members]
     next_slice_id = snapshot.manifest.next_slice_id
     if members:
-        block = block_of(embeddings, members, np.concatenate(order), next_slice_id)
+        order = np.concatenate([rows[member.video_id] for member in members])
+        block = block_of(embeddings, members, order, next_slice_id)
         records.append(write_segment(snapshot.folder, snapshot.manifest, len(block.vectors), [block]))
         next_slice_id += len(block.vectors)
-    edited = {name: value for name, value in snapshot.edits().items() if name in same or name not in rows}
-    edited |= {name: wanted[name] for name in same if wanted[name] != held[name].attributes}
-    replaced = len(held) - len(same)
-    return (
-        succeed(snapshot, records, edited, next_slice_id=next_slice_id),
-        Added(len(members) - replaced, replaced, len(same)),
-    )
+    written = {member.video_id for member in members}
+    edited = {name: value for name, value in snapshot.edits().items() if name not in written}
+    edited |= {name: wanted[name] for name in held.keys() - written if wanted[name] != held[name].attributes}
+    replaced = len(written & held.keys())
+    result = Added(len(written) - replaced, replaced, len(same))
+    if not written and edited == snapshot.edited:
+        return snapshot.manifest, result
+    return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result
 
 
 def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
@@ -106,14 +114,18 @@ def edit(snapshot: Snapshot, changes: Mapping[str, Mapping[str, Value | None]]) 
 
 
 def succeed(
-    snapshot: Snapshot, records: Iterable[SegmentRecord], edited: Mapping[str, Attributes], **changes: Any
+    snapshot: Snapshot,
+    records: Iterable[SegmentRecord],
+    edited: Mapping[str, Attributes] | None,
+    **changes: Any,
 ) -> Manifest:
     """The manifest that follows; segments of which nothing is visible leave it.
 
     Args:
         snapshot: the library as it is.
         records: its segments from then on.
-        edited: the attributes that hold in place of the stored ones; written down if they changed.
+        edited: the attributes that hold in place of the stored ones; written down if they changed. None: what
+            the damaged file held.
         changes: to the manifest's other fields.
 
     Raises:
@@ -151,12 +163,11 @@ def block_of(
     return Block(members, slices, embeddings.vectors[rows])
 
 
-def content_key(embeddings: Embeddings, rows: NDArray[np.int64]) -> str:
-    """SHA-256 of some rows: times and vectors."""
+def content_key(start_s: NDArray[Any], end_s: NDArray[Any], vectors: NDArray[Any]) -> str:
+    """SHA-256 of a video's rows: times and vectors."""
     found = hashlib.sha256()
-    columns = ((embeddings.start_s, "<f8"), (embeddings.end_s, "<f8"), (embeddings.vectors, "<f4"))
-    for column, kind in columns:
-        found.update(np.ascontiguousarray(column[rows], kind).tobytes())
+    for column, kind in ((start_s, "<f8"), (end_s, "<f8"), (vectors, "<f4")):
+        found.update(np.ascontiguousarray(column, kind).tobytes())
     return found.hexdigest()
 
 
@@ -165,4 +176,4 @@ def content_of(snapshot: Snapshot, held: Held) -> str:
     if held.entry.content or snapshot.segments[held.place].vectors is None:
         return held.entry.content
     found = snapshot.embeddings(held)
-    return content_key(found, np.arange(len(found)))
+    return content_key(found.start_s, found.end_s, found.vectors)

@@ -118,7 +118,7 @@ def to_json(attributes: Attributes) -> str:
 
 
 def pairs(where: Where) -> list[list[str]]:
-    """What the text within the braces of :func:`to_json`, put between commas, has to hold: one of each list."""
+    """What the text within the braces of :func:`to_json`, put between commas, must hold: one of each list."""
     return [
         [f",{json.dumps(name)}:{spelling}," for spelling in sorted(spellings(value))]
         for name, value in where.attributes.items()

@@ -204,7 +204,10 @@ class VideoEncoder:
         ]
         if not kept:
             first, reason = next(iter(failed.items()))
-            raise CorpusError(f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`")
+            raise CorpusError(
+                f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`",
+                [Failure(*item) for item in failed.items()],
+            )
         ids: list[str] = [video_id for video_id, part in kept for _ in part.start_s]
         seen: Counter[str] = Counter()
         numbers = []

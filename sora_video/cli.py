@@ -3,13 +3,23 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sora_video.configs.errors import SoraError
 
 from . import show
+from .arguments import (
+    ByOption,
+    CorpusArgument,
+    HintedModelOption,
+    JsonOption,
+    LibraryArgument,
+    ModelOption,
+    OverridesArgument,
+)
+from .cli_index import index_app, open_library
 
 __all__ = ["app", "main"]
 
@@ -21,27 +31,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Learn video representations without labels, search with them, and measure them.",
 )
-index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
 app.add_typer(index_app, name="index")
-
-CorpusArgument = Annotated[
-    str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")
-]
-ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A finished run folder.")]
-HintedModelOption = Annotated[
-    Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
-]
-ByOption = Annotated[
-    str | None, typer.Option("--by", metavar="SENSE", help="sight or sound alone, for encoders with both.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-OverridesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
-]
-LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
-SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A corpus, or a Parquet file that `sora embed` wrote.")
-]
 
 
 @app.command(epilog="Example: sora scan ~/videos   |   sora scan 'clips/**/*.mkv' --json")
@@ -154,59 +144,6 @@ def embed(
     show.print_failures(embeddings.failures, len(videos))
 
 
-@index_app.command(epilog="Example: sora index build my.library ~/videos --model runs/first")
-def build(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
-    """Make a library of a corpus, or of embeddings."""
-    from sora_video.index.build import build_library
-
-    report_change(library, *build_library(library, source, model))
-
-
-@index_app.command(epilog="Example: sora index add my.library ~/new-videos")
-def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
-    """Add videos; one that is there already is replaced."""
-    from sora_video.index.build import add_to_library
-
-    report_change(library, *add_to_library(library, source, model))
-
-
-@index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
-def remove(
-    library: LibraryArgument,
-    videos: Annotated[
-        list[str], typer.Argument(metavar="VIDEO...", help="Videos as `sora search` names them.")
-    ],
-) -> None:
-    """Remove videos."""
-    from sora_video.index.library import Library
-
-    opened = Library.open(library)
-    opened.remove(videos)
-    report_change(library, opened, ())
-
-
-@index_app.command(epilog="Example: sora index info my.library --json")
-def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
-    """Say what a library holds."""
-    from dataclasses import asdict
-
-    from sora_video.index.library import Library
-
-    facts = asdict(Library.open(library).info())
-    if as_json:
-        show.print_json(facts)
-    else:
-        show.print_table([{"": name, "value": value} for name, value in facts.items()])
-
-
-def report_change(path: Path, library: Any, failures: Any, replaced: int = 0) -> None:
-    """One line on what a library holds now, and what could not be read."""
-    videos = library.videos()
-    note = f", {replaced} of them replaced" if replaced else ""
-    show.say(f"{path}: {len(library)} slices of {len(videos)} videos{note}")
-    show.print_failures(failures, len(videos) + len(failures))
-
-
 @app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")
 def search(
     library: LibraryArgument,
@@ -236,6 +173,7 @@ def search(
 
     from sora_video.index.build import search_video
 
+    open_library(library)
     hits = search_video(
         library, query, model=model, start_s=start, end_s=end, top=top, exclude=exclude or (), by=by
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sora_video.index.search import Hit
     from sora_video.pretrain.quarantine import Failure
 
-__all__ = ["clock", "group_rows", "hit_rows", "print_failures", "print_json", "print_table", "say"]
+__all__ = ["clock", "group_rows", "hit_rows", "print_failures", "print_json", "print_table", "say", "warn"]
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -22,6 +22,11 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def say(text: str) -> None:
     """One line on standard output."""
     console.print(escape(text))
+
+
+def warn(text: str) -> None:
+    """One line of warning on standard error."""
+    errors.print(escape(f"warning: {text}"))
 
 
 def print_json(value: Any) -> None:

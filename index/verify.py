@@ -1,0 +1,118 @@
+"""Verification: every byte of a library against its checksum, and every part against the others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from sora_video.configs.errors import LibraryError
+
+from .files import Checks, Damage
+from .guard import NORM_TOLERANCE
+from .manifest import Manifest, read_manifest
+from .segment import Segment
+from .snapshot import Snapshot, open_snapshot
+
+__all__ = ["Verification", "verify"]
+
+FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
+
+SAMPLE = 256
+"""Stored vectors that are looked at, and searched for."""
+NEAREST = 10
+"""Neighbours that recall is measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was read of a library, and what is wrong with it."""
+
+    files: int
+    bytes: int
+    segments: int
+    damage: tuple[Damage, ...]
+    recall: dict[str, float]
+    """By segment, recall@10 of an approximate index against exact search, on a sample of its own vectors."""
+
+
+def verify(folder: Path) -> Verification:
+    """Read all of a library, whatever was verified before.
+
+    Raises:
+        LibraryError: there is no library, or its manifest is damaged.
+    """
+    manifest = read_manifest(folder)
+    checks, damage = Checks(folder), []
+    owners = {file.name: record.name for record in manifest.segments for file in record.files}
+    for file in manifest.files:
+        try:
+            checks.path(file, again=True)
+        except LibraryError as error:
+            damage.append(Damage(owners.get(file.name), file.name, str(error)))
+    snapshot = open_snapshot(checks, manifest)
+    named = {one.file for one in damage}
+    damage += [one for one in (*snapshot.damage, *contradictions(snapshot)) if one.file not in named]
+    return Verification(
+        files=len(manifest.files),
+        bytes=sum(file.size for file in manifest.files),
+        segments=len(manifest.segments),
+        damage=tuple(damage),
+        recall={s.record.name: recall(s) for s in snapshot.searchable if s.index is not s.vectors},
+    )
+
+
+def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
+    """What no correct writer would have written, in files that are as they were written."""
+    owners: dict[str, str] = {}
+    ids: set[int] = set()
+    for segment in snapshot.searchable:
+        record = segment.record
+        for problem in problems(segment, snapshot.manifest, ids):
+            yield Damage(record.name, record.slices.name, problem)
+        for name in segment.videos:
+            if name not in record.removed and owners.setdefault(name, record.name) != record.name:
+                yield Damage(record.name, record.slices.name, f"holds {name} as segment {owners[name]} does")
+        sample = np.linspace(0, record.rows - 1, min(SAMPLE, record.rows)).astype(np.int64)
+        norms = np.linalg.norm(segment.read(sample), axis=1)
+        if not (np.abs(norms - 1) <= NORM_TOLERANCE).all():
+            yield Damage(record.name, record.vectors.name, "holds vectors that are not L2-normalised")
+    if snapshot.manifest.attributes and len(snapshot.searchable) == len(snapshot.segments):
+        strangers = (snapshot.edited or {}).keys() - owners.keys()
+        if strangers:
+            yield Damage(
+                None, snapshot.manifest.attributes.name, f"edits {min(strangers)}, which is not there"
+            )
+
+
+def problems(segment: Segment, manifest: Manifest, ids: set[int]) -> Iterator[str]:
+    """What is wrong with a table; ``ids`` collects the slice ids of one after the other."""
+    record, own = segment.record, segment.table.slices["slice_id"]
+    if segment.vectors.d != manifest.dim:
+        yield f"has vectors of dim={segment.vectors.d}, the library has {manifest.dim}"
+    if segment.first_row[0] != 0 or (np.diff(segment.first_row) < 1).any():
+        yield "has a video without rows, or rows without a video"
+    if (
+        len(np.unique(own)) < len(own)
+        or not ids.isdisjoint(own.tolist())
+        or own.max() >= manifest.next_slice_id
+    ):
+        yield "has slice ids that are used twice"
+    ids.update(own.tolist())
+    found = {name: entry.rows for name, entry in segment.table.find(record.removed).items()}
+    if found != record.removed:
+        yield "does not hold the videos that are hidden in it"
+
+
+def recall(segment: Segment) -> float:
+    """Recall@10 of an approximate index on some of its own vectors."""
+    rows = np.linspace(0, segment.record.rows - 1, min(SAMPLE, segment.record.rows)).astype(np.int64)
+    queries, nearest = segment.read(rows), min(NEAREST, segment.record.rows)
+    built = segment.record.index
+    for name, value in (built.parameters if built else {}).items():
+        FAISS.ParameterSpace().set_index_parameter(segment.index, name, value)
+    exact, found = (index.search(queries, nearest)[1] for index in (segment.vectors, segment.index))
+    shared = [len(np.intersect1d(one, other)) for one, other in zip(exact, found, strict=True)]
+    return float(np.mean(shared)) / nearest

@@ -1,0 +1,36 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "ByOption",
+    "CorpusArgument",
+    "HintedModelOption",
+    "JsonOption",
+    "LibraryArgument",
+    "ModelOption",
+    "OverridesArgument",
+    "SourceArgument",
+]
+
+CorpusArgument = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")
+]
+ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A finished run folder.")]
+HintedModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
+]
+ByOption = Annotated[
+    str | None, typer.Option("--by", metavar="SENSE", help="sight or sound alone, for encoders with both.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
+]
+LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="A corpus, or a Parquet file that `sora embed` wrote.")
+]
