@@ -63,9 +63,9 @@ def test_moments_are_the_runs_of_matching_slices(eighths, least):
 @pytest.fixture
 def library(tmp_path, make_embeddings, random_vectors):
     """Three videos; what one shows from second 10 to 14 another shows twice."""
-    held = {f"{number}.mp4": random_vectors(number, 30, 32) for number in range(3)}
+    held = {f"{number}.mp4": random_vectors(number, 30, 256) for number in range(3)}
     held["1.mp4"][4:8] = held["1.mp4"][20:24] = held["0.mp4"][10:14]
-    opened = Library.create(tmp_path / "library", "f" * 64, 32)
+    opened = Library.create(tmp_path / "library", "f" * 64, 256)
     opened.add(seconds(make_embeddings(held)))
     return opened
 
