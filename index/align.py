@@ -15,9 +15,10 @@ one is looked for, so that a part may occur several times, or several parts in a
 Times are finer than slices. A query's slice that lies between two of the video's is like both; its place is
 the centre of mass of its likeness to the slices beside the path. A straight line through these places says
 the speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows, the
-ends in the video are right to about a tenth of a slice if all of the query matches. Where the copied part
-ends within the query, its end is known to half a hop of slices. A match of few slices tells little of the
-speed: it is drawn to 1 as if by one more pair of slices a hop apart.
+ends in the video are right to about a tenth of a slice if all of the query matches; but an outermost slice
+that lies between two of the video's may be too unlike both, and is lost then. Where the copied part ends within
+the query, its end is known to half a hop of slices. A match of few slices tells little of the speed: it is
+drawn to 1 as if by one more pair of slices a hop apart.
 """
 
 from dataclasses import dataclass
@@ -105,8 +106,8 @@ def best_path(gains: NDArray[np.float64]) -> tuple[float, NDArray[np.int64]]:
                 before[number, right:] = total[row - down, :-right]
         came[row] = before.argmax(axis=0)
         total[row] += before.max(axis=0)
-    row, column = np.unravel_index(total.argmax(), total.shape)
-    best, path = float(total[row, column]), [(int(row), int(column))]
+    end = np.unravel_index(total.argmax(), total.shape)
+    best, path = float(total[end]), [(int(end[0]), int(end[1]))]
     while came[path[-1]]:
         down, right = STEPS[came[path[-1]] - 1]
         path.append((path[-1][0] - down, path[-1][1] - right))
