@@ -91,6 +91,12 @@ def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncod
     return load_encoder(run, by=by)
 
 
+def open_for(source: Source, model: str | Path | None) -> Corpus:
+    """Open a corpus to embed, once it is known that there is an encoder."""
+    check_run(model)
+    return open_corpus(source)
+
+
 def check_run(model: str | Path | None) -> Path:
     """Refuse an encoder that is named nowhere, or is not there."""
     if model is None:
@@ -121,18 +127,14 @@ def build_library(
         RunError: the run is not finished, or damaged.
         StorageError: the disk refused the write.
     """
-    path = Path(path)
-    with appearing(path) as beside:
-        if is_table(source):
-            embeddings, told = embeddings_of(source), ()
-        else:
-            check_run(model)
-            corpus = open_corpus(source)
-            told = contents_of(corpus), attributes_of(corpus)
-            embeddings = embeddings_of(corpus, model)
+    place = Path(path).resolve()  # the folder of a relative path may be the one that is replaced
+    with appearing(place) as beside:
+        corpus = None if is_table(source) else open_for(source, model)
+        contents = contents_of(corpus) if corpus else {}
+        embeddings = embeddings_of(corpus or source, model)
         library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
-        added = library.add(embeddings, model, *told)
-    return Change(Library.open(path), embeddings.failures, added)
+        added = library.add(embeddings, model, contents, attributes_of(corpus) if corpus else {})
+    return Change(Library.open(place), embeddings.failures, added)
 
 
 def add_to_library(path: str | Path, source: Source, model: str | Path | None = None) -> Change:
@@ -161,8 +163,7 @@ def add_to_library(path: str | Path, source: Source, model: str | Path | None = 
     if is_table(source):
         embeddings = embeddings_of(source)
         return Change(library, (), library.add(embeddings, model))
-    check_run(library.model if model is None else model)
-    corpus = open_corpus(source)
+    corpus = open_for(source, library.model if model is None else model)
     contents = contents_of(corpus)
     held = library.contents(contents)
     same = {name for name, content in contents.items() if held.get(name) == content}

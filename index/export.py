@@ -87,19 +87,22 @@ def to_table(block: Block, schema: pa.Schema) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def import_library(path: str | Path, source: str | Path) -> None:
+def import_library(path: str | Path, source: str | Path) -> Path:
     """Make a library of a file that was exported; it appears whole or not at all.
 
     Args:
         path: the library's folder; it must not exist, or be empty.
         source: the Parquet file.
 
+    Returns:
+        The folder, absolute.
+
     Raises:
         LibraryError: the folder holds something, or the file is no export of a library.
         StorageError: the disk refused the write.
     """
-    path, source = Path(path), Path(source)
-    with appearing(path) as beside:
+    place, source = Path(path).resolve(), Path(source)
+    with appearing(place) as beside:
         try:
             with pq.ParquetFile(source, pre_buffer=False) as file:
                 manifest, rows = to_manifest(file.schema_arrow), file.metadata.num_rows
@@ -111,6 +114,7 @@ def import_library(path: str | Path, source: str | Path) -> None:
                 f"import {source}: is no exported library: {error}; export one, or use `sora index build`"
             ) from error
         write_manifest(beside, manifest)
+    return place
 
 
 def to_manifest(schema: pa.Schema) -> Manifest:

@@ -115,7 +115,7 @@ class Checks:
             state = path.stat()
             if state.st_size != file.size:
                 raise LibraryError(f"is damaged: {state.st_size} bytes, expected {file.size}")
-            mark = [file.sha256, state.st_size, state.st_ctime_ns, state.st_ino]
+            mark: list[str | int] = [file.sha256, state.st_size, state.st_ctime_ns, state.st_ino]
             if again or self._verified.get(file.name) != mark:
                 began = time.time_ns()
                 with path.open("rb") as opened:

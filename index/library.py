@@ -22,7 +22,7 @@ from . import compact as compaction
 from . import repair as reparation
 from . import update
 from . import verify as verification
-from .export import export_library
+from .export import export_library, import_library
 from .files import Checks, Damage
 from .guard import check_embeddings, check_names
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
@@ -112,6 +112,20 @@ class Library:
             if now == manifest:
                 return library
             manifest = now  # a writer has compacted since, so that files were gone before they were opened
+
+    @classmethod
+    def from_export(cls, path: str | Path, source: str | Path) -> "Library":
+        """Make a library of what :meth:`export` wrote; it appears whole or not at all.
+
+        Args:
+            path: the library's folder; it must not exist, or be empty.
+            source: the Parquet file.
+
+        Raises:
+            LibraryError: the folder holds something, or the file is no export of a library.
+            StorageError: the disk refused the write.
+        """
+        return cls.open(import_library(path, source))
 
     @property
     def fingerprint(self) -> str:
@@ -218,7 +232,9 @@ class Library:
             check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
             check_names(embeddings)
             manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
-            self._commit(manifest if model is None else replace(manifest, model=str(Path(model).absolute())))
+            self._commit(
+                snapshot, manifest if model is None else replace(manifest, model=str(Path(model).absolute()))
+            )
         return added
 
     def remove(self, video_ids: str | Iterable[str]) -> None:
@@ -232,7 +248,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(update.remove(snapshot, as_set(video_ids)))
+            self._commit(snapshot, update.remove(snapshot, as_set(video_ids)))
 
     def set_attributes(self, changes: Mapping[str, Mapping[str, Value | None]]) -> None:
         """Edit attributes of videos in one commit.
@@ -245,7 +261,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(update.edit(snapshot, changes))
+            self._commit(snapshot, update.edit(snapshot, changes))
 
     def compact(self, max_rows: int | None = None) -> None:
         """Merge segments into one, in one commit: hidden slices leave the disk, the others keep their ids.
@@ -258,7 +274,7 @@ class Library:
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
-            self._commit(compaction.compact(snapshot, max_rows))
+            self._commit(snapshot, compaction.compact(snapshot, max_rows))
             sweep(self.path, self._snapshot.manifest)
 
     def verify(self) -> Verification:
@@ -280,12 +296,12 @@ class Library:
         """
         with self._writing() as snapshot:
             manifest, result = reparation.repair(snapshot, drop)
-            self._commit(manifest)
+            self._commit(snapshot, manifest)
             sweep(self.path, manifest)
         return result
 
     def export(self, path: str | Path) -> None:
-        """Write all that is visible as one Parquet file; see :func:`sora_video.index.export.import_library`.
+        """Write all that is visible as one Parquet file; see :meth:`from_export`.
 
         Raises:
             LibraryError: the file is not named ``.parquet``, or the library is damaged.
@@ -321,14 +337,13 @@ class Library:
         with writer_lock(self.path):
             manifest = read_manifest(self.path)
             sweep(self.path, manifest)
-            self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
-            yield self._snapshot
+            yield open_snapshot(Checks(self.path), manifest, self._snapshot)
 
-    def _commit(self, manifest: Manifest) -> None:
+    def _commit(self, before: Snapshot, manifest: Manifest) -> None:
         """Make a manifest the library, here and on the disk."""
-        if manifest != self._snapshot.manifest:
+        if manifest != before.manifest:
             write_manifest(self.path, manifest)
-        self._snapshot = open_snapshot(Checks(self.path), manifest, self._snapshot)
+        self._snapshot = open_snapshot(Checks(self.path), manifest, before)
 
 
 def as_set(video_ids: str | Iterable[str]) -> frozenset[str]:

@@ -24,18 +24,17 @@ def check_free(path: Path) -> None:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Give a folder beside ``path`` to make a library in; it becomes ``path`` only if the block succeeds.
+    """Give a folder beside ``path``, which is absolute, to make a library in; it becomes ``path`` in the end.
 
     Raises:
         LibraryError: see :func:`check_free`.
         StorageError: the disk refused the move.
     """
     check_free(path)
-    place = path.resolve()
-    beside = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield beside
         with storage_errors(path):
-            beside.replace(place)
+            beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

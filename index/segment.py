@@ -1,6 +1,8 @@
 """One immutable segment of a library: vectors as a FAISS index, and the table of their videos and slices."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -41,7 +43,9 @@ class Segment:
     def __init__(self, checks: Checks, record: SegmentRecord) -> None:
         self.record = record
         self._checks = checks
-        self._table, order = self._open(record.slices, self._open_table) or (None, None)
+        opened = self._open(record.slices, self._open_table)
+        self._table: Table | None = opened[0] if opened else None
+        order = opened[1] if opened else None
         self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
         self.index = self.vectors
         if record.index and self.vectors is not None:
@@ -112,11 +116,27 @@ class Segment:
         return np.searchsorted(self.first_row, rows, side="right") - 1
 
     def visible(self, hidden: Set[str]) -> NDArray[np.bool_]:
-        """(rows,) rows of all videos but the hidden ones."""
+        """(rows,) rows of all videos but those that were removed, and more hidden ones."""
+        return self._shown & self._without(hidden - self.record.removed.keys())
+
+    @cached_property
+    def _shown(self) -> NDArray[np.bool_]:
+        """(rows,) rows of all videos but those that were removed."""
+        return self._without(self.record.removed.keys())
+
+    def _without(self, videos: Set[str]) -> NDArray[np.bool_]:
+        """(rows,) rows of all other videos."""
         mask = np.ones(self.record.rows, np.bool_)
-        for entry in self.table.find(hidden).values():
+        for entry in self.table.find(videos).values():
             mask[entry.first_row : entry.first_row + entry.rows] = False
         return mask
+
+    def under(self, record: SegmentRecord) -> "Segment":
+        """The same files under another record, which may hide more."""
+        same = copy.copy(self)
+        same.record = record
+        same.__dict__.pop("_shown", None)
+        return same
 
     def matching(self, where: Where, edited: Mapping[str, Attributes]) -> NDArray[np.bool_]:
         """(rows,) rows that a filter lets through, hidden ones among them.

@@ -1,6 +1,5 @@
 """A library at one moment: its manifest, and all that it names, opened."""
 
-import copy
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import numpy as np
 from sora_video.configs.errors import LibraryError
 from sora_video.pretrain.embeddings import Embeddings
 
-from .files import Checks, Damage, StoredFile
+from .files import Checks, Damage
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
@@ -122,8 +121,8 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
         manifest: of the library.
         before: an earlier moment, whose segments are taken where they are the same.
     """
-    opened = {key(segment.record): segment for segment in before.segments} if before else {}
-    segments = tuple(reopen(opened.get(key(record)), checks, record) for record in manifest.segments)
+    opened = {segment.record.files: segment for segment in before.segments} if before else {}
+    segments = tuple(reopen(opened.get(record.files), checks, record) for record in manifest.segments)
     damage = [one for segment in segments for one in segment.damage]
     edited: Mapping[str, Attributes] | None = {}
     if manifest.attributes:
@@ -138,15 +137,6 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
     )
 
 
-def key(record: SegmentRecord) -> tuple[StoredFile, ...]:
-    """What makes two segments the same, whatever they hide."""
-    return record.files
-
-
 def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord) -> Segment:
     """A segment under a record, opened already or not."""
-    if segment is None or segment.damage:
-        return Segment(checks, record)
-    same = copy.copy(segment)
-    same.record = record
-    return same
+    return Segment(checks, record) if segment is None or segment.damage else segment.under(record)

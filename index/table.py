@@ -39,6 +39,10 @@ class Slices(NamedTuple):
     end_s: NDArray[np.float64]
     """(n,) in seconds."""
 
+    def take(self, rows: NDArray[np.int64]) -> "Slices":
+        """Some of them, in the order of ``rows``."""
+        return Slices(self.slice_id[rows], self.slice_no[rows], self.start_s[rows], self.end_s[rows])
+
 
 class Entry(NamedTuple):
     """A video of a table."""

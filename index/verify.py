@@ -7,6 +7,7 @@ from typing import Any
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.configs.errors import LibraryError
 
@@ -45,6 +46,16 @@ def verify(folder: Path) -> Verification:
         LibraryError: there is no library, or its manifest is damaged.
     """
     manifest = read_manifest(folder)
+    while True:
+        found = look(folder, manifest)
+        now = read_manifest(folder) if found.damage else manifest
+        if now == manifest:
+            return found
+        manifest = now  # a writer has compacted since, so that files were gone before they were read
+
+
+def look(folder: Path, manifest: Manifest) -> Verification:
+    """Verify what one manifest names."""
     checks, damage = Checks(folder), []
     owners = {file.name: record.name for record in manifest.segments for file in record.files}
     for file in manifest.files:
@@ -67,11 +78,12 @@ def verify(folder: Path) -> Verification:
 def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
     """What no correct writer would have written, in files that are as they were written."""
     owners: dict[str, str] = {}
-    ids: set[int] = set()
+    ids = np.zeros(0, np.int64)
     for segment in snapshot.searchable:
         record = segment.record
         for problem in problems(segment, snapshot.manifest, ids):
             yield Damage(record.name, record.slices.name, problem)
+        ids = np.concatenate([ids, segment.table.slices["slice_id"]])
         for name in segment.videos:
             if name not in record.removed and owners.setdefault(name, record.name) != record.name:
                 yield Damage(record.name, record.slices.name, f"holds {name} as segment {owners[name]} does")
@@ -87,20 +99,15 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
             )
 
 
-def problems(segment: Segment, manifest: Manifest, ids: set[int]) -> Iterator[str]:
-    """What is wrong with a table; ``ids`` collects the slice ids of one after the other."""
+def problems(segment: Segment, manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[str]:
+    """What is wrong with a table; ``ids`` are the slice ids of those before it."""
     record, own = segment.record, segment.table.slices["slice_id"]
     if segment.vectors.d != manifest.dim:
         yield f"has vectors of dim={segment.vectors.d}, the library has {manifest.dim}"
     if segment.first_row[0] != 0 or (np.diff(segment.first_row) < 1).any():
         yield "has a video without rows, or rows without a video"
-    if (
-        len(np.unique(own)) < len(own)
-        or not ids.isdisjoint(own.tolist())
-        or own.max() >= manifest.next_slice_id
-    ):
+    if len(np.unique(own)) < len(own) or np.isin(own, ids).any() or own.max() >= manifest.next_slice_id:
         yield "has slice ids that are used twice"
-    ids.update(own.tolist())
     found = {name: entry.rows for name, entry in segment.table.find(record.removed).items()}
     if found != record.removed:
         yield "does not hold the videos that are hidden in it"

@@ -42,5 +42,5 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
     writer = TableWriter()
     for name, rows in rows_of.items():
         writer.add(name, "", {}, len(rows))
-    writer.add_slices(Slices(*(column[order] for column in slices)), 0)
+    writer.add_slices(slices.take(order), 0)
     return writer.table(), order

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sora_video.index.duplicates import find_duplicates
     from sora_video.index.library import Library
     from sora_video.index.localize import localize
+    from sora_video.index.where import Where
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
     from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -32,6 +33,7 @@ __all__ = [
     "PretrainConfig",
     "SoraError",
     "VideoEncoder",
+    "Where",
     "explain_video",
     "find_duplicates",
     "info_nce",
@@ -55,6 +57,7 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "configs.errors",
     "VideoEncoder": "pretrain.embed",
+    "Where": "index.where",
     "explain_video": "downstream.explain",
     "find_duplicates": "index.duplicates",
     "info_nce": "pretrain.loss",

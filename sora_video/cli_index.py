@@ -184,10 +184,9 @@ def import_file(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sora index export` wrote.")],
 ) -> None:
     """Make a library of one that was exported; slices keep their ids."""
-    from sora_video.index.export import import_library
+    from sora_video.index.library import Library
 
-    import_library(library, file)
-    report_change(open_library(library))
+    report_change(Library.from_export(library, file))
 
 
 def open_library(path: Path) -> "Library":

@@ -1,5 +1,6 @@
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def library(tmp_path_factory, videos, run):
         "index-add",
         "index-remove",
         "index-info",
+        "index-attributes",
+        "index-compact",
+        "index-verify",
+        "index-repair",
+        "index-export",
+        "index-import",
         "search",
         "duplicates",
         "probe",
@@ -338,10 +345,18 @@ def test_a_video_can_be_left_out_of_its_own_search(videos, library):
     assert "even/clip 2.mp4" not in {hit["video_id"] for hit in hits}
 
 
-def test_a_replaced_video_is_told(videos, run, tmp_path):
-    path = tmp_path / "library"
-    sora("index", "build", path, videos / "even", "--model", run)
-    assert "4 of them replaced" in sora("index", "add", path, videos / "even")
+def test_only_new_and_changed_videos_are_embedded(videos, run, tmp_path):
+    path, corpus = tmp_path / "library", tmp_path / "corpus"
+    shutil.copytree(videos / "even", corpus)
+    sora("index", "build", path, corpus, "--model", run)
+    (corpus / "broken.mp4").write_bytes(b"no video")
+    assert "0 added, 0 replaced, 4 unchanged; " in sora("index", "add", path, corpus)
+    shutil.copy(corpus / "clip 2.mp4", corpus / "new.mp4")
+    shutil.copy(corpus / "clip 4.mp4", corpus / "clip 2.mp4")
+    assert "1 added, 1 replaced, 3 unchanged; " in sora("index", "add", path, corpus)
+    hits = json.loads(sora("search", path, corpus / "new.mp4", "--end", "1", "--top", "2", "--json"))
+    assert hits[0]["video_id"] == "new.mp4"
+    assert hits[1]["score"] < 0.9999
 
 
 def test_a_place_that_cannot_be_made_is_one_line(videos, tmp_path):

@@ -60,6 +60,17 @@ def versions(wanted):
         start_s=np.arange(count) * 1.0, end_s=np.arange(count) + 1.0,
         vectors=np.concatenate(vectors).astype(np.float32), fingerprint="f" * 64)
 
+def act(library, change):
+    if "add" in change:
+        marks = {name: {"mark": version} for name, version in change["add"].items()}
+        library.add(versions(change["add"]), attributes=marks)
+    elif "remove" in change:
+        library.remove(change["remove"])
+    elif "edit" in change:
+        library.set_attributes({name: {"mark": mark} for name, mark in change["edit"].items()})
+    else:
+        library.compact()
+
 """
 
 

@@ -54,13 +54,13 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, content):
 
 
 def test_build_and_add_from_tables(tmp_path, table, make_embeddings):
-    library, failures, replaced = build_library(tmp_path / "deep/library", table)
+    library, failures, added = build_library(tmp_path / "deep/library", table)
     assert (library.videos(), len(library), library.model) == (["a.mp4", "b.mp4"], 4, None)
-    assert (failures, replaced) == ((), 0)
+    assert (failures, added) == ((), (2, 0, 0))
     more = tmp_path / "more.parquet"
     write_embeddings(make_embeddings({"b.mp4": np.eye(4)[:1], "c.mp4": np.eye(4)[:1]}), more)
-    grown, _, replaced = add_to_library(library.path, more)
-    assert replaced == 1
+    grown, _, added = add_to_library(library.path, more)
+    assert added == (1, 1, 0)
     assert (grown.videos(), len(grown)) == (["a.mp4", "b.mp4", "c.mp4"], 4)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["library"]
 

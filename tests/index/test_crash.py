@@ -1,27 +1,28 @@
-"""Writers that are killed, and writers at the same time."""
+"""Writers that are killed, and writers and readers at the same time."""
 
 import json
-import signal
 
 import numpy as np
 import pytest
 
 from sora_video.index.library import Library
-from sora_video.index.manifest import writer_lock
+from sora_video.index.manifest import read_manifest, writer_lock
 
 
 def check(path, expected, versions):
-    """Assert that a library holds just these versions of these videos, and no rest of anything else."""
+    """Assert that a library holds just these {video: (version, mark)}, and no rest of anything else."""
     library = Library.open(path)
     assert library.videos() == sorted(expected)
-    assert len(library) == sum(1 + version % 3 for version in expected.values())
-    ids = []
-    for name, version in expected.items():
-        for row in range(1 + version % 3):
-            (hit,) = library.search(versions({name: version}).select([row]), 1)
-            assert (hit.video_id, round(hit.score, 4)) == (name, 1.0)
-            ids.append(hit.slice_id)
-    assert len(set(ids)) == len(ids)
+    assert len(library) == sum(1 + version % 3 for version, _ in expected.values())
+    for name, (version, mark) in expected.items():
+        assert library.attributes(name) == {"mark": mark}
+        assert np.array_equal(library.embeddings(name).vectors, versions({name: version}).vectors)
+    if expected:
+        made = versions({name: version for name, (version, _) in expected.items()})
+        hits = library.search(made, len(expected) + 1)
+        assert {hit.video_id for hit in hits} == expected.keys()
+        assert all(round(hit.score, 4) == 1 for hit in hits)
+    assert library.verify().damage == ()
 
 
 def holds(path, expected, versions):
@@ -34,49 +35,66 @@ def holds(path, expected, versions):
 
 
 def after(state, change):
-    """The videos and versions after one change."""
-    kept = {name: version for name, version in state.items() if name not in change.get("remove", ())}
-    return {**kept, **change.get("add", {})}
+    """The videos with their versions and marks after one change."""
+    kept = {name: told for name, told in state.items() if name not in change.get("remove", ())}
+    added = {name: (version, version) for name, version in change.get("add", {}).items()}
+    edited = {name: (kept[name][0], mark) for name, mark in change.get("edit", {}).items()}
+    return {**kept, **added, **edited}
 
 
-WORK = """
-path, seed = Path(sys.argv[1]), int(sys.argv[2])
-rng = np.random.default_rng(seed)
-library = Library.open(path)
-for count in range(10_000):
-    held = library.videos()
-    if held and rng.random() < 0.3:
-        change = {"remove": rng.choice(held, min(2, len(held)), replace=False).tolist()}
-    else:
-        change = {"add": {f"{n}.mp4": 10_000 * seed + count for n in rng.choice(12, 3, replace=False)}}
-    print(json.dumps(change), flush=True)
-    if "add" in change:
-        library.add(versions(change["add"]))
-    else:
-        library.remove(change["remove"])
-    print("done", flush=True)
+# A child changes a library until it is killed, wherever that meets it; 40 children in turn. What each of them
+# said, and a copy of what it left, is for the test to look at.
+KILLED = """
+import shutil, signal
+
+def work(path, seed):
+    rng, library = np.random.default_rng(seed), Library.open(path)
+    for count in range(10_000):
+        held, number = library.videos(), 10_000 * seed + count
+        some = rng.choice(held, min(2, len(held)), replace=False).tolist()
+        kind = rng.choice(["remove", "edit", "add", "add", "compact"]) if held else "add"
+        if kind == "add":
+            change = {"add": {f"{n}.mp4": number for n in rng.choice(12, 3, replace=False)}}
+        else:
+            change = {"remove": {kind: some}, "edit": {kind: dict.fromkeys(some, number)}}.get(kind, {})
+        os.write(1, f"{json.dumps(change)}\\n".encode())
+        act(library, change)
+        os.write(1, b"done\\n")
+
+root, rng = Path(sys.argv[1]), np.random.default_rng(0)
+for seed in range(40):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        work(root / "library", seed)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = [pipe.readline() for _ in range(rng.integers(1, 12))]
+        os.kill(child, signal.SIGKILL)
+        said += pipe.readlines()
+    shutil.copytree(root / "library", root / str(seed))
+    print(json.dumps([os.waitpid(child, 0)[1] == signal.SIGKILL, said]))
 """
 
 
 def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path, script, versions):
-    path, state = tmp_path / "library", {}
-    Library.create(path, "f" * 64, 8)
-    rng = np.random.default_rng(0)
-    for seed in range(15):
-        with script(WORK, path, seed) as process:
-            lines = [process.stdout.readline() for _ in range(rng.integers(1, 12))]
-            process.kill()
-            rest, errors = process.communicate()
-        assert (errors, process.returncode) == ("", -signal.SIGKILL)
+    Library.create(tmp_path / "library", "f" * 64, 8)
+    output, errors = script(KILLED, tmp_path).communicate()
+    assert errors == ""
+    state, rounds = {}, [json.loads(line) for line in output.splitlines()]
+    assert len(rounds) == 40
+    for seed, (killed, said) in enumerate(rounds):
+        assert killed
         change = {}
-        for line in [*lines, *rest.splitlines()]:
+        for line in said:
             if line.strip() == "done":
                 state, change = after(state, change), {}
             else:
                 change = json.loads(line)
-        if holds(path, after(state, change), versions):
+        if holds(tmp_path / str(seed), after(state, change), versions):
             state = after(state, change)
-        check(path, state, versions)
+        check(tmp_path / str(seed), state, versions)
 
 
 # Kills itself at the n-th time that it opens, lists, renames, locks or deletes anything in the library, for
@@ -97,59 +115,96 @@ for point in range(1000):
                     os.kill(os.getpid(), signal.SIGKILL)
                 left -= 1
         sys.addaudithook(watch)
-        library.add(versions(change["add"])) if "add" in change else library.remove(change["remove"])
+        act(library, change)
         left = -1
         os._exit(0)
     if os.waitpid(child, 0)[1] == 0:
         break
 print(point)
 """
+CHANGES = [
+    {"add": {"b.mp4": 5, "c.mp4": 4}},
+    {"remove": ["a.mp4"]},
+    {"edit": {"a.mp4": 7, "b.mp4": 8}},
+    {"compact": True},
+]
 
 
-@pytest.mark.parametrize("change", [{"add": {"b.mp4": 5, "c.mp4": 4}}, {"remove": ["a.mp4"]}])
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_kill_at_any_point_leaves_the_state_before_or_after(tmp_path, script, versions, change):
-    before = {"a.mp4": 1, "b.mp4": 2}
-    library = Library.create(tmp_path / "library", "f" * 64, 8)
-    library.add(versions(before))
+    library, before = Library.create(tmp_path / "library", "f" * 64, 8), {"a.mp4": (1, 1), "b.mp4": (2, 3)}
+    library.add(versions({"a.mp4": 1, "b.mp4": 2}), attributes={name: {"mark": 1} for name in before})
+    library.add(versions({"c.mp4": 1}))
+    library.remove("c.mp4")
+    library.set_attributes({"b.mp4": {"mark": 3}})
     output, errors = script(POINTS, tmp_path, json.dumps(change)).communicate()
     assert errors == ""
+    assert int(output) > 10
     committed = []
     for point in range(int(output) + 1):
         path = tmp_path / str(point)
         committed.append(holds(path, after(before, change), versions))
         if not committed[-1]:
             check(path, before, versions)
-        Library.open(path).add(versions({"d.mp4": 7}))
-        check(path, {**after(before, change if committed[-1] else {}), "d.mp4": 7}, versions)
-        named = [path / "segments" / f"{n:06d}.{end}" for n in (1, 2, 3) for end in ("faiss", "parquet")]
+        Library.open(path).add(versions({"d.mp4": 7}), attributes={"d.mp4": {"mark": 7}})
+        check(path, {**after(before, change if committed[-1] else {}), "d.mp4": (7, 7)}, versions)
+        named = {path / file.name for file in read_manifest(path).files}
         files = {file for file in path.rglob("*") if file.is_file()}
-        assert files - {path / "lock", path / "manifest.json"} <= set(named)
-        assert len(files) == 2 + 2 * Library.open(path).info().segments
-    assert committed == sorted(committed)
-    assert committed[0] is False
+        assert files - {path / "lock", path / "manifest.json"} == named
+    if "compact" not in change:
+        assert committed == sorted(committed)
+        assert committed[0] is False
     assert committed[-1] is True
 
 
+# Each commit holds a pair of videos or none of it.
 WRITER = """
 path, number = Path(sys.argv[1]), int(sys.argv[2])
 library = Library.open(path)
 print("ready", flush=True)
 for count in range(12):
-    library.add(versions({f"{number} {count}.mp4": count, "shared.mp4": 3}))
+    pair = {f"{number} {count} {side}.mp4": count for side in ("left", "right")}
+    act(library, {"add": {**pair, "shared.mp4": 3}})
     if count % 3 == 2:
-        library.remove(f"{number} {count - 1}.mp4")
+        library.remove(list(pair))
+    if count % 4 == number:
+        library.compact()
+"""
+READER = """
+path, done, looks = Path(sys.argv[1]), Path(sys.argv[2]), 0
+while not done.exists() or not looks:
+    library = Library.open(path)
+    held = library.videos()
+    assert library.damage == ()
+    assert sum(name.endswith("left.mp4") for name in held) == sum(name.endswith("right.mp4") for name in held)
+    for name in held:
+        assert name.replace("left", "right") in held
+        made = versions({name: library.attributes(name)["mark"]})
+        assert np.array_equal(library.embeddings(name).vectors, made.vectors)
+        assert library.search(made, 1)[0].video_id == name
+    looks += 1
+print(looks)
 """
 
 
-def test_writers_at_the_same_time_lose_nothing(tmp_path, script, versions):
+def test_four_writers_and_four_readers_lose_and_tear_nothing(tmp_path, script, versions):
     path = tmp_path / "library"
     Library.create(path, "f" * 64, 8)
     with writer_lock(path):
-        processes = [script(WRITER, path, number) for number in range(3)]
-        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+        writers = [script(WRITER, path, number) for number in range(4)]
+        assert [process.stdout.readline() for process in writers] == ["ready\n"] * 4
+        readers = [script(READER, path, tmp_path / "done") for _ in range(4)]
         assert Library.open(path).videos() == []
-    assert [process.communicate()[1] for process in processes] == ["", "", ""]
-    expected = {
-        f"{number} {count}.mp4": count for number in range(3) for count in range(12) if count % 3 != 1
-    }
-    check(path, {**expected, "shared.mp4": 3}, versions)
+    assert [process.communicate()[1] for process in writers] == [""] * 4
+    (tmp_path / "done").touch()
+    looks, errors = zip(*(process.communicate() for process in readers), strict=True)
+    assert errors == ("",) * 4
+    assert all(int(count) > 0 for count in looks)
+    names = [
+        (f"{number} {count} {side}.mp4", (count, count))
+        for number in range(4)
+        for count in range(12)
+        for side in ("left", "right")
+        if count % 3 != 2
+    ]
+    check(path, {**dict(names), "shared.mp4": (3, 3)}, versions)

@@ -1,28 +1,53 @@
 """A library on a bad disk: bytes that change, files that shrink or go, no space left."""
 
 import json
+from dataclasses import replace
 
+import faiss
 import numpy as np
 import pytest
 
 from sora_video.configs.errors import LibraryError
+from sora_video.index.files import store
 from sora_video.index.library import Library
+from sora_video.index.manifest import BuiltIndex, write_manifest
 
-FILES = ["manifest.json", "segments/000001.faiss", "segments/000001.parquet"]
+FILES = [
+    "segments/000001.vectors.faiss",
+    "segments/000001.slices.sqlite",
+    "segments/000001.index.faiss",
+    "attributes/000004.json",
+]
 
 
 @pytest.fixture
 def library(tmp_path, versions):
+    """Two segments, the first of them with an approximate index, hidden videos and edited attributes."""
     made = Library.create(tmp_path / "library", "f" * 64, 8)
-    made.add(versions({"a.mp4": 1, "b.mp4": 2, "c.mp4": 3}))
+    made.add(versions({"a.mp4": 1, "b.mp4": 2, "c.mp4": 3}), attributes={"a.mp4": {"camera": 3}})
+    made.add(versions({"d.mp4": 4}))
     made.remove("c.mp4")
-    return made
+    made.set_attributes({"a.mp4": {"camera": 4}, "d.mp4": {"camera": 4}})
+    build_index(made)
+    return Library.open(made.path)
+
+
+def build_index(library):
+    """Give the first segment an HNSW index."""
+    snapshot = library._snapshot
+    first, *rest = snapshot.manifest.segments
+    index = faiss.index_factory(8, "HNSW8", faiss.METRIC_INNER_PRODUCT)
+    index.add(snapshot.segments[0].read(np.arange(first.rows)))
+    file = store(library.path, "segments/000001.index.faiss", faiss.serialize_index(index).tobytes())
+    built = replace(first, index=BuiltIndex(file=file, kind="HNSW8", parameters={"efSearch": 16}))
+    write_manifest(library.path, replace(snapshot.manifest, segments=(built, *rest)))
 
 
 def answers(path, versions):
     """All that a reader can see."""
     opened = Library.open(path)
-    return opened.videos(), opened.info(), opened.search(versions({"a.mp4": 1, "b.mp4": 5}))
+    query = versions({"a.mp4": 1, "b.mp4": 5})
+    return opened.videos(), opened.info(), opened.search(query), opened.damage
 
 
 def same_json(one, other):
@@ -33,32 +58,108 @@ def same_json(one, other):
         return False
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_changed_byte_never_changes_an_answer(library, versions, name):
-    before, path = answers(library.path, versions), library.path / name
+def check_damaged(path, name, versions, before):
+    """Assert that damage to one file is named, that what is whole is found, and that nothing else is."""
+    videos, _, hits, damage = answers(path, versions)
+    named = "000001" if name.startswith("segments") else None
+    assert [(one.segment, one.file) for one in damage] == [(named, name)]
+    assert "\n" not in str(damage[0])
+    whole = name.startswith("attributes") or name.endswith("index.faiss")
+    assert videos == (["a.mp4", "b.mp4", "d.mp4"] if whole else ["d.mp4"])
+    assert hits == [hit for hit in before[2] if hit.video_id in videos]
+    found = Library.open(path).verify()
+    assert [(one.segment, one.file) for one in found.damage] == [(named, name)]
+
+
+def test_a_changed_byte_of_the_manifest_is_an_error(library, versions):
+    before, path = answers(library.path, versions), library.path / "manifest.json"
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     for place in rng.choice(len(whole), 60, replace=False):
         damaged = bytearray(whole)
         damaged[place] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
-        if name == "manifest.json" and same_json(damaged, whole):  # white space
+        if same_json(damaged, whole):  # white space
             assert answers(library.path, versions) == before
             continue
-        with pytest.raises(LibraryError, match=rf"\A[^\n]*{path.name}[^\n]*\Z"):
+        with pytest.raises(LibraryError, match=r"\A[^\n]*manifest\.json[^\n]*\Z"):
             answers(library.path, versions)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_changed_byte_never_changes_an_answer(library, versions, name):
+    before, path = answers(library.path, versions), library.path / name
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(whole), min(40, len(whole)), replace=False):
+        damaged = bytearray(whole)
+        damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        check_damaged(library.path, name, versions, before)
+    path.write_bytes(whole)
+    assert answers(library.path, versions) == before
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("fraction", [0, 0.5, 0.99, 2, None])
 def test_a_file_that_is_cut_grown_or_gone_is_named(library, versions, name, fraction):
-    path = library.path / name
+    before, path = answers(library.path, versions), library.path / name
     whole = path.read_bytes()
     path.unlink()
     if fraction is not None:
         path.write_bytes((whole + whole)[: int(fraction * len(whole))])
-    with pytest.raises(LibraryError, match=path.name):
-        answers(library.path, versions)
+    check_damaged(library.path, name, versions, before)
+
+
+@pytest.mark.parametrize("name", FILES[:2])
+def test_what_is_damaged_is_not_lost_silently(library, versions, name):
+    (library.path / name).write_bytes(b"")
+    opened = Library.open(library.path)
+    manifest = (library.path / "manifest.json").read_bytes()
+    acts = [opened.compact, lambda: opened.export(library.path / "all.parquet")]
+    if name.endswith("sqlite"):  # nobody can tell which videos are held
+        acts += [lambda: opened.add(versions({"e.mp4": 1})), lambda: opened.remove("d.mp4")]
+        acts.append(lambda: opened.set_attributes({"d.mp4": {"camera": 5}}))
+    for act in acts:
+        with pytest.raises(LibraryError, match=rf"{name} of segment 000001 is damaged: 0 bytes, .*repair"):
+            act()
+    repaired = opened.repair()
+    assert [one.file for one in repaired.left] == [name]
+    assert (library.path / "manifest.json").read_bytes() == manifest
+
+
+@pytest.mark.parametrize(("name", "lost"), [(FILES[0], ("a.mp4", "b.mp4")), (FILES[1], ())])
+def test_repair_gives_a_segment_up_where_it_is_told_to(library, versions, name, lost):
+    (library.path / name).unlink()
+    opened = Library.open(library.path)
+    repaired = opened.repair(drop=True)
+    assert [one.file for one in repaired.dropped] == [name]
+    assert (repaired.lost, repaired.left, repaired.rebuilt) == (lost, (), ())
+    for found in (opened, Library.open(library.path)):
+        assert (found.videos(), found.damage, found.attributes("d.mp4")) == (["d.mp4"], (), {"camera": 4})
+    opened.add(versions({"a.mp4": 1}))
+    assert opened.attributes("a.mp4") == {}
+    assert opened.verify().damage == ()
+
+
+def test_repair_builds_an_index_again(library, versions):
+    before = answers(library.path, versions)
+    (library.path / FILES[2]).write_bytes(b"not an index")
+    repaired = Library.open(library.path).repair()
+    assert (repaired.rebuilt, repaired.left, repaired.dropped) == (("000001",), (), ())
+    assert answers(library.path, versions)[2:] == (before[2], ())
+    assert Library.open(library.path).verify().recall == {"000001": 1.0}
+
+
+def test_damaged_edits_are_never_taken_for_none(library, versions):
+    (library.path / FILES[3]).unlink()
+    opened = Library.open(library.path)
+    assert len(opened.search(versions({"a.mp4": 1}))) == 3
+    for act in (lambda: opened.attributes("a.mp4"), lambda: opened.remove("a.mp4")):
+        with pytest.raises(LibraryError, match=r"attributes/000004\.json is missing; see"):
+            act()
+    assert [one.file for one in opened.repair(drop=True).dropped] == [FILES[3]]
+    assert Library.open(library.path).attributes("a.mp4") == {"camera": 3}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +188,7 @@ try:
         Library.open(path).add(many)
     elif act == "remove":
         library = Library.open(path)
-        library.remove(library.videos())
+        library.remove(library.videos()[1:])
     else:
         build_library(path.parent / "built", path.parent / "many.parquet")
 except StorageError as error:
@@ -106,10 +207,10 @@ def wide(tmp_path, make_embeddings):
 @pytest.mark.parametrize(
     ("act", "limit", "refused"),
     [
-        ("add", 6_000, "000002.faiss"),
-        ("add", 20_000, "000002.parquet"),
+        ("add", 6_000, "000002.vectors.faiss"),
+        ("add", 20_000, "000002.slices.sqlite"),
         ("remove", 2_000, "manifest.json"),
-        ("build", 20_000, "000001.parquet"),
+        ("build", 20_000, "000001.slices.sqlite"),
         ("build", 100, "manifest.json"),
     ],
 )
@@ -125,6 +226,6 @@ def test_a_full_disk_leaves_the_library_as_it_was(wide, script, act, limit, refu
     again.remove(again.videos()[0])
     assert len(again) == 39
     assert sorted(file.name for file in (wide.path / "segments").iterdir()) == [
-        "000001.faiss",
-        "000001.parquet",
+        "000001.slices.sqlite",
+        "000001.vectors.faiss",
     ]

@@ -1,11 +1,6 @@
-import tempfile
-from pathlib import Path
-
 import faiss
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sora_video.configs.errors import LibraryError
 from sora_video.index.library import Library
@@ -110,41 +105,3 @@ def test_excluded_videos_make_room_for_others(tmp_path, make_embeddings):
     assert library.search(make_embeddings({})) == []
     with pytest.raises(LibraryError, match="top=0: must be at least 1"):
         library.search(query, 0)
-
-
-SIGNS = [np.roll([sign, 0.0, 0.0, 0.0], place) for sign in (1.0, -1.0) for place in range(4)]
-HALVES = [np.array([a, b, c, 1]) / 2 for a in (1, -1) for b in (1, -1) for c in (1, -1)]
-# All inner products of these are multiples of 1/2: exact in any order of summing, with many ties.
-rows = st.lists(st.sampled_from(SIGNS + HALVES), min_size=1, max_size=4).map(np.array)
-names = st.sampled_from("abcdefgh")
-steps = st.one_of(
-    st.dictionaries(names, rows, min_size=1, max_size=4),
-    st.sets(names, min_size=1, max_size=3),
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(plan=st.lists(steps, max_size=8), query=rows, top=st.integers(1, 9), exclude=st.sets(names))
-def test_any_history_answers_like_a_dictionary(make_embeddings, plan, query, top, exclude):
-    held, first = {}, 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "library"
-        library = Library.create(path, "f" * 64, 4)
-        for step in plan:
-            if isinstance(step, dict):
-                library.add(make_embeddings(step))
-                for name, vectors in step.items():
-                    held[name] = [(first + n, float(n), vector) for n, vector in enumerate(vectors)]
-                    first += len(vectors)
-            elif step <= held.keys():
-                library.remove(step)
-                held = {name: kept for name, kept in held.items() if name not in step}
-            else:
-                with pytest.raises(LibraryError):
-                    library.remove(step)
-        for found in (library, Library.open(path)):
-            assert found.videos() == sorted(held)
-            assert len(found) == sum(map(len, held.values()))
-            hits = found.search(make_embeddings({"q": query}), top, exclude)
-            visible = {name: kept for name, kept in held.items() if name not in exclude}
-            assert as_tuples(hits) == best_pairs(visible, query, top)
