@@ -15,10 +15,10 @@ one is looked for, so that a part may occur several times, or several parts in a
 Times are finer than slices. A query's slice that lies between two of the video's is like both; its place is
 the centre of mass of its likeness to the slices beside the path. A straight line through these places says
 the speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows, the
-ends in the video are right to about a tenth of a slice if all of the query matches; but an outermost slice
-that lies between two of the video's may be too unlike both, and is lost then. Where the copied part ends
-within the query, its end is known to half a hop of slices. A match of few slices tells little of the speed: it
-is drawn to 1 as if by one more pair of slices a hop apart.
+ends in the video are right to about a tenth of a slice, and a quarter at half or twice the speed, if all of
+the query matches; but an outermost slice that lies between two of the video's may be too unlike both, and is
+lost then. Where the copied part ends within the query, its end is known to half a hop of slices. A match of
+few slices tells little of the speed: it is drawn to 1 as if by one more pair of slices a hop apart.
 """
 
 from dataclasses import dataclass

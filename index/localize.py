@@ -9,7 +9,7 @@ import numpy as np
 from sora_video.pretrain.embeddings import Embeddings
 
 from .align import align
-from .moments import find_moments, half_way
+from .moments import find_moments, match_level
 
 if TYPE_CHECKING:
     from .library import Library
@@ -37,7 +37,7 @@ def localize(library: "Library", query: Embeddings, hits: "Sequence[Hit]") -> "l
     query = by_time(query)
     videos = [by_time(library.embeddings(hit.video_id)) for hit in hits]
     similarities = [query.vectors @ video.vectors.T for video in videos]
-    least = half_way(similarities)
+    least = match_level(similarities)
     found = []
     for hit, video, similarity in zip(hits, videos, similarities, strict=True):
         times = (query.start_s, query.end_s, video.start_s, video.end_s)

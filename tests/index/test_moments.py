@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
-from sora_video.index.moments import Moment, find_moments, half_way
+from sora_video.index.moments import Moment, find_moments, match_level
 
 
 def moments(scores, least, hop=1.0, length=1.0):
@@ -36,9 +36,9 @@ def test_where_nothing_matches_the_best_slice_is_told():
     assert moments([0.125, 0.25, 0.125], 0.9) == [Moment(1, 2, 0.25)]
 
 
-def test_half_way_is_between_the_best_and_the_median_of_all():
-    assert half_way([np.array([[0.2, 0.2, 1.0]], np.float32), np.full((1, 4), 0.2, np.float32)]) == (
-        pytest.approx(0.6)
+def test_what_matches_lies_two_fifths_of_the_way_from_the_median_to_the_best():
+    assert match_level([np.array([[0.2, 0.2, 1.0]], np.float32), np.full((1, 4), 0.2, np.float32)]) == (
+        pytest.approx(0.52)
     )
 
 
