@@ -47,6 +47,7 @@ bench-downstream: setup
 
 bench-library: setup
 	$(BIN)/python -m benchmarks.library
+	$(BIN)/python -m benchmarks.moments
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -17,11 +17,11 @@ from sora_video.pretrain.corpus import open_span
 from sora_video.pretrain.decode import Frames, open_video
 from sora_video.pretrain.embed import Unreadable, VideoEncoder, load_encoder
 from sora_video.pretrain.figures import ACCENT, MUTED, STYLE
+from sora_video.pretrain.page import write_page
 from sora_video.pretrain.prepare import upright_size
 from sora_video.pretrain.slices import cell_times, frames_at
 
 from .figures import to_svg
-from .report import write_page
 
 __all__ = ["Explanation", "check_format", "explain_video", "write_explanation"]
 
@@ -124,6 +124,7 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
             return
         write_page(
             path,
+            "sora_video.downstream",
             "explain.html",
             title=explanation.video.name,
             lead="How much each frame weighs in the embedding of its slice; the "

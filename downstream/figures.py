@@ -1,25 +1,17 @@
-"""Pictures of a report, as SVG text and data URIs that need no other file."""
+"""Pictures of a report, as SVG text that needs no other file."""
 
-import base64
 from collections.abc import Mapping, Sequence
-from io import BytesIO, StringIO
-from pathlib import Path
+from io import StringIO
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from sora_video.pretrain import figures
-from sora_video.pretrain.decode import open_video
 from sora_video.pretrain.figures import ACCENT, INK, MUTED, STYLE, draw
-from sora_video.pretrain.probe import probe
-from sora_video.pretrain.slices import frames_at
 
-__all__ = ["confusion", "embedding_map", "frame_strip", "loss_curve", "score_bars", "to_svg"]
-
-STRIP_HEIGHT = 72
+__all__ = ["confusion", "embedding_map", "loss_curve", "score_bars", "to_svg"]
 
 
 def to_svg(figure: Figure) -> str:
@@ -95,25 +87,3 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> st
     """Videos in the plane, coloured by class; see :func:`sora_video.pretrain.figures.embedding_map`."""
     with mpl.rc_context(STYLE):
         return to_svg(figures.embedding_map(features, labels))
-
-
-def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str:
-    """Frames of a span side by side, as a JPEG data URI.
-
-    Args:
-        path: the video.
-        start_s: begin of the span in seconds.
-        end_s: end of the span in seconds.
-        count: frames to show.
-
-    Raises:
-        VideoError: the video cannot be read.
-    """
-    info = probe(path)
-    width = max(32, round(STRIP_HEIGHT * info.width / info.height / 4) * 4)
-    video = open_video(path, (STRIP_HEIGHT, width))
-    moments = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count
-    frames = video.frames(frames_at(video.times, moments))
-    buffer = BytesIO()
-    Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

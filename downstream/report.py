@@ -5,24 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from sora_video.pretrain.page import Strip, write_page
 
-from sora_video.configs.storage import write_text
-
-__all__ = ["Answer", "Strip", "write_page", "write_report"]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Frames of a span with their caption."""
-
-    image: str
-    """Data URI."""
-    title: str
-    note: str
-    """Time span, score."""
-    good: bool = True
-    """Whether it shows what was asked for."""
+__all__ = ["Answer", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +41,7 @@ def write_report(
     """
     write_page(
         path,
+        "sora_video.downstream",
         "report.html",
         title=title,
         lead=lead,
@@ -65,21 +51,3 @@ def write_report(
         gallery=gallery,
         protocol=protocol,
     )
-
-
-def write_page(path: Path, template: str, **content: Any) -> None:
-    """Write one self-contained HTML file.
-
-    Args:
-        path: the file.
-        template: name of a template beside this module.
-        content: what it shows.
-    """
-    environment = Environment(
-        loader=PackageLoader("sora_video.downstream", "."),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    write_text(path, environment.get_template(template).render(content))

@@ -20,6 +20,7 @@ from sora_video.pretrain.quarantine import Failure
 
 from .content import attributes_of, contents_of
 from .library import Library
+from .localize import localize
 from .place import appearing
 from .search import Hit
 from .update import Added
@@ -266,7 +267,7 @@ def search_video(
         where: which slices may be found.
 
     Returns:
-        See :meth:`sora_video.index.library.Library.search`.
+        See :meth:`sora_video.index.library.Library.search`; with moments and alignments.
 
     Raises:
         SoraError: see :func:`read_query` and :meth:`sora_video.index.library.Library.search`.
@@ -274,7 +275,7 @@ def search_video(
     library = Library.open(path)
     query = read_query(library, video, model, start_s, end_s, by)
     own = query.videos() if str(video).startswith(SLICE) else []
-    return library.search(query, top, [*exclude, *own], where)
+    return localize(library, query, library.search(query, top, [*exclude, *own], where))
 
 
 def read_query(

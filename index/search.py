@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.embeddings import Embeddings
 
+from .align import AlignedSpan
+from .moments import Moment
 from .nearest import nearest_videos, rank
 from .shelf import Shelf
 
@@ -29,6 +31,10 @@ class Hit:
     query_end_s: float
     slice_id: int
     """Stable id of the best slice."""
+    moments: tuple[Moment, ...] = ()
+    """All that is like the query, best first; see :func:`sora_video.index.localize.localize`."""
+    aligned: tuple[AlignedSpan, ...] = ()
+    """Which part of a query of several slices is which part of the video, best first."""
 
 
 @dataclass(frozen=True, kw_only=True)

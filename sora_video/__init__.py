@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain import explain_video, write_explanation
     from sora_video.downstream.probe import linear_probe
     from sora_video.downstream.summary import summarize_video
+    from sora_video.index.duplicates import find_duplicates
     from sora_video.index.library import Library
+    from sora_video.index.localize import localize
     from sora_video.index.where import Where
     from sora_video.pretrain.corpus import open_corpus
     from sora_video.pretrain.embed import VideoEncoder, load_encoder
@@ -37,10 +39,12 @@ __all__ = [
     "Where",
     "classify_videos",
     "explain_video",
+    "find_duplicates",
     "info_nce",
     "linear_probe",
     "load_config",
     "load_encoder",
+    "localize",
     "open_corpus",
     "open_dataset",
     "prepare_corpus",
@@ -62,10 +66,12 @@ HOME = {
     "Where": "index.where",
     "classify_videos": "downstream.classify.predict",
     "explain_video": "downstream.explain",
+    "find_duplicates": "index.duplicates",
     "info_nce": "pretrain.loss",
     "linear_probe": "downstream.probe",
     "load_config": "configs.loader",
     "load_encoder": "pretrain.embed",
+    "localize": "index.localize",
     "open_corpus": "pretrain.corpus",
     "open_dataset": "downstream.datasets.registry",
     "prepare_corpus": "pretrain.prepare",

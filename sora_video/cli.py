@@ -175,6 +175,13 @@ def search(
     ] = None,
     by: ByOption = None,
     model: HintedModelOption = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page of frames."),
+    ] = None,
+    videos: Annotated[
+        Path, typer.Option("--videos", metavar="FOLDER", help="Where the library's videos lie, for --html.")
+    ] = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Find where else in a library a video, or a span of it, happens."""
@@ -195,21 +202,50 @@ def search(
         by=by,
         where=parse_where(where) if where else None,
     )
+    if html:
+        from sora_video.index.gallery import write_gallery
+        from sora_video.pretrain.corpus import open_span
+
+        write_gallery(html, open_span(query, start, end).videos[0], hits, videos)
     if as_json:
         show.print_json([asdict(hit) for hit in hits])
         return
-    rows = [
-        {
-            "score": hit.score,
-            "video": hit.video_id,
-            "from": show.clock(hit.start_s),
-            "to": show.clock(hit.end_s),
-            "query from": show.clock(hit.query_start_s),
-            "query to": show.clock(hit.query_end_s),
-        }
-        for hit in hits
-    ]
-    show.print_table(rows)
+    show.print_table([row for hit in hits for row in show.hit_rows(hit)])
+    if html:
+        show.say(f"see {html}")
+
+
+@app.command(
+    epilog="Example: sora duplicates my.library --threshold 0.97   |   sora duplicates my.library --json"
+)
+def duplicates(
+    library: LibraryArgument,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", help="Least mean similarity of what is shared; default 0.95, or 0.02."),
+    ] = None,
+    cover: Annotated[
+        float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
+    ] = 0.5,
+    normalize: Annotated[
+        bool, typer.Option("--normalize", help="Subtract what the videos' nearest others reach.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find groups of near-duplicate videos, and which part is which."""
+    from dataclasses import asdict
+
+    from sora_video.index.duplicates import find_duplicates
+    from sora_video.index.library import Library
+
+    groups = find_duplicates(Library.open(library), threshold, cover, normalize)
+    if as_json:
+        show.print_json([asdict(group) for group in groups])
+        return
+    show.print_table(
+        [row for number, group in enumerate(groups, 1) for row in show.group_rows(number, group)],
+        title=f"{len(groups)} groups of {sum(len(group.videos) for group in groups)} near-duplicate videos",
+    )
 
 
 @app.command(

@@ -14,16 +14,17 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import write_json
 from sora_video.downstream.features import pixel_features, video_features
-from sora_video.downstream.figures import confusion, embedding_map, frame_strip, loss_curve, score_bars
+from sora_video.downstream.figures import confusion, embedding_map, loss_curve, score_bars
 from sora_video.downstream.heads import nearest_predict
 from sora_video.downstream.motions import make_motions
 from sora_video.downstream.probe import Scores, score_features
 from sora_video.downstream.protocols import Labels, Split, balanced_accuracy, read_split
-from sora_video.downstream.report import Answer, Strip, write_report
+from sora_video.downstream.report import Answer, write_report
 from sora_video.index.library import Library
 from sora_video.pretrain.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.pretrain.page import Strip, frame_strip
 from sora_video.pretrain.run import Run
 
 from . import show

@@ -9,9 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from sora_video.index.duplicates import Group
+    from sora_video.index.search import Hit
     from sora_video.pretrain.quarantine import Failure
 
-__all__ = ["clock", "print_failures", "print_json", "print_table", "say", "warn"]
+__all__ = ["clock", "group_rows", "hit_rows", "print_failures", "print_json", "print_table", "say", "warn"]
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -53,6 +55,53 @@ def clock(seconds: float) -> str:
     """Seconds as minutes:seconds.tenths."""
     minutes, tenths = divmod(round(10 * seconds), 600)
     return f"{minutes}:{tenths / 10:04.1f}"
+
+
+def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
+    """What was found in one video: its parts that are parts of the query, else its moments."""
+    if hit.aligned:
+        return [
+            {
+                "score": one.score,
+                "video": hit.video_id,
+                "from": clock(one.start_s),
+                "to": clock(one.end_s),
+                "query from": clock(one.query_start_s),
+                "query to": clock(one.query_end_s),
+                "speed": f"{one.speed:.2f}",
+            }
+            for one in hit.aligned
+        ]
+    query = {"query from": clock(hit.query_start_s), "query to": clock(hit.query_end_s)}
+    return [
+        {
+            "score": one.score,
+            "video": hit.video_id,
+            "from": clock(one.start_s),
+            "to": clock(one.end_s),
+            **query,
+        }
+        for one in hit.moments
+    ]
+
+
+def group_rows(number: int, group: "Group") -> list[dict[str, Any]]:
+    """The parts that the duplicates of one group share."""
+    return [
+        {
+            "group": number,
+            "video": pair.query_id,
+            "from": clock(one.query_start_s),
+            "to": clock(one.query_end_s),
+            "is in": pair.video_id,
+            "at": clock(one.start_s),
+            "until": clock(one.end_s),
+            "score": one.score,
+            "speed": f"{one.speed:.2f}",
+        }
+        for pair in group.pairs
+        for one in pair.spans
+    ]
 
 
 def print_failures(failures: "Sequence[Failure]", total: int) -> None:

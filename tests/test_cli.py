@@ -80,6 +80,7 @@ def library(tmp_path_factory, videos, run):
         "index-export",
         "index-import",
         "search",
+        "duplicates",
         "probe",
         "explain",
         "summarize",
@@ -139,6 +140,32 @@ def test_embed_index_search_agree_on_where_a_video_is(videos, run, library, tmp_
     assert hits[0]["video_id"] == "even/clip 2.mp4"
     assert hits[0]["start_s"] == 0
     assert hits[0]["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_search_tells_spans_and_draws_them(videos, library, tmp_path):
+    page = tmp_path / "page.html"
+    query = videos / "even/clip 2.mp4"
+    told = sora("search", library, query, "--top", 2, "--html", page, "--videos", videos)
+    assert "speed" in told
+    assert page.read_text(encoding="utf-8").count("data:image/jpeg") >= 3
+    best = json.loads(sora("search", library, query, "--json"))[0]
+    span = best["aligned"][0]
+    assert (span["query_start_s"], span["start_s"], span["speed"]) == pytest.approx((0, 0, 1), abs=0.1)
+    assert best["moments"][0]["score"] == pytest.approx(1, abs=1e-5)
+
+
+def test_duplicates_are_told_by_group(videos, run, tmp_path):
+    for path in videos.rglob("*.mp4"):
+        (tmp_path / "held" / path.name).parent.mkdir(exist_ok=True)
+        (tmp_path / "held" / path.name).symlink_to(path)
+    (tmp_path / "held/again.mp4").symlink_to(videos / "even/clip 2.mp4")
+    sora("index", "build", tmp_path / "library", tmp_path / "held", "--model", run)
+    groups = json.loads(sora("duplicates", tmp_path / "library", "--threshold", 0.9999, "--json"))
+    (together,) = [group for group in groups if "again.mp4" in group["videos"]]
+    assert "clip 2.mp4" in together["videos"]
+    pair = together["pairs"][0]
+    assert (pair["score"], pair["cover"]) == pytest.approx((1, 1), abs=1e-3)
+    assert "near-duplicate" in sora("duplicates", tmp_path / "library", "--threshold", 0.9999)
 
 
 def test_add_and_remove_change_what_is_found(videos, run, tmp_path):
@@ -223,6 +250,8 @@ def test_encoders_are_listed_with_what_they_cost():
         ("search {library} {videos}/absent.mp4", "absent.mp4"),
         ("search {library} {one} --start 60", "60"),
         ("search {library} {one} --top 0", "top"),
+        ("duplicates {library} --cover 2", "cover=2"),
+        ("duplicates {tmp}/empty", "no library"),
         ("probe {tmp}/labels.csv --model {run}", "do not exist"),
         ("probe {videos} --model {run}", "label column 'label'"),
         ("demo --out {run}", "exists already"),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sora_video.configs.storage import write_json, write_text
+from sora_video.pretrain.page import write_page
 
-from ..report import write_page
 from .predict import Predictions
 from .timeline import Span
 
@@ -31,6 +31,7 @@ def write_predictions(predictions: Predictions, folder: Path) -> None:
     colour = {label: COLOURS[place % len(COLOURS)] for place, label in enumerate(labels)}
     write_page(
         folder / "timeline.html",
+        "sora_video.downstream",
         "timeline.html",
         title="What happens when",
         lead=f"{len(shown)} of {len(predictions.videos)} videos. A slice's probabilities are averaged over "

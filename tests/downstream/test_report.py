@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sora_video.downstream.figures import confusion, embedding_map, frame_strip, loss_curve, score_bars
-from sora_video.downstream.report import Answer, Strip, write_report
+from sora_video.downstream.figures import confusion, embedding_map, loss_curve, score_bars
+from sora_video.downstream.report import Answer, write_report
+from sora_video.pretrain.page import Strip, frame_strip
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

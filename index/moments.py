@@ -1,0 +1,69 @@
+"""Moments: slices of a found video that lie side by side and match, merged to spans of time.
+
+A slice's score is its likeness to the query's slice that it is most like. It matches if it is at least two
+fifths of the way from the background to the best score of the whole search. The background is the median
+likeness of any slice of the query and any slice of the videos found: few of these pairs match. A slice that
+shows half of a scene is about half as much like it, so the ends of a moment are known to about half a slice.
+
+    score      .2  .3  .9  .8  .3  .2  .7  .2       best .9, background .3: slices of .54 and more match
+    moments            |------|        |--|
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Moment", "find_moments", "match_level"]
+
+MATCH = 0.4
+"""Of the way from the background to the best score: least score that matches. At 0.5 slices at the ends of
+excerpts are lost more often; below 0.4 other film begins to match."""
+TOUCH_S = 1e-3
+"""Slices this close in time lie side by side."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A span of a video that is like the query."""
+
+    start_s: float
+    end_s: float
+    score: float
+    """Of its best slice."""
+
+
+def match_level(similarities: list[NDArray[np.float32]]) -> float:
+    """The least score that counts as a match in one search.
+
+    Args:
+        similarities: (Q, N) of the query's slices and those of each video found.
+    """
+    scores = np.concatenate([similarity.ravel() for similarity in similarities])
+    background = float(np.median(scores))
+    return background + MATCH * (float(scores.max()) - background)
+
+
+def find_moments(
+    scores: NDArray[np.float32], start_s: NDArray[np.float64], end_s: NDArray[np.float64], least: float
+) -> list[Moment]:
+    """Merge the matching slices of one video that overlap or touch.
+
+    Args:
+        scores: (N,) of its slices, N at least 1.
+        start_s: (N,) their starts in seconds, in any order.
+        end_s: (N,) their ends in seconds.
+        least: score from which on a slice matches; where none does the best one alone is taken to.
+
+    Returns:
+        Moments by falling score, those of equal score by time; at least one.
+    """
+    matching = np.flatnonzero(scores >= min(least, scores.max()))
+    matching = matching[np.lexsort((end_s[matching], start_s[matching]))]
+    reach = np.maximum.accumulate(end_s[matching])
+    breaks = np.flatnonzero(start_s[matching][1:] > reach[:-1] + TOUCH_S) + 1
+    moments = [
+        Moment(float(start_s[run].min()), float(end_s[run].max()), float(scores[run].max()))
+        for run in np.split(matching, breaks)
+    ]
+    return sorted(moments, key=lambda moment: (-moment.score, moment.start_s))
