@@ -1,6 +1,6 @@
 """The attentive probe: learned pooling over a video's slices, with a linear classifier on top.
 
-A slice x_s of a video weighs w_s = softmax_s(q . x_s), the video is sum_s w_s x_s; the query q begins at zero,
+A slice x_s of a video weighs w_s = softmax_s(q . x_s), the video is sum_s w_s x_s; the query q begins at 0,
 where this is the linear probe's mean. After Bardes et al., Revisiting Feature Prediction for Learning Visual
 Representations from Video, 2024, with a single query and no other layer.
 """

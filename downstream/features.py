@@ -24,7 +24,7 @@ from sora_video.pretrain.tracking import Bar
 
 from .store import Contents, FeatureStore, locked
 
-__all__ = ["Frozen", "Viewing", "frozen_features", "video_features", "video_keys"]
+__all__ = ["ALL", "Frozen", "Viewing", "frozen_features", "video_features", "video_keys"]
 
 Features = NDArray[np.float32]
 CROP = 0.875
@@ -71,6 +71,10 @@ class Viewing:
         return f"{slices} x {self.crops} crop{'s' * (self.crops > 1)}"
 
 
+ALL = Viewing()
+"""Every slice, and whole frames."""
+
+
 @dataclass(frozen=True)
 class Frozen:
     """The features of N videos' views by one encoder."""
@@ -81,7 +85,7 @@ class Frozen:
     """(N,) first row of each video."""
     count: NDArray[np.int64]
     """(N,) rows of each video; 0 where it could not be read."""
-    viewing: Viewing = Viewing()
+    viewing: Viewing = ALL
 
     def __len__(self) -> int:
         return len(self.first)
@@ -126,7 +130,7 @@ def video_keys(corpus: Corpus, cache: Path) -> tuple[list[str | None], list[str]
 
 
 def frozen_features(
-    encoders: Sequence[VideoEncoder], corpus: Corpus, cache: Path, viewing: Viewing = Viewing()
+    encoders: Sequence[VideoEncoder], corpus: Corpus, cache: Path, viewing: Viewing = ALL
 ) -> tuple[list[Frozen], tuple[Failure, ...]]:
     """Features of every view of a corpus by frozen encoders; each video is decoded once for all of them.
 

@@ -19,7 +19,7 @@ DRAWS = 5
 
 
 def few_shot(features: NDArray[np.float32], split: Split) -> Mapping[int, list[float]]:
-    """Scores of the test rows by a linear probe on few training rows, with C = 1 as there are none to choose by.
+    """Scores by a linear probe on few training rows, with C = 1, as there are no others to choose by.
 
     Args:
         features: (N, D), one row a video.

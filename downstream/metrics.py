@@ -36,7 +36,7 @@ def mean_of(values: NDArray[np.generic]) -> Metric:
 
 
 def class_mean(targets: NDArray[np.bool_], hits: NDArray[np.bool_]) -> Metric:
-    """Mean over classes of the fraction of (n, C) ``targets`` that are ``hits``; a class without any is out."""
+    """Mean over classes of the fraction of (n, C) ``targets`` that ``hits`` has; one without any is out."""
     found, there = (targets & hits).astype(np.float64), targets.astype(np.float64)
 
     def metric(weights: Weights) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from sora_video.pretrain.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.quarantine import Failure
 
-from .features import Viewing, frozen_features, video_keys
+from .features import ALL, Viewing, frozen_features, video_keys
 from .finetune import fine_tune
 from .heads import knn_predict, linear_predict
 from .metrics import Estimate
@@ -197,7 +197,7 @@ def linear_probe(
         class_folders: ``labels`` is a folder with one folder a class, of which a third is held out.
         by: see :class:`sora_video.pretrain.embed.VideoEncoder`.
         cache: a folder to keep features in; None: ``features`` in the first run folder.
-        views: which views of a video are averaged, ``SLICESxCROPS``, as in ``10x3``; all slices, whole frames.
+        views: which views of a video are averaged, ``SLICESxCROPS``, as in ``10x3``.
         centre: whether retrieval takes the training rows' mean away first.
         finetune: epochs of fine-tuning end to end, to compare with; 0: none.
 
@@ -234,7 +234,7 @@ def probe_encoders(
     split: Split,
     *,
     cache: Path | None = None,
-    viewing: Viewing = Viewing(),
+    viewing: Viewing = ALL,
     centre: bool = False,
     finetune: int = 0,
 ) -> Probe:

@@ -34,7 +34,7 @@ class Retrieval:
 
 
 def centred(features: Features, split: Split) -> Features:
-    """Features less the mean of the training rows, L2-normalised again; no test row takes part in the mean."""
+    """Features less the mean of the training rows alone, L2-normalised again."""
     moved = features - features[split.train].mean(0)
     return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12))
 
