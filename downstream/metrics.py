@@ -16,8 +16,10 @@ __all__ = [
     "Metric",
     "average_precision",
     "classification_metrics",
+    "draw_values",
     "draw_weights",
     "estimate",
+    "interval",
     "mean_of",
 ]
 
@@ -152,13 +154,25 @@ def draw_weights(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Weight
     return drawn[:, codes].astype(np.float64)
 
 
-def draw_values(metrics: Sequence[Metric], weights: Weights) -> NDArray[np.float64]:
-    """(B,) values of a metric, a mean over seeds, each resample of other videos and other seeds."""
+def draw_values(metrics: Sequence[Metric], weights: Weights, draw: int = 0) -> NDArray[np.float64]:
+    """(B,) values of a metric, a mean over seeds, each resample of other videos and other seeds.
+
+    Args:
+        metrics: the same one of each seed.
+        weights: (B, n) from :func:`draw_weights`.
+        draw: another draw of the seeds.
+    """
     values = np.stack([metric(weights) for metric in metrics])
     if len(metrics) == 1:
         return np.asarray(values[0])
-    seeds = generator(0, "bootstrap of seeds").integers(len(metrics), size=(values.shape[1], len(metrics)))
+    seeds = generator(draw, "bootstrap of seeds").integers(len(metrics), size=(values.shape[1], len(metrics)))
     return np.asarray(values[seeds, np.arange(values.shape[1])[:, None]].mean(1))
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The ends of what 95 % of resampled values lie in."""
+    low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def estimate(metrics: Sequence[Metric], weights: Weights | None, rows: int) -> Estimate:
@@ -171,8 +185,5 @@ def estimate(metrics: Sequence[Metric], weights: Weights | None, rows: int) -> E
     """
     plain = np.array([metric(np.ones((1, rows)))[0] for metric in metrics])
     spread = float(plain.std(ddof=1)) if len(plain) > 1 else None
-    low, high = None, None
-    if weights is not None:
-        ends = np.nanquantile(draw_values(metrics, weights), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        low, high = map(float, ends)
+    low, high = (None, None) if weights is None else interval(draw_values(metrics, weights))
     return Estimate(float(plain.mean()), low, high, spread)

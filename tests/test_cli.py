@@ -74,6 +74,7 @@ def library(tmp_path_factory, videos, run):
         "index-info",
         "search",
         "probe",
+        "compare",
         "explain",
         "summarize",
         "demo",
