@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain clean
+.PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain bench-downstream clean
 
 setup: $(VENV)/.installed
 
@@ -37,6 +37,9 @@ bench-encoders: setup
 
 bench-pretrain: setup
 	$(BIN)/python -m benchmarks.throughput
+
+bench-downstream: setup
+	$(BIN)/python -m benchmarks.downstream
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -82,8 +82,8 @@ def check_rows(first: Measured, other: Measured) -> None:
         alone = sorted({row[0] for row in set(one.rows) - set(two.rows)})
         if alone:
             raise LabelsError(
-                f"test rows differ: {alone[0]} ({len(alone)} such) is tested, so labelled, in {one.name} and not "
-                f"in {two.name}; probe both on the same labels and split"
+                f"test rows differ: {alone[0]} ({len(alone)} such) is tested, so labelled, in {one.name} "
+                f"and not in {two.name}; probe both on the same labels and split"
             )
 
 

@@ -95,8 +95,8 @@ def write_probe(probe: Probe, folder: Path, command: str) -> None:
     write_report(
         folder / "report.html",
         title="What frozen features say of labels",
-        lead=f"{len(split.train)} training and {len(split.test)} test videos of {len(split.classes)} classes; "
-        "each number with its 95 % interval over the test videos. An encoder that does not beat random "
+        lead=f"{len(split.train)} training, {len(split.test)} test videos, {len(split.classes)} classes; "
+        "numbers with their 95 % intervals over the test videos. An encoder that does not beat random "
         "initialisation and raw pixels has learnt nothing worth keeping.",
         table=numbers(probe),
         tables={"Classes": classes, "Few labels": few_rows(probe)},
