@@ -98,9 +98,8 @@ def test_several_classes_are_scikit_learns_one_against_the_rest(task, monkeypatc
     model = OneVsRestClassifier(LogisticRegression(C=0.5, class_weight="balanced", max_iter=300))
     model.fit(scaler.transform(features[split.train]), split.targets[split.train])
     found = heads.linear_probe_scores(features, split)
-    assert found.scores == pytest.approx(
-        model.predict_proba(scaler.transform(features[split.test])), abs=1e-4
-    )
+    expected = model.predict_proba(scaler.transform(features[split.test]))
+    assert found.scores == pytest.approx(expected, abs=1e-4)
 
 
 def test_votes_for_several_classes_are_scikit_learns(task, monkeypatch):
