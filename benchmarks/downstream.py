@@ -111,7 +111,7 @@ def cost_table(counts: list[int], scratch: Path) -> list[str]:
         "## Cost of a probe on cached embeddings",
         "",
         f"{DIM} dimensions, {CLASSES} classes, a fifth of the rows for testing. Linear: C is chosen among",
-        f"{len(STRENGTHS)} by one fold of the training rows, then fitted. scikit-learn: LogisticRegressionCV by",
+        f"{len(STRENGTHS)} by one fold of the training rows, then fitted. scikit-learn: its own CV,",
         "L-BFGS, the same values and fold. Seconds without loading; memory is the most the process held.",
         "",
         "| embeddings | solver | seconds | peak memory, MB | balanced accuracy | chosen |",

@@ -82,12 +82,11 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
         "        print(number, flush=True)\n"
     )
     folder = tmp_path / "store"
-    writer = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True)
-    for _ in range(20):
-        writer.stdout.readline()
-    os.kill(writer.pid, signal.SIGKILL)
-    told = 20 + len(writer.stdout.read().splitlines())
-    writer.wait()
+    with subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, text=True) as writer:
+        for _ in range(20):
+            writer.stdout.readline()
+        os.kill(writer.pid, signal.SIGKILL)
+        told = 20 + len(writer.stdout.read().splitlines())
     kept = len(FeatureStore(folder, ABOUT).places)
     assert told <= kept <= told + 1
     check(folder, range(kept))
@@ -153,7 +152,8 @@ def test_what_is_missing_alone_is_added(videos, encoders, tmp_path):
     paths = sorted(videos.rglob("*.mp4"))
     frozen_features(encoders[:1], open_corpus(paths[:3]), cache)
     (found,), _ = frozen_features(encoders[:1], corpus, cache)
-    lines = [json.loads(line) for file in cache.glob("*/rows.jsonl") for line in file.open()]
+    (file,) = cache.glob("*/rows.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(lines) == len({line["key"] for line in lines}) == 8
     assert np.array_equal(found.pooled(), video_features(encoders[0], corpus)[0])
 
