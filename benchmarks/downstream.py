@@ -25,6 +25,7 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.storage import write_text
 from sora_video.downstream.heads import STRENGTHS, knn_probe, linear_probe_scores, quality
 from sora_video.downstream.probe import Probe, linear_probe
+from sora_video.downstream.probe_report import cell
 from sora_video.downstream.protocols import Split
 from sora_video.downstream.retrieval import retrieve
 from sora_video.downstream.store import FeatureStore, locked
@@ -97,7 +98,7 @@ def rows(task: str, probe: Probe, columns: list[str], seconds: float) -> list[st
         for column in columns:
             values = found.get("retrieval", {}) if column in ("R@1", "mAP") else found.get(column, {})
             value = values.get(column if column in ("R@1", "mAP") else "balanced")
-            cells.append(f"{value.value:.3f} ({value.low:.2f} to {value.high:.2f})" if value else "")
+            cells.append(cell(value) if value else "")
         first = family is probe.families[0]
         told = f"{seconds:.0f}" if first else ""
         lines.append(f"| {task if first else ''} | {family.name} | " + " | ".join(cells) + f" | {told} |")

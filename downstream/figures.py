@@ -53,12 +53,15 @@ def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         return to_svg(figure)
 
 
-def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
-    """Balanced accuracy by features, a dot a seed.
+def score_bars(
+    scores: Mapping[str, Sequence[float]], chance: float, metric: str = "balanced accuracy"
+) -> str:
+    """A metric by features, a dot a seed.
 
     Args:
         scores: values in [0, 1] by name.
         chance: drawn as a line.
+        metric: its name.
     """
     with mpl.rc_context(STYLE):
         figure, axes = draw((5.4, 0.5 * len(scores) + 0.8))
@@ -72,7 +75,7 @@ def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
         axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, 1.08)
-        axes.set_xlabel("balanced accuracy on the test videos (dotted: chance)")
+        axes.set_xlabel(f"{metric} on the test videos (dotted: chance)")
         return to_svg(figure)
 
 

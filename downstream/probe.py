@@ -19,7 +19,7 @@ from sora_video.pretrain.quarantine import Failure
 from .features import ALL, Viewing, frozen_features, video_keys
 from .finetune import fine_tune
 from .heads import knn_predict, linear_predict
-from .metrics import Estimate
+from .metrics import Estimate, average_precision
 from .pixels import pixel_features
 from .protocols import Labels, Split, balanced_accuracy, check_contents, hold_out, read_split
 from .results import Family, headline, measure, pixel_family, probe_family, summary
@@ -104,7 +104,7 @@ class Probe:
                 if protocol in found:
                     value = found[protocol][headline(self.split)]
                     row[protocol] = value.value
-                    if protocol == "linear":
+                    if protocol == "linear" and value.low is not None:
                         row["95 %"] = f"{value.low:.3f} to {value.high:.3f}"
             row |= {name: value.value for name, value in found.get("retrieval", {}).items()}
             rows.append(row)
@@ -162,13 +162,21 @@ class Probe:
                 "test": int(counts[place]),
                 "recall": float(hits[place] / counts[place]) if counts[place] else None,
                 "precision": float(hits[place] / named[place]) if named[place] else None,
+                "AP": precision(truth[:, place], scores[:, place]) if counts[place] else None,
             }
             for place, name in enumerate(split.classes)
         ]
 
 
+def precision(truth: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
+    """Average precision of one class."""
+    return float(average_precision(truth, scores)(np.ones((1, len(truth))))[0])
+
+
 def few_groups(groups: int) -> str:
     """A warning where there is little to draw from."""
+    if groups == 1:
+        return "; one group says nothing of others, so that there are no intervals"
     return "; few groups, so that intervals are rough" if groups < 10 else ""
 
 

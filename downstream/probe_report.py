@@ -20,7 +20,7 @@ from .probe import Probe
 from .report import Answer, Strip, write_report
 from .results import headline
 
-__all__ = ["write_metrics", "write_probe"]
+__all__ = ["cell", "write_metrics", "write_probe"]
 
 MISTAKES = 8
 QUERIES = 8
@@ -84,6 +84,7 @@ def write_probe(probe: Probe, folder: Path, command: str) -> None:
                 for family, found in zip(probe.families, probe.estimates, strict=True)
             },
             probe.chance,
+            "mAP" if split.multi else "balanced accuracy",
         ),
         "By class": class_bars(classes, "recall"),
     }

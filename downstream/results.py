@@ -84,10 +84,12 @@ def pixel_family(name: str, features: Features, split: Split) -> Family:
 def measure(family: Family, split: Split) -> dict[str, dict[str, Estimate]]:
     """Every metric with its interval, by protocol.
 
-    mAP over classes is resampled only where it is the headline, as that takes long.
+    mAP over classes is resampled only where it is the headline, as that takes long; of test rows that form one
+    group there are no intervals.
     """
     rows = len(split.test)
-    weights = draw_weights(split.groups[split.test])
+    groups = split.groups[split.test]
+    weights = draw_weights(groups) if len(np.unique(groups)) > 1 else None
     found: dict[str, dict[str, Estimate]] = {}
     for protocol, metrics in family.metrics(split).items():
         for name, seeds in metrics.items():

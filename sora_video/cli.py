@@ -303,9 +303,9 @@ def probe(
     )
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
-        write_probe(result, report, command)
+        write_probe(result, report.expanduser(), command)
     else:
-        write_metrics(result, model[0] / "probe" / "metrics.json", command)
+        write_metrics(result, model[0].expanduser() / "probe" / "metrics.json", command)
     if as_json:
         show.print_json(result.as_json())
         return
