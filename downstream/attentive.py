@@ -5,6 +5,8 @@ where this is the linear probe's mean. After Bardes et al., Revisiting Feature P
 Representations from Video, 2024, with a single query and no other layer.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +28,7 @@ DECAYS = (0.01, 0.1, 1.0)
 DEFAULT_DECAY = 0.1
 LEARNING_RATE = 0.01
 BATCH = 256
-EPOCHS, LEAST_STEPS = 10, 300
+EPOCHS, LEAST_STEPS = 10, 100
 MOST_SLICES = 16
 """Slices of a video that take part, evenly spread."""
 SEEDS = (0, 1, 2)
@@ -36,24 +38,25 @@ Rows = NDArray[np.int64]
 
 
 class AttentionPool(nn.Module):
-    """Pools slices by one query and classifies the result.
+    """Pools slices by one query and classifies the result; several models side by side.
 
     Args:
         dim: D, of a slice.
         classes: C.
+        models: M.
     """
 
-    def __init__(self, dim: int, classes: int) -> None:
+    def __init__(self, dim: int, classes: int, models: int = 1) -> None:
         super().__init__()
-        self.query = nn.Parameter(torch.zeros(dim))
-        self.weight = nn.Parameter(torch.zeros(classes, dim))
-        self.bias = nn.Parameter(torch.zeros(classes))
+        self.query = nn.Parameter(torch.zeros(models, dim))
+        self.weight = nn.Parameter(torch.zeros(models, classes, dim))
+        self.bias = nn.Parameter(torch.zeros(models, 1, classes))
 
     def forward(self, slices: Tensor, there: Tensor) -> Tensor:
-        """(n, S, D) slices, of which (n, S) are there, to (n, C) logits."""
-        attention = (slices @ self.query).masked_fill(~there, -torch.inf).softmax(1)
-        pooled = (attention[:, None] @ slices)[:, 0]
-        return pooled @ self.weight.T + self.bias
+        """(n, S, D) slices, of which (n, S) are there, to (M, n, C) logits."""
+        attention = (slices @ self.query.T).masked_fill(~there[..., None], -torch.inf).softmax(1)
+        pooled = (attention.transpose(1, 2) @ slices).transpose(0, 1)
+        return pooled @ self.weight.mT + self.bias
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,12 @@ def attentive_probe(frozen: Frozen, split: Split) -> list[Prediction]:
     for fit, check in split.pairs:
         rows, checked = split.train[fit], split.train[check]
         scaled = task.standardised(rows)
-        for place, decay in enumerate(DECAYS):
-            scores = train(scaled, rows, checked, decay, SEEDS[0])
+        for place, scores in enumerate(train(scaled, rows, checked, DECAYS, SEEDS[0])):
             sums[place] += quality(split.targets[checked], scores, split.multi)
     decay = DECAYS[int(sums.argmax())] if split.pairs else DEFAULT_DECAY
     scaled = task.standardised(split.train)
     choice = {"weight decay": decay}
-    return [Prediction(train(scaled, split.train, split.test, decay, seed), choice) for seed in SEEDS]
+    return [Prediction(train(scaled, split.train, split.test, [decay], seed)[0], choice) for seed in SEEDS]
 
 
 def gather(frozen: Frozen, split: Split) -> Task:
@@ -113,32 +115,40 @@ def gather(frozen: Frozen, split: Split) -> Task:
     return Task(slices, there, torch.from_numpy(split.targets.astype(np.float32)), split.multi)
 
 
-def train(task: Task, rows: Rows, checked: Rows, decay: float, seed: int) -> NDArray[np.float64]:
-    """Fit on ``rows`` by AdamW with a cosine schedule; (n, C) scores of the rows to check."""
-    dim, classes = task.slices.shape[2], task.targets.shape[1]
-    model = AttentionPool(dim, classes)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [model.weight, model.query], "weight_decay": decay},
-            {"params": [model.bias], "weight_decay": 0.0},
-        ],
-        lr=LEARNING_RATE,
-    )
-    steps = -(-len(rows) // BATCH)
-    epochs = max(EPOCHS, -(-LEAST_STEPS // steps))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps * epochs)
+def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: int) -> NDArray[np.float64]:
+    """Fit on ``rows`` by AdamW with a cosine schedule.
+
+    Args:
+        task: standardised.
+        rows: to fit on.
+        checked: n rows to classify.
+        decays: decoupled weight decay of each of M models, which see the same batches.
+        seed: decides the order of the rows.
+
+    Returns:
+        (M, n, C) scores.
+    """
+    model = AttentionPool(task.slices.shape[2], task.targets.shape[1], len(decays))
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     weights = class_weights(task.targets[rows], task.multi)
+    parts = -(-len(rows) // BATCH)
+    epochs = max(EPOCHS, -(-LEAST_STEPS // parts))
+    kept = torch.tensor(decays)
     for epoch in range(epochs):
         order = rows[generator(seed, "attentive", epoch).permutation(len(rows))]
-        for batch in np.array_split(order, steps):
+        for part, batch in enumerate(np.array_split(order, parts)):
+            rate = LEARNING_RATE * (1 + math.cos(math.pi * (epoch * parts + part) / (epochs * parts))) / 2
+            optimizer.param_groups[0]["lr"] = rate
             loss = loss_of(model(task.slices[batch], task.there[batch]), task.targets[batch], weights, task)
             optimizer.zero_grad()
             loss.backward()
+            with torch.no_grad():
+                model.query.mul_(1 - rate * kept[:, None])
+                model.weight.mul_(1 - rate * kept[:, None, None])
             optimizer.step()
-            schedule.step()
     with torch.inference_mode():
         logits = model(task.slices[checked], task.there[checked]).double()
-        scores: NDArray[np.float64] = (logits.sigmoid() if task.multi else logits.softmax(1)).numpy()
+        scores: NDArray[np.float64] = (logits.sigmoid() if task.multi else logits.softmax(2)).numpy()
     return scores
 
 
@@ -152,7 +162,9 @@ def class_weights(targets: Tensor, multi: bool) -> Tensor:
 
 
 def loss_of(logits: Tensor, targets: Tensor, weights: Tensor, task: Task) -> Tensor:
-    """The mean loss of a batch."""
+    """The sum of M models' mean losses of a batch, from (M, n, C) logits."""
+    models = len(logits)
+    everyone = targets.expand(models, -1, -1).flatten(0, 1)
     if task.multi:
-        return binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
-    return cross_entropy(logits, targets.argmax(1), weight=weights)
+        return models * binary_cross_entropy_with_logits(logits.flatten(0, 1), everyone, pos_weight=weights)
+    return models * cross_entropy(logits.flatten(0, 1), everyone.argmax(1), weight=weights)

@@ -53,7 +53,8 @@ def nan_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
     finite = np.isfinite(values)
     count = finite.sum(1)
     total = np.where(finite, values, 0.0).sum(1)
-    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+    means = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+    return np.asarray(means)
 
 
 def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> Metric:
@@ -77,7 +78,8 @@ def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) ->
         precision = np.divide(good, seen, out=np.zeros_like(good), where=seen > 0)
         area = (np.diff(good, axis=1, prepend=0.0) * precision).sum(1)
         total = good[:, -1]
-        return np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        share = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return np.asarray(share)
 
     def in_blocks(weights: Weights) -> NDArray[np.float64]:
         step = max(1, BLOCK // max(1, len(order)))
@@ -114,11 +116,11 @@ def classification_metrics(
     chosen = scores.argmax(1)
     hits = np.zeros_like(targets)
     hits[np.arange(len(chosen)), chosen] = True
-    metrics = {"balanced": class_mean(targets, hits), "top-1": mean_of((targets & hits).any(1))}
+    metrics = {"balanced": class_mean(targets, hits), "top-1": mean_of(np.asarray((targets & hits).any(1)))}
     if targets.shape[1] > 5:
         five = np.zeros_like(targets)
         np.put_along_axis(five, np.argsort(-scores, axis=1, kind="stable")[:, :5], True, axis=1)
-        metrics["top-5"] = mean_of((targets & five).any(1))
+        metrics["top-5"] = mean_of(np.asarray((targets & five).any(1)))
     return {**metrics, "mAP": precision}
 
 

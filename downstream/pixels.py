@@ -57,7 +57,7 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
             missing = {key: video for key, video in zip(keys, corpus.videos, strict=True) if key}
             missing = {key: video for key, video in missing.items() if key not in store}
             rest = Corpus(corpus.root, tuple(missing.values()))
-            for key, (read, found) in zip(missing, measured(rest), strict=True):
+            for (read, found), key in zip(measured(rest), missing, strict=True):
                 if read:
                     store.add(key, np.stack(found))
             store.commit()

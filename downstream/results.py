@@ -84,8 +84,8 @@ def pixel_family(name: str, features: Features, split: Split) -> Family:
 def measure(family: Family, split: Split) -> dict[str, dict[str, Estimate]]:
     """Every metric with its interval, by protocol.
 
-    mAP over classes is resampled only where it is the headline, as that takes long; of test rows that form one
-    group there are no intervals.
+    mAP over classes is resampled only where it is the headline, as that takes long. Of one group of
+    test rows there are none.
     """
     rows = len(split.test)
     groups = split.groups[split.test]

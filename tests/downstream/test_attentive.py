@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.downstream.attentive import AttentionPool, attentive_probe, class_weights
+from sora_video.downstream.attentive import AttentionPool, attentive_probe, class_weights, gather, train
 from sora_video.downstream.features import Frozen
 from sora_video.downstream.heads import linear_probe_scores, quality
 from sora_video.downstream.protocols import Split
@@ -55,14 +55,25 @@ def test_slices_past_the_end_change_nothing():
     padded = pool(slices, there)
     for row, count in enumerate((2, 5, 1)):
         alone = pool(slices[row : row + 1, :count], torch.ones(1, count, dtype=torch.bool))
-        assert torch.allclose(padded[row], alone[0], atol=1e-6)
+        assert torch.allclose(padded[0, row], alone[0, 0], atol=1e-6)
 
 
 def test_it_begins_as_the_mean():
     pool = AttentionPool(4, 2)
     torch.nn.init.normal_(pool.weight)
     slices = torch.randn(2, 3, 4)
-    assert torch.allclose(pool(slices, torch.ones(2, 3, dtype=torch.bool)), slices.mean(1) @ pool.weight.T)
+    mean = slices.mean(1) @ pool.weight[0].T
+    assert torch.allclose(pool(slices, torch.ones(2, 3, dtype=torch.bool))[0], mean, atol=1e-6)
+
+
+def test_models_side_by_side_are_models_alone(task):
+    frozen, split = task
+    scaled = gather(frozen, split).standardised(split.train)
+    together = train(scaled, split.train, split.test, (0.01, 1.0), seed=0)
+    for decay, found in zip((0.01, 1.0), together, strict=True):
+        alone = train(scaled, split.train, split.test, (decay,), seed=0)
+        assert found == pytest.approx(alone[0], abs=1e-3)
+    assert np.abs(together[0] - together[1]).max() > 0.01
 
 
 def test_several_classes_a_row_are_learnt(task):
