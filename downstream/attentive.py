@@ -141,7 +141,7 @@ def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: 
             optimizer.param_groups[0]["lr"] = rate
             loss = loss_of(model(task.slices[batch], task.there[batch]), task.targets[batch], weights, task)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             with torch.no_grad():
                 model.query.mul_(1 - rate * kept[:, None])
                 model.weight.mul_(1 - rate * kept[:, None, None])

@@ -102,7 +102,7 @@ class Frozen:
     def pooled(self) -> Features:
         """(N, D) mean of each video's views, L2-normalised; zeros where it has none."""
         features = np.zeros((len(self), self.vectors.shape[1]), np.float32)
-        for entry in np.flatnonzero(self.count):
+        for entry in np.flatnonzero(self.count).tolist():
             mean = self.vectors[self.rows(entry)].mean(0)
             features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return features

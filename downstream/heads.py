@@ -55,7 +55,7 @@ class Prediction:
 
     def labels(self, split: Split) -> Labels:
         """(n,) the classes of greatest score."""
-        return np.array(split.classes)[self.scores.argmax(1)]
+        return np.asarray(np.array(split.classes)[self.scores.argmax(1)])
 
 
 def linear_predict(features: Features, split: Split) -> Labels:

@@ -62,7 +62,7 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
                     store.add(key, np.stack(found))
             store.commit()
     vectors, first, count = store.read(keys)
-    for entry in np.flatnonzero(count):
+    for entry in np.flatnonzero(count).tolist():
         both[:, entry] = vectors[first[entry] : first[entry] + 2]
     return PixelFeatures(*both)
 

@@ -122,8 +122,8 @@ class Probe:
             "classes": split.classes,
             "classes without test rows": [
                 name
-                for name, there in zip(split.classes, split.targets[split.test].any(0), strict=True)
-                if not there
+                for name, count in zip(split.classes, split.targets[split.test].sum(0), strict=True)
+                if not count
             ],
             "split": split.source,
             "selection": f"C of linear, weight decay of attentive, k and temperature of kNN by "

@@ -195,7 +195,7 @@ def mistakes(probe: Probe) -> list[Strip]:
 def gallery(probe: Probe) -> list[Answer]:
     """The first test video of some classes, and the training videos most like it."""
     split, videos = probe.split, probe.corpus.videos
-    answers = []
+    answers: list[Answer] = []
     for place in range(len(split.classes)):
         own = split.test[split.targets[split.test, place]]
         if len(own) == 0 or len(answers) == QUERIES:

@@ -60,7 +60,8 @@ def probe_family(name: str, frozen: Sequence[Frozen], split: Split, *, centre: b
         centre: whether retrieval takes the training rows' mean away.
     """
     predictions: dict[str, list[Prediction]] = {"linear": [], "attentive": [], "knn": []}
-    retrievals, few = [], {}
+    retrievals: list[Retrieval] = []
+    few: dict[int, list[float]] = {}
     for one in frozen:
         features = one.pooled()
         predictions["linear"].append(linear_probe_scores(features, split))
