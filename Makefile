@@ -43,6 +43,7 @@ bench-pretrain: setup
 	$(BIN)/python -m benchmarks.throughput
 
 bench-downstream: setup
+	$(BIN)/python -m benchmarks.downstream
 	$(BIN)/python -m benchmarks.classify
 
 bench-library: setup

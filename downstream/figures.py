@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 from sora_video.pretrain import figures
 from sora_video.pretrain.figures import ACCENT, INK, MUTED, STYLE, draw
 
-__all__ = ["confusion", "embedding_map", "loss_curve", "score_bars", "to_svg"]
+__all__ = ["class_bars", "confusion", "embedding_map", "loss_curve", "score_bars", "to_svg"]
+
+MOST_BARS = 60
+MOST_COUNTS = 40
+"""Classes up to which a confusion matrix has numbers in its cells."""
 
 
 def to_svg(figure: Figure) -> str:
@@ -41,12 +46,15 @@ def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
         return to_svg(figure)
 
 
-def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
-    """Balanced accuracy by features, a dot a seed.
+def score_bars(
+    scores: Mapping[str, Sequence[float]], chance: float, metric: str = "balanced accuracy"
+) -> str:
+    """A metric by features, a dot a seed.
 
     Args:
         scores: values in [0, 1] by name.
         chance: drawn as a line.
+        metric: its name.
     """
     with mpl.rc_context(STYLE):
         figure, axes = draw((5.4, 0.5 * len(scores) + 0.8))
@@ -60,7 +68,26 @@ def score_bars(scores: Mapping[str, Sequence[float]], chance: float) -> str:
         axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, 1.08)
-        axes.set_xlabel("balanced accuracy on the test videos (dotted: chance)")
+        axes.set_xlabel(f"{metric} on the test videos (dotted: chance)")
+        return to_svg(figure)
+
+
+def class_bars(rows: Sequence[Mapping[str, Any]], value: str) -> str:
+    """A value in [0, 1] by class, the number of test videos beside its name; of many classes the ends.
+
+    Args:
+        rows: a row a class, with ``class``, ``test`` and ``value``, which may be None.
+        value: its name.
+    """
+    ranked = sorted((row for row in rows if row[value] is not None), key=lambda row: float(row[value]))
+    if len(ranked) > MOST_BARS:
+        ranked = ranked[: MOST_BARS // 2] + ranked[-MOST_BARS // 2 :]
+    with mpl.rc_context(STYLE):
+        figure, axes = draw((5.4, 0.22 * len(ranked) + 0.8))
+        axes.barh(range(len(ranked)), [row[value] for row in ranked], color=ACCENT, height=0.7)
+        axes.set_yticks(range(len(ranked)), [f"{row['class']} ({row['test']})" for row in ranked])
+        axes.set_xlim(0, 1)
+        axes.set_xlabel(f"{value} of the linear probe")
         return to_svg(figure)
 
 
@@ -68,16 +95,24 @@ def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Seq
     """Counts of predicted (columns) by true (rows) class, shaded by row fraction."""
     counts = np.array([[np.sum((truth == a) & (predicted == b)) for b in classes] for a in classes])
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    side = 0.36 * len(classes) + 1.4
+    small = len(classes) > MOST_COUNTS
+    side = (0.12 if small else 0.36) * len(classes) + 1.4
     with mpl.rc_context(STYLE):
         figure, axes = draw((side + 0.5, side))
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, column in np.ndindex(*counts.shape):
-            if counts[row, column]:
+            if counts[row, column] and not small:
                 colour = "white" if shares[row, column] > 0.55 else INK
                 axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        axes.set_yticks(range(len(classes)), classes)
+        size = 5 if small else None
+        axes.set_xticks(
+            range(len(classes)),
+            classes,
+            rotation=90 if small else 45,
+            ha="center" if small else "right",
+            size=size,
+        )
+        axes.set_yticks(range(len(classes)), classes, size=size)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         return to_svg(figure)

@@ -1,109 +1,192 @@
 """Light classifiers on frozen features; every choice is made by cross-validation within the training rows."""
 
 import warnings
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sora_video.pretrain.neighbours import vote
+from sora_video.pretrain.neighbours import TEMPERATURE, nearest, tally
 
-from .protocols import Labels, Split, balanced_accuracy, folds
+from .metrics import classification_metrics
+from .protocols import Labels, Split
 
-__all__ = ["knn_predict", "linear_predict", "nearest_predict"]
+__all__ = [
+    "Prediction",
+    "fit_linear",
+    "knn_predict",
+    "knn_probe",
+    "linear_predict",
+    "linear_probe_scores",
+    "nearest_predict",
+    "nearest_rows",
+    "quality",
+]
 
 Features = NDArray[np.float32]
+Scores = NDArray[np.float64]
+Targets = NDArray[np.bool_]
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""Values of C tried for the linear probe."""
+"""Values of C tried for the linear probe, from much regularisation to little."""
+DEFAULT_STRENGTH = 1.0
 NEIGHBOURS = (1, 3, 5, 10, 20)
 """Values of k tried for kNN."""
+DEFAULT_NEIGHBOURS = 5
+TEMPERATURES = (TEMPERATURE, 0.02, 0.2)
+"""Temperatures tried for kNN."""
+BLOCK = 1024
+"""Rows compared at once, to bound memory."""
+SWEEP_TOLERANCE = 1e-3
+"""Of the gradient while C is chosen; scikit-learn's default when the probe is fitted."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of the test rows."""
+
+    scores: Scores
+    """(n, C) for the training classes, in [0, 1]."""
+    choice: Mapping[str, float]
+    """What cross-validation chose, or the defaults where there are no folds."""
+
+    def labels(self, split: Split) -> Labels:
+        """(n,) the classes of greatest score."""
+        return np.asarray(np.array(split.classes)[self.scores.argmax(1)])
 
 
 def linear_predict(features: Features, split: Split) -> Labels:
-    """Predict the test rows by multinomial logistic regression on standardised features.
-
-    Classes weigh alike; C is chosen by balanced accuracy over group-safe folds of the training rows.
-
-    Args:
-        features: (N, D), one row a video.
-        split: labels and rows.
-
-    Returns:
-        Classes of ``split.test``.
-    """
-    return choose_and_predict(fit_linear, STRENGTHS, 1.0, features, split)
+    """The classes of the test rows by :func:`linear_probe_scores`."""
+    return linear_probe_scores(features, split).labels(split)
 
 
 def knn_predict(features: Features, split: Split) -> Labels:
-    """Predict the test rows by a weighted vote of the k most similar training rows.
-
-    Votes weigh exp(cosine / 0.07), divided by the class's number of training rows; k is chosen as C is in
-    :func:`linear_predict`.
-
-    Args:
-        features: (N, D), one row a video, L2-normalised.
-        split: labels and rows.
-
-    Returns:
-        Classes of ``split.test``.
-    """
-    return choose_and_predict(fit_knn, NEIGHBOURS, 5, features, split)
+    """The classes of the test rows by :func:`knn_probe`."""
+    return knn_probe(features, split).labels(split)
 
 
 def nearest_predict(features: Features, split: Split) -> Labels:
     """Predict the test rows by the one training row of least Euclidean distance."""
+    return np.asarray(split.labels[split.train][nearest_rows(features, split)])
+
+
+def nearest_rows(features: Features, split: Split) -> NDArray[np.int64]:
+    """(n,) the place within ``split.train`` of the row of least Euclidean distance to each test row."""
     train, test = features[split.train], features[split.test]
-    distances = np.square(train).sum(1) - 2 * test @ train.T
-    return np.asarray(split.labels[split.train][distances.argmin(1)])
+    length = np.square(train).sum(1)
+    blocks = np.array_split(test, -(-len(test) // BLOCK))
+    return np.concatenate([(length - 2 * block @ train.T).argmin(1) for block in blocks])
 
 
-Predictor = Callable[[Features], Labels]
-Choice = TypeVar("Choice", int, float)
+def quality(targets: Targets, scores: Scores, multi: bool) -> float:
+    """What choices are made by: balanced accuracy, or mAP where a row may have several classes."""
+    metric = next(iter(classification_metrics(targets, scores, multi).values()))
+    return float(metric(np.ones((1, len(targets))))[0])
 
 
-def choose_and_predict(
-    fit: Callable[[Features, Labels, Choice], Predictor],
-    choices: tuple[Choice, ...],
-    default: Choice,
-    features: Features,
-    split: Split,
-) -> Labels:
-    """Cross-validate ``choices`` within the training rows, then fit the best on all of them."""
-    train, labels = features[split.train], split.labels[split.train]
-    pairs = folds(split)
+def linear_probe_scores(features: Features, split: Split) -> Prediction:
+    """Multinomial logistic regression on standardised features, fitted by L-BFGS.
 
-    def score(choice: Choice) -> float:
-        return float(
-            np.mean(
-                [
-                    balanced_accuracy(labels[check], fit(train[rows], labels[rows], choice)(train[check]))
-                    for rows, check in pairs
-                ]
-            )
-        )
+    Classes weigh alike; C is chosen by :func:`quality` over group-safe folds of the training rows, each fit
+    beginning where that of the next smaller C ended. Where rows may have several classes there is one
+    regression a class, all with the same C.
 
-    best = max(choices, key=score) if pairs else default
-    return fit(train, labels, best)(features[split.test])
-
-
-def fit_linear(features: Features, labels: Labels, strength: float) -> Predictor:
-    """Logistic regression with C = ``strength``."""
-    model: Pipeline = make_pipeline(
-        StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=300)
+    Args:
+        features: (N, D), one row a video.
+        split: labels and rows.
+    """
+    train, targets = features[split.train], split.targets[split.train]
+    sums = np.zeros(len(STRENGTHS))
+    for rows, check in split.pairs:
+        for place, scores in enumerate(sweep(train[rows], targets[rows], train[check], split.multi)):
+            sums[place] += quality(targets[check], scores, split.multi)
+    strength = STRENGTHS[int(sums.argmax())] if split.pairs else DEFAULT_STRENGTH
+    return Prediction(
+        fit_linear(train, targets, features[split.test], strength, split.multi), {"C": strength}
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a weakly regularised fit may go on for ever
-        model.fit(features, labels)
-    return lambda rows: np.asarray(model.predict(rows))
 
 
-def fit_knn(features: Features, labels: Labels, neighbours: int) -> Predictor:
-    """Weighted vote of the ``neighbours`` most similar rows."""
-    classes, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    ballots = np.eye(len(classes))[codes] / counts[codes, None]
-    return lambda rows: np.asarray(classes[vote(rows @ features.T, ballots, neighbours)])
+def fit_linear(train: Features, targets: Targets, test: Features, strength: float, multi: bool) -> Scores:
+    """(n, C) scores of test rows by a fit with C = ``strength`` from scratch."""
+    scaler = StandardScaler().fit(train)
+    rows, checked = scaler.transform(train), scaler.transform(test)
+    return next(iter(fit_each(rows, targets, checked, (strength,), 1e-4, multi)))
+
+
+def sweep(train: Features, targets: Targets, check: Features, multi: bool) -> Iterable[Scores]:
+    """Scores of the rows to check with each of :data:`STRENGTHS`."""
+    scaler = StandardScaler().fit(train)
+    return fit_each(
+        scaler.transform(train), targets, scaler.transform(check), STRENGTHS, SWEEP_TOLERANCE, multi
+    )
+
+
+def fit_each(
+    train: Features,
+    targets: Targets,
+    test: Features,
+    strengths: Iterable[float],
+    tolerance: float,
+    multi: bool,
+) -> Iterable[Scores]:
+    """Scores by fits with each strength, each beginning where the one before ended."""
+    columns = range(targets.shape[1]) if multi else [0]
+    models = [
+        LogisticRegression(class_weight="balanced", max_iter=300, tol=tolerance, warm_start=True)
+        for _ in columns
+    ]
+    for strength in strengths:
+        scores = np.zeros((len(test), targets.shape[1]))
+        for column, model in zip(columns, models, strict=True):
+            classes = targets[:, column].astype(np.int64) if multi else targets.argmax(1)
+            if len(set(classes.tolist())) < 2:  # of one class a row there are always two
+                scores[:, column] = classes[0]
+                continue
+            model.set_params(C=strength)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # a weak one may go on for ever
+                model.fit(train, classes)
+            found = model.predict_proba(test)
+            if multi:
+                scores[:, column] = found[:, 1]
+            else:
+                scores[:, model.classes_] = found
+        yield scores
+
+
+def knn_probe(features: Features, split: Split) -> Prediction:
+    """A weighted vote of the k most similar training rows.
+
+    Votes weigh exp(cosine / T); where a row has one class, divided by the class's number of training rows. k
+    and T are chosen as C is in :func:`linear_probe_scores`.
+
+    Args:
+        features: (N, D), one row a video, L2-normalised.
+        split: labels and rows.
+    """
+    train, targets = features[split.train], split.targets[split.train]
+    choices = [(k, temperature) for temperature in TEMPERATURES for k in NEIGHBOURS]
+    sums = np.zeros(len(choices))
+    for rows, check in split.pairs:
+        votes = nearest(train[check], train[rows], max(NEIGHBOURS))
+        for place, (k, temperature) in enumerate(choices):
+            scores = shares(*votes, targets[rows], k, temperature, split.multi)
+            sums[place] += quality(targets[check], scores, split.multi)
+    k, temperature = choices[int(sums.argmax())] if split.pairs else (DEFAULT_NEIGHBOURS, TEMPERATURE)
+    votes = nearest(features[split.test], train, k)
+    scores = shares(*votes, targets, k, temperature, split.multi)
+    return Prediction(scores, {"k": k, "T": temperature})
+
+
+def shares(
+    similarity: Features, rows: NDArray[np.int64], targets: Targets, k: int, temperature: float, multi: bool
+) -> Scores:
+    """(Q, C) what each class has of the votes of the first k neighbours."""
+    weights = np.ones(targets.shape[1]) if multi else 1 / np.maximum(1, targets.sum(0))
+    votes = similarity[:, :k], rows[:, :k]
+    totals = tally(*votes, targets * weights, temperature)
+    cast = tally(*votes, np.ones((len(targets), 1)), temperature) if multi else totals.sum(1, keepdims=True)
+    return np.asarray(totals / np.maximum(cast, 1e-300))

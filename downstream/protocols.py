@@ -1,4 +1,9 @@
-"""Which rows are trained on, which are tested, and what the numbers mean.
+"""Which rows are trained on and which are tested; the rules for labels.
+
+Rows without a label or without a split take no part. The same span of the same file, under whatever name,
+counts once, has one label, and is on one side; a group is on one side. Every test class has training rows; a
+class without test rows is not measured. A label such as ``run;jump`` names several classes and makes the set
+multi-label.
 
 Nothing here sees test labels before the last step: every choice (regularisation, k) is made by group-safe
 cross-validation within the training rows.
@@ -6,21 +11,28 @@ cross-validation within the training rows.
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from sora_video.configs.errors import LabelsError
-from sora_video.pretrain.corpus import Corpus
+from sora_video.pretrain.corpus import Corpus, Video
 from sora_video.pretrain.randomness import generator
 
-__all__ = ["Split", "balanced_accuracy", "folds", "hold_out", "read_split", "recall_at"]
+__all__ = ["Split", "balanced_accuracy", "check_contents", "folds", "hold_out", "read_split"]
 
 Rows = NDArray[np.int64]
 Labels = NDArray[np.str_]
+SEPARATOR = ";"
+"""Between the classes of one row."""
+MANY = 5000
+"""Training rows from which on a single fold of them validates."""
+NAMED = 3
+"""Pairs that a refusal names."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Split:
     """A labelled corpus, divided once."""
 
     labels: Labels
-    """(N,) class of each video."""
+    """(N,) class of each video, or several with ``;`` between them."""
     groups: Labels
     """(N,) recording, scene or person; a video that names none is a group of its own."""
     train: Rows
@@ -36,16 +48,46 @@ class Split:
     source: str = "as labelled; no group and no file on both sides"
     """Where the division comes from."""
 
-    @property
+    @cached_property
+    def multi(self) -> bool:
+        """Whether any row may have several classes."""
+        return any(SEPARATOR in label for label in self.labels[np.r_[self.train, self.test]].tolist())
+
+    @cached_property
     def classes(self) -> list[str]:
         """The classes of the training rows, sorted."""
-        return sorted(set(self.labels[self.train].tolist()))
+        return sorted({name for label in set(self.labels[self.train].tolist()) for name in self.names(label)})
+
+    def names(self, label: str) -> list[str]:
+        """The classes that a row's label names."""
+        return split_label(label) if self.multi else [label]
+
+    @cached_property
+    def targets(self) -> NDArray[np.bool_]:
+        """(N, C) which of ``classes`` each row has."""
+        place = {name: column for column, name in enumerate(self.classes)}
+        targets = np.zeros((len(self.labels), len(place)), np.bool_)
+        for row, label in enumerate(self.labels.tolist()):
+            for name in self.names(label):
+                if name in place:
+                    targets[row, place[name]] = True
+        return targets
+
+    @cached_property
+    def pairs(self) -> list[tuple[Rows, Rows]]:
+        """See :func:`folds`."""
+        return folds(self)
+
+
+def split_label(label: str) -> list[str]:
+    """The classes of a label with separators."""
+    return [part.strip() for part in label.split(SEPARATOR) if part.strip()]
 
 
 def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", split: str = "split") -> Split:
     """Take labels and the split from a manifest's columns.
 
-    Rows without a label or without a split take no part. A group may not stand on both sides.
+    The rules are those of the module.
 
     Args:
         corpus: a manifest with the columns below.
@@ -57,8 +99,8 @@ def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", sp
         The rows on each side.
 
     Raises:
-        LabelsError: a column or a side is missing, a group is on both sides, files are absent, there are
-            fewer than two classes, or a test class has no training row.
+        LabelsError: a column or a side is missing, a group or file is on both sides, files are absent, there
+            are fewer than two classes, a test class has no training row, or labels contradict each other.
     """
     columns = [video.columns for video in corpus.videos]
     for column, name in ((label, "label"), (split, "split")):
@@ -82,11 +124,42 @@ def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", sp
     groups = np.array(
         [row.get(group, video.video_id) for row, video in zip(columns, corpus.videos, strict=True)]
     )
-    check_classes(labels[train], labels[test])
-    check_leak("group", groups[train], groups[test])
-    files = np.array([os.path.realpath(video.path) for video in videos])
-    check_leak("video", files[train], files[test])
-    return Split(labels, groups, train, test)
+    found = Split(labels, groups, train, test)
+    check_classes(found)
+    check_leak("group", groups, found, videos)
+    return check_contents(found, [os.path.realpath(video.path) for video in videos], videos)
+
+
+def check_contents(split: Split, contents: Sequence[str], videos: Sequence[Video]) -> Split:
+    """Refuse a split that shows a file on both sides, or a span under two labels; count a span once.
+
+    Args:
+        split: the rows.
+        contents: (N,) what each row's file is known by: its path, or a hash.
+        videos: (N,) the rows.
+
+    Returns:
+        The split without the later rows of a span.
+
+    Raises:
+        LabelsError: see above; the pairs are named.
+    """
+    check_leak("video", np.array(contents), split, videos)
+    first: dict[tuple[str, float, float | None], int] = {}
+    later: set[int] = set()
+    for row in np.r_[split.train, split.test].tolist():
+        one = first.setdefault((contents[row], videos[row].start_s, videos[row].end_s), row)
+        if set(split.names(str(split.labels[one]))) != set(split.names(str(split.labels[row]))):
+            raise LabelsError(
+                f"video {str(videos[row].path)!r} is labelled {str(split.labels[one])!r} (as "
+                f"{videos[one].video_id!r}) and {str(split.labels[row])!r}; keep one, or join them with ';'"
+            )
+        if one != row:
+            later.add(row)
+    train, test = (
+        np.array([r for r in rows.tolist() if r not in later], np.int64) for rows in (split.train, split.test)
+    )
+    return replace(split, train=train, test=test)
 
 
 def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
@@ -114,22 +187,31 @@ def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
     return Corpus(corpus.root, tuple(videos))
 
 
-def check_classes(train: Labels, test: Labels) -> None:
+def check_classes(split: Split) -> None:
     """Refuse labels that no classifier can learn or be tested on."""
-    if len(set(train.tolist())) < 2:
-        raise LabelsError(f"only class {str(train[0])!r} has training rows; a probe needs 2 classes or more")
-    unknown = sorted(set(test.tolist()) - set(train.tolist()))
+    classes = split.classes
+    if len(classes) < 2:
+        found = f"only class {classes[0]!r} has" if classes else "no class has"
+        raise LabelsError(f"{found} training rows; a probe needs 2 classes or more")
+    tested = {name for label in split.labels[split.test].tolist() for name in split.names(label)}
+    unknown = sorted(tested - set(classes))
     if unknown:
         raise LabelsError(f"class {unknown[0]!r} has test rows but no training row; mend the split")
 
 
-def check_leak(what: str, train: Labels, test: Labels) -> None:
-    """Refuse a split that shares anything between its sides."""
-    shared = sorted(set(train.tolist()) & set(test.tolist()))
-    if shared:
-        raise LabelsError(
-            f"{what} {shared[0]!r} is in train and in test ({len(shared)} such); keep each on one side"
-        )
+def check_leak(what: str, values: Labels, split: Split, videos: Sequence[Video]) -> None:
+    """Refuse a split that shares anything between its sides, and name the pairs."""
+    sides = [{str(values[row]): int(row) for row in rows[::-1]} for rows in (split.train, split.test)]
+    shared = sorted(set(sides[0]) & set(sides[1]))
+    if not shared:
+        return
+    pairs = [
+        f"{value!r} is in train and in test ({videos[sides[0][value]].video_id}, "
+        f"{videos[sides[1][value]].video_id})"
+        for value in shared[:NAMED]
+    ]
+    more = f" and {len(shared) - NAMED} more" * (len(shared) > NAMED)
+    raise LabelsError(f"{what} {', '.join(pairs)}{more}; keep each on one side")
 
 
 def folds(split: Split, count: int = 5) -> list[tuple[Rows, Rows]]:
@@ -137,22 +219,25 @@ def folds(split: Split, count: int = 5) -> list[tuple[Rows, Rows]]:
 
     Args:
         split: labels, groups and training rows.
-        count: folds wanted; fewer where there are fewer groups.
+        count: folds wanted; fewer where there are fewer groups, and only the first of them where there are
+            more than 5000 rows.
 
     Returns:
         (fit, validate) positions within ``split.train``; empty where the rows are one group or a fold could
         not hold two classes, so that defaults have to do.
     """
-    labels, groups = split.labels[split.train], split.groups[split.train]
-    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    count = min(count, len(set(groups.tolist())), int(sizes.max()))
+    targets, groups = split.targets[split.train], split.groups[split.train]
+    labels = targets.argmax(1)  # of several, the first
+    alone = len(set(groups.tolist())) == len(groups)
+    count = min(count, len(set(groups.tolist())), int(np.bincount(labels).max()))
     if count < 2:
         return []
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
+    splitter = StratifiedKFold if alone else StratifiedGroupKFold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds misses some folds
-        pairs = list(splitter.split(np.zeros(len(labels)), codes, groups))
-    return [(fit, check) for fit, check in pairs if len(set(labels[fit].tolist())) > 1 and len(check)]
+        divided = splitter(count, shuffle=True, random_state=0).split(np.zeros(len(labels)), labels, groups)
+        pairs = [(fit, check) for fit, check in divided if len(set(labels[fit].tolist())) > 1 and len(check)]
+    return pairs[:1] if len(labels) > MANY else pairs
 
 
 def balanced_accuracy(truth: Labels, predicted: Labels) -> float:
@@ -161,27 +246,3 @@ def balanced_accuracy(truth: Labels, predicted: Labels) -> float:
     known = np.where(wrong_class, "", predicted)  # a class without test rows is just a wrong answer
     recalls = [np.mean(known[truth == name] == name) for name in np.unique(truth)]
     return float(np.mean(recalls))
-
-
-def recall_at(
-    gallery: NDArray[np.float32],
-    gallery_labels: Labels,
-    queries: NDArray[np.float32],
-    query_labels: Labels,
-    ranks: Sequence[int] = (1, 5, 10),
-) -> Mapping[str, float]:
-    """R@k: the fraction of queries with a video of their class among the k most similar of the gallery.
-
-    Args:
-        gallery: (G, D) L2-normalised features.
-        gallery_labels: (G,) classes.
-        queries: (Q, D) L2-normalised features.
-        query_labels: (Q,) classes.
-        ranks: values of k.
-
-    Returns:
-        ``{"R@1": ..., ...}`` in [0, 1].
-    """
-    order = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")
-    hits = gallery_labels[order] == query_labels[:, None]
-    return {f"R@{k}": float(hits[:, :k].any(axis=1).mean()) for k in ranks}

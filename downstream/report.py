@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sora_video.pretrain.page import Strip, write_page
@@ -27,6 +28,8 @@ def write_report(
     figures: Mapping[str, str],
     gallery: Sequence[Answer],
     protocol: Mapping[str, str],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+    mistakes: Sequence[Strip] = (),
 ) -> None:
     """Write a report.
 
@@ -38,6 +41,8 @@ def write_report(
         figures: SVG elements by caption.
         gallery: queries above their hits.
         protocol: what is needed to repeat the numbers, by name.
+        tables: further rows of numbers by caption.
+        mistakes: videos that were taken for something else.
     """
     write_page(
         path,
@@ -45,9 +50,9 @@ def write_report(
         "report.html",
         title=title,
         lead=lead,
-        columns=list(dict.fromkeys(key for row in table for key in row)),
-        table=table,
+        tables={"Numbers": table, **tables},
         figures=figures,
         gallery=gallery,
         protocol=protocol,
+        mistakes=mistakes,
     )

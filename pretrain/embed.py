@@ -24,14 +24,14 @@ from .decode import open_video
 from .embeddings import Embeddings
 from .encoders import Encoder, build_encoder
 from .fingerprint import fingerprint
-from .inputs import whole
+from .inputs import Clips, whole
 from .quarantine import Failure
 from .randomness import torch_seed
 from .run import Run
 from .slices import slice_starts
 from .tracking import Bar
 
-__all__ = ["VideoEncoder", "load_encoder", "random_encoder"]
+__all__ = ["Unreadable", "VideoEncoder", "load_encoder", "random_encoder"]
 
 CHUNK = 32
 """Slices decoded at once, to bound the memory of a long video."""
@@ -194,9 +194,14 @@ class VideoEncoder:
         Returns:
             (n, ``dim``) float32, L2-normalised.
         """
-        given = Slices(*(torch.from_numpy(column).to(self.device) for column in slices))
+        return self.embed_clips(
+            whole(Slices(*(torch.from_numpy(column).to(self.device) for column in slices)))
+        )
+
+    def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
+        """As :meth:`embed_slices`, of an encoder's input on its device."""
         with torch.inference_mode():
-            features = self.network(*whole(given)).aspects[:, self.aspect]
+            features = self.network(*clips).aspects[:, self.aspect]
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
         return embedded
 

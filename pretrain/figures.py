@@ -26,6 +26,8 @@ STYLE: Any = {
     "ytick.color": INK,
 }
 """Settings of matplotlib that hold while a picture is drawn and saved."""
+MOST_NAMED = 20
+"""Classes up to which a map has a legend; the colours repeat beyond."""
 ALIKE = 1e-6
 """Spread of a collapsed encoder's features, which are not told apart."""
 
@@ -52,7 +54,8 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Fi
             axes.scatter(x, y, s=14, color=colours(number % colours.N), label=name, alpha=0.85, linewidths=0)
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        if len(np.unique(labels)) <= MOST_NAMED:
+            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -3,10 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TEMPERATURE", "vote"]
+__all__ = ["TEMPERATURE", "nearest", "tally", "vote"]
 
 TEMPERATURE = 0.07
 """Of the vote (Wu et al., Unsupervised Feature Learning via Instance Discrimination, 2018)."""
+BLOCK = 1024
+"""Queries compared at once, to bound memory."""
 
 
 def vote(similarity: NDArray[np.float32], ballots: NDArray[np.float64], neighbours: int) -> NDArray[np.int64]:
@@ -20,6 +22,56 @@ def vote(similarity: NDArray[np.float32], ballots: NDArray[np.float64], neighbou
     Returns:
         (Q,) classes as columns of ``ballots``.
     """
-    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :neighbours]
-    weights = np.exp((np.take_along_axis(similarity, nearest, 1) - 1) / TEMPERATURE)
-    return np.asarray(np.einsum("qk,qkc->qc", weights, ballots[nearest]).argmax(1))
+    rows = np.argsort(-similarity, axis=1, kind="stable")[:, :neighbours]
+    votes = tally(np.take_along_axis(similarity, rows, 1), rows, ballots, TEMPERATURE)
+    return np.asarray(votes.argmax(1))
+
+
+def tally(
+    similarity: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    ballots: NDArray[np.float64],
+    temperature: float,
+) -> NDArray[np.float64]:
+    """Sums of votes of weight exp((cosine - 1) / temperature).
+
+    Args:
+        similarity: (Q, k) cosines.
+        rows: (Q, k) who votes.
+        ballots: (N, C) what a row's vote counts for each class.
+        temperature: divisor of the cosines.
+
+    Returns:
+        (Q, C) totals.
+    """
+    weights = np.exp((similarity.astype(np.float64) - 1) / temperature)
+    totals = np.zeros((len(rows), ballots.shape[1]))
+    for place in range(rows.shape[1]):
+        totals += weights[:, place, None] * ballots[rows[:, place]]
+    return totals
+
+
+def nearest(
+    queries: NDArray[np.float32], gallery: NDArray[np.float32], neighbours: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The most similar rows, block by block.
+
+    Args:
+        queries: (Q, D) L2-normalised.
+        gallery: (N, D) L2-normalised.
+        neighbours: how many, k; all where there are fewer.
+
+    Returns:
+        (Q, k) falling cosines, and (Q, k) rows of the gallery; of equal ones among them the first come first.
+    """
+    count = min(neighbours, len(gallery))
+    cosines = np.empty((len(queries), count), np.float32)
+    rows = np.empty((len(queries), count), np.int64)
+    for begin in range(0, len(queries), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        similarity = queries[part] @ gallery.T
+        best = np.sort(np.argpartition(-similarity, count - 1, axis=1)[:, :count], axis=1)
+        found = np.take_along_axis(similarity, best, 1)
+        order = np.argsort(-found, axis=1, kind="stable")
+        cosines[part], rows[part] = (np.take_along_axis(values, order, 1) for values in (found, best))
+    return cosines, rows

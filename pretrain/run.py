@@ -11,6 +11,8 @@ README.md           model card
 views.png           what the network saw of its first videos
 map.png             the monitor's videos as the finished encoder sees them, where there is a monitor
 cache/              decoded frames while the run lasts
+features/           what probes computed of videos, see sora_video.downstream.store
+probe/              the last probe's metrics
 """
 
 import json

@@ -15,7 +15,7 @@ from sora_video.configs.errors import ConfigError
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import storage_errors, write_text
 
-__all__ = ["Bar", "JsonlTracker", "Tracker", "Trackers", "WandbTracker", "progress_bar"]
+__all__ = ["Bar", "JsonlTracker", "Tracker", "Trackers", "WandbTracker", "progress_bar", "read_lines"]
 
 SCORES = ("loss", "knn")
 PARTS = ("wait", "augment", "forward", "backward")

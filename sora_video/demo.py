@@ -13,10 +13,11 @@ from sora_video.configs.errors import RunError
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.storage import write_json
-from sora_video.downstream.features import pixel_features, video_features
+from sora_video.downstream.features import video_features
 from sora_video.downstream.figures import confusion, embedding_map, loss_curve, score_bars
 from sora_video.downstream.heads import nearest_predict
 from sora_video.downstream.motions import make_motions
+from sora_video.downstream.pixels import pixel_features
 from sora_video.downstream.probe import Scores, score_features
 from sora_video.downstream.protocols import Labels, Split, balanced_accuracy, read_split
 from sora_video.downstream.report import Answer, write_report

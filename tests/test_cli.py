@@ -82,6 +82,7 @@ def library(tmp_path_factory, videos, run):
         "search",
         "duplicates",
         "probe",
+        "compare",
         "explain",
         "summarize",
         "demo",
@@ -196,6 +197,19 @@ def test_probe_prints_baselines(videos, run):
     ]
 
 
+def test_probes_are_reported_and_compared(videos, run, tmp_path):
+    command = ("probe", videos, "--class-folders", "--model", run)
+    sora(*command, "--report", tmp_path / "whole")
+    assert "report.html" in sora(*command, "--report", tmp_path / "crops", "--views", "2x3")
+    table = json.loads(sora("compare", tmp_path / "whole", tmp_path / "crops" / "metrics.json", "--json"))
+    assert {row["metric"] for row in table} >= {"linear balanced", "knn balanced", "R@1"}
+    assert "difference" in table[1]
+    stored = json.loads((tmp_path / "crops" / "metrics.json").read_text())
+    assert stored["command"].endswith(f"--report {tmp_path / 'crops'} --views 2x3")
+    sora(*command)
+    assert "linear" in sora("compare", run, tmp_path / "whole")
+
+
 def test_doctor_names_the_parts():
     facts = json.loads(sora("doctor", "--json"))
     assert {"torch", "decord2", "av", "faiss build", "bf16", "missing"} <= set(facts)
@@ -254,6 +268,8 @@ def test_encoders_are_listed_with_what_they_cost():
         ("duplicates {tmp}/empty", "no library"),
         ("probe {tmp}/labels.csv --model {run}", "do not exist"),
         ("probe {videos} --model {run}", "label column 'label'"),
+        ("probe {videos} --class-folders --model {run} --views 3", "views=3: must be SLICESxCROPS"),
+        ("compare {tmp}/empty", "no metrics of a probe there"),
         ("demo --out {run}", "exists already"),
     ],
 )

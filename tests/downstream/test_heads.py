@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sora_video.downstream import heads
+from sora_video.downstream.fewshot import chosen, few_shot
 from sora_video.downstream.protocols import Split, balanced_accuracy
 from sora_video.pretrain.neighbours import TEMPERATURE
 
@@ -34,6 +36,7 @@ def test_linear_probe_is_scikit_learns_logistic_regression(task, monkeypatch):
 def test_vote_of_one_is_scikit_learns_nearest_neighbour(task, monkeypatch):
     features, split = task
     monkeypatch.setattr(heads, "NEIGHBOURS", (1,))
+    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
     model = KNeighborsClassifier(1).fit(features[split.train], split.labels[split.train])
     expected = model.predict(features[split.test])
     assert (heads.knn_predict(features, split) == expected).all()
@@ -43,6 +46,7 @@ def test_vote_of_one_is_scikit_learns_nearest_neighbour(task, monkeypatch):
 def test_weighted_vote_is_scikit_learns_with_the_same_weights(task, monkeypatch):
     features, split = task
     monkeypatch.setattr(heads, "NEIGHBOURS", (10,))
+    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
     labels = split.labels[split.train]
     share = {name: np.mean(labels == name) for name in "abc"}
     assert max(share.values()) - min(share.values()) < 0.01  # so that dividing by it changes nothing
@@ -78,3 +82,79 @@ def test_one_training_group_falls_back_to_defaults(task):
     features, split = task
     alone = Split(split.labels, np.full(len(split.labels), "g"), split.train, split.test)
     assert set(heads.linear_predict(features, alone)) <= {"a", "b", "c"}
+
+
+def several(split):
+    """The same rows with two labels each: the class, and a second that the row's number decides."""
+    labels = np.array([f"{name};{'even' if row % 2 else 'odd'}" for row, name in enumerate(split.labels)])
+    return Split(labels, split.groups, split.train, split.test)
+
+
+def test_several_classes_are_scikit_learns_one_against_the_rest(task, monkeypatch):
+    features, split = task
+    split = several(split)
+    monkeypatch.setattr(heads, "STRENGTHS", (0.5,))
+    scaler = StandardScaler().fit(features[split.train])
+    model = OneVsRestClassifier(LogisticRegression(C=0.5, class_weight="balanced", max_iter=300))
+    model.fit(scaler.transform(features[split.train]), split.targets[split.train])
+    found = heads.linear_probe_scores(features, split)
+    expected = model.predict_proba(scaler.transform(features[split.test]))
+    assert found.scores == pytest.approx(expected, abs=1e-4)
+
+
+def test_votes_for_several_classes_are_scikit_learns(task, monkeypatch):
+    features, split = task
+    split = several(split)
+    monkeypatch.setattr(heads, "NEIGHBOURS", (10,))
+    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
+    model = KNeighborsClassifier(
+        10, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
+    ).fit(features[split.train], split.targets[split.train])
+    expected = np.stack([found[:, 1] for found in model.predict_proba(features[split.test])], axis=1)
+    assert heads.knn_probe(features, split).scores == pytest.approx(expected, abs=1e-4)
+
+
+PROBES = [heads.linear_probe_scores, heads.knn_probe]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("change", ["one class", "shuffled"])
+def test_no_choice_and_no_score_depends_on_test_labels(task, probe, change):
+    features, split = task
+    for one in (split, several(split)):
+        labels = one.labels.copy()
+        labels[one.test] = labels[0] if change == "one class" else labels[one.test][::-1]
+        blind = Split(labels, one.groups, one.train, one.test)
+        before, after = probe(features, one), probe(features, blind)
+        assert before.choice == after.choice
+        assert (before.scores == after.scores).all()
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_some_wrong_labels_cost_little(task, probe):
+    features, split = task
+    labels = split.labels.copy()
+    wrong = np.random.default_rng(2).choice(split.train, 24, replace=False)
+    labels[wrong] = np.roll(labels[wrong], 1)
+    noisy = Split(labels, split.groups, split.train, split.test)
+    truth = split.labels[split.test]
+    clean, after = (balanced_accuracy(truth, probe(features, one).labels(one)) for one in (split, noisy))
+    assert after > clean - 0.15
+
+
+def test_few_labels_are_drawn_by_class_and_more_of_them_say_more(task):
+    features, split = task
+    for draw in range(3):
+        rows = chosen(split.targets[split.train], 5, draw)
+        assert split.targets[split.train][rows].sum(0).tolist() == [5, 5, 5]
+    found = few_shot(features, split)
+    assert list(found) == [1, 5, 10]
+    assert all(len(scores) == 5 for scores in found.values())
+    assert np.mean(found[10]) > np.mean(found[1])
+    assert few_shot(features, split) == found
+
+
+def test_shots_that_are_all_there_is_are_left_out(task):
+    features, split = task
+    few = Split(split.labels, split.groups, split.train[:15], split.test)
+    assert list(few_shot(features, few)) == [1]

@@ -3,7 +3,14 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sora_video.configs.errors import LabelsError
-from sora_video.downstream.protocols import Split, balanced_accuracy, folds, hold_out, read_split, recall_at
+from sora_video.downstream.protocols import (
+    Split,
+    balanced_accuracy,
+    check_contents,
+    folds,
+    hold_out,
+    read_split,
+)
 from sora_video.pretrain.corpus import Corpus, Video
 
 
@@ -38,6 +45,9 @@ def test_rows_go_where_their_split_says(corpus_of):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("a/g1/train a/g2/train", "only class 'a' has training rows|no labelled row has split=test"),
+        ("a/g1/train", "no labelled row has split=test"),
+        ("a;b/g1/train b/g2/train c;a/g3/test", "class 'c' has test rows but no training row"),
         ("a/g1/train b/g2/train a/g1/test", "group 'g1' is in train and in test"),
         ("a/g1/train a/g2/train a/g3/test", "only class 'a' has training rows"),
         ("a/g1/train b/g2/train c/g3/test", "class 'c' has test rows but no training row"),
@@ -66,6 +76,76 @@ def test_two_spans_of_one_video_may_not_cross_the_split(corpus_of):
         read_split(Corpus(corpus.root, (*corpus.videos, twice)))
 
 
+def test_leaks_are_named_with_their_pairs(corpus_of):
+    words = [f"{name}/g{number}/{side}" for number in range(5) for name in "ab" for side in ("train", "test")]
+    with pytest.raises(LabelsError) as caught:
+        read_split(corpus_of(rows(" ".join(words))))
+    assert str(caught.value) == (
+        "group 'g0' is in train and in test (0.mp4, 1.mp4), 'g1' is in train and in test (4.mp4, 5.mp4), "
+        "'g2' is in train and in test (8.mp4, 9.mp4) and 2 more; keep each on one side"
+    )
+
+
+def twice(corpus, row, **columns):
+    """The corpus with another row of the same file."""
+    video = corpus.videos[row]
+    again = Video(video_id=f"again {video.video_id}", path=video.path, columns={**video.columns, **columns})
+    return Corpus(corpus.root, (*corpus.videos, again))
+
+
+def test_a_row_that_stands_twice_counts_once(corpus_of):
+    corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
+    for row, (train, test) in enumerate([([0, 1], [2])] * 3):
+        split = read_split(twice(corpus, row))
+        assert (split.train.tolist(), split.test.tolist()) == (train, test)
+
+
+def test_spans_of_a_file_are_rows_of_their_own(corpus_of):
+    corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
+    path = corpus.videos[0].path
+    span = Video(
+        video_id="0.mp4", path=path, start_s=1.0, columns={"label": "b", "group": "g1", "split": "train"}
+    )
+    assert read_split(Corpus(corpus.root, (*corpus.videos, span))).train.tolist() == [0, 1, 3]
+
+
+def test_labels_that_contradict_each_other_are_refused(corpus_of):
+    corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
+    with pytest.raises(
+        LabelsError, match=r"0\.mp4' is labelled 'a' \(as '0\.mp4'\) and 'b'; keep one, or join"
+    ):
+        read_split(twice(corpus, 0, label="b"))
+
+
+def test_the_same_content_under_two_names_may_not_cross_the_split(corpus_of):
+    corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
+    split = read_split(corpus)
+    with pytest.raises(LabelsError, match=r"video 'x' is in train and in test \(0\.mp4, 2\.mp4\)"):
+        check_contents(split, ["x", "y", "x"], corpus.videos)
+    assert check_contents(split, ["x", "y", "z"], corpus.videos).train.tolist() == [0, 1]
+
+
+def test_rows_may_have_several_classes(corpus_of):
+    split = read_split(corpus_of(rows("a;b/g1/train b/g2/train c;/g3/train b;a/g4/test c/g5/test")))
+    assert split.multi
+    assert split.classes == ["a", "b", "c"]
+    assert split.targets.astype(int).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]]
+
+
+def test_the_order_of_several_classes_contradicts_nothing(corpus_of):
+    corpus = corpus_of(rows("a;b/g1/train b/g2/train a/g3/test"))
+    assert read_split(twice(corpus, 0, label="b;a")).train.tolist() == [0, 1]
+
+
+def test_many_rows_are_validated_by_one_fold():
+    labels = np.array(list("abc"))[np.arange(5001) % 3]
+    for groups in (np.arange(5001), np.arange(5001) // 7):
+        split = Split(labels, groups.astype(str), np.arange(5001), np.zeros(0, int))
+        ((fit, check),) = folds(split)
+        assert len(check) == pytest.approx(1000, abs=10)
+        assert not set(split.groups[fit]) & set(split.groups[check])
+
+
 def test_folds_share_no_group_and_cover_the_training_rows():
     rng = np.random.default_rng(0)
     labels = np.array(list("abc"))[rng.integers(0, 3, 90)]
@@ -91,19 +171,6 @@ def test_balanced_accuracy_is_scikit_learns():
 
 def test_a_prediction_of_a_class_without_test_rows_is_wrong():
     assert balanced_accuracy(np.array(["a", "b"]), np.array(["a", "z"])) == 0.5
-
-
-def test_recall_is_a_slow_loops():
-    rng = np.random.default_rng(2)
-    gallery, queries = rng.normal(size=(40, 8)), rng.normal(size=(15, 8))
-    names, wanted = (np.array(list("abcde"))[rng.integers(0, 5, count)] for count in (40, 15))
-    measured = recall_at(gallery, names, queries, wanted, (1, 5, 10))
-    for k in (1, 5, 10):
-        found = 0
-        for query, name in zip(queries, wanted, strict=True):
-            ranked = sorted(range(40), key=lambda row: -float(query @ gallery[row]))
-            found += name in {str(names[row]) for row in ranked[:k]}
-        assert measured[f"R@{k}"] == pytest.approx(found / 15)
 
 
 def test_hold_out_takes_a_third_of_each_class_the_same_way_each_time(corpus_of):

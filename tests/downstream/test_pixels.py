@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sora_video.downstream.features import pixel_features
+from sora_video.downstream.pixels import pixel_features
 from sora_video.pretrain.corpus import open_corpus
 
 
