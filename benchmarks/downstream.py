@@ -179,7 +179,7 @@ def measure(solver: str, count: int, cache: Path) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """Most memory in MB that this program has held; ``getrusage`` would count its parent's."""
+    """Most memory in MB that this program held; ``getrusage`` would count that of its parent too."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
