@@ -52,6 +52,8 @@ FEWEST_POINTS = 39
 GRAPH_FROM = 1000
 """Lists from which on the nearest centroids are found by HNSW."""
 OPQ_POINTS = 16_384
+OPQ_ROUNDS = 12
+"""FAISS makes 50, most of them for nothing where candidates are re-ranked."""
 BLOCK = 65_536
 """Vectors added at once."""
 SEGMENT_BLOCK = 16 * BLOCK
@@ -201,6 +203,7 @@ class Builder:
         parts = rotation.M
         quantiser = FAISS.ProductQuantizer(rotation.d_out, parts, 4)
         quantiser.cp.seed = self.seed
+        rotation.niter = OPQ_ROUNDS
         rotation.pq = quantiser  # of the same bits as the index; by default it is of 8, and slow to train
         rotation.train(self.sample[:OPQ_POINTS])
         rotation.pq = None

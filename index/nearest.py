@@ -54,9 +54,7 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
         pending = np.arange(first, min(first + QUERY_BLOCK, len(vectors)))
         for growth in (1, GROWTH, None):
             found, settled = ask(shelves, vectors[pending], top, growth)
-            wholes: tuple[NDArray[Any], ...] = nearest
-            for whole, part in zip(wholes, found, strict=True):
-                whole[pending] = part
+            put(nearest, pending, found)
             pending = pending[~settled]
             if not len(pending):
                 break
@@ -84,28 +82,52 @@ def ask(
 def best_of(
     shelves: Sequence[Shelf], rows: list[NDArray[np.int64]], scores: list[NDArray[np.float32]], top: int
 ) -> Nearest:
-    """Group the candidates of all segments by video."""
+    """Group the candidates of all segments by video: of many, the best few, where these are enough."""
     place = np.repeat(np.arange(len(shelves)), [part.shape[1] for part in rows])
     row, score = np.concatenate(rows, axis=1), np.concatenate(scores, axis=1)
+    few = 2 * top
+    if row.shape[1] <= 2 * few:
+        return grouped(shelves, place, row, score, top)
+    least = np.partition(score, -few, axis=1)[:, -few:][:, :1]
+    nearest = grouped(shelves, place, np.where(score < least, -1, row), score, top)
+    short = np.flatnonzero(nearest.rows[:, -1] < 0)
+    if len(short):
+        put(nearest, short, grouped(shelves, place, row[short], score[short], top))
+    return nearest
+
+
+def grouped(
+    shelves: Sequence[Shelf],
+    place: NDArray[np.int64],
+    row: NDArray[np.int64],
+    score: NDArray[np.float32],
+    top: int,
+) -> Nearest:
+    """The best videos of (Q, C) candidates, ``place`` being the segment of each column."""
     query, column = np.nonzero(row >= 0)
-    segment, row, score = place[column], row[query, column], score[query, column]
-    video = np.empty_like(row)
+    segment, row_of, score_of = place[column], row[query, column], score[query, column]
+    video = np.empty_like(row_of)
     for number, shelf in enumerate(shelves):
         own = slice(None) if len(shelves) == 1 else segment == number
-        video[own] = shelf.segment.video_of(row[own])
+        video[own] = shelf.segment.video_of(row_of[own])
     first = np.cumsum([0] + [len(shelf.segment.videos) for shelf in shelves])
 
     def name(number: int) -> str:
         place = int(np.searchsorted(first, number, side="right")) - 1
         return shelves[place].segment.videos[number - int(first[place])]
 
-    best = rank(len(scores[0]), query, first[segment] + video, score, name, top)
+    best = rank(len(row), query, first[segment] + video, score_of, name, top)
     there, nearest = best >= 0, no_answers(len(best), top)
-    wholes: tuple[NDArray[Any], ...] = nearest
-    parts: tuple[NDArray[Any], ...] = (score, segment, row, video)
-    for whole, part in zip(wholes, parts, strict=True):
-        whole[there] = part[best[there]]
+    found = Nearest(*(part[best[there]] for part in (score_of, segment, row_of, video)))
+    put(nearest, there, found)
     return nearest
+
+
+def put(nearest: Nearest, where: NDArray[Any], found: Nearest) -> None:
+    """Put what was found into its places."""
+    wholes: tuple[NDArray[Any], ...] = nearest
+    for whole, part in zip(wholes, found, strict=True):
+        whole[where] = part
 
 
 def no_answers(queries: int, top: int) -> Nearest:

@@ -87,6 +87,8 @@ class Shelf:
         fetch = min(each * growth * top, self.count)
         scores, rows = self.slices(vectors, fetch, growth)
         bounds = np.where(rows[:, -1] < 0, np.inf, scores[:, -1]).astype(np.float32)
+        if "rerank" not in self.tuned:
+            rows = self._needed(scores, rows, top)
         rows.sort(axis=1)
         if self.exact:
             return rows, nothing if fetch == self.count else bounds + MARGIN
@@ -108,6 +110,12 @@ class Shelf:
             return None if selector is None else FAISS.SearchParameters(sel=selector)
         effort = growth * self.segment.record.rows / self.count
         return search_parameters(self.index, self.tuned, effort, selector)
+
+    def _needed(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:
+        """The rows, best first, without what lies below ``top`` that are of as many videos."""
+        first = np.sort(self.segment.video_of(rows[:, :top]), axis=1)
+        full = (first[:, 1:] != first[:, :-1]).all(axis=1, keepdims=True)
+        return np.where(full & (scores < scores[:, :top][:, -1:] - MARGIN), -1, rows)
 
     def _distinct(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(Q,) how many videos the found rising rows belong to."""
@@ -163,12 +171,11 @@ class Shelf:
             return scores
         stored = self.segment.vectors
         if isinstance(stored, FAISS.IndexFlat):
-            there, rows = rows >= 0, np.ascontiguousarray(np.maximum(rows, 0))
+            rows = np.ascontiguousarray(rows)
             pointers = (FAISS.swig_ptr(array) for array in (scores, vectors))
             FAISS.fvec_inner_products_by_idx(
                 *pointers, stored.get_xb(), FAISS.swig_ptr(rows), stored.d, *rows.shape
             )
-            scores[~there] = -np.inf
         else:
             query, place = np.nonzero(rows >= 0)
             scores[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
