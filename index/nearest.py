@@ -118,8 +118,8 @@ def grouped(
 
     best = rank(len(row), query, first[segment] + video, score_of, name, top)
     there, nearest = best >= 0, no_answers(len(best), top)
-    found = Nearest(*(part[best[there]] for part in (score_of, segment, row_of, video)))
-    put(nearest, there, found)
+    found = best[there]
+    put(nearest, there, Nearest(score_of[found], segment[found], row_of[found], video[found]))
     return nearest
 
 
