@@ -88,7 +88,8 @@ def test_every_slice_is_explained(encoder, heard_videos):
     expected = encoder.embed(path)
     np.testing.assert_allclose(found.start_s, expected.start_s)
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-6)
-    assert found.weights.shape == found.times.shape == found.frames.shape[:2]
+    np.testing.assert_allclose(found.end_s, expected.end_s)
+    assert found.weights.shape == found.times.shape == (len(expected), 8)
     assert (np.diff(found.times) > 0).all()
     span = explain_video(path, encoder, 0.5, 1.75)
     assert span.start_s.min() == 0.5

@@ -33,6 +33,7 @@ def write(tmp_path):
         pictures_begin_s=0.0,
         seconds=4.0,
         layout="mono",
+        late=None,
     ):
         path = tmp_path / name
         with av.open(path, "w") as container:
@@ -54,6 +55,8 @@ def write(tmp_path):
                     part = np.ascontiguousarray(shape[:, first : first + 1024])
                     frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
                     frame.sample_rate, frame.pts = rate, first + round(begin_s * rate)
+                    if late and first // 1024 in late:
+                        frame.pts += round(0.01 * rate)
                     container.mux(sound.encode(frame))
                 container.mux(sound.encode(None))
         return path
@@ -118,6 +121,19 @@ def test_sound_and_pictures_share_a_clock(write, begin_s, pictures_begin_s):
     assert heard.all()
     expected = tones(8, RATE)[round((1.5 + pictures_begin_s - begin_s) * RATE) :][:RATE]
     assert error(samples[0], expected) < 0.02
+
+
+def test_a_block_stamped_a_little_late_leaves_no_gap(write):
+    path = write("a.mkv", tones(4, RATE), rate=RATE, late=(10, 20, 21))
+    samples, _ = hear(path, [0.25])
+    assert error(samples[0], tones(4, RATE)[RATE // 4 :][:RATE]) < 0.02
+
+
+def test_the_first_moment_of_a_file_is_whole(write):
+    """A codec's first packet lies before the file's begin, and the next one builds on it."""
+    path = write("a.mp4", tones(4, 44100), rate=44100, codec="aac")
+    samples, _ = hear(path, [0.0])
+    assert error(samples[0, : RATE // 10], tones(4, RATE)[: RATE // 10]) < 0.2
 
 
 def test_what_is_not_there_is_not_heard(write):
