@@ -4,12 +4,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest import MonkeyPatch
 
 import sora_video
+from sora_video.cli import main
 from sora_video.pretrain.embeddings import read_embeddings, write_embeddings
 from sora_video.pretrain.encoders import names
 
@@ -27,8 +31,20 @@ TINY = [
 ]
 
 
-def sora(*arguments, check=0, **options):
-    """Run the command in a process of its own; returns what it printed."""
+def sora(*arguments, check=0):
+    """Run the command in this process, which takes less time than one of its own; returns what it printed."""
+    out, err = StringIO(), StringIO()
+    with MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["sora", *map(str, arguments)])
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # else the command sets it for good
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert (ended.value.code or 0) == check, err.getvalue()
+    return (err if check else out).getvalue()
+
+
+def sora_process(*arguments, check=0, **options):
+    """Run the command as a user does; returns what it printed."""
     done = subprocess.run(
         [SORA, *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False, **options
     )
@@ -36,9 +52,9 @@ def sora(*arguments, check=0, **options):
     return done.stderr if check else done.stdout
 
 
-def refusal(*arguments, **options):
+def refusal(*arguments, run=sora, **options):
     """The one line with which the command refuses."""
-    text = sora(*arguments, check=2, **options)
+    text = run(*arguments, check=2, **options)
     lines = text.strip().splitlines()
     assert len(lines) == 1, text
     assert lines[0].startswith("error: ")
@@ -49,7 +65,7 @@ def refusal(*arguments, **options):
 def run(tmp_path_factory, videos):
     """A run made by the command."""
     path = tmp_path_factory.mktemp("cli") / "run"
-    said = sora("pretrain", videos, "--out", path, *TINY)
+    said = sora_process("pretrain", videos, "--out", path, *TINY)
     assert "finished" in said
     return path
 
@@ -58,7 +74,7 @@ def run(tmp_path_factory, videos):
 def library(tmp_path_factory, videos, run):
     """A library made by the command."""
     path = tmp_path_factory.mktemp("cli") / "library"
-    assert "8 videos" in sora("index", "build", path, videos, "--model", run)
+    assert "8 videos" in sora_process("index", "build", path, videos, "--model", run)
     return path
 
 
@@ -320,7 +336,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    line = refusal("embed", videos, "--model", run, "--out", target, preexec_fn=limit)
+    line = refusal("embed", videos, "--model", run, "--out", target, run=sora_process, preexec_fn=limit)
     assert f"cannot write {target}" in line
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
