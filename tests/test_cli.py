@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pytest import MonkeyPatch
 
 import sora_video
 from sora_video.cli import main
@@ -34,7 +33,7 @@ TINY = [
 def sora(*arguments, check=0):
     """Run the command in this process, which takes less time than one of its own; returns what it printed."""
     out, err = StringIO(), StringIO()
-    with MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["sora", *map(str, arguments)])
         patch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # else the command sets it for good
         with pytest.raises(SystemExit) as ended:
