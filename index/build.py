@@ -34,6 +34,7 @@ __all__ = [
     "add_to_library",
     "build_library",
     "embeddings_of",
+    "is_video",
     "query_embeddings",
     "read_query",
     "search_video",
@@ -276,6 +277,11 @@ def search_video(
     query = read_query(library, video, model, start_s, end_s, by)
     own = query.videos() if str(video).startswith(SLICE) else []
     return localize(library, query, library.search(query, top, [*exclude, *own], where))
+
+
+def is_video(query: str | Path) -> bool:
+    """Whether :func:`read_query` takes a query for a video file."""
+    return not str(query).startswith(SLICE) and not str(query).endswith(".npy")
 
 
 def read_query(

@@ -188,9 +188,12 @@ def search(
     """Find where else in a library a video, or a span of it, happens."""
     from dataclasses import asdict
 
-    from sora_video.index.build import search_video
+    from sora_video.configs.errors import ConfigError
+    from sora_video.index.build import is_video, search_video
     from sora_video.index.where import parse_where
 
+    if html and not is_video(query):
+        raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
     open_library(library)
     hits = search_video(
         library,

@@ -77,6 +77,8 @@ def test_queries_may_be_slices_and_embeddings(tmp_path, table):
     assert found[1:] == [{**hit, "query_end_s": 0.0} for hit in like]
     only = json.loads(sora("search", library, "slice:4", "--where", "videos=0005*", "--json"))
     assert [hit["video_id"] for hit in only] == ["0005.mp4"]
+    with pytest.raises(ConfigError, match="--html with the query slice:4: a page shows frames"):
+        sora("search", library, "slice:4", "--html", tmp_path / "found.html")
 
 
 @pytest.mark.parametrize(
