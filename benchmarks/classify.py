@@ -24,7 +24,7 @@ from sora_video.pretrain.corpus import Corpus, open_corpus
 from sora_video.pretrain.loop import pretrain_encoder
 from sora_video.pretrain.scan import scan
 
-from .encoders import machine
+from .costs import machine
 from .real import DATA, RESULTS
 
 FPS = 15

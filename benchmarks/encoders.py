@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from sora_video.downstream.protocols import read_split
 from sora_video.pretrain.corpus import Corpus, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.encoders import SliceFeatures, names
+from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.loop import pretrain_encoder
 
 from .real import DATA, TASKS, write_table
@@ -136,12 +138,13 @@ def scores(encoder: VideoEncoder) -> list[float]:
         features, _ = video_features(encoder, corpus)
         splits = [split for where, split in CHOSEN.values() if where == folder]
         found += [score_features(features, read_split(corpus, split=split))[0] for split in splits]
-    return np.mean([(one.linear, one.knn, one.recall["R@1"]) for one in found], axis=0).tolist()
+    columns = zip(*((one.linear, one.knn, one.recall["R@1"]) for one in found), strict=True)
+    return [float(np.mean(column)) for column in columns]
 
 
 def shuffled(encoder: VideoEncoder) -> VideoEncoder:
     """The same encoder, shown the frames of each slice in an order of its own."""
-    return VideoEncoder(Shuffled(encoder.network), encoder.config)
+    return VideoEncoder(cast(Encoder, Shuffled(encoder.network)), encoder.config)
 
 
 class Shuffled(nn.Module):

@@ -46,7 +46,8 @@ def cropped(frames: Pixels, rng: np.random.Generator) -> Pixels:
 
 def brightened(frames: Pixels) -> Pixels:
     """More contrast and light."""
-    return np.clip(frames * GAIN + LIFT, 0, 255).astype(np.uint8)
+    brighter: Pixels = np.clip(frames * GAIN + LIFT, 0, 255).astype(np.uint8)
+    return brighter
 
 
 Change = Callable[[Pixels, np.random.Generator], Pixels]

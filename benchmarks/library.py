@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peer_indexes import PEERS
+from benchmarks.peer_indexes import PEERS, Search
 from sora_video.configs.storage import write_text
 from sora_video.index.approximate import Builder, kinds, memory_of, write_index
 from sora_video.index.choose import Candidate, Exam, Wish, sweep
@@ -83,7 +83,8 @@ class World:
 
 def unit(vectors: Floats) -> Floats:
     """Vectors of length 1."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def embeddings(vectors: Floats, first: int) -> Embeddings:
@@ -94,7 +95,7 @@ def embeddings(vectors: Floats, first: int) -> Embeddings:
         video_id=np.array([f"{n:08d}.mp4" for n in number // PER_VIDEO], dtype=object),
         slice_no=place.astype(np.int32),
         start_s=place.astype(np.float64),
-        end_s=place + 2.0,
+        end_s=place.astype(np.float64) + 2,
         vectors=vectors,
         fingerprint=FINGERPRINT,
     )
@@ -153,7 +154,7 @@ class Bench:
     def growth(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         """Rows on libraries of rising size."""
         for size in self.sizes:
-            yield f"{size:,}", lambda size=size: self.grown(size)
+            yield f"{size:,}", partial(self.grown, size)
 
     def grown(self, size: int) -> list[Any]:
         """What a library of a size costs, in segments as they were added; opened by a fresh process."""
@@ -174,7 +175,7 @@ class Bench:
             done = self.folder / f"{kind}.{self.options.count}.done"
             if not done.exists():
                 for name, row in self.measure(kind):
-                    yield name, lambda row=row: row
+                    yield name, partial(list, row)
                 done.touch()
 
     def measure(self, kind: str) -> Iterator[tuple[str, list[Any]]]:
@@ -228,7 +229,7 @@ class Bench:
             index = segment.vectors if kind == "Flat" else Builder(segment, 0).build(kind)
             shelf = Shelf(segment, index=index, tuned=parameters)
             name = " ".join([f"{count:,} slices, {kind}", *(f"{k}={v}" for k, v in parameters.items())])
-            yield name, lambda shelf=shelf, parameters=parameters: self.crowd(shelf, parameters)
+            yield name, partial(self.crowd, shelf, parameters)
 
     def crowd(self, shelf: Shelf, parameters: dict[str, int]) -> list[Any]:
         """One index, by videos and by slices."""
@@ -240,9 +241,9 @@ class Bench:
     def peers(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         """Rows on other packages that are installed, over the same vectors."""
         for name, build in PEERS.items():
-            yield name, lambda build=build: self.peer(build)
+            yield name, partial(self.peer, build)
 
-    def peer(self, build: Callable[[Floats], list[Any]]) -> list[Any]:
+    def peer(self, build: Callable[[Floats], tuple[int, Search]]) -> list[Any]:
         """One peer."""
         vectors = self.segment.read(np.arange(self.segment.record.rows))
         seconds, (size, search) = timed(lambda: build(vectors))

@@ -119,7 +119,7 @@ def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
     ):  # until the readers know most videos, as in all but the first epochs
         next(loader)
     began = time.perf_counter()
-    slices = sum(batch.slices.lengths.numel() for batch in islice(loader, batches))
+    slices = sum(int(batch.slices.lengths.numel()) for batch in islice(loader, batches))
     return slices / (time.perf_counter() - began)
 
 

@@ -22,7 +22,7 @@ from sora_video.pretrain.embed import VideoEncoder, load_encoder
 from sora_video.pretrain.embeddings import Embeddings
 from sora_video.pretrain.loop import pretrain_encoder
 
-from .encoders import machine
+from .costs import machine
 from .excerpts import KINDS, Excerpt, plant
 from .real import RESULTS, task_videos
 
@@ -80,7 +80,9 @@ def main() -> None:
             folder = Path(scratch) / f"excerpts-{number}"
             planted = [found for place in part for found in plant(corpus.videos[place], folder, rng)]
             halves.append(search_all(library, encoder, planted))
-    table = markdown(*halves, library, arguments.model or f"{arguments.config} {arguments.overrides}")
+    table = markdown(
+        halves[0], halves[1], library, arguments.model or f"{arguments.config} {arguments.overrides}"
+    )
     print(table)
     write_text(arguments.out, table)
 

@@ -50,7 +50,8 @@ class TwoViews(Dataset[tuple[Tensor, Tensor]]):
         start = np.random.randint(max(1, len(reader) - stride * wanted.frames))
         indices = np.minimum(start + stride * np.arange(wanted.frames), len(reader) - 1)
         clip = torch.from_numpy(reader.get_batch(indices).asnumpy()).permute(0, 3, 1, 2)
-        return self.transform(clip).transpose(0, 1)
+        augmented: Tensor = self.transform(clip)
+        return augmented.transpose(0, 1)
 
 
 def peer_clips_per_second(paths: list[Path], config: PretrainConfig, steps: int, workers: int = 2) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PEERS"]
+__all__ = ["PEERS", "Search"]
 
 Search = Callable[[NDArray[np.float32], int], NDArray[Any]]
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.downstream.features import pixel_features, video_features
+from sora_video.downstream.features import video_features
 from sora_video.downstream.heads import nearest_predict
+from sora_video.downstream.pixels import pixel_features
 from sora_video.downstream.probe import score_features
 from sora_video.downstream.protocols import Split, balanced_accuracy, folds, read_split
 from sora_video.pretrain.corpus import Corpus, open_corpus

@@ -84,7 +84,7 @@ def plain_step_rate(config: PretrainConfig) -> float:
         ).contiguous()
         projections = model(clips, *slices[1:]).view(*batch.slices.lengths.shape, -1)
         loss = info_nce(projections, batch.video, config.loss.temperature)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
