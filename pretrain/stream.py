@@ -27,7 +27,7 @@ __all__ = ["StreamSlice", "VideoStream"]
 
 JUMP_S = 60.0
 """Seconds without a frame that are taken for a new beginning."""
-NETWORK = {"rtsp": {"rtsp_transport": "tcp"}}
+NETWORK = {"rtsp": {"rtsp_flags": "prefer_tcp"}}
 """Options by the scheme of an address."""
 
 

@@ -21,6 +21,7 @@ from sora_video.pretrain.tracking import Bar
 __all__ = ["Normal", "open_normal", "watch_stream"]
 
 NEIGHBOURS = 3
+VIDEOS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,27 @@ class Normal:
         }
 
 
-def distance(library: Library, slice_: Embeddings, neighbours: int, without: str = "") -> tuple[float, Hit]:
+def distance(library: Library, slice_: Embeddings, neighbours: int) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
-    hits = library.search(slice_, top=neighbours, exclude=[without] if without else ())
+    hits = library.search(slice_, top=neighbours)
     return 1 - float(np.mean([hit.score for hit in hits])), hits[0]
+
+
+def normal_distances(library: Library, neighbours: int) -> list[float]:
+    """The distance of each slice of a library from its other videos, many slices in one search."""
+    names, distances = library.videos(), []
+    with Bar("calibrate", len(names), "videos") as bar:
+        for first in range(0, len(names), VIDEOS_AT_ONCE):
+            group = names[first : first + VIDEOS_AT_ONCE]
+            vectors = [library.embeddings(name).vectors for name in group]
+            matches = library.search_many(np.concatenate(vectors), neighbours + 1)
+            own = [name for name, rows in zip(group, vectors, strict=True) for _ in rows]
+            for row, name in enumerate(own):
+                found = zip(matches.video_ids(row), matches.scores[row].tolist(), strict=False)
+                others = [score for video_id, score in found if video_id != name]
+                distances.append(1 - float(np.mean(others[:neighbours])))
+            bar.advance(first + len(group))
+    return distances
 
 
 def open_normal(
@@ -108,14 +126,7 @@ def open_normal(
             f"library {path}: holds {len(names)} videos; each is measured against {neighbours} others, so "
             "add some, or name fewer with --neighbours"
         )
-    distances = []
-    with Bar("calibrate", len(names), "videos") as bar:
-        for done, name in enumerate(names, 1):
-            own = library.embeddings(name)
-            distances += [
-                distance(library, own.select([row]), neighbours, name)[0] for row in range(len(own))
-            ]
-            bar.advance(done)
+    distances = normal_distances(library, neighbours)
     return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names))
 
 

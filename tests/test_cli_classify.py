@@ -1,6 +1,7 @@
 """The commands on labels, in this process."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -64,3 +65,13 @@ def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path):
     assert (lines[0]["event"], lines[-1]["event"]) == ("threshold", "summary")
     assert lines[-1]["alerts"] == 0  # the library holds this very film
     assert "nothing.mp4" in sora("watch", library, tmp_path / "nothing.mp4", "--neighbours", 1, code=2)
+
+
+def test_standard_input_is_watched(sora, videos, tiny_run, tmp_path, write_video, moving_square):
+    sora("index", "build", tmp_path / "library", videos, "--model", tiny_run.path)
+    film = write_video(tmp_path / "film.ts", moving_square(3, 40), fps=8)
+    command = [sys.executable, "-m", "sora_video", "watch", tmp_path / "library", "-", "--neighbours", "1"]
+    with film.open("rb") as piped:
+        done = subprocess.run(command, stdin=piped, capture_output=True, check=True)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["source"], summary["seconds"], summary["ended"]) == ("-", 5, "end of stream")
