@@ -57,6 +57,8 @@ class Probe:
     split: Split
     features: NDArray[np.float32]
     """(N, D) features of all rows by the first pretrained encoder."""
+    centre: bool
+    """Whether retrieval takes the training rows' mean away first."""
     failures: tuple[Failure, ...]
     fingerprints: tuple[str, ...]
     """Of the pretrained encoders."""
@@ -293,6 +295,7 @@ def probe_encoders(
         corpus=corpus,
         split=split,
         features=features,
+        centre=centre,
         failures=failures,
         fingerprints=tuple(prints),
         settings={

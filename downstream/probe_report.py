@@ -20,6 +20,7 @@ from .metrics import Estimate
 from .probe import Probe
 from .report import Answer, write_report
 from .results import headline
+from .retrieval import centred
 
 __all__ = ["cell", "write_metrics", "write_probe"]
 
@@ -196,13 +197,14 @@ def mistakes(probe: Probe) -> list[Strip]:
 def gallery(probe: Probe) -> list[Answer]:
     """The first test video of some classes, and the training videos most like it."""
     split, videos = probe.split, probe.corpus.videos
+    features = centred(probe.features, split) if probe.centre else probe.features
     answers: list[Answer] = []
     for place in range(len(split.classes)):
         own = split.test[split.targets[split.test, place]]
         if len(own) == 0 or len(answers) == QUERIES:
             continue
         query = own[:1]
-        cosines, rows = nearest(probe.features[query], probe.features[split.train], HITS)
+        cosines, rows = nearest(features[query], features[split.train], HITS)
         with suppress(VideoError):
             shown = picture(videos[query[0]], f"query, {split.labels[query[0]]}", "test")
             hits = [

@@ -8,7 +8,7 @@ import pytest
 from sora_video.configs.errors import ConfigError, LabelsError
 from sora_video.downstream.features import Frozen
 from sora_video.downstream.probe import linear_probe
-from sora_video.downstream.probe_report import write_metrics, write_probe
+from sora_video.downstream.probe_report import gallery, write_metrics, write_probe
 from sora_video.downstream.protocols import Split
 from sora_video.downstream.results import measure, probe_family
 from sora_video.pretrain.loop import pretrain_encoder
@@ -133,6 +133,12 @@ def test_views_and_centring_are_told(labels, tiny_run):
     protocol = probe.as_json()["protocol"]
     assert "2 evenly spread slices x 3 crops" in protocol["features"]
     assert "less the mean of the gallery" in protocol["retrieval"]
+    moved = probe.features - probe.features[probe.split.train].mean(0)
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    query = next(row for row in probe.split.test if probe.split.targets[row, 0])
+    cosines = np.sort(moved[probe.split.train] @ moved[query])[::-1]
+    shown = [float(hit.note.split()[-1]) for hit in gallery(probe)[0].hits]
+    assert shown == pytest.approx(cosines[: len(shown)], abs=6e-4)
 
 
 def test_a_report_holds_all_that_is_needed_to_believe_it(labels, tiny_run, tmp_path):
