@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from sora_video.configs.errors import CorpusError, FingerprintError, LibraryError
 from sora_video.pretrain.corpus import Corpus, Source, open_corpus, open_span
 from sora_video.pretrain.embeddings import Embeddings, read_embeddings
+from sora_video.pretrain.images import as_film
 from sora_video.pretrain.quarantine import Failure
 
 from .content import attributes_of, contents_of
@@ -220,15 +221,17 @@ def query_embeddings(
     start_s: float | None = None,
     end_s: float | None = None,
     by: str | None = None,
+    fps: float | None = None,
 ) -> Embeddings:
     """Embed one video, or a span of it, to search with.
 
     Args:
-        video: the file.
+        video: the file, or a folder of images that follow each other.
         model: run folder of the encoder; ``library.model`` is the one that a library remembers.
         start_s: start of the span in seconds; None: the video's.
         end_s: end of the span in seconds; None: the video's.
         by: see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        fps: images a second of a folder; None: as many as the encoder looks at.
 
     Returns:
         Its slices; their times are the video's.
@@ -240,7 +243,11 @@ def query_embeddings(
         RunError: the run is not finished, or damaged.
         VideoError: the file has no video that can be read, or the span is not within it.
     """
-    return open_encoder(model, by).embed(open_span(video, start_s, end_s))
+    encoder = open_encoder(model, by)
+    if not Path(video).is_dir():
+        return encoder.embed(open_span(video, start_s, end_s))
+    with as_film(Path(video), encoder.config.slice.fps if fps is None else fps) as film:
+        return encoder.embed(open_span(film, start_s, end_s))
 
 
 def search_video(
@@ -253,6 +260,7 @@ def search_video(
     exclude: Iterable[str] = (),
     by: str | None = None,
     where: Where | None = None,
+    fps: float | None = None,
 ) -> list[Hit]:
     """Find where else in a library a video, a span of it, a slice or an embedding happens.
 
@@ -266,6 +274,7 @@ def search_video(
         exclude: videos to leave out, the query's own among them where it is in the library.
         by: by what the query is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
         where: which slices may be found.
+        fps: images a second of a folder of images; None: as many as the encoder looks at.
 
     Returns:
         See :meth:`sora_video.index.library.Library.search`; with moments and alignments.
@@ -274,14 +283,14 @@ def search_video(
         SoraError: see :func:`read_query` and :meth:`sora_video.index.library.Library.search`.
     """
     library = Library.open(path)
-    query = read_query(library, video, model, start_s, end_s, by)
+    query = read_query(library, video, model, start_s, end_s, by, fps)
     own = query.videos() if str(video).startswith(SLICE) else []
     return localize(library, query, library.search(query, top, [*exclude, *own], where))
 
 
 def is_video(query: str | Path) -> bool:
     """Whether :func:`read_query` takes a query for a video file."""
-    return not str(query).startswith(SLICE) and not str(query).endswith(".npy")
+    return not (str(query).startswith(SLICE) or str(query).endswith(".npy") or Path(query).is_dir())
 
 
 def read_query(
@@ -291,17 +300,19 @@ def read_query(
     start_s: float | None = None,
     end_s: float | None = None,
     by: str | None = None,
+    fps: float | None = None,
 ) -> Embeddings:
     """What to search a library for.
 
     Args:
         library: to search.
-        query: a video, see :func:`query_embeddings`; a ``.npy`` file of (D,) or (N, D) L2-normalised
-            embeddings; or ``slice:ID`` for a slice of the library.
+        query: a video or a folder of images, see :func:`query_embeddings`; a ``.npy`` file of (D,) or
+            (N, D) L2-normalised embeddings; or ``slice:ID`` for a slice of the library.
         model: run folder of the encoder of a video; None: the one the library remembers.
         start_s: start of the span of a video in seconds.
         end_s: end of the span of a video in seconds.
         by: by what a video is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        fps: images a second of a folder; None: as many as the encoder looks at.
 
     Raises:
         LibraryError: there is no such file, or slice.
@@ -315,7 +326,7 @@ def read_query(
         return library.slice(int(number))
     if text.endswith(".npy"):
         return read_vectors(Path(query), library)
-    return query_embeddings(query, library.model if model is None else model, start_s, end_s, by)
+    return query_embeddings(query, library.model if model is None else model, start_s, end_s, by, fps)
 
 
 def read_vectors(path: Path, library: Library) -> Embeddings:

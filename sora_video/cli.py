@@ -154,7 +154,7 @@ def search(
         str,
         typer.Argument(
             metavar="QUERY",
-            help="A video file, a .npy file of embeddings, or slice:ID for more like a slice.",
+            help="A video file, a folder of images, a .npy file of embeddings, or slice:ID for more like it.",
         ),
     ],
     start: Annotated[
@@ -173,6 +173,10 @@ def search(
             metavar="NAME=VALUE",
             help="Only videos of that attribute; videos=GLOB, start_s=, end_s=",
         ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option("--fps", help="Images a second of a folder; default: as the encoder looks."),
     ] = None,
     by: ByOption = None,
     model: HintedModelOption = None,
@@ -194,6 +198,8 @@ def search(
 
     if html and not is_video(query):
         raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
+    if fps is not None and not Path(query).is_dir():
+        raise ConfigError(f"--fps {fps:g} with the query {query}: is for a folder of images; leave it out")
     open_library(library)
     hits = search_video(
         library,
@@ -205,6 +211,7 @@ def search(
         exclude=exclude or (),
         by=by,
         where=parse_where(where) if where else None,
+        fps=fps,
     )
     if html:
         from sora_video.index.gallery import write_gallery

@@ -2,6 +2,7 @@
 
 import json
 
+import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -79,6 +80,20 @@ def test_queries_may_be_slices_and_embeddings(tmp_path, table):
     assert [hit["video_id"] for hit in only] == ["0005.mp4"]
     with pytest.raises(ConfigError, match="--html with the query slice:4: a page shows frames"):
         sora("search", library, "slice:4", "--html", tmp_path / "found.html")
+
+
+def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
+    library, shots, film = tmp_path / "library", tmp_path / "shots", videos / "odd/clip 1.mp4"
+    sora("index", "build", library, videos, "--model", tiny_run.path)
+    shots.mkdir()
+    with av.open(film) as opened:
+        fps = float(opened.streams.video[0].average_rate)
+        for number, frame in enumerate(opened.decode(video=0)):
+            frame.to_image().save(shots / f"{number}.png")
+    (hit,) = json.loads(sora("search", library, shots, "--fps", fps, "--top", "1", "--json"))
+    assert (hit["video_id"], hit["score"]) == ("odd/clip 1.mp4", pytest.approx(1, abs=0.01))
+    with pytest.raises(ConfigError, match=r"--fps 5 with the query .*clip 1\.mp4: is for a folder of images"):
+        sora("search", library, film, "--fps", "5")
 
 
 @pytest.mark.parametrize(
