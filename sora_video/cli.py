@@ -10,18 +10,15 @@ import typer
 
 from sora_video.configs.errors import SoraError
 
-from . import show
+from . import cli_classify, cli_search, show
 from .arguments import (
     ByOption,
     CorpusArgument,
-    HintedModelOption,
     JsonOption,
-    LibraryArgument,
     ModelOption,
     OverridesArgument,
 )
-from .cli_classify import register
-from .cli_index import index_app, open_library
+from .cli_index import index_app
 
 __all__ = ["app", "main"]
 
@@ -34,7 +31,8 @@ app = typer.Typer(
     help="Learn video representations without labels, search with them, and measure them.",
 )
 app.add_typer(index_app, name="index")
-register(app)
+cli_classify.register(app)
+cli_search.register(app)
 
 
 @app.command(epilog="Example: sora scan ~/videos   |   sora scan 'clips/**/*.mkv' --json")
@@ -145,118 +143,6 @@ def embed(
     write_embeddings(embeddings, out)
     show.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
     show.print_failures(embeddings.failures, len(videos))
-
-
-@app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")
-def search(
-    library: LibraryArgument,
-    query: Annotated[
-        str,
-        typer.Argument(
-            metavar="QUERY",
-            help="A video file, a folder of images, a .npy file of embeddings, or slice:ID for more like it.",
-        ),
-    ],
-    start: Annotated[
-        float | None, typer.Option("--start", help="Begin of the span to look for, seconds.")
-    ] = None,
-    end: Annotated[float | None, typer.Option("--end", help="End of the span to look for, seconds.")] = None,
-    top: Annotated[int, typer.Option("--top", help="Videos to find.")] = 10,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out."),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where",
-            metavar="NAME=VALUE",
-            help="Only videos of that attribute; videos=GLOB, start_s=, end_s=",
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option("--fps", help="Images a second of a folder; default: as the encoder looks."),
-    ] = None,
-    by: ByOption = None,
-    model: HintedModelOption = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write a page of frames."),
-    ] = None,
-    videos: Annotated[
-        Path, typer.Option("--videos", metavar="FOLDER", help="Where the library's videos lie, for --html.")
-    ] = Path(),
-    as_json: JsonOption = False,
-) -> None:
-    """Find where else in a library a video, or a span of it, happens."""
-    from dataclasses import asdict
-
-    from sora_video.configs.errors import ConfigError
-    from sora_video.index.build import is_video, search_video
-    from sora_video.index.where import parse_where
-
-    if html and not is_video(query):
-        raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
-    if fps is not None and not Path(query).is_dir():
-        raise ConfigError(f"--fps {fps:g} with the query {query}: is for a folder of images; leave it out")
-    open_library(library)
-    hits = search_video(
-        library,
-        query,
-        model=model,
-        start_s=start,
-        end_s=end,
-        top=top,
-        exclude=exclude or (),
-        by=by,
-        where=parse_where(where) if where else None,
-        fps=fps,
-    )
-    if html:
-        from sora_video.index.gallery import write_gallery
-        from sora_video.pretrain.corpus import open_span
-
-        write_gallery(html, open_span(query, start, end).videos[0], hits, videos)
-    if as_json:
-        show.print_json([asdict(hit) for hit in hits])
-        return
-    show.print_table([row for hit in hits for row in show.hit_rows(hit)])
-    if html:
-        show.say(f"see {html}")
-
-
-@app.command(
-    epilog="Example: sora duplicates my.library --threshold 0.97   |   sora duplicates my.library --json"
-)
-def duplicates(
-    library: LibraryArgument,
-    threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", help="Least mean similarity of what is shared; default 0.95, or 0.02."),
-    ] = None,
-    cover: Annotated[
-        float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
-    ] = 0.5,
-    normalize: Annotated[
-        bool, typer.Option("--normalize", help="Subtract what the videos' nearest others reach.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Find groups of near-duplicate videos, and which part is which."""
-    from dataclasses import asdict
-
-    from sora_video.index.duplicates import find_duplicates
-    from sora_video.index.library import Library
-
-    groups = find_duplicates(Library.open(library), threshold, cover, normalize)
-    if as_json:
-        show.print_json([asdict(group) for group in groups])
-        return
-    show.print_table(
-        [row for number, group in enumerate(groups, 1) for row in show.group_rows(number, group)],
-        title=f"{len(groups)} groups of {sum(len(group.videos) for group in groups)} near-duplicate videos",
-    )
 
 
 @app.command(
