@@ -79,7 +79,7 @@ def main() -> None:
             "encoders-parts.md",
             f"What the parts of the Sora encoders are worth after {arguments.epochs} epochs",
             PARTS,
-            ["encoder", "choice", "minutes", *columns("")],
+            ["encoder", "choice", *columns("")],
             parts_rows(arguments.epochs),
         )
 
@@ -111,8 +111,8 @@ def parts_rows(epochs: int) -> Iterator[str]:
     for name, choices in (("sora_multiscale", SCALES), ("sora", TIMES)):
         for choice, changes in choices.items():
             config = load_config("tiny-cpu", [f"encoder.name={name}", *lasting(epochs), *changes])
-            encoder, minutes = train(config, all_videos())
-            cells = [name, choice, f"{minutes:.1f}", *(f"{value:.3f}" for value in scores(encoder))]
+            encoder, _ = train(config, all_videos())
+            cells = [name, choice, *(f"{value:.3f}" for value in scores(encoder))]
             yield "| " + " | ".join(cells) + " |"
 
 
