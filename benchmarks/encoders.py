@@ -8,6 +8,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.features import video_features
+from sora_video.downstream.heads import nearest_predict
+from sora_video.downstream.pixels import pixel_features
 from sora_video.downstream.probe import Scores, score_features
-from sora_video.downstream.protocols import read_split
+from sora_video.downstream.protocols import balanced_accuracy, read_split
 from sora_video.pretrain.corpus import Corpus, open_corpus
 from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.encoders import SliceFeatures, names
@@ -63,25 +66,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["equal", "parts"], choices=["equal", "parts"])
     parser.add_argument("--names", nargs="*", default=names(), help="encoders at equal cost")
-    parser.add_argument("--seconds", type=float, default=60.0, help="training of each encoder at equal cost")
+    parser.add_argument("--seconds", type=float, default=30.0, help="training of each encoder at equal cost")
     parser.add_argument("--epochs", type=int, default=6, help="training of each choice of parts")
     arguments = parser.parse_args()
     if "equal" in arguments.only:
-        write_table(
-            "encoders-equal.md",
-            f"Encoders after {arguments.seconds:.0f} seconds of training steps each",
-            EQUAL,
-            ["encoder", "epochs", "clips seen", "minutes", *columns("", "untrained ", "shuffled ")],
-            (equal_row(name, arguments.seconds) for name in arguments.names),
-        )
+        header = ["encoder", "epochs", "clips seen", "minutes", *columns("", "untrained ", "shuffled ")]
+        equal = (equal_row(name, arguments.seconds) for name in arguments.names)
+        title = f"Encoders after {arguments.seconds:.0f} seconds of training steps each"
+        write_table("encoders-equal.md", title, EQUAL, header, chain(equal, pixel_rows(header)))
     if "parts" in arguments.only:
-        write_table(
-            "encoders-parts.md",
-            f"What the parts of the Sora encoders are worth after {arguments.epochs} epochs",
-            PARTS,
-            ["encoder", "choice", *columns("")],
-            parts_rows(arguments.epochs),
-        )
+        header = ["encoder", "choice", *columns("")]
+        title = f"What the parts of the Sora encoders are worth after {arguments.epochs} epochs"
+        parts = parts_rows(arguments.epochs)
+        write_table("encoders-parts.md", title, PARTS, header, chain(parts, pixel_rows(header)))
 
 
 def columns(*before: str) -> list[str]:
@@ -114,6 +111,20 @@ def parts_rows(epochs: int) -> Iterator[str]:
             encoder, _ = train(config, all_videos())
             cells = [name, choice, *(f"{value:.3f}" for value in scores(encoder))]
             yield "| " + " | ".join(cells) + " |"
+
+
+def pixel_rows(header: list[str]) -> Iterator[str]:
+    """The nearest neighbour by raw pixels, means over the tasks in the column of kNN."""
+    pixels = {folder: pixel_features(corpus_of(folder)) for folder in FOLDERS}
+    for name in ("mean_frame", "motion_map"):
+        found = []
+        for folder, column in CHOSEN.values():
+            split = read_split(corpus_of(folder), split=column)
+            predicted = nearest_predict(getattr(pixels[folder], name), split)
+            found.append(balanced_accuracy(split.labels[split.test], predicted))
+        cells = dict.fromkeys(header, "")
+        cells |= {"encoder": f"pixels: {name.replace('_', ' ')}, 1-NN", "kNN": f"{np.mean(found):.3f}"}
+        yield "| " + " | ".join(cells.values()) + " |"
 
 
 def lasting(epochs: int) -> list[str]:
