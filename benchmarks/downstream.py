@@ -29,6 +29,7 @@ from sora_video.downstream.probe_report import cell
 from sora_video.downstream.protocols import Split
 from sora_video.downstream.retrieval import retrieve
 from sora_video.downstream.store import FeatureStore, locked
+from sora_video.pretrain.embed import load_encoder
 from sora_video.pretrain.loop import pretrain_encoder
 
 from .real import DATA, RESULTS, TASKS, task_videos
@@ -73,8 +74,9 @@ def quality_table(run: Path, arguments: argparse.Namespace) -> list[str]:
     lines = [
         "# Downstream",
         "",
-        f"`make bench-downstream`; {os.cpu_count()} cores, {platform.machine()}. Balanced accuracy (linear,",
-        "attentive, kNN), retrieval (R@1, mAP), each with its 95 % bootstrap interval over the groups of the",
+        f"`make bench-downstream`; {os.cpu_count()} cores, {platform.machine()}; the recipe `tiny-cpu`,",
+        f"{load_encoder(run).config.optim.epochs} epochs. Balanced accuracy (linear, attentive, kNN) and",
+        "retrieval (R@1, mAP), each with its 95 % bootstrap interval over the groups of the",
         "test videos and over seeds; wagon and handwash have 3 or 4 groups, so that theirs are rough.",
         "Pretraining saw all videos, the test rows included, and no label; nothing is chosen on test rows.",
         "",
