@@ -39,7 +39,7 @@ RECIPE = [
     "optim.warmup_epochs=2",
 ]
 TEXT = """`make bench-encoders`: sora_av on the {count} sentences of grid, {epochs} epochs, seed 0; settings
-{settings}. Pretraining saw all videos and no label; settings were chosen on a fold of the training rows.
+{settings}. Pretraining saw all videos and no label; settings were chosen on the training rows.
 Balanced accuracy of linear probes on {test} test sentences ({train} to learn from); chance: {chance}. All
 senses of a fusion are aspects of the same trained encoder. Less sound: the mean's difference to that by sound
 alone, with the 95 % interval of a paired bootstrap over the test rows."""
