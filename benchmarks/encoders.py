@@ -158,8 +158,8 @@ def scores(encoder: VideoEncoder) -> list[float]:
         features, _ = video_features(encoder, corpus)
         splits = [split for where, split in CHOSEN.values() if where == folder]
         found += [score_features(features, read_split(corpus, split=split))[0] for split in splits]
-    columns = zip(*((one.linear, one.knn, one.recall["R@1"]) for one in found), strict=True)
-    return [float(np.mean(column)) for column in columns]
+    kinds = zip(*((one.linear, one.knn, one.recall["R@1"]) for one in found), strict=True)
+    return [float(np.mean(values)) for values in kinds]
 
 
 def shuffled(encoder: VideoEncoder) -> VideoEncoder:

@@ -102,9 +102,11 @@ def table(
 
 
 def trained(corpus: Corpus, config: PretrainConfig, path: Path) -> Path:
-    """A finished run at a path, made unless it is there."""
+    """A finished run at a path, made unless it is there; one of other settings is refused."""
     if not (path / "model.safetensors").exists():
         pretrain_encoder([video.path for video in corpus.videos], path, config)
+    elif load_encoder(path).config != config:
+        raise SystemExit(f"{path}: was trained with other settings; name another folder with --runs")
     return path
 
 

@@ -32,10 +32,10 @@ def as_film(folder: Path, fps: float) -> Iterator[Path]:
         The film, named after the folder; its pictures have the size of the first image.
 
     Raises:
-        VideoError: there is no image, one cannot be read, or the rate is not above 0.
+        VideoError: there is no image, one cannot be read, or the rate is not between 0.001 and 1000.
     """
-    if not fps > 0:
-        raise VideoError(f"fps={fps:g}: must be above 0; it is images a second")
+    if not 1e-3 <= fps <= 1e3:
+        raise VideoError(f"fps={fps:g}: must be between 0.001 and 1000; it is images a second")
     images = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGES), key=by_number)
     if not images:
         raise VideoError(f"{folder}: holds no image; put {', '.join(IMAGES)} files into it")
@@ -58,7 +58,7 @@ def as_film(folder: Path, fps: float) -> Iterator[Path]:
 def by_number(path: Path) -> list[tuple[int, str]]:
     """Sorts frame-2 before frame-10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def read_image(path: Path) -> av.VideoFrame:

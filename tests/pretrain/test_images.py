@@ -48,7 +48,8 @@ def test_what_is_no_sequence_is_refused(pictures, tmp_path):
     shutil.copy(folder / "notes.txt", folder / "frame 5.png")
     for wrong, fps, said in (
         (folder, 5, "frame 5.png: cannot be read as an image"),
-        (folder, 0, "fps=0: must be above 0"),
+        (folder, 0, "fps=0: must be between"),
+        (folder, float("inf"), "fps=inf: must be between"),
         (tmp_path, 5, "holds no image; put .bmp"),
     ):
         with pytest.raises(VideoError, match=said), as_film(wrong, fps):
