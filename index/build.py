@@ -148,7 +148,8 @@ def build_library(
         contents = contents_of(corpus) if corpus else {}
         embeddings = embeddings_of(corpus or source, model)
         library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
-        added = library.add(embeddings, model, contents, attributes_of(corpus) if corpus else {})
+        attributes, root = (attributes_of(corpus), corpus.root) if corpus else ({}, None)
+        added = library.add(embeddings, model, contents, attributes, root)
     return Change(Library.open(place), embeddings.failures, added)
 
 
@@ -187,7 +188,7 @@ def add_to_library(path: str | Path, source: Source, model: str | Path | None = 
         embeddings, model = nothing(library), None
     else:
         embeddings = embed_changed(library, changed, model, whole=not same)
-    added = library.add(embeddings, model, contents, attributes_of(corpus))
+    added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root)
     return Change(library, embeddings.failures, added._replace(unchanged=added.unchanged + len(same)))
 
 
@@ -277,15 +278,15 @@ def search_video(
         fps: images a second of a folder of images; None: as many as the encoder looks at.
 
     Returns:
-        See :meth:`sora_video.index.library.Library.search`; with moments and alignments.
+        See :func:`sora_video.index.localize.localize`.
 
     Raises:
-        SoraError: see :func:`read_query` and :meth:`sora_video.index.library.Library.search`.
+        SoraError: see :func:`read_query` and :func:`sora_video.index.localize.localize`.
     """
     library = Library.open(path)
     query = read_query(library, video, model, start_s, end_s, by, fps)
     own = query.videos() if str(video).startswith(SLICE) else []
-    return localize(library, query, library.search(query, top, [*exclude, *own], where))
+    return localize(library, query, top, [*exclude, *own], where)
 
 
 def is_video(query: str | Path) -> bool:

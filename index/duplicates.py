@@ -4,10 +4,11 @@ Every slice of every video is searched for in the other videos, and each pair of
 slices above the threshold is aligned. Two videos are duplicates if the parts that they share cover enough of
 the shorter one. Groups are what duplicates join, directly or by others.
 
-Some videos are like many. Score normalisation subtracts from a pair's similarities what their videos reach
-with videos that they have nothing to do with, as in the descriptor tracks of DISC (Douze et al. 2021) and
-VSC2022 (Pizzi et al. 2024). There an independent set of videos is the background; here it is the library
-itself: the median score of the nearest ``NEAREST`` other videos, of which few are duplicates.
+Likeness is the cosine after whitening (see :mod:`sora_video.index.whitening`). Some videos are like many, as
+film of one place is. Score normalisation measures a pair between what its videos reach with videos that they
+have nothing to do with, 0, and identity, 1. In the descriptor tracks of DISC (Douze et al. 2021) and VSC2022
+(Pizzi et al. 2024) an independent set of videos is that background; here it is the library itself: the best
+slice of the ``RIVALS``-th other video, as little has so many copies. With fewer videos it is the last one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,16 +20,16 @@ from sora_video.configs.errors import LibraryError
 
 from .align import AlignedSpan, align
 from .library import Library
-from .localize import by_time
+from .localize import CANDIDATES, RIVALS, by_time
 
-__all__ = ["NORMALIZED_THRESHOLD", "THRESHOLD", "Group", "Pair", "find_duplicates"]
+__all__ = ["Group", "Pair", "find_duplicates"]
 
-THRESHOLD, NORMALIZED_THRESHOLD = 0.95, 0.02
-"""Least mean similarity of the parts that two videos share; the second is of normalised similarities."""
+THRESHOLD = 0.5
+"""Least mean likeness of the parts that two videos share."""
 COVER = 0.5
 """Least fraction of the shorter video that is shared."""
-NEAREST = 20
-"""Most videos that each is compared with."""
+MOST = 0.9
+"""Highest background, so that what is all but identical is told of any number of copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Pair:
     query_id: str
     video_id: str
     score: float
-    """Mean similarity of the shared parts, normalised where that was asked for."""
+    """Mean likeness of the shared parts, normalised unless that was declined."""
     cover: float
     """Fraction of the shorter video that is shared."""
     spans: tuple[AlignedSpan, ...]
@@ -54,15 +55,15 @@ class Group:
 
 
 def find_duplicates(
-    library: Library, threshold: float | None = None, cover: float = COVER, normalize: bool = False
+    library: Library, threshold: float = THRESHOLD, cover: float = COVER, normalize: bool = True
 ) -> list[Group]:
     """Find groups of near-duplicate videos.
 
     Args:
         library: where to look.
-        threshold: least mean similarity of shared parts; None: ``THRESHOLD``, or ``NORMALIZED_THRESHOLD``.
+        threshold: least mean likeness of shared parts.
         cover: least fraction of the shorter video that they cover, above 0 and at most 1.
-        normalize: subtract what the videos reach with others.
+        normalize: measure likeness from what the videos reach with others; False: from 0.
 
     Returns:
         Groups by falling size, those of equal size by name; in them videos by name, pairs by falling score.
@@ -70,48 +71,53 @@ def find_duplicates(
     Raises:
         LibraryError: ``cover`` or ``threshold`` is out of range, or the library is damaged.
     """
-    least = threshold if threshold is not None else NORMALIZED_THRESHOLD if normalize else THRESHOLD
     if not 0 < cover <= 1:
         raise LibraryError(f"cover={cover:g}: must be above 0 and at most 1; it is a fraction of a video")
-    if not -1 <= least <= 1:
-        raise LibraryError(f"threshold={least:g}: must be within -1 and 1; it is a similarity")
-    near = {
-        name: {
-            hit.video_id: hit.score
-            for hit in library.search(library.embeddings(name), top=NEAREST, exclude=name)
-        }
-        for name in library.videos()
-    }
-    bias = {
-        name: float(np.median([*near[name].values()])) if normalize and near[name] else 0.0 for name in near
-    }
+    if not -1 <= threshold <= 1:
+        raise LibraryError(f"threshold={threshold:g}: must be within -1 and 1; it is a similarity")
+    near = {name: neighbours(library, name) for name in library.videos()}
+    background = {name: background_of(found) if normalize else 0.0 for name, found in near.items()}
     pairs = []
-    for first, second in candidates(near, bias, least):
-        pair = compare(library, first, second, least, (bias[first] + bias[second]) / 2)
-        if pair.cover >= cover:
-            pairs.append(pair)
-    return group(pairs)
+    for (first, second), likeness in best_pairs(near):
+        level = (background[first] + background[second]) / 2
+        if likeness >= level + threshold * (1 - level):
+            pairs.append(compare(library, first, second, threshold, level))
+    return group(pair for pair in pairs if pair.cover >= cover)
 
 
-def candidates(
-    near: Mapping[str, Mapping[str, float]], bias: Mapping[str, float], least: float
-) -> list[tuple[str, str]]:
-    """Pairs of videos, each once and in order, with a pair of slices that is similar enough."""
+def neighbours(library: Library, name: str) -> dict[str, float]:
+    """The videos nearest to one, each with the likeness of its best pair of slices."""
+    query = library.embeddings(name)
+    white = library.whiten(query.vectors)
+    return {
+        hit.video_id: float((white @ library.whiten(library.embeddings(hit.video_id).vectors).T).max())
+        for hit in library.search(query, CANDIDATES, exclude=name)
+    }
+
+
+def background_of(near: Mapping[str, float]) -> float:
+    """What a video reaches with others that it has nothing to do with."""
+    ranked = sorted(near.values(), reverse=True)
+    return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if ranked else 0.0
+
+
+def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str, str], float]]:
+    """Each pair of near videos once, in order, with the likeness of its best pair of slices."""
     return sorted(
         {
-            (min(name, other), max(name, other))
+            (min(name, other), max(name, other)): likeness
             for name, found in near.items()
-            for other, score in found.items()
-            if score - (bias[name] + bias[other]) / 2 >= least
-        }
+            for other, likeness in found.items()
+        }.items()
     )
 
 
-def compare(library: Library, first: str, second: str, least: float, bias: float) -> Pair:
-    """Align two videos; the parts they share have a mean similarity of ``least + bias`` or more."""
+def compare(library: Library, first: str, second: str, threshold: float, level: float) -> Pair:
+    """Align two videos, whose likeness is 0 at a level above 0."""
     query, video = by_time(library.embeddings(first)), by_time(library.embeddings(second))
-    similarity = query.vectors @ video.vectors.T - np.float32(bias)
-    spans = align(similarity, query.start_s, query.end_s, video.start_s, video.end_s, least)
+    likeness = library.whiten(query.vectors) @ library.whiten(video.vectors).T
+    likeness = (likeness - np.float32(level)) / np.float32(1 - level)
+    spans = align(likeness, query.start_s, query.end_s, video.start_s, video.end_s, threshold)
     shares = [
         (query.end_s.max() - query.start_s[0], [(span.query_start_s, span.query_end_s) for span in spans]),
         (video.end_s.max() - video.start_s[0], [(span.start_s, span.end_s) for span in spans]),

@@ -49,7 +49,8 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
         raise LibraryError(f"export {path}: is Parquet; end the name in .parquet")
     whole(snapshot, snapshot.segments)
     metadata = {"next_slice_id": str(manifest.next_slice_id), "precision": manifest.precision}
-    metadata |= {"model": manifest.model} if manifest.model else {}
+    hints = {"model": manifest.model, "root": manifest.root}
+    metadata |= {name: hint for name, hint in hints.items() if hint is not None}
     schema = pa.schema(
         {
             "video_id": pa.string(),
@@ -125,6 +126,7 @@ def to_manifest(schema: pa.Schema) -> Manifest:
         dim=schema.field("embedding").type.list_size,
         precision=found["precision"],
         model=found.get("model"),
+        root=found.get("root"),
         next_slice_id=int(found["next_slice_id"]),
     )
 

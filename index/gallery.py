@@ -46,7 +46,7 @@ def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -
         StorageError: the disk refused the write.
     """
     shown = [
-        Shown(f"{rank}. {hit.video_id}, similarity {hit.score:.3f}", parts_of(hit, query.path, videos))
+        Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, videos))
         for rank, hit in enumerate(hits, 1)
     ]
     write_page(
@@ -58,6 +58,13 @@ def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -
         query=strip(query.path, "query", query.start_s, query.end_s or query.start_s),
         hits=shown,
     )
+
+
+def standing(hit: Hit) -> str:
+    """How far a hit stands out, in words."""
+    if hit.lead is None:
+        return f", similarity {hit.score:.3f}"
+    return f", lead {hit.lead:.2f}{': stands out' if hit.sure else ''}"
 
 
 def parts_of(hit: Hit, query: Path, videos: Path) -> list[Part]:

@@ -10,7 +10,7 @@ from sora_video.pretrain.embeddings import Embeddings
 
 from .manifest import Manifest
 
-__all__ = ["check_embeddings", "check_names", "check_vectors"]
+__all__ = ["check_embeddings", "check_names", "check_top", "check_vectors"]
 
 NORM_TOLERANCE = 1e-3
 """Most that the length of an embedding may differ from 1."""
@@ -77,3 +77,13 @@ def check_names(embeddings: Embeddings) -> None:
             video_id.encode()
         except UnicodeEncodeError as error:
             raise LibraryError(f"video {video_id!a}: its name is not UTF-8; rename the file") from error
+
+
+def check_top(top: int) -> None:
+    """Refuse a search for no video.
+
+    Raises:
+        LibraryError: ``top`` is below 1.
+    """
+    if top < 1:
+        raise LibraryError(f"top={top}: must be at least 1; ask for one video or more")

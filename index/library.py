@@ -29,7 +29,7 @@ from . import verify as verification
 from .choose import Wish
 from .export import export_library, import_library
 from .files import Checks, Damage
-from .guard import check_embeddings, check_names, check_vectors
+from .guard import check_embeddings, check_names, check_top, check_vectors
 from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .place import check_free
 from .repair import Repair
@@ -149,6 +149,11 @@ class Library:
         return self._snapshot.manifest.model
 
     @property
+    def root(self) -> str | None:
+        """Folder below which the videos added last lie, where it is known; it may have moved since."""
+        return self._snapshot.manifest.root
+
+    @property
     def damage(self) -> tuple[Damage, ...]:
         """All that cannot be read; searches go on without it."""
         return self._snapshot.damage
@@ -214,6 +219,7 @@ class Library:
         model: str | Path | None = None,
         content: Mapping[str, str] | None = None,
         attributes: Mapping[str, Attributes] | None = None,
+        root: str | Path | None = None,
     ) -> Added:
         """Add videos in one commit; one that is there already is replaced if its content changed.
 
@@ -224,6 +230,7 @@ class Library:
                 times and vectors.
             attributes: to set, by video, of those that are added and of others; a video keeps all that it has
                 and that is not named.
+            root: folder below which the videos lie by their names, to remember as ``model`` is.
 
         Returns:
             How many were added, replaced and left unchanged.
@@ -238,9 +245,8 @@ class Library:
             check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
             check_names(embeddings)
             manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
-            self._commit(
-                snapshot, manifest if model is None else replace(manifest, model=str(Path(model).absolute()))
-            )
+            manifest = replace(manifest, model=hint(model, manifest.model), root=hint(root, manifest.root))
+            self._commit(snapshot, manifest)
         return added
 
     def remove(self, video_ids: str | Iterable[str]) -> None:
@@ -359,6 +365,10 @@ class Library:
         check_embeddings(query, "the query", self._snapshot.manifest)
         return find(self._shelves(top, exclude, where), query, top)
 
+    def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.whitening`."""
+        return self._snapshot.whitening(vectors)
+
     def slice(self, slice_id: int) -> Embeddings:
         """One slice, with its vector as it is stored.
 
@@ -414,8 +424,7 @@ class Library:
 
     def _shelves(self, top: int, exclude: str | Iterable[str], where: Where | None) -> list[Shelf]:
         """The segments, each with what may be found there."""
-        if top < 1:
-            raise LibraryError(f"top={top}: must be at least 1; ask for one video or more")
+        check_top(top)
         return [
             Shelf(segment, self._snapshot.visible(segment, as_set(exclude), where))
             for segment in self._snapshot.searchable
@@ -434,6 +443,11 @@ class Library:
         if manifest != before.manifest:
             write_manifest(self.path, manifest)
         self._snapshot = open_snapshot(Checks(self.path), manifest, before)
+
+
+def hint(path: str | Path | None, before: str | None) -> str | None:
+    """A path to remember, or the one that is remembered."""
+    return before if path is None else str(Path(path).absolute())
 
 
 def as_set(video_ids: str | Iterable[str]) -> frozenset[str]:

@@ -108,6 +108,8 @@ class Manifest:
     """In which new vectors are stored."""
     model: str | None = None
     """Run folder of that encoder, a hint."""
+    root: str | None = None
+    """Folder below which the videos lie by their names, a hint."""
     next_slice_id: int = 0
     next_segment: int = 1
     """Number of the files to write next; numbers are not used twice."""

@@ -1,11 +1,11 @@
 """Moments: slices of a found video that lie side by side and match, merged to spans of time.
 
-A slice's score is its likeness to the query's slice that it is most like. It matches if it is at least two
-fifths of the way from the background to the best score of the whole search. The background is the median
+A slice's score is its likeness to the query's slice that it is most like. It matches if it is at least three
+tenths of the way from the background to the best score of the whole search. The background is the median
 likeness of any slice of the query and any slice of the videos found: few of these pairs match. A slice that
 shows half of a scene is about half as much like it, so the ends of a moment are known to about half a slice.
 
-    score      .2  .3  .9  .8  .3  .2  .7  .2       best .9, background .3: slices of .54 and more match
+    score      .0  .2  .9  .8  .1  .0  .7  .1       best .9, background .1: slices of .34 and more match
     moments            |------|        |--|
 """
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Moment", "find_moments", "match_level"]
 
-MATCH = 0.4
-"""Of the way from the background to the best score: least score that matches. At 0.5 slices at the ends of
-excerpts are lost more often; below 0.4 other film begins to match."""
+MATCH = 0.3
+"""Of the way from the background to the best score: least score that matches. Above it slices at the ends of
+excerpts are lost more often."""
 TOUCH_S = 1e-3
 """Slices this close in time lie side by side."""
 

@@ -13,7 +13,11 @@ from .moments import Moment
 from .nearest import nearest_videos, rank
 from .shelf import Shelf
 
-__all__ = ["Hit", "Matches", "find", "find_many"]
+__all__ = ["SURE", "Hit", "Matches", "find", "find_many"]
+
+SURE = 0.65
+"""Least lead of a video that is said to be where a query comes from. Of excerpts whose video was left out of
+a library about one in a hundred, of film that repeats itself one in twenty, reached it in a wrong one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +35,17 @@ class Hit:
     query_end_s: float
     slice_id: int
     """Stable id of the best slice."""
+    lead: float | None = None
+    """How far it stands out from other videos, 0 not at all, 1 as the same film; None: nobody can tell."""
     moments: tuple[Moment, ...] = ()
     """All that is like the query, best first; see :func:`sora_video.index.localize.localize`."""
     aligned: tuple[AlignedSpan, ...] = ()
     """Which part of a query of several slices is which part of the video, best first."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether it stands out so far that the query may be said to come from it."""
+        return self.lead is not None and self.lead >= SURE
 
 
 @dataclass(frozen=True, kw_only=True)

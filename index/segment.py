@@ -158,7 +158,7 @@ class Segment:
         mask: NDArray[np.bool_] = np.repeat(videos, np.diff(self.first_row))
         if where.start_s > -np.inf or where.end_s < np.inf:
             slices = self.table.slices
-            mask &= (slices["start_s"] >= where.start_s) & (slices["end_s"] <= where.end_s)
+            mask &= where.within(slices["start_s"], slices["end_s"])
         return mask
 
 

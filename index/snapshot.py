@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,12 @@ from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
 from .where import Attributes, Where
+from .whitening import Whitening, fit_whitening
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
+
+SAMPLE = 8192
+"""Slices that a whitening is fitted to, about, where there are more."""
 
 
 class Held(NamedTuple):
@@ -102,6 +107,17 @@ class Snapshot:
             vectors=segment.read(rows),
             fingerprint=self.manifest.fingerprint,
         )
+
+    @cached_property
+    def whitening(self) -> Whitening:
+        """Fitted to slices that can be searched, drawn by seed where there are many."""
+        rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
+        rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
+        share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
+        for segment, own in zip(self.searchable, rows, strict=True):
+            drawn = rng.choice(own, round(share * len(own)), replace=False)
+            vectors.append(segment.read(np.sort(drawn)))
+        return fit_whitening(np.concatenate(vectors))
 
     def visible(
         self, segment: Segment, exclude: Collection[str], where: Where | None

@@ -7,6 +7,9 @@ from fnmatch import fnmatchcase
 from math import inf, isfinite
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sora_video.configs.errors import LibraryError
 
 __all__ = ["Attributes", "Value", "Where", "check_attributes", "parse_value", "parse_where", "spell"]
@@ -38,6 +41,11 @@ class Where:
             name in attributes and spell(attributes[name]) in spellings(value)
             for name, value in self.attributes.items()
         )
+
+    def within(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(N,) which slices, of (N,) starts and ends in seconds, lie in the time that is asked for."""
+        inside: NDArray[np.bool_] = (start_s >= self.start_s) & (end_s <= self.end_s)
+        return inside
 
     def names(self, video_id: str) -> bool:
         """Whether a video of this name may be found."""

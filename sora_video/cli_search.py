@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")(search)
     app.command(
-        epilog="Example: sora duplicates my.library --threshold 0.97   |   sora duplicates my.library --json"
+        epilog="Example: sora duplicates my.library --threshold 0.7   |   sora duplicates my.library --json"
     )(duplicates)
 
 
@@ -57,8 +57,13 @@ def search(
         typer.Option("--html", metavar="FILE", help="Write a page of frames."),
     ] = None,
     videos: Annotated[
-        Path, typer.Option("--videos", metavar="FOLDER", help="Where the library's videos lie, for --html.")
-    ] = Path(),
+        Path | None,
+        typer.Option(
+            "--videos",
+            metavar="FOLDER",
+            help="Where the library's videos lie, for --html; default: where they were.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find where else in a library a video, or a span of it, happens."""
@@ -66,13 +71,14 @@ def search(
 
     from sora_video.configs.errors import ConfigError
     from sora_video.index.build import is_video, search_video
+    from sora_video.index.search import SURE
     from sora_video.index.where import parse_where
 
     if html and not is_video(query):
         raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
     if fps is not None and not Path(query).is_dir():
         raise ConfigError(f"--fps {fps:g} with the query {query}: is for a folder of images; leave it out")
-    open_library(library)
+    root = videos or Path(open_library(library).root or ".")
     hits = search_video(
         library,
         query,
@@ -89,11 +95,13 @@ def search(
         from sora_video.index.gallery import write_gallery
         from sora_video.pretrain.corpus import open_span
 
-        write_gallery(html, open_span(query, start, end).videos[0], hits, videos)
+        write_gallery(html, open_span(query, start, end).videos[0], hits, root)
     if as_json:
-        show.print_json([asdict(hit) for hit in hits])
+        show.print_json([{**asdict(hit), "sure": hit.sure} for hit in hits])
         return
     show.print_table([row for hit in hits for row in show.hit_rows(hit)])
+    if not any(hit.sure for hit in hits):
+        show.warn(f"no video stands out, by a lead of {SURE:g}: the query may come from none of them")
     if html:
         show.say(f"see {html}")
 
@@ -101,15 +109,16 @@ def search(
 def duplicates(
     library: LibraryArgument,
     threshold: Annotated[
-        float | None,
-        typer.Option("--threshold", help="Least mean similarity of what is shared; default 0.95, or 0.02."),
-    ] = None,
+        float,
+        typer.Option("--threshold", help="Least mean likeness of what is shared: 0 unrelated, 1 identical."),
+    ] = 0.5,
     cover: Annotated[
         float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
     ] = 0.5,
     normalize: Annotated[
-        bool, typer.Option("--normalize", help="Subtract what the videos' nearest others reach.")
-    ] = False,
+        bool,
+        typer.Option("--normalize/--no-normalize", help="Measure likeness from what other videos reach."),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Find groups of near-duplicate videos, and which part is which."""

@@ -59,11 +59,12 @@ def clock(seconds: float) -> str:
 
 def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
     """What was found in one video: its parts that are parts of the query, else its moments."""
+    video = {"lead": "" if hit.lead is None else hit.lead, "video": hit.video_id}
     if hit.aligned:
         return [
             {
+                **video,
                 "score": one.score,
-                "video": hit.video_id,
                 "from": clock(one.start_s),
                 "to": clock(one.end_s),
                 "query from": clock(one.query_start_s),
@@ -75,8 +76,8 @@ def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
     query = {"query from": clock(hit.query_start_s), "query to": clock(hit.query_end_s)}
     return [
         {
+            **video,
             "score": one.score,
-            "video": hit.video_id,
             "from": clock(one.start_s),
             "to": clock(one.end_s),
             **query,

@@ -75,11 +75,27 @@ def test_queries_may_be_slices_and_embeddings(tmp_path, table):
     np.save(tmp_path / "query.npy", made.vectors[4])
     found = json.loads(sora("search", library, tmp_path / "query.npy", "--top", "3", "--json"))
     assert [hit["video_id"] for hit in found[:1]] == ["0004.mp4"]
-    assert found[1:] == [{**hit, "query_end_s": 0.0} for hit in like]
+    assert found[1:] == [
+        {**hit, "query_end_s": 0.0, "lead": pytest.approx(hit["lead"], abs=0.1)} for hit in like
+    ]
     only = json.loads(sora("search", library, "slice:4", "--where", "videos=0005*", "--json"))
     assert [hit["video_id"] for hit in only] == ["0005.mp4"]
     with pytest.raises(ConfigError, match="--html with the query slice:4: a page shows frames"):
         sora("search", library, "slice:4", "--html", tmp_path / "found.html")
+
+
+def test_a_search_says_what_stands_out_and_when_nothing_does(tmp_path, table):
+    path, made = table
+    library, query = tmp_path / "library", tmp_path / "query.npy"
+    sora("index", "build", library, path)
+    np.save(query, made.vectors[4])
+    (hit,) = json.loads(sora("search", library, query, "--top", "1", "--json"))
+    assert (hit["sure"], hit["lead"]) == (True, pytest.approx(1, abs=1e-4))
+    done = CliRunner().invoke(app, ["search", str(library), str(query)])
+    assert "stands out" not in done.stderr
+    np.save(query, np.full(8, 8**-0.5, np.float32))
+    done = CliRunner().invoke(app, ["search", str(library), str(query)])
+    assert "no video stands out, by a lead of 0.65: the query may come from none of them" in done.stderr
 
 
 def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
@@ -94,6 +110,8 @@ def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
     assert (hit["video_id"], hit["score"]) == ("odd/clip 1.mp4", pytest.approx(1, abs=0.01))
     with pytest.raises(ConfigError, match=r"--fps 5 with the query .*clip 1\.mp4: is for a folder of images"):
         sora("search", library, film, "--fps", "5")
+    with pytest.raises(ConfigError, match=r"--html with the query .*shots: a page shows frames"):
+        sora("search", library, shots, "--html", tmp_path / "found.html")
 
 
 @pytest.mark.parametrize(

@@ -55,19 +55,49 @@ def test_a_smaller_part_is_enough_where_that_is_asked_for(make_library, held):
     assert ("2.mp4", "a moment of 2.mp4") in [one.videos for one in groups]
 
 
-def test_normalising_tells_copies_from_videos_that_are_like_all(make_library, random_vectors):
-    """All are close to one common picture: without normalisation everything is a duplicate of everything."""
+def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vectors):
+    """All are close to one common picture: by cosines everything is a duplicate of everything."""
     common = random_vectors(99, 1, 32)
     held = {f"{number}.mp4": normed(common + 0.25 * random_vectors(number, 12, 32)) for number in range(8)}
     held["copy.mp4"] = normed(held["3.mp4"] + 0.01 * random_vectors(70, 12, 32))
+    assert (held["0.mp4"] @ held["5.mp4"].T).min() > 0.9
     library = make_library(held)
-    assert len(find_duplicates(library, threshold=0.9)[0].videos) == 9
-    assert [one.videos for one in find_duplicates(library, normalize=True)] == [("3.mp4", "copy.mp4")]
+    assert [one.videos for one in find_duplicates(library)] == [("3.mp4", "copy.mp4")]
+    assert [one.videos for one in find_duplicates(library, normalize=False)] == [("3.mp4", "copy.mp4")]
+
+
+def test_normalising_tells_copies_from_film_of_the_same_places(make_library, random_vectors):
+    """Ten places, each filmed by 30 videos."""
+    held = {
+        f"place {place} take {take:02d}.mp4": normed(
+            random_vectors(place, 6, 64) + 0.7 * random_vectors(1000 + 100 * place + take, 6, 64)
+        )
+        for place in range(10)
+        for take in range(30)
+    }
+    held["copy.mp4"] = normed(held["place 3 take 07.mp4"] + 0.05 * random_vectors(70, 6, 64))
+    library = make_library(held)
+    assert len(find_duplicates(library, normalize=False)) == 10
+    assert [one.videos for one in find_duplicates(library)] == [("copy.mp4", "place 3 take 07.mp4")]
+
+
+def test_any_number_of_copies_is_told(make_library, random_vectors):
+    film = random_vectors(0, 6, 32)
+    held = {f"{number}.mp4": random_vectors(number, 6, 32) for number in range(1, 5)}
+    held |= {f"copy {number:02d}.mp4": film for number in range(25)}
+    (together,) = find_duplicates(make_library(held))
+    assert together.videos == tuple(f"copy {number:02d}.mp4" for number in range(25))
+
+
+def test_two_videos_are_duplicates_if_they_are_all_but_identical(make_library, random_vectors):
+    film = random_vectors(0, 6, 32)
+    library = make_library({"0.mp4": film, "copy.mp4": film})
+    assert [one.videos for one in find_duplicates(library)] == [("0.mp4", "copy.mp4")]
 
 
 def test_a_library_of_one_video_or_none_has_no_duplicates(make_library, random_vectors):
     library = make_library({"0.mp4": random_vectors(0, 5, 8)})
-    assert find_duplicates(library) == find_duplicates(library, normalize=True) == []
+    assert find_duplicates(library) == find_duplicates(library, normalize=False) == []
     library.remove("0.mp4")
     assert find_duplicates(library) == []
 

@@ -15,6 +15,7 @@ def library(request, tmp_path, versions):
     made.add(
         versions({"a.mp4": 1, "b.mp4": 2, "é 日.mp4": 3}),
         model="/runs/first",
+        root="/videos",
         content={"a.mp4": "abc"},
         attributes={"a.mp4": {"camera": 3, "place": 'a "quoted", \n one', "sunny": True}},
     )
@@ -36,7 +37,8 @@ def everything(library):
         )
         columns = [ids.slice_id, found.slice_no, found.start_s, found.end_s, found.vectors]
         videos[name] = [held.entry.content, dict(held.attributes), *(column.tolist() for column in columns)]
-    return videos, manifest.fingerprint, manifest.model, manifest.precision, manifest.next_slice_id
+    hints = manifest.model, manifest.root
+    return videos, manifest.fingerprint, hints, manifest.precision, manifest.next_slice_id
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8192])

@@ -38,8 +38,8 @@ def gallery(tmp_path_factory, videos):
     (held / "broken.mp4").write_bytes(b"no video")
     hits = [
         hit("even/clip 2.mp4", aligned=(AlignedSpan(0.5, 1.5, 0.25, 1.5, 0.875, 1.25),)),
-        hit("odd/clip 1.mp4", moments=(Moment(0, 1, 0.75), Moment(1, 2, 0.5))),
-        hit("<gone>.mp4", moments=(Moment(0, 1, 0.5),)),
+        hit("odd/clip 1.mp4", lead=0.7, moments=(Moment(0, 1, 0.75), Moment(1, 2, 0.5))),
+        hit("<gone>.mp4", lead=0.25, moments=(Moment(0, 1, 0.5),)),
         hit("broken.mp4", moments=(Moment(0, 1, 0.25),)),
     ]
     query = open_span(videos / "even/clip 0.mp4", 0.5, 1.5).videos[0]
@@ -70,6 +70,9 @@ def test_a_gallery_is_one_file_with_strips_and_times(gallery):
     assert all(link.startswith("data:image/jpeg") for link in page.links)
     assert "0.25 s to 1.50 s, score 0.875, speed 1.25" in page.text
     assert "1.00 s to 2.00 s, score 0.500" in page.text
+    assert "1. even/clip 2.mp4, similarity 0.900" in page.text
+    assert "2. odd/clip 1.mp4, lead 0.70: stands out" in page.text
+    assert re.search(r"3\. <gone>\.mp4, lead 0\.25\s", page.text)
 
 
 def test_a_gallery_says_which_files_are_missing_or_cannot_be_read(gallery):

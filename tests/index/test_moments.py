@@ -36,9 +36,9 @@ def test_where_nothing_matches_the_best_slice_is_told():
     assert moments([0.125, 0.25, 0.125], 0.9) == [Moment(1, 2, 0.25)]
 
 
-def test_what_matches_lies_two_fifths_of_the_way_from_the_median_to_the_best():
+def test_what_matches_lies_three_tenths_of_the_way_from_the_median_to_the_best():
     assert match_level([np.array([[0.2, 0.2, 1.0]], np.float32), np.full((1, 4), 0.2, np.float32)]) == (
-        pytest.approx(0.52)
+        pytest.approx(0.44)
     )
 
 
@@ -78,11 +78,12 @@ def seconds(embeddings):
 
 def test_a_hit_tells_all_its_moments_and_which_part_of_the_query_they_are(library):
     query = library.embeddings("0.mp4").select(np.arange(8, 16))
-    hits = localize(library, query, library.search(query, top=3))
+    hits = localize(library, query, top=3)
     assert [hit.video_id for hit in hits][:2] == ["0.mp4", "1.mp4"]
     assert [(one.start_s, one.end_s) for one in hits[0].moments] == [(8, 16)]
     assert sorted((one.start_s, one.end_s) for one in hits[1].moments) == [(4, 8), (20, 24)]
-    spans = sorted((one.query_start_s, one.query_end_s, one.start_s, one.end_s) for one in hits[1].aligned)
+    aligned = sorted(hits[1].aligned, key=lambda one: one.start_s)
+    spans = [(one.query_start_s, one.query_end_s, one.start_s, one.end_s) for one in aligned]
     assert np.array(spans) == pytest.approx(np.array([(10, 14, 4, 8), (10, 14, 20, 24)]), abs=0.2)
     assert [one.speed for one in hits[1].aligned] == pytest.approx([1, 1], abs=0.05)
     assert hits[2].aligned == ()
@@ -90,12 +91,7 @@ def test_a_hit_tells_all_its_moments_and_which_part_of_the_query_they_are(librar
 
 def test_a_query_of_one_slice_has_moments_alone(library):
     query = library.embeddings("0.mp4").select([11])
-    first, second = localize(library, query, library.search(query, top=2))
+    first, second = localize(library, query, top=2)
     assert first.aligned == second.aligned == ()
     assert [(one.start_s, one.end_s) for one in first.moments] == [(11, 12)]
     assert sorted((one.start_s, one.end_s) for one in second.moments) == [(5, 6), (21, 22)]
-
-
-def test_nothing_found_has_no_moments(library):
-    query = library.embeddings("0.mp4")
-    assert localize(library, query, library.search(query, exclude=library.videos())) == []
