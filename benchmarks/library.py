@@ -1,8 +1,9 @@
 """What libraries cost and find: index types, growth, and overhead over FAISS, beside autofaiss and USearch.
 
-Vectors are drawn from Gaussian clusters on the sphere, queries are further draws from the same clusters. Each
-slice of a video is drawn from a cluster of its own, except in the crowded library, whose videos lie each in
-one cluster. Every row is printed and kept as it comes: a run that was stopped goes on after its last one.
+Vectors are drawn from Gaussian clusters on the sphere, queries are further draws from the same clusters. As
+embeddings do, they vary along few directions, here ``LATENT`` of all. Each slice of a video is drawn from a
+cluster of its own, except in the crowded library, whose videos lie each in one cluster. Every row is printed
+and kept as it comes: a run that was stopped goes on after its last one.
 """
 
 import argparse
@@ -38,6 +39,8 @@ FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python
 FINGERPRINT = "b" * 64
 PER_VIDEO = 20
 """Slices of a video."""
+LATENT = 64
+"""Directions along which vectors vary, where there are so many."""
 NOISE = 0.7
 """Length of the noise around a centre of length 1: two slices of a cluster have a cosine of about 0.67."""
 BLOCK = 50_000
@@ -65,15 +68,16 @@ class World:
     """Clusters, and what is drawn from them; all by seed."""
 
     def __init__(self, dim: int, clusters: int, queries: int) -> None:
-        self.dim = dim
-        self.centres = unit(np.random.default_rng(0).normal(size=(clusters, dim)).astype(np.float32))
+        rng, self.latent = np.random.default_rng(0), min(LATENT, dim)
+        self.axes = np.linalg.qr(rng.normal(size=(dim, self.latent)))[0].T.astype(np.float32)
+        self.centres = unit(rng.normal(size=(clusters, self.latent)).astype(np.float32))
         self.queries = self.draw(np.random.default_rng(1), queries)
 
     def draw(self, rng: np.random.Generator, count: int, runs: int = 1) -> Floats:
         """(count, dim) vectors, ``runs`` in a row from the same cluster."""
         cluster = np.repeat(rng.integers(0, len(self.centres), -(-count // runs)), runs)[:count]
-        noise = rng.standard_normal((count, self.dim), np.float32) * np.float32(NOISE / np.sqrt(self.dim))
-        return unit(self.centres[cluster] + noise)
+        noise = rng.standard_normal((count, self.latent), np.float32) * np.float32(NOISE / self.latent**0.5)
+        return unit((self.centres[cluster] + noise) @ self.axes)
 
     def fill(self, library: Library, first: int, end: int, runs: int = 1) -> None:
         """Add slices ``first`` to ``end``."""
@@ -120,7 +124,7 @@ class Bench:
     def library(self, name: str) -> Library:
         """An empty library in place of what was there."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
-        return Library.create(self.folder / name, FINGERPRINT, self.world.dim)
+        return Library.create(self.folder / name, FINGERPRINT, self.options.dim)
 
     @cached_property
     def segment(self) -> Segment:
@@ -174,7 +178,7 @@ class Bench:
 
     def indexes(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         """Rows on every kind of index, on one segment; a kind that is done is not built again."""
-        for kind in kinds(self.options.count, self.world.dim):
+        for kind in kinds(self.options.count, self.options.dim):
             done = self.folder / f"{kind}.{self.options.count}.done"
             if not done.exists():
                 yield from self.measure(kind)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sora_video.pretrain.embed import VideoEncoder
 
 __all__ = [
+    "SLICE",
     "Change",
     "add_to_library",
     "build_library",

@@ -157,23 +157,24 @@ def rank(
     Returns:
         (groups, top) entries, best first; -1 past the last video.
     """
-    table = np.full((groups, top), -1, np.int64)
     if not len(score):
-        return table
+        return np.full((groups, top), -1, np.int64)
     starts = np.flatnonzero((np.diff(group, prepend=-1) != 0) | (np.diff(video, prepend=-1) != 0))
     lengths = np.diff(starts, append=len(group))
     highest = np.flatnonzero(score == np.repeat(np.maximum.reduceat(score, starts), lengths))
     run = np.repeat(np.arange(len(starts)), lengths)[highest]
     best = highest[np.diff(run, prepend=-1) != 0]
-    best = best[np.lexsort((-score[best], group[best]))]
-    equal = (np.diff(group[best]) == 0) & (np.diff(score[best]) == 0)
-    if equal.any():
-        tied = np.append(equal, False) | np.insert(equal, 0, False)
-        names = np.zeros(len(best), np.int64)
-        names[tied] = np.unique([name(int(number)) for number in video[best[tied]]], return_inverse=True)[1]
-        best = best[np.lexsort((names, -score[best], group[best]))]
     many = np.bincount(group[best], minlength=groups)
-    place = np.arange(len(best)) - (np.cumsum(many) - many)[group[best]]
-    kept = place < top
-    table[group[best[kept]], place[kept]] = best[kept]
-    return table
+    cell = group[best], np.arange(len(best)) - np.repeat(np.cumsum(many) - many, many)
+    entries = np.full((groups, max(top, int(many.max()))), -1, np.int64)
+    scores = np.full(entries.shape, -np.inf, np.float32)
+    entries[cell], scores[cell] = best, score[best]
+    order = np.argsort(-scores, axis=1, kind="stable")
+    falling = np.take_along_axis(scores, order, axis=1)
+    equal = (falling[:, 1:] == falling[:, :-1]) & (falling[:, 1:] > -np.inf)
+    for number in np.flatnonzero(equal[:, :top].any(axis=1)):
+        there = entries[number] >= 0
+        names = [name(int(one)) for one in video[entries[number, there]]]
+        by_name = np.unique(names, return_inverse=True)[1]
+        order[number, : len(names)] = np.lexsort((by_name, -scores[number, there]))
+    return np.take_along_axis(entries, order[:, :top], axis=1)

@@ -70,7 +70,7 @@ def search(
     from dataclasses import asdict
 
     from sora_video.configs.errors import ConfigError
-    from sora_video.index.build import is_video, search_video
+    from sora_video.index.build import SLICE, is_video, search_video
     from sora_video.index.search import SURE
     from sora_video.index.where import parse_where
 
@@ -100,7 +100,7 @@ def search(
         show.print_json([{**asdict(hit), "sure": hit.sure} for hit in hits])
         return
     show.print_table([row for hit in hits for row in show.hit_rows(hit)])
-    if not any(hit.sure for hit in hits):
+    if not (query.startswith(SLICE) or any(hit.sure for hit in hits)):
         show.warn(f"no video stands out, by a lead of {SURE:g}: the query may come from none of them")
     if html:
         show.say(f"see {html}")
