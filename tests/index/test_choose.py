@@ -153,6 +153,23 @@ def test_an_index_is_built_bit_for_bit_again_from_its_seed(library, kind):
     assert one != other
 
 
+def test_every_vector_lies_in_the_list_of_its_nearest_centroid(tmp_path, clustered, make_embeddings):
+    """Reference: NumPy, over a thousand lists."""
+    vectors = clustered(2, 40_000).reshape(-1, 100, DIM)
+    library = Library.create(tmp_path / "library", "f" * 64, DIM)
+    library.add(make_embeddings({f"{number}.mp4": part for number, part in enumerate(vectors)}))
+    (segment,) = library._snapshot.searchable
+    index = Builder(segment, 0).build(kinds(segment.record.rows, DIM)[2])
+    centroids = index.quantizer.reconstruct_n(0, index.nlist)
+    nearest = (segment.read(np.arange(segment.record.rows)) @ centroids.T).argmax(axis=1)
+    lists = np.empty(segment.record.rows, np.int64)
+    for number in range(index.nlist):
+        size = index.invlists.list_size(number)
+        lists[faiss.rev_swig_ptr(index.invlists.get_ids(number), size)] = number
+    assert index.nlist == 1024
+    assert np.count_nonzero(lists != nearest) <= 4  # between equals rounding decides
+
+
 GRAPH = """
 import hashlib, sys, faiss
 from sora_video.index.approximate import Builder
