@@ -36,6 +36,8 @@ CHOSEN_ON = 100
 """Videos, the first in the order of seed 0, with whose excerpts the constants of the index were chosen."""
 SIDE = 8
 """Of the mean frame that the pixel baseline knows, in pixels."""
+GREY = 1e-3
+"""Added to all of its pixels, so that plain frames have a direction too."""
 
 
 class Pixels(VideoEncoder):
@@ -44,7 +46,8 @@ class Pixels(VideoEncoder):
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
         """See :meth:`VideoEncoder.embed_clips`."""
         small = adaptive_avg_pool3d(clips.clips, (1, SIDE, SIDE)).flatten(1)
-        found: NDArray[np.float32] = normalize(small - small.mean(1, keepdim=True), dim=1).numpy()
+        contrast = small - small.mean(1, keepdim=True) + GREY
+        found: NDArray[np.float32] = normalize(contrast, dim=1).numpy()
         return found
 
 

@@ -28,21 +28,17 @@ def autofaiss(vectors: NDArray[np.float32]) -> tuple[int, Search]:
     return len(faiss.serialize_index(index)), lambda queries, k: index.search(queries, k)[1]
 
 
-def usearch(expansion: int) -> Callable[[NDArray[np.float32]], tuple[int, Search]]:
-    """Its graph of float32 with default links; bytes, and a search."""
+def usearch(vectors: NDArray[np.float32]) -> tuple[int, Search]:
+    """Its graph of float32 with default links; bytes, and a search at default effort."""
+    from usearch.index import Index
 
-    def build(vectors: NDArray[np.float32]) -> tuple[int, Search]:
-        from usearch.index import Index
-
-        index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32", expansion_search=expansion)
-        index.add(np.arange(len(vectors)), vectors)
-        return index.serialized_length, lambda queries, k: np.atleast_2d(index.search(queries, k).keys)
-
-    return build
+    index = Index(ndim=vectors.shape[1], metric="ip", dtype="f32", expansion_search=64)
+    index.add(np.arange(len(vectors)), vectors)
+    return index.serialized_length, lambda queries, k: np.atleast_2d(index.search(queries, k).keys)
 
 
 PEERS: dict[str, Callable[[NDArray[np.float32]], tuple[int, Search]]] = {}
 if find_spec("autofaiss"):
     PEERS["autofaiss, 10 ms a query"] = autofaiss
 if find_spec("usearch"):
-    PEERS |= {f"USearch, expansion {expansion}": usearch(expansion) for expansion in (64, 256)}
+    PEERS["USearch, expansion 64"] = usearch
