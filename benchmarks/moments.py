@@ -36,8 +36,6 @@ CHOSEN_ON = 100
 """Videos, the first in the order of seed 0, with whose excerpts the constants of the index were chosen."""
 SIDE = 8
 """Of the mean frame that the pixel baseline knows, in pixels."""
-GREY = 1e-3
-"""Added to all of its pixels, so that plain frames have a direction too."""
 
 
 class Pixels(VideoEncoder):
@@ -46,8 +44,7 @@ class Pixels(VideoEncoder):
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
         """See :meth:`VideoEncoder.embed_clips`."""
         small = adaptive_avg_pool3d(clips.clips, (1, SIDE, SIDE)).flatten(1)
-        contrast = small - small.mean(1, keepdim=True) + GREY
-        found: NDArray[np.float32] = normalize(contrast, dim=1).numpy()
+        found: NDArray[np.float32] = normalize(small - small.mean(1, keepdim=True), dim=1).numpy()
         return found
 
 
@@ -102,8 +99,9 @@ def main() -> None:
         encoders = {"trained": trained, "untrained": untrained, "pixels": pixels}
         lines = []
         for name, encoder in encoders.items():
-            library = make_library(Path(scratch) / name, encoder.embed(corpus))
-            embedded = encoder.embed([excerpt.path for excerpt in excerpts])
+            library = make_library(Path(scratch) / name, directed(encoder.embed(corpus)))
+            embedded = directed(encoder.embed([excerpt.path for excerpt in excerpts]))
+            print(f"{name}: embedded", flush=True)
             outcomes = [search(library, embedded, excerpt) for excerpt in excerpts]
             lines += rows(name, outcomes, duplicates(library, embedded, excerpts))
     table = markdown(
@@ -111,6 +109,13 @@ def main() -> None:
     )
     print(table)
     write_text(arguments.out, table)
+
+
+def directed(embeddings: Embeddings) -> Embeddings:
+    """The same, where an untrained encoder sees nothing, as in film that stands still, in one direction."""
+    nothing = np.linalg.norm(embeddings.vectors, axis=1) < 0.5
+    embeddings.vectors[nothing] = np.eye(1, embeddings.dim)
+    return embeddings
 
 
 def make_library(path: Path, embeddings: Embeddings) -> Library:

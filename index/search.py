@@ -17,7 +17,7 @@ __all__ = ["SURE", "Hit", "Matches", "find", "find_many"]
 
 SURE = 0.65
 """Least lead of a video that is said to be where a query comes from. Of excerpts whose video was left out of
-a library about one in a hundred, of film that repeats itself one in twenty, reached it in a wrong one."""
+a library about one in a hundred reached it in a wrong one."""
 
 
 @dataclass(frozen=True, kw_only=True)
