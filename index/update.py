@@ -16,7 +16,7 @@ from .manifest import Manifest, SegmentRecord
 from .segment import Block, Member, write_segment
 from .snapshot import Held, Snapshot
 from .table import Slices
-from .where import Attributes, Value, check_attributes
+from .where import Attributes, Value, check_attributes, to_json
 
 __all__ = ["Added", "add", "content_key", "edit", "remove", "succeed"]
 
@@ -78,10 +78,11 @@ def add(
         next_slice_id += len(block.vectors)
     written = {member.video_id for member in members}
     edited = {name: value for name, value in snapshot.edits().items() if name not in written}
-    edited |= {name: wanted[name] for name in held.keys() - written if wanted[name] != held[name].attributes}
+    before = {name: held[name].attributes for name in held.keys() - written}
+    edited |= {name: wanted[name] for name in before if to_json(wanted[name]) != to_json(before[name])}
     replaced = len(written & held.keys())
     result = Added(len(written) - replaced, replaced, len(same))
-    if not written and edited == snapshot.edited:
+    if not written and not differ(edited, snapshot.edited):
         return snapshot.manifest, result
     return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result
 
@@ -133,7 +134,7 @@ def succeed(
     """
     manifest = snapshot.manifest
     file = manifest.attributes
-    if edited != snapshot.edited:
+    if differ(edited, snapshot.edited):
         data = json.dumps(edited, sort_keys=True).encode()
         name = f"attributes/{manifest.next_segment:06d}.json"
         file = store(snapshot.folder, name, data) if edited else None
@@ -177,3 +178,11 @@ def content_of(snapshot: Snapshot, held: Held) -> str:
         return held.entry.content
     found = snapshot.embeddings(held)
     return content_key(found.start_s, found.end_s, found.vectors)
+
+
+def differ(one: Mapping[str, Attributes] | None, other: Mapping[str, Attributes] | None) -> bool:
+    """Whether attributes by video differ as they are written; to Python 1 and true are equal."""
+    if one is None or other is None:
+        return one is not other
+    first, second = ({name: to_json(found) for name, found in part.items()} for part in (one, other))
+    return first != second

@@ -191,3 +191,16 @@ def test_a_filter_lets_through_what_it_says(library, where, expected, compacted)
     numbers = segment.columns(found).slice_no
     names = [segment.videos[number][0] for number in segment.video_of(found)]
     assert " ".join(f"{name}{number}" for name, number in zip(names, numbers, strict=True)) == expected
+
+
+@pytest.mark.parametrize("by", ["edit", "add"])
+def test_one_and_true_are_different_attributes(tmp_path, make_embeddings, by):
+    library = Library.create(tmp_path / "library", "f" * 64, 4)
+    film = make_embeddings({"a.mp4": np.eye(4)[:1]})
+    library.add(film, attributes={"a.mp4": {"lit": 1}})
+    for value in (True, 1, True):
+        if by == "edit":
+            library.set_attributes({"a.mp4": {"lit": value}})
+        else:
+            library.add(film, attributes={"a.mp4": {"lit": value}})
+        assert Library.open(library.path).attributes("a.mp4")["lit"] is value
