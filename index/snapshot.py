@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ class Snapshot:
         rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
         share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
         for segment, own in zip(self.searchable, rows, strict=True):
-            drawn = rng.choice(own, round(share * len(own)), replace=False)
+            drawn = rng.choice(own, ceil(share * len(own)), replace=False)
             vectors.append(segment.read(np.sort(drawn)))
         return fit_whitening(np.concatenate(vectors))
 

@@ -184,5 +184,6 @@ def differ(one: Mapping[str, Attributes] | None, other: Mapping[str, Attributes]
     """Whether attributes by video differ as they are written; to Python 1 and true are equal."""
     if one is None or other is None:
         return one is not other
-    first, second = ({name: to_json(found) for name, found in part.items()} for part in (one, other))
-    return first != second
+    return one.keys() != other.keys() or any(
+        found is not other[name] and to_json(found) != to_json(other[name]) for name, found in one.items()
+    )

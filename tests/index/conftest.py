@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from sora_video.index.library import Library
 from sora_video.pretrain.embeddings import Embeddings
 
 FINGERPRINT = "f" * 64
@@ -39,6 +40,26 @@ def random_vectors():
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     return draw
+
+
+@pytest.fixture
+def make_library(tmp_path, make_embeddings):
+    """A function from {video: vectors} to a library of slices of one second."""
+
+    def make(held):
+        embeddings = make_embeddings(held)
+        embeddings.end_s[:] = embeddings.start_s + 1
+        library = Library.create(tmp_path / "library", embeddings.fingerprint, embeddings.dim)
+        library.add(embeddings)
+        return library
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def normed():
+    """A function that scales (N, D) vectors to length 1."""
+    return lambda vectors: vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 PRELUDE = """

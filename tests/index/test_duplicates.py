@@ -5,29 +5,10 @@ from hypothesis import strategies as st
 
 from sora_video.configs.errors import LibraryError
 from sora_video.index.duplicates import Pair, find_duplicates, group
-from sora_video.index.library import Library
-
-
-def normed(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.fixture
-def make_library(tmp_path, make_embeddings):
-    """A function from {video: vectors} to a library of slices of one second."""
-
-    def make(held):
-        embeddings = make_embeddings(held)
-        embeddings.end_s[:] = embeddings.start_s + 1
-        library = Library.create(tmp_path / "library", embeddings.fingerprint, embeddings.dim)
-        library.add(embeddings)
-        return library
-
-    return make
-
-
-@pytest.fixture
-def held(random_vectors):
+def held(random_vectors, normed):
     """Ten videos of which three, and another two, share most of what they show."""
     videos = {f"{number}.mp4": random_vectors(number, 20, 32) for number in range(10)}
     videos["copy of 0.mp4"] = normed(videos["0.mp4"] + 0.01 * random_vectors(50, 20, 32))
@@ -55,7 +36,7 @@ def test_a_smaller_part_is_enough_where_that_is_asked_for(make_library, held):
     assert ("2.mp4", "a moment of 2.mp4") in [one.videos for one in groups]
 
 
-def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vectors):
+def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vectors, normed):
     """All are close to one common picture: by cosines everything is a duplicate of everything."""
     common = random_vectors(99, 1, 32)
     held = {f"{number}.mp4": normed(common + 0.25 * random_vectors(number, 12, 32)) for number in range(8)}
@@ -66,7 +47,7 @@ def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vect
     assert [one.videos for one in find_duplicates(library, normalize=False)] == [("3.mp4", "copy.mp4")]
 
 
-def test_normalising_tells_copies_from_film_of_the_same_places(make_library, random_vectors):
+def test_normalising_tells_copies_from_film_of_the_same_places(make_library, random_vectors, normed):
     """Ten places, each filmed by 30 videos."""
     held = {
         f"place {place} take {take:02d}.mp4": normed(

@@ -2,31 +2,12 @@ import numpy as np
 import pytest
 
 from sora_video.configs.errors import FingerprintError, LibraryError
-from sora_video.index.library import Library
 from sora_video.index.localize import localize
 from sora_video.index.where import Where
 
 
-def normed(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
 @pytest.fixture
-def make_library(tmp_path, make_embeddings):
-    """A function from {video: vectors} to a library of slices of one second."""
-
-    def make(held):
-        embeddings = make_embeddings(held)
-        embeddings.end_s[:] = embeddings.start_s + 1
-        library = Library.create(tmp_path / "library", embeddings.fingerprint, embeddings.dim)
-        library.add(embeddings)
-        return library
-
-    return make
-
-
-@pytest.fixture
-def alike(make_library, random_vectors):
+def alike(make_library, random_vectors, normed):
     """Sixty videos that are all close to one common picture: any two slices have a cosine of about 0.94."""
     common = random_vectors(99, 1, 64)
     return make_library(
@@ -34,15 +15,15 @@ def alike(make_library, random_vectors):
     )
 
 
-def excerpt(library, name, random_vectors):
+def excerpt(library, name, random_vectors, normed):
     """Slices 3 to 7 of a video, somewhat changed."""
     query = library.embeddings(name).select(np.arange(3, 8))
     query.vectors[:] = normed(query.vectors + 0.1 * random_vectors(7, 5, 64))
     return query
 
 
-def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors):
-    query = excerpt(alike, "17.mp4", random_vectors)
+def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors, normed):
+    query = excerpt(alike, "17.mp4", random_vectors, normed)
     first, *others = localize(alike, query)
     assert (first.video_id, first.sure) == ("17.mp4", True)
     assert [(span.start_s, span.end_s) for span in first.aligned] == [
@@ -53,16 +34,16 @@ def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors
     assert others[-1].score > 0.9  # which no threshold on cosines would tell from a copy
 
 
-def test_without_its_video_nothing_stands_out(alike, random_vectors):
+def test_without_its_video_nothing_stands_out(alike, random_vectors, normed):
     for number in range(0, 60, 5):
         name = f"{number:02d}.mp4"
-        hits = localize(alike, excerpt(alike, name, random_vectors), exclude=name)
+        hits = localize(alike, excerpt(alike, name, random_vectors, normed), exclude=name)
         assert len(hits) == 10
         assert not any(hit.sure for hit in hits)
         assert [hit.lead for hit in hits] == sorted((hit.lead for hit in hits), reverse=True)
 
 
-def test_all_slices_of_a_query_count(make_library, random_vectors):
+def test_all_slices_of_a_query_count(make_library, random_vectors, normed):
     """One video has the very first slice of the query, another one something like all of it."""
     held = {f"{n}.mp4": random_vectors(n, 10, 64) for n in range(8)}
     film = random_vectors(50, 4, 64)

@@ -67,3 +67,12 @@ def test_a_large_library_whitens_by_a_part_of_it(tmp_path, narrow, make_embeddin
     whole = fit_whitening(narrow)(narrow[:50])
     assert np.vecdot(library.whiten(narrow[:50]), whole).min() > 0.97
     assert not np.array_equal(library.whiten(narrow[:50]), whole)
+
+
+def test_a_library_of_many_small_segments_is_whitened_too(tmp_path, narrow, make_embeddings, monkeypatch):
+    monkeypatch.setattr("sora_video.index.snapshot.SAMPLE", 9)
+    library = Library.create(tmp_path / "library", "f" * 64, 16)
+    for number in range(30):
+        library.add(make_embeddings({f"{number}.mp4": narrow[3 * number : 3 * number + 3]}))
+    white = library.whiten(narrow[:200])
+    assert abs(np.median(white[:100] @ white[100:].T)) < 0.2  # 0.8 and more as they are
