@@ -1,4 +1,4 @@
-"""What version 0.1.0 wrote, stored in ``examples/``, serves as it did; new versions are added, none changed."""
+"""What version 0.1.0 wrote, stored in ``examples/``, serves as it did; others are added, none is changed."""
 
 import json
 import shutil
