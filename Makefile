@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := sora_video sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
+CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
 .PHONY: setup demo test lint bench-real bench-choices bench-encoders bench-pretrain bench-library bench-downstream clean
 
@@ -25,6 +25,7 @@ lint: setup
 	$(BIN)/ruff check --quiet $(CODE)
 	$(BIN)/ruff format --quiet --check $(CODE)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
 bench-real: setup
 	$(BIN)/python -m benchmarks.real

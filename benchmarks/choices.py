@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from sora_video.configs.loader import load_config
-from sora_video.downstream.features import video_features
-from sora_video.downstream.probe import score_features
-from sora_video.downstream.protocols import Split, folds, read_split
-from sora_video.pretrain.corpus import open_corpus
-from sora_video.pretrain.embed import VideoEncoder, load_encoder
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.downstream.probe.features import video_features
+from sora_video.downstream.probe.probe import score_features
+from sora_video.downstream.probe.protocols import Split, folds, read_split
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import open_corpus
 
 from .real import DATA, TASKS, task_videos, write_table
 

@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 import av
 
+from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
-from sora_video.configs.storage import write_text
 from sora_video.index.build import build_library
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.loop import pretrain_encoder
-from sora_video.pretrain.scan import scan
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.scan import scan
 
 from .costs import machine
 from .real import DATA, RESULTS
@@ -33,7 +33,7 @@ NORMAL = 60
 """Videos of the library."""
 MEASURED = """
 import pathlib, sys
-from sora_video.cli import main
+from sora_video.cli.main import main
 try:
     main()
 finally:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from sora_video.configs.schema import EncoderConfig, EncoderName, OptimConfig
-from sora_video.pretrain.encoders import Encoder, build_encoder, encoder_cost, names
-from sora_video.pretrain.ranks import uses_bf16
-from sora_video.pretrain.sound import RATE
+from sora_video.pretrain.encoders.costs import encoder_cost
+from sora_video.pretrain.encoders.registry import Encoder, build_encoder, names
+from sora_video.pretrain.training.ranks import uses_bf16
+from sora_video.pretrain.video.sound import RATE
 
 from .real import write_table
 

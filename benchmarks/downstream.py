@@ -21,16 +21,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.preprocessing import StandardScaler
 
+from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
-from sora_video.configs.storage import write_text
-from sora_video.downstream.heads import STRENGTHS, knn_probe, linear_probe_scores, quality
-from sora_video.downstream.probe import Probe, linear_probe
-from sora_video.downstream.probe_report import cell
-from sora_video.downstream.protocols import Split
-from sora_video.downstream.retrieval import retrieve
-from sora_video.downstream.store import FeatureStore, locked
-from sora_video.pretrain.embed import load_encoder
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.downstream.probe.heads import STRENGTHS, knn_probe, linear_probe_scores, quality
+from sora_video.downstream.probe.probe import Probe, linear_probe
+from sora_video.downstream.probe.probe_report import cell
+from sora_video.downstream.probe.protocols import Split
+from sora_video.downstream.probe.retrieval import retrieve
+from sora_video.downstream.probe.store import FeatureStore, locked
+from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
 
 from .real import DATA, RESULTS, TASKS, task_videos
 

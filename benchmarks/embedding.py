@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sora_video.configs.loader import load_config
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.decode import open_video
-from sora_video.pretrain.embed import VideoEncoder, random_encoder
-from sora_video.pretrain.prepare import prepare_corpus
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.prepare import prepare_corpus
 
 from .real import DATA, write_table
 

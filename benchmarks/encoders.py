@@ -18,16 +18,16 @@ from torch import Tensor, nn
 
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.downstream.features import video_features
-from sora_video.downstream.heads import nearest_predict
-from sora_video.downstream.pixels import pixel_features
-from sora_video.downstream.probe import Scores, score_features
-from sora_video.downstream.protocols import balanced_accuracy, read_split
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
-from sora_video.pretrain.encoders import SliceFeatures, names
-from sora_video.pretrain.encoders.registry import Encoder
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.downstream.probe.features import video_features
+from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.pixels import pixel_features
+from sora_video.downstream.probe.probe import Scores, score_features
+from sora_video.downstream.probe.protocols import balanced_accuracy, read_split
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.registry import Encoder, names
+from sora_video.pretrain.encoders.streams import SliceFeatures
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
 from .real import DATA, TASKS, write_table
 from .throughput import step_rate

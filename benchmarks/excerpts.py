@@ -10,9 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.pretrain.corpus import Video
-from sora_video.pretrain.decode import open_video
-from sora_video.pretrain.probe import probe
+from sora_video.pretrain.video.corpus import Video
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.inspect import probe
 
 __all__ = ["KINDS", "Excerpt", "plant"]
 

@@ -25,14 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peer_indexes import PEERS, Search
-from sora_video.configs.storage import write_text
-from sora_video.index.approximate import Builder, kinds, memory_of, write_index
-from sora_video.index.choose import Candidate, Exam, Point, Wish, sweep
+from sora_video.base.files import write_text
 from sora_video.index.library import Library
-from sora_video.index.nearest import nearest_videos
-from sora_video.index.segment import Segment
-from sora_video.index.shelf import Shelf, search_parameters
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.index.search.nearest import nearest_videos
+from sora_video.index.search.shelf import Shelf, search_parameters
+from sora_video.index.store.segment import Segment
+from sora_video.index.tune.approximate import Builder, kinds, memory_of, write_index
+from sora_video.index.tune.choose import Candidate, Exam, Point, Wish, sweep
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 

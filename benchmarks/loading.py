@@ -17,16 +17,16 @@ from pathlib import Path
 import decord
 import numpy as np
 
+from sora_video.base.randomness import generator
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.cache import FrameCache
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.data import train_loader
-from sora_video.pretrain.decode import open_video
-from sora_video.pretrain.prepare import prepare_corpus
-from sora_video.pretrain.randomness import generator
-from sora_video.pretrain.sampler import EpochSampler
-from sora_video.pretrain.slices import cell_times, draw_starts, frames_at
+from sora_video.pretrain.training.loader import train_loader
+from sora_video.pretrain.training.sampler import EpochSampler
+from sora_video.pretrain.video.cache import FrameCache
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.prepare import prepare_corpus
+from sora_video.pretrain.video.slices import cell_times, draw_starts, frames_at
 
 from .real import DATA, write_table
 

@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn.functional import adaptive_avg_pool3d, normalize
 
+from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
-from sora_video.configs.storage import write_text
-from sora_video.index.duplicates import find_duplicates
 from sora_video.index.library import Library
-from sora_video.index.localize import localize
-from sora_video.index.search import SURE, Hit
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
-from sora_video.pretrain.embeddings import Embeddings
-from sora_video.pretrain.inputs import Clips
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.index.search.duplicates import find_duplicates
+from sora_video.index.search.localize import localize
+from sora_video.index.search.search import SURE, Hit
+from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.inputs import Clips
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
 from .costs import machine
 from .excerpts import KINDS, Excerpt, plant

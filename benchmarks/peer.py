@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.encoders import build_encoder
+from sora_video.pretrain.encoders.registry import build_encoder
 
 __all__ = ["peer_clips_per_second"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from sora_video.base.files import write_json, write_text
 from sora_video.configs.loader import load_config
-from sora_video.configs.storage import write_json, write_text
-from sora_video.downstream.probe import Probe, linear_probe
-from sora_video.pretrain.corpus import open_corpus
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.downstream.probe.probe import Probe, linear_probe
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import open_corpus
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.downstream.features import video_features
-from sora_video.downstream.heads import linear_probe_scores, nearest_predict
-from sora_video.downstream.metrics import classification_metrics, draw_weights, interval
-from sora_video.downstream.pixels import pixel_features
-from sora_video.downstream.protocols import Split, folds, read_split
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.downstream.probe.features import video_features
+from sora_video.downstream.probe.heads import linear_probe_scores, nearest_predict
+from sora_video.downstream.probe.metrics import classification_metrics, draw_weights, interval
+from sora_video.downstream.probe.pixels import pixel_features
+from sora_video.downstream.probe.protocols import Split, folds, read_split
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
 from .choices import inner
 from .real import DATA, write_table

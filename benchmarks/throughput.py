@@ -18,24 +18,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sora_video.base.files import write_text
+from sora_video.base.randomness import generator
 from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.configs.storage import write_text
-from sora_video.pretrain.augment import VIEW_FIELDS, apply_views, draw_view
-from sora_video.pretrain.augment_sound import SOUND_FIELDS
-from sora_video.pretrain.batch import Batch, Slices, Views
-from sora_video.pretrain.corpus import Corpus, open_corpus
-from sora_video.pretrain.data import listens
-from sora_video.pretrain.learner import Learner
-from sora_video.pretrain.loop import pretrain_encoder
-from sora_video.pretrain.loss import info_nce
-from sora_video.pretrain.model import Contrastive, make_optimizer
-from sora_video.pretrain.prepare import prepare_corpus
-from sora_video.pretrain.randomness import generator
-from sora_video.pretrain.ranks import confer, make_fabric
-from sora_video.pretrain.run import Run
-from sora_video.pretrain.sampler import EpochSampler
-from sora_video.pretrain.sound import RATE
+from sora_video.pretrain.training.batch import Batch
+from sora_video.pretrain.training.learner import Learner
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.loss import info_nce
+from sora_video.pretrain.training.model import Contrastive, make_optimizer
+from sora_video.pretrain.training.ranks import confer, make_fabric
+from sora_video.pretrain.training.run.folder import Run
+from sora_video.pretrain.training.sampler import EpochSampler
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.prepare import prepare_corpus
+from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.video.sound import RATE
+from sora_video.pretrain.views.draw import Views
+from sora_video.pretrain.views.picture import VIEW_FIELDS, apply_views, draw_view
+from sora_video.pretrain.views.sound import SOUND_FIELDS
 
 from .loading import in_turns, line, settings
 from .peer import peer_clips_per_second
@@ -52,7 +53,9 @@ def random_batch(config: PretrainConfig) -> Batch:
     views = np.stack([draw_view(rng, config.augment) for _ in range(videos * slices)])
     frames = torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8)
     lengths = torch.full((videos, slices), config.slice.frames)
-    samples, fields = (round(config.slice.length_s * RATE), SOUND_FIELDS) if listens(config) else (0, 0)
+    samples, fields = (
+        (round(config.slice.length_s * RATE), SOUND_FIELDS) if config.encoder.has_audio else (0, 0)
+    )
     silence = torch.zeros(videos, slices, samples, dtype=torch.int16)
     return Batch(
         Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),

@@ -9,7 +9,8 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
-from .errors import ConfigError
+from sora_video.base.errors import ConfigError
+
 from .schema import PretrainConfig
 
 __all__ = ["dump_config", "load_config", "recipe_names", "recipe_path"]

@@ -179,6 +179,11 @@ class EncoderConfig(Section):
     """Recompute activations in the backward pass: less memory, about a third more time. Left out of the
     fingerprint."""
 
+    @property
+    def has_audio(self) -> bool:
+        """Whether the network has an audio branch."""
+        return self.name == "sora_av"
+
 
 class MethodConfig(Section):
     """What a slice is compared with."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sora_video.configs.errors import ConfigError
+from sora_video.base.errors import ConfigError
 
 __all__ = ["Alert", "Alerts", "Threshold", "calibrate", "rate_a_slice"]
 

@@ -13,22 +13,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sora_video.configs.errors import CorpusError, FingerprintError, LibraryError
-from sora_video.pretrain.corpus import Corpus, Source, open_corpus, open_span
-from sora_video.pretrain.embeddings import Embeddings, read_embeddings
-from sora_video.pretrain.images import as_film
-from sora_video.pretrain.quarantine import Failure
+from sora_video.base.errors import CorpusError, FingerprintError, LibraryError
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings
+from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus, open_span
+from sora_video.pretrain.video.images import as_film
+from sora_video.pretrain.video.quarantine import Failure
 
 from .content import attributes_of, contents_of
 from .library import Library
-from .localize import localize
-from .place import appearing
-from .search import Hit
-from .update import Added
-from .where import Where
+from .search.filters import Where
+from .search.localize import localize
+from .search.search import Hit
+from .store.place import appearing
+from .store.update import Added
 
 if TYPE_CHECKING:
-    from sora_video.pretrain.embed import VideoEncoder
+    from sora_video.pretrain.encoders.frozen import VideoEncoder
 
 __all__ = [
     "SLICE",
@@ -63,7 +63,7 @@ def embeddings_of(
 
     Args:
         source: a ``.parquet`` file that ``sora embed`` wrote, or what
-            :func:`sora_video.pretrain.corpus.open_corpus` takes.
+            :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: run folder of the encoder; not looked at where the embeddings are there.
         fingerprint: refuse another encoder before it embeds anything.
 
@@ -102,7 +102,7 @@ def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
 def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncoder":
     """Load the encoder of a run that was named, or that a library remembers."""
     run = check_run(model)
-    from sora_video.pretrain.embed import load_encoder
+    from sora_video.pretrain.encoders.frozen import load_encoder
 
     return load_encoder(run, by=by)
 
@@ -232,7 +232,7 @@ def query_embeddings(
         model: run folder of the encoder; ``library.model`` is the one that a library remembers.
         start_s: start of the span in seconds; None: the video's.
         end_s: end of the span in seconds; None: the video's.
-        by: see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        by: see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
         fps: images a second of a folder; None: as many as the encoder looks at.
 
     Returns:
@@ -274,15 +274,15 @@ def search_video(
         end_s: end of the span in seconds.
         top: most videos to find.
         exclude: videos to leave out, the query's own among them where it is in the library.
-        by: by what the query is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        by: by what the query is embedded, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
         where: which slices may be found.
         fps: images a second of a folder of images; None: as many as the encoder looks at.
 
     Returns:
-        See :func:`sora_video.index.localize.localize`.
+        See :func:`sora_video.index.search.localize.localize`.
 
     Raises:
-        SoraError: see :func:`read_query` and :func:`sora_video.index.localize.localize`.
+        SoraError: see :func:`read_query` and :func:`sora_video.index.search.localize.localize`.
     """
     library = Library.open(path)
     query = read_query(library, video, model, start_s, end_s, by, fps)
@@ -313,7 +313,7 @@ def read_query(
         model: run folder of the encoder of a video; None: the one the library remembers.
         start_s: start of the span of a video in seconds.
         end_s: end of the span of a video in seconds.
-        by: by what a video is embedded, see :class:`sora_video.pretrain.embed.VideoEncoder`.
+        by: by what a video is embedded, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
         fps: images a second of a folder; None: as many as the encoder looks at.
 
     Raises:

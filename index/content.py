@@ -3,9 +3,9 @@
 import hashlib
 from pathlib import Path
 
-from sora_video.pretrain.corpus import Corpus, Video
+from sora_video.pretrain.video.corpus import Corpus, Video
 
-from .where import Attributes, Value, parse_value
+from .search.filters import Attributes, Value, parse_value
 
 __all__ = ["attributes_of", "contents_of"]
 

@@ -18,28 +18,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.errors import LibraryError
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from . import compact as compaction
-from . import repair as reparation
-from . import tune as tuning
-from . import update
-from . import verify as verification
-from .choose import Wish
-from .export import export_library, import_library
-from .files import Checks, Damage
-from .guard import check_embeddings, check_names, check_top, check_vectors
-from .manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
-from .place import check_free
-from .repair import Repair
-from .search import Hit, Matches, find, find_many
-from .shelf import Shelf
-from .snapshot import Snapshot, open_snapshot
-from .update import Added
-from .vectors import PRECISIONS
-from .verify import Verification
-from .where import Attributes, Value, Where
+from .search.filters import Attributes, Value, Where
+from .search.search import Hit, Matches, find, find_many
+from .search.shelf import Shelf
+from .store import compact as compaction
+from .store import repair as reparation
+from .store import update
+from .store import verify as verification
+from .store.export import export_library, import_library
+from .store.files import Checks, Damage
+from .store.guard import check_embeddings, check_names, check_top, check_vectors
+from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
+from .store.place import check_free
+from .store.repair import Repair
+from .store.snapshot import Snapshot, open_snapshot
+from .store.update import Added
+from .store.vectors import PRECISIONS
+from .store.verify import Verification
+from .tune import tune as tuning
+from .tune.choose import Wish
 
 __all__ = ["Library", "LibraryInfo"]
 
@@ -322,7 +322,7 @@ class Library:
         export_library(self._snapshot, Path(path))
 
     def tune(self, wish: Wish) -> None:
-        """Compact, and choose an index by measurement; see :mod:`sora_video.index.choose`.
+        """Compact, and choose an index by measurement; see :mod:`sora_video.index.tune.choose`.
 
         What is added later is searched exactly beside it, until the next call.
 
@@ -366,7 +366,7 @@ class Library:
         return find(self._shelves(top, exclude, where), query, top)
 
     def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.whitening`."""
+        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.search.whitening`."""
         return self._snapshot.whitening(vectors)
 
     def slice(self, slice_id: int) -> Embeddings:

@@ -7,26 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sora_video.configs.errors import SoraError
+    from sora_video.base.errors import SoraError
     from sora_video.configs.loader import load_config
     from sora_video.configs.schema import PretrainConfig
     from sora_video.downstream.classify.predict import classify_videos
     from sora_video.downstream.classify.train import train_classifier
     from sora_video.downstream.datasets.registry import open_dataset
-    from sora_video.downstream.explain import explain_video, write_explanation
-    from sora_video.downstream.probe import linear_probe
-    from sora_video.downstream.summary import summarize_video
-    from sora_video.index.duplicates import find_duplicates
+    from sora_video.downstream.explain.explain import explain_video, write_explanation
+    from sora_video.downstream.explain.summary import summarize_video
+    from sora_video.downstream.probe.probe import linear_probe
     from sora_video.index.library import Library
-    from sora_video.index.localize import localize
-    from sora_video.index.where import Where
-    from sora_video.pretrain.corpus import open_corpus
-    from sora_video.pretrain.embed import VideoEncoder, load_encoder
-    from sora_video.pretrain.embeddings import Embeddings, read_embeddings, write_embeddings
-    from sora_video.pretrain.loop import pretrain_encoder
-    from sora_video.pretrain.loss import info_nce
-    from sora_video.pretrain.prepare import prepare_corpus
-    from sora_video.pretrain.scan import scan
+    from sora_video.index.search.duplicates import find_duplicates
+    from sora_video.index.search.filters import Where
+    from sora_video.index.search.localize import localize
+    from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
+    from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+    from sora_video.pretrain.training.loop import pretrain_encoder
+    from sora_video.pretrain.training.loss import info_nce
+    from sora_video.pretrain.video.corpus import open_corpus
+    from sora_video.pretrain.video.prepare import prepare_corpus
+    from sora_video.pretrain.video.scan import scan
 
 __version__ = "0.1.0"
 
@@ -58,30 +58,30 @@ __all__ = [
 ]
 
 HOME = {
-    "Embeddings": "pretrain.embeddings",
+    "Embeddings": "pretrain.encoders.embeddings",
     "Library": "index.library",
     "PretrainConfig": "configs.schema",
-    "SoraError": "configs.errors",
-    "VideoEncoder": "pretrain.embed",
-    "Where": "index.where",
+    "SoraError": "base.errors",
+    "VideoEncoder": "pretrain.encoders.frozen",
+    "Where": "index.search.filters",
     "classify_videos": "downstream.classify.predict",
-    "explain_video": "downstream.explain",
-    "find_duplicates": "index.duplicates",
-    "info_nce": "pretrain.loss",
-    "linear_probe": "downstream.probe",
+    "explain_video": "downstream.explain.explain",
+    "find_duplicates": "index.search.duplicates",
+    "info_nce": "pretrain.training.loss",
+    "linear_probe": "downstream.probe.probe",
     "load_config": "configs.loader",
-    "load_encoder": "pretrain.embed",
-    "localize": "index.localize",
-    "open_corpus": "pretrain.corpus",
+    "load_encoder": "pretrain.encoders.frozen",
+    "localize": "index.search.localize",
+    "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
-    "prepare_corpus": "pretrain.prepare",
-    "pretrain_encoder": "pretrain.loop",
-    "read_embeddings": "pretrain.embeddings",
-    "scan": "pretrain.scan",
-    "summarize_video": "downstream.summary",
+    "prepare_corpus": "pretrain.video.prepare",
+    "pretrain_encoder": "pretrain.training.loop",
+    "read_embeddings": "pretrain.encoders.embeddings",
+    "scan": "pretrain.video.scan",
+    "summarize_video": "downstream.explain.summary",
     "train_classifier": "downstream.classify.train",
-    "write_embeddings": "pretrain.embeddings",
-    "write_explanation": "downstream.explain",
+    "write_embeddings": "pretrain.encoders.embeddings",
+    "write_explanation": "downstream.explain.explain",
 }
 
 

@@ -1,5 +1,5 @@
 """``python -m sora_video``, as torchrun starts it."""
 
-from .cli import main
+from sora_video.cli.main import main
 
 main()

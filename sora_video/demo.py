@@ -9,26 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.errors import RunError
+from sora_video.base import console
+from sora_video.base.errors import RunError
+from sora_video.base.files import write_json
+from sora_video.base.page import Strip
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.configs.storage import write_json
-from sora_video.downstream.features import video_features
-from sora_video.downstream.figures import confusion, embedding_map, loss_curve, score_bars
-from sora_video.downstream.heads import nearest_predict
-from sora_video.downstream.motions import make_motions
-from sora_video.downstream.pixels import pixel_features
-from sora_video.downstream.probe import Scores, score_features
-from sora_video.downstream.protocols import Labels, Split, balanced_accuracy, read_split
-from sora_video.downstream.report import Answer, write_report
+from sora_video.downstream.datasets.motions import make_motions
+from sora_video.downstream.probe.features import video_features
+from sora_video.downstream.probe.figures import confusion, embedding_map, loss_curve, score_bars
+from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.pixels import pixel_features
+from sora_video.downstream.probe.probe import Scores, score_features
+from sora_video.downstream.probe.protocols import Labels, Split, balanced_accuracy, read_split
+from sora_video.downstream.probe.report import Answer, write_report
 from sora_video.index.library import Library
-from sora_video.pretrain.corpus import Corpus, Video, open_corpus
-from sora_video.pretrain.embed import VideoEncoder, load_encoder, random_encoder
-from sora_video.pretrain.loop import pretrain_encoder
-from sora_video.pretrain.page import Strip, frame_strip
-from sora_video.pretrain.run import Run
-
-from . import show
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.run.folder import Run
+from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
+from sora_video.pretrain.video.strip import frame_strip
 
 __all__ = ["DemoOutcome", "run_demo"]
 
@@ -126,11 +126,11 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     base = load_config("demo", overrides)
     configs = [base.model_copy(update={"seed": base.seed + number}) for number in range(seeds)]
     began = time.monotonic()
-    show.say(f"making a corpus of motions in {out / 'corpus'}")
+    console.say(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus", seed=CORPUS_SEED))
     split = read_split(corpus)
     trials = [try_seed(corpus, split, config, out / f"run-{config.seed}") for config in configs]
-    show.say("building and searching the library, drawing the report")
+    console.say("building and searching the library, drawing the report")
     gallery = search_gallery(load_encoder(trials[0].run.path), corpus, split, out / "library")
     pixels = pixel_features(corpus)
     truth = split.labels[split.test]
@@ -149,7 +149,7 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
 
 def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -> Trial:
     """Pretrain with one seed; probe the encoder, and an untrained one with the same seed."""
-    show.say(f"pretraining without labels, seed {config.seed}")
+    console.say(f"pretraining without labels, seed {config.seed}")
     run = pretrain_encoder(corpus, path, config)
     features, _ = video_features(load_encoder(run.path), corpus)
     scores, predicted = score_features(features, split)
@@ -184,7 +184,7 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
 
 def picture(video: Video, start_s: float, end_s: float, title: str, score: float | None = None) -> Strip:
     """A span of a video as a captioned strip of frames."""
-    note = f"{show.clock(start_s)} to {show.clock(end_s)}"
+    note = f"{console.clock(start_s)} to {console.clock(end_s)}"
     if score is not None:
         note += f", similarity {score:.3f}"
     return Strip(frame_strip(video.path, start_s, end_s), f"{title}: {video.video_id}", note)

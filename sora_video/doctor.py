@@ -32,7 +32,7 @@ def examine() -> dict[str, Any]:
     import torch
 
     from sora_video.configs.schema import OptimConfig
-    from sora_video.pretrain.ranks import uses_bf16
+    from sora_video.pretrain.training.ranks import uses_bf16
 
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     decoders = {

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from sora_video.configs.errors import ConfigError, FingerprintError, LibraryError
+from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
+from sora_video.base.progress import Bar
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
 from sora_video.index.library import Library
-from sora_video.index.search import Hit
-from sora_video.pretrain.data import listens
-from sora_video.pretrain.embed import VideoEncoder, load_encoder
-from sora_video.pretrain.embeddings import Embeddings
-from sora_video.pretrain.stream import StreamSlice, VideoStream
-from sora_video.pretrain.tracking import Bar
+from sora_video.index.search.search import Hit
+from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.video.stream import StreamSlice, VideoStream
 
 __all__ = ["Normal", "open_normal", "watch_stream"]
 
@@ -113,7 +112,7 @@ def open_normal(
     if encoder.fingerprint != library.fingerprint:
         remedy = "name the library's own run with --model"
         raise FingerprintError(f"model {model}", encoder.fingerprint, library.fingerprint, remedy)
-    if listens(encoder.config):
+    if encoder.config.encoder.has_audio:
         raise ConfigError(
             f"model {model}: encoder.name={encoder.config.encoder.name} listens, but a stream is only seen; "
             "build the library with an encoder that only sees"
@@ -137,7 +136,7 @@ def watch_stream(
 
     Args:
         normal: what is normal.
-        source: a file, an address, or ``-``, see :class:`sora_video.pretrain.stream.VideoStream`.
+        source: a file, an address, or ``-``, see :class:`sora_video.pretrain.video.stream.VideoStream`.
         follow_s: wait so many seconds for a file to grow.
         timeout_s: give an address up after so many seconds without data.
 

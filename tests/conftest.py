@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from sora_video.cli import main
+from sora_video.cli.main import main
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.loop import pretrain_encoder
-from sora_video.pretrain.run import Run
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.run.folder import Run
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))
@@ -102,11 +102,11 @@ def write_video() -> WriteVideo:
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
             if sound is not None and track is not None:
-                heard = av.AudioFrame.from_ndarray(
+                has_audio = av.AudioFrame.from_ndarray(
                     sound[None].astype(np.float32), format="fltp", layout="mono"
                 )
-                heard.sample_rate, heard.pts = 16000, 0
-                container.mux(track.encode(heard))
+                has_audio.sample_rate, has_audio.pts = 16000, 0
+                container.mux(track.encode(has_audio))
                 container.mux(track.encode(None))
         return path
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sora_video
-from sora_video.configs.errors import RunError
+from sora_video.base.errors import RunError
 
 STORED = Path(__file__).parent / "examples" / "0.1.0"
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sora_video.configs.errors import ConfigError, LabelsError
-from sora_video.pretrain.randomness import torch_seed
+from sora_video.base.errors import ConfigError, LabelsError
+from sora_video.base.randomness import torch_seed
 
 from .calibrate import fit_temperature, log_loss, score_logits
 from .head import Head, HeadKind, PoolKind, Rows, fit

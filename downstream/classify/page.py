@@ -5,8 +5,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from sora_video.configs.storage import write_json, write_text
-from sora_video.pretrain.page import write_page
+from sora_video.base.console import clock
+from sora_video.base.files import write_json, write_text
+from sora_video.base.page import write_page
 
 from .predict import Predictions
 from .timeline import Span
@@ -31,7 +32,7 @@ def write_predictions(predictions: Predictions, folder: Path) -> None:
     colour = {label: COLOURS[place % len(COLOURS)] for place, label in enumerate(labels)}
     write_page(
         folder / "timeline.html",
-        "sora_video.downstream",
+        __package__,
         "timeline.html",
         title="What happens when",
         lead=f"{len(shown)} of {len(predictions.videos)} videos. A slice's probabilities are averaged over "
@@ -81,9 +82,3 @@ def bars(spans: Sequence[Span], colour: dict[str, str], duration_s: float) -> li
         }
         for span in spans
     ]
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes:seconds."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes)}:{rest:04.1f}"

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sora_video.configs.errors import ConfigError, CorpusError, FingerprintError, LabelsError
-from sora_video.pretrain.corpus import Source, open_corpus
-from sora_video.pretrain.embed import Unreadable, VideoEncoder, load_encoder
-from sora_video.pretrain.quarantine import Failure
-from sora_video.pretrain.tracking import Bar
+from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
+from sora_video.base.progress import Bar
+from sora_video.pretrain.encoders.frozen import Unreadable, VideoEncoder, load_encoder
+from sora_video.pretrain.video.corpus import Source, open_corpus
+from sora_video.pretrain.video.quarantine import Failure
 
 from .store import Classifier, TaskHead, load_classifier
 from .timeline import Span, Timeline
@@ -166,7 +166,7 @@ def classify_videos(
 
     Args:
         head: the classifier's folder.
-        source: what :func:`sora_video.pretrain.corpus.open_corpus` takes.
+        source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: run folder of the encoder; None: the one that the classifier remembers.
         smooth_s: see :mod:`.timeline`; None: the length of three slices.
 

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from sora_video.configs.errors import LabelsError
-from sora_video.configs.storage import write_bytes, write_json
+from sora_video.base.errors import LabelsError
+from sora_video.base.files import write_bytes, write_json
 
 from .head import Head, HeadKind, PoolKind
 

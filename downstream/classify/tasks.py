@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sora_video.configs.errors import LabelsError
-from sora_video.pretrain.corpus import Corpus, Video
+from sora_video.base.errors import LabelsError
+from sora_video.pretrain.video.corpus import Corpus, Video
 
 __all__ = ["Task", "folds", "read_tasks"]
 

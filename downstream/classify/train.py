@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from sora_video.configs.errors import LabelsError
-from sora_video.pretrain.corpus import Corpus, Source, open_corpus
-from sora_video.pretrain.embed import load_encoder
-from sora_video.pretrain.embeddings import Embeddings, read_embeddings, rows_by_entry
-from sora_video.pretrain.quarantine import Failure
+from sora_video.base.errors import LabelsError
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
+from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
+from sora_video.pretrain.video.quarantine import Failure
 
 from .fit import STRENGTHS, Recipe, fit_tasks
 from .head import PoolKind, Rows

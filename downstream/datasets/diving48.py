@@ -7,7 +7,7 @@ Diving48_vocab.json                                 [["Back", "15som", "05Twis",
 The group is the competition.
 """
 
-from sora_video.configs.errors import CorpusError
+from sora_video.base.errors import CorpusError
 
 from .folder import Entry, Folder
 

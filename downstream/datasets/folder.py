@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sora_video.configs.errors import CorpusError
-from sora_video.pretrain.corpus import SUFFIXES, walk
+from sora_video.base.errors import CorpusError
+from sora_video.pretrain.video.corpus import SUFFIXES, walk
 
 __all__ = ["Entry", "Folder"]
 

@@ -8,7 +8,7 @@ testTrainMulti_7030_splits/brush_hair_test_split1.txt       April_09_brush_hair_
 import re
 from pathlib import PurePosixPath
 
-from sora_video.configs.errors import CorpusError
+from sora_video.base.errors import CorpusError
 
 from .folder import Entry, Folder
 

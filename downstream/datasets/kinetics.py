@@ -10,8 +10,8 @@ field does; those of the test set are left out.
 import re
 from pathlib import Path
 
-from sora_video.configs.errors import CorpusError
-from sora_video.pretrain.corpus import read_rows
+from sora_video.base.errors import CorpusError
+from sora_video.pretrain.video.corpus import read_rows
 
 from .folder import Entry, Folder
 

@@ -5,9 +5,9 @@ import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sora_video.configs.storage import write_text
-from sora_video.pretrain.corpus import Corpus, Video
-from sora_video.pretrain.embeddings import write_embeddings
+from sora_video.base.files import write_text
+from sora_video.pretrain.encoders.embeddings import write_embeddings
+from sora_video.pretrain.video.corpus import Corpus, Video
 
 from .registry import DATASETS, FEATURES, open_dataset
 from .youtube8m import read_features

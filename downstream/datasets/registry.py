@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_video.configs.errors import ConfigError, CorpusError, LabelsError
-from sora_video.pretrain.corpus import Corpus, Video, readable
+from sora_video.base.errors import ConfigError, CorpusError, LabelsError
+from sora_video.pretrain.video.corpus import Corpus, Video, readable
 
 from . import diving48, hmdb51, kinetics, kth, something, ucf101
 from .folder import Entry, Folder

@@ -8,7 +8,7 @@ are tested on, as the field does; test videos, whose answers are no part of the 
 do not say who filmed what, so there are no groups.
 """
 
-from sora_video.configs.errors import CorpusError
+from sora_video.base.errors import CorpusError
 
 from .folder import Entry, Folder
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sora_video.configs.errors import CorpusError
+from sora_video.base.errors import CorpusError
 
 __all__ = ["parse_example", "read_records"]
 

@@ -7,7 +7,7 @@ ucfTrainTestlist/testlist01.txt                         ApplyEyeMakeup/v_ApplyEy
 
 from pathlib import PurePosixPath
 
-from sora_video.configs.errors import CorpusError
+from sora_video.base.errors import CorpusError
 
 from .folder import Entry, Folder
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.errors import CorpusError
-from sora_video.pretrain.corpus import Corpus, Video
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.base.errors import CorpusError
+from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.video.corpus import Corpus, Video
 
 from .tfrecord import parse_example, read_records
 

@@ -6,8 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from sora_video.configs.schema import EncoderConfig
+from sora_video.pretrain.video.sound import RATE
 
-from ..sound import RATE
 from .registry import build_encoder
 
 __all__ = ["Cost", "encoder_cost"]

@@ -21,7 +21,7 @@ class Senses(NamedTuple):
     """(N, M, D) sound, moment by moment."""
     seen: Tensor
     """(N,) bool; where it is false, sight takes no part."""
-    heard: Tensor
+    has_audio: Tensor
     """(N,) bool; where it is false, sound takes no part."""
 
 
@@ -55,7 +55,7 @@ class Concat(Fusion):
     def forward(self, senses: Senses) -> Tensor:
         """(N, 2 D)."""
         sight = normalize(senses.sight, dim=1) * senses.seen[:, None]
-        return torch.cat([sight, normalize(senses.sound, dim=1) * senses.heard[:, None]], dim=1)
+        return torch.cat([sight, normalize(senses.sound, dim=1) * senses.has_audio[:, None]], dim=1)
 
 
 class Average(Fusion):
@@ -63,7 +63,7 @@ class Average(Fusion):
 
     def forward(self, senses: Senses) -> Tensor:
         """(N, D)."""
-        weights = torch.stack([senses.seen, senses.heard], dim=1).float()
+        weights = torch.stack([senses.seen, senses.has_audio], dim=1).float()
         return blend(senses, weights / weights.sum(1, keepdim=True).clamp(min=1))
 
 
@@ -80,7 +80,7 @@ class Weighted(Fusion):
     def forward(self, senses: Senses) -> Tensor:
         """(N, D)."""
         scores = torch.cat([self.sight(senses.sight), self.sound(senses.sound)], dim=1).float()
-        there = torch.stack([senses.seen, senses.heard], dim=1)
+        there = torch.stack([senses.seen, senses.has_audio], dim=1)
         gates = scores.masked_fill(~there, torch.finfo(scores.dtype).min).softmax(1)
         return blend(senses, gates * there)
 
@@ -99,13 +99,13 @@ class CrossAttention(Fusion):
     def forward(self, senses: Senses) -> Tensor:
         """(N, D)."""
         sight, sound = senses.sight[:, None], senses.sound[:, None]
-        both = (senses.seen & senses.heard)[:, None]
+        both = (senses.seen & senses.has_audio)[:, None]
         found = self.listen(sight, senses.moments, senses.moments, need_weights=False)[0][:, 0] * both
         noticed = self.look(sound, sight, sight, need_weights=False)[0][:, 0] * both
         added = senses._replace(
             sight=self.sight_norm(senses.sight + found), sound=self.sound_norm(senses.sound + noticed)
         )
-        weights = torch.stack([senses.seen, senses.heard], dim=1).float()
+        weights = torch.stack([senses.seen, senses.has_audio], dim=1).float()
         return blend(added, weights / weights.sum(1, keepdim=True).clamp(min=1))
 
 

@@ -40,7 +40,7 @@ class SoraAV(nn.Module):
         clips: Tensor,
         lengths: Tensor | None = None,
         sound: Tensor | None = None,
-        heard: Tensor | None = None,
+        has_audio: Tensor | None = None,
     ) -> SliceFeatures:
         """Embed slices.
 
@@ -48,7 +48,7 @@ class SoraAV(nn.Module):
             clips: (N, 3, T, H, W) float in [0, 1].
             lengths: (N,) how many frames of each are there; None: all.
             sound: (N, S) samples at 16 kHz in [-1, 1]; None: there is none.
-            heard: (N,) whether there is sound; None: wherever ``sound`` is given.
+            has_audio: (N,) whether there is sound; None: wherever ``sound`` is given.
 
         Returns:
             Features (N, ``dim``), the sight's attention over time, and the three aspects.
@@ -56,19 +56,19 @@ class SoraAV(nn.Module):
         seen = self.sight(clips, lengths)
         always = torch.ones(len(clips), dtype=torch.bool, device=clips.device)
         if sound is None:
-            sound, heard = clips.new_zeros((len(clips), FFT)), ~always
+            sound, has_audio = clips.new_zeros((len(clips), FFT)), ~always
         features, moments = self.sound(sound)
         senses = Senses(
             self.sight_in(seen.features).float(),
             self.sound_in(features).float(),
             self.sound_in(moments).float(),
             always,
-            always if heard is None else heard,
+            always if has_audio is None else has_audio,
         )
         aspects = torch.stack(
             [
                 self.fusion(senses),
-                self.fusion(senses._replace(heard=~always)),
+                self.fusion(senses._replace(has_audio=~always)),
                 self.fusion(senses._replace(seen=~always)),
             ],
             dim=1,

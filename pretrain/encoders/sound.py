@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from sora_video.configs.schema import EncoderConfig
+from sora_video.pretrain.video.sound import RATE
 
-from ..sound import RATE
 from .temporal import AttentionPool, Recurrent
 
 __all__ = ["FFT", "LogMel", "SoundBranch", "mel_filters"]

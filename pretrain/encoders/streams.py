@@ -73,7 +73,7 @@ class SliceEncoder(nn.Module):
         clips: Tensor,
         lengths: Tensor | None = None,
         sound: Tensor | None = None,  # noqa: ARG002
-        heard: Tensor | None = None,  # noqa: ARG002
+        has_audio: Tensor | None = None,  # noqa: ARG002
     ) -> SliceFeatures:
         """Embed slices.
 
@@ -82,7 +82,7 @@ class SliceEncoder(nn.Module):
             lengths: (N,) how many frames of each are there, at least one, the others showing the last of
                 them; None: all.
             sound: not listened to.
-            heard: not listened to.
+            has_audio: not listened to.
 
         Returns:
             Features (N, ``dim``), and the attention of the last stream, where it has any.

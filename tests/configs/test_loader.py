@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sora_video.configs.errors import ConfigError
+from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import dump_config, load_config, recipe_names, recipe_path
 from sora_video.configs.schema import PretrainConfig
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sora_video.configs.errors import ConfigError
+from sora_video.base.errors import ConfigError
 from sora_video.downstream.anomaly import Alerts, calibrate, rate_a_slice
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 FINGERPRINT = "f" * 64
 
@@ -68,7 +68,7 @@ from pathlib import Path
 from zlib import crc32
 import numpy as np
 from sora_video.index.library import Library
-from sora_video.pretrain.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 def versions(wanted):
     names, vectors = [], []

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sora_video.configs.errors import CorpusError, FingerprintError, LibraryError
+from sora_video.base.errors import CorpusError, FingerprintError, LibraryError
 from sora_video.index.build import (
     add_to_library,
     build_library,
@@ -12,7 +12,7 @@ from sora_video.index.build import (
     search_video,
 )
 from sora_video.index.library import Library
-from sora_video.pretrain.embeddings import write_embeddings
+from sora_video.pretrain.encoders.embeddings import write_embeddings
 
 NO_MODEL = "model: none is named and none remembered; name a run folder with --model"
 

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from sora_video.index.content import attributes_of, contents_of
-from sora_video.pretrain.corpus import open_corpus
+from sora_video.pretrain.video.corpus import open_corpus
 
 
 @pytest.fixture

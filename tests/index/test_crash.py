@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
-from sora_video.index.manifest import read_manifest, writer_lock
+from sora_video.index.store.manifest import read_manifest, writer_lock
 
 
 def check(path, expected, versions):

@@ -7,10 +7,10 @@ import faiss
 import numpy as np
 import pytest
 
-from sora_video.configs.errors import LibraryError
-from sora_video.index.files import store
+from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
-from sora_video.index.manifest import BuiltIndex, write_manifest
+from sora_video.index.store.files import store
+from sora_video.index.store.manifest import BuiltIndex, write_manifest
 
 FILES = [
     "segments/000001.vectors.faiss",
@@ -173,14 +173,14 @@ def test_another_json_is_no_library(library, text):
 
 FULL = """
 import resource
-from sora_video.configs.errors import StorageError
+from sora_video.base.errors import StorageError
 from sora_video.index.build import build_library
 path, act, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(0)
 many = Embeddings(video_id=np.full(3000, "big.mp4", dtype=object), slice_no=np.arange(3000, dtype=np.int32),
     start_s=rng.random(3000), end_s=rng.random(3000), vectors=np.ones((3000, 1), np.float32),
     fingerprint="f" * 64)
-from sora_video.pretrain.embeddings import write_embeddings
+from sora_video.pretrain.encoders.embeddings import write_embeddings
 write_embeddings(many, path.parent / "many.parquet")
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:

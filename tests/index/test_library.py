@@ -4,7 +4,7 @@ import sys
 import numpy as np
 import pytest
 
-from sora_video.configs.errors import FingerprintError, LibraryError
+from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.index.library import Library
 
 EYE = np.eye(4)

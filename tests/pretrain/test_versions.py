@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sora_video.configs.errors import RunError
-from sora_video.pretrain.batch import Slices
-from sora_video.pretrain.checkpoint import Checkpoints, pack, unpack
-from sora_video.pretrain.embed import load_encoder
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.base.errors import RunError
+from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.run.checkpoint import Checkpoints, pack, unpack
+from sora_video.pretrain.video.slices import Slices
 
 RUNS = sorted(path.parent for path in (Path(__file__).parent / "runs").glob("*/config.yaml"))
 

@@ -7,14 +7,14 @@ import shutil
 import numpy as np
 import pytest
 
-from sora_video.configs.errors import ConfigError, CorpusError, FingerprintError, LabelsError
+from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
 from sora_video.downstream.classify.page import write_predictions
 from sora_video.downstream.classify.predict import classify_videos
 from sora_video.downstream.classify.store import load_classifier
 from sora_video.downstream.classify.train import train_classifier
-from sora_video.pretrain.embed import load_encoder
-from sora_video.pretrain.embeddings import write_embeddings
-from sora_video.pretrain.loop import pretrain_encoder
+from sora_video.pretrain.encoders.embeddings import write_embeddings
+from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
 
 FPS = 8
 

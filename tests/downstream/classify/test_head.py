@@ -6,7 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from sora_video.configs.errors import ConfigError
+from sora_video.base.errors import ConfigError
 from sora_video.downstream.classify.calibrate import (
     calibration_error,
     fit_temperature,

@@ -1,0 +1,1 @@
+"""The ground floor: errors, atomic files, randomness, progress, pages and figures."""

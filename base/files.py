@@ -1,0 +1,103 @@
+"""Files that are whole or absent: write beside, flush, fsync, rename."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import StorageError
+
+__all__ = [
+    "atomic_path",
+    "read_lines",
+    "read_parquet",
+    "storage_errors",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+
+@contextmanager
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn an operating system's refusal to write ``target`` into a :class:`StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write {target}: {reason}; free space or choose another folder") from error
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a path beside ``target`` to write to; it becomes ``target`` only if the block succeeds.
+
+    Args:
+        target: the final path; its folder is made when missing.
+
+    Yields:
+        The path to write. It has the same suffix as ``target``.
+
+    Raises:
+        StorageError: the disk refused the write. ``target`` is as it was before.
+    """
+    beside = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    try:
+        with storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield beside
+            sync(beside)
+            beside.replace(target)
+            sync(target.parent)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def sync(path: Path) -> None:
+    """Flush one file or folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(target: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``target`` atomically."""
+    with atomic_path(target) as path:
+        path.write_bytes(data)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write ``text`` to ``target`` atomically, as UTF-8."""
+    write_bytes(target, text.encode())
+
+
+def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Write ``value`` to ``target`` atomically, as indented JSON."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, default=default) + "\n")
+
+
+def read_parquet(source: Path | BinaryIO) -> pa.Table:
+    """Read a Parquet table in the calling thread.
+
+    Arrow's own threads, those that read ahead among them, can outlive the call; one that still holds a Python
+    object when the interpreter ends aborts the process.
+    """
+    with pq.ParquetFile(source, pre_buffer=False) as file:
+        return file.read(use_threads=False)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Whole lines of a log; a line cut off by a kill is left out."""
+    if not path.exists():
+        return []
+    return [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]

@@ -1,0 +1,44 @@
+"""Self-contained HTML pages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from .files import write_text
+
+__all__ = ["Strip", "write_page"]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of a span with their caption."""
+
+    image: str
+    """Data URI; empty where there is no picture."""
+    title: str
+    note: str
+    """Time span, score."""
+    good: bool = True
+    """Whether it shows what was asked for."""
+
+
+def write_page(path: Path, package: str, template: str, **content: Any) -> None:
+    """Write one self-contained HTML file.
+
+    Args:
+        path: the file.
+        package: where the template lies; it may extend and import those beside this module.
+        template: its name.
+        content: what it shows.
+    """
+    packages = (package, "sora_video.base")
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(name, ".") for name in packages]),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    write_text(path, environment.get_template(template).render(content))

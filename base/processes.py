@@ -1,0 +1,23 @@
+"""What processes share and use."""
+
+import os
+import resource
+import sys
+
+__all__ = ["peak_memory_mb", "worker_count"]
+
+
+def peak_memory_mb() -> float:
+    """Most memory in MB that this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def worker_count(wanted: int | None) -> int:
+    """Decoding processes: as asked, else one for each processor this process may use, at most 8.
+
+    Processes that torchrun started together share the processors.
+    """
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(8, usable // beside)) if wanted is None else wanted

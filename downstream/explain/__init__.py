@@ -1,0 +1,1 @@
+"""What in a video its embeddings depend on, and a video in short."""

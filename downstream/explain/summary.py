@@ -1,0 +1,144 @@
+"""A video in a few pictures and a short clip, chosen by attention and by difference in embedding space.
+
+The rule. Every slice i is a candidate, shown by its frame of greatest weight; its peak p_i is that weight as
+a multiple of an even share. The first choice is the slice most like all others, by p_i mean_j(e_i · e_j);
+each next one differs most from those chosen, by p_i min_j(1 - e_i · e_j) over the chosen j (greedy farthest
+points, Gonzalez, Clustering to Minimize the Maximum Intercluster Distance, 1985). Ties go to the earlier
+slice.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import ConfigError
+from sora_video.base.files import write_json
+from sora_video.pretrain.encoders.frozen import load_encoder
+
+from .explain import Explanation, explain_video
+from .highlight import draw_contact_sheet, write_highlight
+
+__all__ = ["KeyFrame", "Summary", "summarize_video"]
+
+KEYFRAMES = 8
+
+
+@dataclass(frozen=True)
+class KeyFrame:
+    """A chosen slice and the frame that shows it."""
+
+    time_s: float
+    """Moment of the frame."""
+    start_s: float
+    end_s: float
+    """The slice's span, within the video."""
+    peak: float
+    """The frame's weight as a multiple of an even share."""
+    rank: int
+    """0 for the first choice."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was chosen, in order of time."""
+
+    video: str
+    keyframes: tuple[KeyFrame, ...]
+    highlights: tuple[tuple[float, float], ...]
+    """Spans of the clip in seconds: the chosen slices, joined where they touch."""
+    fingerprint: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+def summarize_video(
+    video: str | Path,
+    model: str | Path,
+    out: str | Path,
+    *,
+    keyframes: int | None = None,
+    seconds: float | None = None,
+) -> Summary:
+    """Write ``summary.json``, ``contact.png`` and ``highlight.mp4`` of a video.
+
+    Args:
+        video: the file.
+        model: run folder of the encoder.
+        out: the folder to write to.
+        keyframes: how many slices to choose; None: 8, or as ``seconds`` says.
+        seconds: choose as many slices as last so long in all.
+
+    Returns:
+        What was chosen.
+
+    Raises:
+        ConfigError: both numbers are given, or one is not above 0.
+        CorpusError: the video cannot be read to its end.
+        RunError: there is no finished run.
+        StorageError: the disk is full.
+        VideoError: the file has no video that can be read.
+    """
+    if keyframes is not None and seconds is not None:
+        raise ConfigError("keyframes and seconds: each says how much to choose; give one of them")
+    if (keyframes or seconds or 1) <= 0 or 0 in (keyframes, seconds):
+        raise ConfigError(f"keyframes={keyframes}, seconds={seconds}: must be above 0")
+    path, out, encoder = Path(video).expanduser(), Path(out).expanduser(), load_encoder(model)
+    found = explain_video(path, encoder)
+    slices = math.ceil(seconds / encoder.config.slice.length_s) if seconds else keyframes or KEYFRAMES
+    summary = choose(found, slices)
+    write_json(out / "summary.json", summary.as_json())
+    draw_contact_sheet(path, [frame.time_s for frame in summary.keyframes], out / "contact.png")
+    write_highlight(path, summary.highlights, out / "highlight.mp4")
+    return summary
+
+
+def choose(found: Explanation, count: int) -> Summary:
+    """The slices that the rule chooses, all where there are fewer than ``count``."""
+    peaks = found.weights.max(1) * found.lengths
+    shown = found.times[np.arange(len(peaks)), found.weights.argmax(1)]
+    frames = [
+        KeyFrame(
+            time_s=float(shown[number]),
+            start_s=float(found.start_s[number]),
+            end_s=float(found.end_s[number]),
+            peak=float(peaks[number]),
+            rank=rank,
+        )
+        for rank, number in enumerate(spread(found.vectors, peaks, count))
+    ]
+    frames.sort(key=lambda frame: frame.start_s)
+    return Summary(found.video.name, tuple(frames), joined(frames), found.fingerprint)
+
+
+def spread(vectors: NDArray[np.float32], peaks: NDArray[np.float32], count: int) -> list[int]:
+    """Rows in the order in which the rule chooses them.
+
+    Args:
+        vectors: (n, D) L2-normalised.
+        peaks: (n,) above 0.
+        count: how many to choose, at most n are.
+    """
+    chosen = [int(np.argmax(peaks * (vectors @ vectors.mean(0))))]
+    while len(chosen) < min(count, len(vectors)):
+        distance = (1 - vectors @ vectors[chosen].T).min(1)
+        worth = peaks * distance
+        worth[chosen] = -np.inf
+        chosen.append(int(np.argmax(worth)))
+    return chosen
+
+
+def joined(frames: list[KeyFrame]) -> tuple[tuple[float, float], ...]:
+    """The spans of slices in order of time, those that touch or overlap as one."""
+    spans: list[tuple[float, float]] = []
+    for frame in frames:
+        if spans and frame.start_s <= spans[-1][1] + 1e-6:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], frame.end_s))
+        else:
+            spans.append((frame.start_s, frame.end_s))
+    return tuple(spans)

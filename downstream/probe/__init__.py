@@ -1,0 +1,1 @@
+"""How much frozen features say of labels."""

@@ -1,0 +1,132 @@
+"""Probes of several encoders side by side, on the same test rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LabelsError, RunError
+
+from .metrics import Metric, classification_metrics, draw_values, draw_weights, estimate, interval, mean_of
+from .retrieval import Retrieval
+
+__all__ = ["Measured", "compare_probes", "read_measured"]
+
+Row = tuple[str, float, float | None, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One probe's metrics of its test rows."""
+
+    name: str
+    rows: tuple[Row, ...]
+    """The test rows: video, span and classes."""
+    groups: NDArray[np.str_]
+    metrics: Mapping[str, Sequence[Metric]]
+    """By name, one a seed."""
+
+
+def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """Every headline metric of every probe, and its difference to the first one's.
+
+    The interval of a difference is that of a paired bootstrap: each resample takes the same test rows, by
+    whole groups, for both probes.
+
+    Args:
+        places: ``metrics.json`` files that probes wrote, their folders, or run folders with a last probe.
+
+    Returns:
+        Rows to print.
+
+    Raises:
+        LabelsError: the test rows differ.
+        RunError: there are no metrics of a probe.
+    """
+    probes = [read_measured(Path(place).expanduser()) for place in places]
+    first = probes[0]
+    for other in probes[1:]:
+        check_rows(first, other)
+    weights = draw_weights(first.groups)
+    table = []
+    for name, seeds in first.metrics.items():
+        reference = draw_values(seeds, weights)
+        base = estimate(seeds, None, len(first.rows)).value
+        for number, one in enumerate(probe for probe in probes if name in probe.metrics):
+            value = estimate(one.metrics[name], weights, len(one.rows))
+            row: dict[str, Any] = {
+                "metric": name,
+                "probe": one.name,
+                "value": value.value,
+                "95 %": f"{value.low:.3f} to {value.high:.3f}",
+            }
+            if one is not first:
+                gains = draw_values(one.metrics[name], weights, draw=number) - reference
+                low, high = interval(gains)
+                row["difference"] = f"{value.value - base:+.3f}"
+                row["95 % of it"] = f"{low:+.3f} to {high:+.3f}"
+                row["p"] = min(1.0, 2 * min(float((gains <= 0).mean()), float((gains >= 0).mean())))
+            table.append(row)
+    return table
+
+
+def check_rows(first: Measured, other: Measured) -> None:
+    """Refuse probes of different test rows."""
+    if first.rows == other.rows:
+        return
+    for one, two in ((first, other), (other, first)):
+        alone = sorted({row[0] for row in set(one.rows) - set(two.rows)})
+        if alone:
+            raise LabelsError(
+                f"test rows differ: {alone[0]} ({len(alone)} such) is tested, so labelled, in {one.name} "
+                f"and not in {two.name}; probe both on the same labels and split"
+            )
+
+
+def read_measured(place: Path) -> Measured:
+    """Read what :func:`sora_video.downstream.probe.probe_report.write_metrics` wrote.
+
+    Raises:
+        RunError: there are no metrics of a probe.
+    """
+    files = [place] if place.is_file() else [place / "probe" / "metrics.json", place / "metrics.json"]
+    for path in files:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if "test rows" in found:
+                return understand(str(place), found)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    raise RunError(
+        f"{place}: no metrics of a probe there; make them with `sora probe LABELS --model {place}`"
+    )
+
+
+def understand(name: str, found: Mapping[str, Any]) -> Measured:
+    """The metrics of a file's content, its rows in order of their names."""
+    rows: list[Row] = [
+        (row["video_id"], row["start_s"], row["end_s"], tuple(sorted(row["classes"])))
+        for row in found["test rows"]
+    ]
+    order = sorted(range(len(rows)), key=lambda place: repr(rows[place]))
+    multi = found["headline"] == "mAP"
+    classes = found["protocol"]["classes"]
+    targets = np.array([[one in row[3] for one in classes] for row in rows])
+    metrics: dict[str, list[Metric]] = {}
+    for protocol, seeds in found["predictions"].items():
+        for seed in seeds:
+            scores = (
+                np.array(seed) if multi else np.array([[one == said for one in classes] for said in seed])
+            )
+            by_name = classification_metrics(targets[order], scores[order].astype(np.float64), multi)
+            metrics.setdefault(f"{protocol} {found['headline']}", []).append(by_name[found["headline"]])
+    for seed in found["retrieval"]:
+        retrieval = Retrieval(np.array(seed["first"])[order], np.array(seed["precision"])[order])
+        metrics.setdefault("R@1", []).append(mean_of(retrieval.first <= 1))
+        metrics.setdefault("retrieval mAP", []).append(mean_of(retrieval.precision))
+    groups = np.array([row["group"] for row in found["test rows"]])
+    return Measured(name, tuple(rows[place] for place in order), groups[order], metrics)

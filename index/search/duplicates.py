@@ -1,0 +1,168 @@
+"""Near-duplicates within a library: candidates by search, then their alignment, then groups.
+
+Every slice of every video is searched for in the other videos, and each pair of videos that has a pair of
+slices above the threshold is aligned. Two videos are duplicates if the parts that they share cover enough of
+the shorter one. Groups are what duplicates join, directly or by others.
+
+Likeness is the cosine after whitening (see :mod:`.whitening`). Some videos are like many, as
+film of one place is. Score normalisation measures a pair between what its videos reach with videos that they
+have nothing to do with, 0, and identity, 1. In the descriptor tracks of DISC (Douze et al. 2021) and VSC2022
+(Pizzi et al. 2024) an independent set of videos is that background; here it is the library itself: the best
+slice of the ``RIVALS``-th other video, as little has so many copies. With fewer videos it is the last one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sora_video.base.errors import LibraryError
+
+from ..library import Library
+from .align import AlignedSpan, align
+from .localize import CANDIDATES, RIVALS, by_time
+
+__all__ = ["Group", "Pair", "find_duplicates"]
+
+THRESHOLD = 0.5
+"""Least mean likeness of the parts that two videos share."""
+COVER = 0.5
+"""Least fraction of the shorter video that is shared."""
+MOST = 0.9
+"""Highest background, so that what is all but identical is told of any number of copies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two videos that share something."""
+
+    query_id: str
+    video_id: str
+    score: float
+    """Mean likeness of the shared parts, normalised unless that was declined."""
+    cover: float
+    """Fraction of the shorter video that is shared."""
+    spans: tuple[AlignedSpan, ...]
+    """The parts; those of ``query_id`` are the query's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Videos that are near-duplicates of each other, directly or by others of the group."""
+
+    videos: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+
+def find_duplicates(
+    library: Library, threshold: float = THRESHOLD, cover: float = COVER, normalize: bool = True
+) -> list[Group]:
+    """Find groups of near-duplicate videos.
+
+    Args:
+        library: where to look.
+        threshold: least mean likeness of shared parts.
+        cover: least fraction of the shorter video that they cover, above 0 and at most 1.
+        normalize: measure likeness from what the videos reach with others; False: from 0.
+
+    Returns:
+        Groups by falling size, those of equal size by name; in them videos by name, pairs by falling score.
+
+    Raises:
+        LibraryError: ``cover`` or ``threshold`` is out of range, or the library is damaged.
+    """
+    if not 0 < cover <= 1:
+        raise LibraryError(f"cover={cover:g}: must be above 0 and at most 1; it is a fraction of a video")
+    if not -1 <= threshold <= 1:
+        raise LibraryError(f"threshold={threshold:g}: must be within -1 and 1; it is a similarity")
+    near = {name: neighbours(library, name) for name in library.videos()}
+    background = {name: background_of(found) if normalize else 0.0 for name, found in near.items()}
+    pairs = []
+    for (first, second), likeness in best_pairs(near):
+        level = (background[first] + background[second]) / 2
+        if likeness >= level + threshold * (1 - level):
+            pairs.append(compare(library, first, second, threshold, level))
+    return group(pair for pair in pairs if pair.cover >= cover)
+
+
+def neighbours(library: Library, name: str) -> dict[str, float]:
+    """The videos nearest to one, each with the likeness of its best pair of slices."""
+    query = library.embeddings(name)
+    white = library.whiten(query.vectors)
+    return {
+        hit.video_id: float((white @ library.whiten(library.embeddings(hit.video_id).vectors).T).max())
+        for hit in library.search(query, CANDIDATES, exclude=name)
+    }
+
+
+def background_of(near: Mapping[str, float]) -> float:
+    """What a video reaches with others that it has nothing to do with."""
+    ranked = sorted(near.values(), reverse=True)
+    return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if ranked else 0.0
+
+
+def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str, str], float]]:
+    """Each pair of near videos once, in order, with the likeness of its best pair of slices."""
+    return sorted(
+        {
+            (min(name, other), max(name, other)): likeness
+            for name, found in near.items()
+            for other, likeness in found.items()
+        }.items()
+    )
+
+
+def compare(library: Library, first: str, second: str, threshold: float, level: float) -> Pair:
+    """Align two videos, whose likeness is 0 at a level above 0."""
+    query, video = by_time(library.embeddings(first)), by_time(library.embeddings(second))
+    likeness = library.whiten(query.vectors) @ library.whiten(video.vectors).T
+    likeness = (likeness - np.float32(level)) / np.float32(1 - level)
+    spans = align(likeness, query.start_s, query.end_s, video.start_s, video.end_s, threshold)
+    shares = [
+        (query.end_s.max() - query.start_s[0], [(span.query_start_s, span.query_end_s) for span in spans]),
+        (video.end_s.max() - video.start_s[0], [(span.start_s, span.end_s) for span in spans]),
+    ]
+    whole_s, shared = min(shares, key=lambda share: share[0])
+    lengths = [span.query_end_s - span.query_start_s for span in spans]
+    return Pair(
+        query_id=first,
+        video_id=second,
+        score=float(np.average([span.score for span in spans], weights=lengths)) if spans else -1.0,
+        cover=min(1.0, length_s(shared) / whole_s),
+        spans=tuple(spans),
+    )
+
+
+def length_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that spans cover together."""
+    covered, reach = 0.0, -np.inf
+    for start_s, end_s in sorted(spans):
+        covered += max(0.0, end_s - max(start_s, reach))
+        reach = max(reach, end_s)
+    return float(covered)
+
+
+def group(pairs: Iterable[Pair]) -> list[Group]:
+    """Join what pairs join, by union-find."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            parent[name] = name = parent[parent[name]]
+        return name
+
+    ranked = sorted(pairs, key=lambda pair: (-pair.score, pair.query_id, pair.video_id))
+    for pair in ranked:
+        first, second = sorted((root(pair.query_id), root(pair.video_id)))
+        parent[second] = first
+    videos: dict[str, list[str]] = {}
+    for name in sorted(parent):
+        videos.setdefault(root(name), []).append(name)
+    groups = [
+        Group(
+            videos=tuple(names),
+            pairs=tuple(pair for pair in ranked if root(pair.query_id) == first),
+        )
+        for first, names in videos.items()
+    ]
+    return sorted(groups, key=lambda found: (-len(found.videos), found.videos))

@@ -1,0 +1,96 @@
+"""A search as one self-contained HTML file: frames of the query above frames of what was found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sora_video.base.errors import VideoError
+from sora_video.base.page import Strip, write_page
+from sora_video.pretrain.video.corpus import Video
+from sora_video.pretrain.video.strip import frame_strip
+
+from .search import Hit
+
+__all__ = ["write_gallery"]
+
+MOST_PARTS = 4
+"""Shown of one video; the best."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A span of a hit, beside the part of the query that it is."""
+
+    found: Strip
+    query: Strip | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A hit as the page shows it."""
+
+    title: str
+    parts: Sequence[Part]
+
+
+def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -> None:
+    """Draw what a search found.
+
+    Args:
+        path: the HTML file.
+        query: the video, or the span of one, that was looked for.
+        hits: with their moments and alignments, see :func:`sora_video.index.search.localize.localize`.
+        videos: the folder below which the library's videos lie by their names; of those that are not there
+            the page says so.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    shown = [
+        Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, videos))
+        for rank, hit in enumerate(hits, 1)
+    ]
+    write_page(
+        path,
+        __package__,
+        "gallery.html",
+        title=f"What is like {query.path.name}",
+        lead=f"{len(hits)} videos found, best first; the frames are spread evenly over each span.",
+        query=strip(query.path, "query", query.start_s, query.end_s or query.start_s),
+        hits=shown,
+    )
+
+
+def standing(hit: Hit) -> str:
+    """How far a hit stands out, in words."""
+    if hit.lead is None:
+        return f", similarity {hit.score:.3f}"
+    return f", lead {hit.lead:.2f}{': stands out' if hit.sure else ''}"
+
+
+def parts_of(hit: Hit, query: Path, videos: Path) -> list[Part]:
+    """The aligned spans of a hit beside their query's, else its moments."""
+    path = videos / hit.video_id
+    if not hit.aligned:
+        return [
+            Part(strip(path, "found", one.start_s, one.end_s, f", score {one.score:.3f}"))
+            for one in hit.moments[:MOST_PARTS]
+        ]
+    return [
+        Part(
+            strip(path, "found", one.start_s, one.end_s, f", score {one.score:.3f}, speed {one.speed:.2f}"),
+            strip(query, "query", one.query_start_s, one.query_end_s),
+        )
+        for one in hit.aligned[:MOST_PARTS]
+    ]
+
+
+def strip(path: Path, title: str, start_s: float, end_s: float, more: str = "") -> Strip:
+    """Frames of a span with their times, or why there are none."""
+    note = f"{start_s:.2f} s to {end_s:.2f} s{more}"
+    if not path.is_file():
+        return Strip("", title, f"{note}; no frames: {path} is missing")
+    try:
+        return Strip(frame_strip(path, start_s, end_s), title, note)
+    except VideoError as error:
+        return Strip("", title, f"{note}; no frames: {path}: {error}")

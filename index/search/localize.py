@@ -1,0 +1,117 @@
+"""Where a query is in the videos of a library: which videos stand out, their moments, and what is which part.
+
+Cosines find candidates. They are ranked anew by likeness, the cosine after whitening (see
+:mod:`.whitening`): each slice of the query takes the slice of the video that it is most like,
+and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
+
+How much likeness tells a copy depends on what else the library holds: film of one place is alike. A video's
+lead is measured against a rival, the ``RIVALS``-th video behind the best:
+
+    lead = (likeness - that of the rival) / (1 - that of the rival)
+
+It is 1 for the same film and 0 for one of many. From :data:`.search.SURE` on a video is said
+to be where the query comes from; below, nobody can tell.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from ..store.guard import check_top
+from .align import align
+from .moments import find_moments, match_level
+from .search import Hit
+
+if TYPE_CHECKING:
+    from ..library import Library
+    from .filters import Where
+
+__all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
+
+CANDIDATES = 50
+"""Videos ranked anew, at least."""
+RIVALS = 20
+"""The rival's place behind the best video; with fewer candidates it is the last one."""
+FEWEST = 3
+"""Candidates among which one can stand out."""
+ALIKE = 1e-6
+"""Room above the rival that counts as none."""
+
+
+def localize(
+    library: "Library",
+    query: Embeddings,
+    top: int = 10,
+    exclude: str | Iterable[str] = (),
+    where: "Where | None" = None,
+) -> list[Hit]:
+    """Find the videos that a query is most like, and where in them it is.
+
+    Args:
+        library: where to look.
+        query: what to look for, slices of one video.
+        top: most videos to find.
+        exclude: videos to leave out.
+        where: which slices may be found.
+
+    Returns:
+        Hits by falling lead, with their ``lead`` and ``moments``, and for a query of several slices that have
+        times ``aligned``.
+
+    Raises:
+        FingerprintError: another encoder made the query.
+        LibraryError: ``top`` is below 1, the query is not L2-normalised, or the library was damaged since.
+    """
+    check_top(top)
+    query = by_time(query)
+    hits = library.search(query, max(top, CANDIDATES), exclude, where)
+    if not hits:
+        return []
+    white = library.whiten(query.vectors)
+    likeness = [float(similarity(library, white, hit, where)[1].max(axis=1).mean()) for hit in hits]
+    order = sorted(range(len(hits)), key=lambda number: -likeness[number])
+    leads = leads_of([likeness[number] for number in order])
+    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
+    found = [(hit, *similarity(library, white, hit, where)) for hit in ranked[:top]]
+    least = match_level([near for _, _, near in found])
+    return [locate(query, *one, least) for one in found]
+
+
+def similarity(
+    library: "Library", white: NDArray[np.float32], hit: Hit, where: "Where | None"
+) -> tuple[Embeddings, NDArray[np.float32]]:
+    """The N slices of a video that may be found, by time, and their (Q, N) likeness to a query's."""
+    video = by_time(library.embeddings(hit.video_id))
+    if where is not None:
+        video = video.select(where.within(video.start_s, video.end_s))
+    return video, white @ library.whiten(video.vectors).T
+
+
+def locate(query: Embeddings, hit: Hit, video: Embeddings, near: NDArray[np.float32], least: float) -> Hit:
+    """A hit with its moments and alignments; slices of likeness ``least`` or more match."""
+    in_time = len(query) > 1 and query.end_s.max() > query.start_s.min()
+    times = (query.start_s, query.end_s, video.start_s, video.end_s)
+    return replace(
+        hit,
+        moments=tuple(find_moments(near.max(axis=0), video.start_s, video.end_s, least)),
+        aligned=tuple(align(near, *times, least)) if in_time else (),
+    )
+
+
+def leads_of(likeness: Sequence[float]) -> list[float | None]:
+    """The lead of each video by the likeness of all, which falls; None of videos too few to stand out."""
+    if len(likeness) < FEWEST:
+        return [None] * len(likeness)
+    rival = likeness[min(RIVALS, len(likeness) - 1)]
+    room = max(1 - rival, ALIKE)
+    return [(one - rival) / room for one in likeness]
+
+
+def by_time(embeddings: Embeddings) -> Embeddings:
+    """The slices of one video in order of time."""
+    return embeddings.select(np.lexsort((embeddings.end_s, embeddings.start_s)))

@@ -1,0 +1,123 @@
+"""Queries and answers: videos of a library, with the spans that are most like a query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from .align import AlignedSpan
+from .moments import Moment
+from .nearest import nearest_videos, rank
+from .shelf import Shelf
+
+__all__ = ["SURE", "Hit", "Matches", "find", "find_many"]
+
+SURE = 0.65
+"""Least lead of a video that is said to be where a query comes from. Of excerpts whose video was left out of
+a library about one in a hundred reached it in a wrong one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """A video of the library, with the span that is most like the query."""
+
+    video_id: str
+    score: float
+    """Inner product of the two embeddings, 1 for equal ones."""
+    start_s: float
+    """Start of the best slice in the found video."""
+    end_s: float
+    query_start_s: float
+    """Start of the query's slice that it is like."""
+    query_end_s: float
+    slice_id: int
+    """Stable id of the best slice."""
+    lead: float | None = None
+    """How far it stands out from other videos, 0 not at all, 1 as the same film; None: nobody can tell."""
+    moments: tuple[Moment, ...] = ()
+    """All that is like the query, best first; see :func:`sora_video.index.search.localize.localize`."""
+    aligned: tuple[AlignedSpan, ...] = ()
+    """Which part of a query of several slices is which part of the video, best first."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether it stands out so far that the query may be said to come from it."""
+        return self.lead is not None and self.lead >= SURE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Answers to Q queries of one vector each: the best videos, best first, each with its best slice."""
+
+    scores: NDArray[np.float32]
+    """(Q, top) inner products; -inf past the last video."""
+    slice_ids: NDArray[np.int64]
+    """(Q, top) the best slice of each video; -1 past the last video."""
+    segments: NDArray[np.int64]
+    """(Q, top) which segment of the library it is in; -1 past the last video."""
+    rows: NDArray[np.int64]
+    """(Q, top) its row there; -1 past the last video."""
+    videos: NDArray[np.int64]
+    """(Q, top) number of the video in its segment; -1 past the last video."""
+    names: tuple[Sequence[str], ...]
+    """The videos of each segment, by number."""
+
+    def video_ids(self, query: int) -> list[str]:
+        """The videos of one query, best first."""
+        pairs = zip(self.segments[query].tolist(), self.videos[query].tolist(), strict=True)
+        return [self.names[segment][video] for segment, video in pairs if segment >= 0]
+
+
+def find_many(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int) -> Matches:
+    """The best videos of each of many queries; see :func:`sora_video.index.search.nearest.nearest_videos`."""
+    found = nearest_videos(shelves, vectors, top)
+    slice_ids = np.full_like(found.rows, -1)
+    for number, shelf in enumerate(shelves):
+        own = found.segments == number
+        slice_ids[own] = shelf.segment.columns(found.rows[own]).slice_id
+    names = tuple(shelf.segment.videos for shelf in shelves)
+    return Matches(**found._asdict(), slice_ids=slice_ids, names=names)
+
+
+def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
+    """The videos with the slices nearest to any of a query's.
+
+    The best videos of all slices together are among the best of each slice, so each is searched for alone.
+
+    Args:
+        shelves: where to look. A video is visible in one at most.
+        query: N slices.
+        top: videos wanted, at least 1.
+
+    Returns:
+        At most ``top`` videos by falling score, those of equal score by name.
+    """
+    found = nearest_videos(shelves, query.vectors, top)
+    query_row, place = np.nonzero(found.rows >= 0)
+    score, number = found.scores[query_row, place], found.videos[query_row, place]
+    segment, row = found.segments[query_row, place], found.rows[query_row, place]
+    video_ids = [shelves[s].segment.videos[n] for s, n in zip(segment, number, strict=True)]
+    names, video = np.unique(np.array(video_ids, dtype=object), return_inverse=True)
+    order = np.lexsort((query_row, video))
+    ranked = rank(1, np.zeros_like(video), video[order], score[order], names.__getitem__, top)[0]
+    return [
+        to_hit(shelves[segment[n]], video_ids[n], int(row[n]), float(score[n]), query, int(query_row[n]))
+        for n in order[ranked[ranked >= 0]]
+    ]
+
+
+def to_hit(shelf: Shelf, video_id: str, row: int, score: float, query: Embeddings, query_row: int) -> Hit:
+    """A found slice with its times."""
+    columns = shelf.segment.columns(np.array([row]))
+    return Hit(
+        video_id=video_id,
+        score=score,
+        start_s=float(columns.start_s[0]),
+        end_s=float(columns.end_s[0]),
+        query_start_s=float(query.start_s[query_row]),
+        query_end_s=float(query.end_s[query_row]),
+        slice_id=int(columns.slice_id[0]),
+    )

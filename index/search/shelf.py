@@ -1,0 +1,212 @@
+"""A segment as one search sees it: which slices may hold its best videos, and what they score."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from ..tune.gpu import MOST_FETCHED, resident
+
+if TYPE_CHECKING:
+    from ..store.segment import Segment
+
+__all__ = ["Shelf", "search_parameters"]
+
+FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
+
+FETCH = 4
+"""Slices fetched at first for each video that is wanted, where a scan of all is made anyhow."""
+FETCH_APPROXIMATE = 2
+"""The same where each slice costs; an index that is re-ranked says itself."""
+SCAN_ROWS = 20_000
+"""So few slices that a filter lets through are scored one by one, since no index is made for them."""
+SCAN_SCORES = 1 << 23
+"""Scores held at once in a scan."""
+BLAS_QUERIES = 20
+"""FAISS multiplies matrices from this many queries on, unless there is a selector."""
+MARGIN = 1e-5
+"""More than two ways of summing one inner product of unit vectors can differ."""
+
+
+class Shelf:
+    """A segment as one search sees it.
+
+    Args:
+        segment: its vectors, index and slices.
+        visible: (rows,) which may be found; None: all.
+        index: to search in place of the segment's own.
+        tuned: its search parameters.
+    """
+
+    def __init__(
+        self,
+        segment: "Segment",
+        visible: NDArray[np.bool_] | None = None,
+        index: Any = None,
+        tuned: Mapping[str, int] | None = None,
+    ) -> None:
+        self.segment = segment
+        self.visible = None if visible is None or visible.all() else visible
+        self.count = segment.record.rows if self.visible is None else int(np.count_nonzero(self.visible))
+        """Rows that may be found."""
+        self.index = segment.index if index is None else index
+        self.exact = self.index is segment.vectors
+        built = segment.record.index
+        self.tuned = tuned if tuned is not None else built.parameters if built is not None else {}
+
+    def slices(
+        self, vectors: NDArray[np.float32], fetch: int, growth: int = 1
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(Q, fetch) scores and rows of the nearest slices as the index sees them; -1 where it finds none."""
+        index, parameters = self.index, self._parameters(growth)
+        if self.visible is None and fetch <= MOST_FETCHED:
+            index = resident(index)
+        scores, rows = index.search(vectors, fetch, params=parameters)
+        return scores, rows
+
+    def candidates(
+        self, vectors: NDArray[np.float32], top: int, growth: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows that may hold the best videos.
+
+        Args:
+            vectors: (Q, D) queries.
+            top: videos wanted.
+            growth: how many times the usual effort.
+
+        Returns:
+            (Q, C) rising rows, -1 where there is none, and (Q,) the score that no other row exceeds, as far
+            as the index knows.
+        """
+        nothing = np.full(len(vectors), -np.inf, np.float32)
+        if self._scans(len(vectors)):
+            return self.scan(vectors, top), nothing
+        each = FETCH if self.exact else self.tuned.get("rerank", FETCH_APPROXIMATE)
+        fetch = min(each * growth * top, self.count)
+        scores, rows = self.slices(vectors, fetch, growth)
+        bounds = np.where(rows[:, -1] < 0, np.inf, scores[:, -1]).astype(np.float32)
+        if "rerank" not in self.tuned:
+            rows = self._needed(scores, rows, top)
+        rows.sort(axis=1)
+        if self.exact:
+            return rows, nothing if fetch == self.count else bounds + MARGIN
+        return rows, np.where(self._distinct(rows) >= top, nothing, bounds)
+
+    def _scans(self, queries: int) -> bool:
+        """Whether scoring slice by slice is better than asking the index."""
+        hidden = self.visible is not None
+        if self.exact:
+            return self.count == 0 or (hidden and queries >= BLAS_QUERIES)
+        return self.count <= SCAN_ROWS and (hidden or self.count == 0)
+
+    def _parameters(self, growth: int) -> Any:
+        """What FAISS is asked; the fewer rows may be found, the more it has to look at."""
+        selector = None
+        if self.visible is not None:
+            selector = FAISS.IDSelectorBitmap(np.packbits(self.visible, bitorder="little"))
+        if self.exact:
+            return None if selector is None else FAISS.SearchParameters(sel=selector)
+        effort = growth * self.segment.record.rows / self.count
+        return search_parameters(self.index, self.tuned, effort, selector)
+
+    def _needed(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:
+        """The rows, best first, without what lies below ``top`` that are of as many videos."""
+        first = np.sort(self.segment.video_of(rows[:, :top]), axis=1)
+        full = (first[:, 1:] != first[:, :-1]).all(axis=1, keepdims=True)
+        return np.where(full & (scores < scores[:, :top][:, -1:] - MARGIN), -1, rows)
+
+    def _distinct(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(Q,) how many videos the found rising rows belong to."""
+        videos = np.where(rows < 0, -1, self.segment.video_of(rows))
+        counts: NDArray[np.int64] = np.count_nonzero(np.diff(videos, axis=1, prepend=-1), axis=1)
+        return counts
+
+    def scan(self, vectors: NDArray[np.float32], top: int) -> NDArray[np.int64]:
+        """Rows with the best slices of the ``top`` best videos, by scoring every visible row.
+
+        Args:
+            vectors: (Q, D) queries.
+            top: videos wanted.
+
+        Returns:
+            (Q, C) rising rows, those of equal score among them; -1 where there is none.
+        """
+        best = np.full((len(vectors), top), -np.inf, np.float32)
+        found = []
+        for rows, starts in self._blocks(SCAN_SCORES // len(vectors)):
+            scores = vectors @ self.segment.read(rows).T
+            own = np.maximum.reduceat(scores, starts, axis=1)
+            best = np.partition(np.concatenate([best, own], axis=1), -top, axis=1)[:, -top:]
+            lengths = np.diff(starts, append=len(rows))
+            wanted = np.repeat(np.maximum(own, best[:, :1]), lengths, axis=1) - MARGIN
+            query, place = np.nonzero(scores >= wanted)
+            found.append((query, rows[place], scores[query, place]))
+        if not found:
+            return np.full((len(vectors), 0), -1, np.int64)
+        query, row, score = (np.concatenate(part) for part in zip(*found, strict=True))
+        keep = score >= best[query, 0] - MARGIN
+        return padded(query[keep], row[keep], len(vectors))
+
+    def _blocks(self, most: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Visible rows in blocks of whole videos, each with the places where its videos begin."""
+        count = self.segment.record.rows
+        rows = np.arange(count) if self.visible is None else np.flatnonzero(self.visible)
+        if not len(rows):
+            return
+        videos = self.segment.video_of(rows)
+        starts = np.concatenate([[0], 1 + np.flatnonzero(videos[1:] != videos[:-1])])
+        edges = np.unique(np.searchsorted(starts, np.arange(0, len(rows), max(most, 1))))
+        for part in np.split(starts, edges[edges > 0]):
+            if len(part):
+                after = np.searchsorted(starts, part[-1], side="right")
+                end = starts[after] if after < len(starts) else len(rows)
+                yield rows[part[0] : end], part - part[0]
+
+    def score(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(Q, C) inner products of (Q, D) queries with their own stored rows; -inf where the row is -1."""
+        scores = np.full(rows.shape, -np.inf, np.float32)
+        if not rows.size:
+            return scores
+        stored = self.segment.vectors
+        if isinstance(stored, FAISS.IndexFlat):
+            rows = np.ascontiguousarray(rows)
+            pointers = (FAISS.swig_ptr(array) for array in (scores, vectors))
+            FAISS.fvec_inner_products_by_idx(
+                *pointers, stored.get_xb(), FAISS.swig_ptr(rows), stored.d, *rows.shape
+            )
+        else:
+            query, place = np.nonzero(rows >= 0)
+            scores[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
+        return scores
+
+
+def search_parameters(index: Any, tuned: Mapping[str, int], effort: float = 1, selector: Any = None) -> Any:
+    """FAISS's search parameters for an approximate index.
+
+    Args:
+        index: HNSW, or IVF with or without a transform before it.
+        tuned: ``efSearch``, or ``nprobe``.
+        effort: to multiply it with.
+        selector: rows that may be found, a FAISS IDSelector; None: all.
+    """
+    if "efSearch" in tuned:
+        return FAISS.SearchParametersHNSW(efSearch=round(effort * tuned["efSearch"]), sel=selector)
+    ivf = FAISS.extract_index_ivf(index)
+    nprobe = min(round(effort * tuned["nprobe"]), ivf.nlist)
+    parameters = FAISS.SearchParametersIVF(nprobe=nprobe, sel=selector)
+    if isinstance(index, FAISS.IndexPreTransform):
+        return FAISS.SearchParametersPreTransform(index_params=parameters)
+    return parameters
+
+
+def padded(query: NDArray[np.int64], row: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Pairs of query and row as a (count, C) table of rows; -1 where there is none."""
+    order = np.argsort(query, kind="stable")
+    query, row = query[order], row[order]
+    many = np.bincount(query, minlength=count)
+    place = np.arange(len(query)) - (np.cumsum(many) - many)[query]
+    table = np.full((count, int(many.max(initial=0))), -1, np.int64)
+    table[query, place] = row
+    return table

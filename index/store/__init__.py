@@ -1,0 +1,1 @@
+"""The files of a library, and what changes them."""

@@ -1,0 +1,113 @@
+"""Compaction: several segments become one, without what is hidden and with edited attributes in place."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from sora_video.base.errors import LibraryError
+
+from ..search.filters import Attributes
+from . import version1
+from .manifest import Manifest
+from .segment import Block, Member, Segment, write_segment
+from .snapshot import Snapshot
+from .table import Entry
+from .update import content_key, succeed
+
+__all__ = ["compact", "visible_blocks", "whole"]
+
+BLOCK_ROWS = 8192
+"""Rows held in memory at once, except for a longer video."""
+
+
+class Part(NamedTuple):
+    """A visible video of a segment."""
+
+    first_slice_id: int
+    place: int
+    """Of the segment."""
+    entry: Entry
+
+
+def compact(snapshot: Snapshot, max_rows: int | None = None) -> Manifest:
+    """Merge segments into one; slices keep their ids.
+
+    Args:
+        snapshot: the library as it is.
+        max_rows: leave segments with more rows than these alone; None: merge all.
+
+    Returns:
+        The manifest to commit; the same where there is nothing to gain.
+
+    Raises:
+        LibraryError: a segment to merge is damaged, or the file of edited attributes is.
+        StorageError: the disk refused the write.
+    """
+    chosen = [s for s in snapshot.segments if max_rows is None or s.record.rows <= max_rows]
+    edited = snapshot.edits()
+    held = {name for segment in chosen for name in segment.table.find(edited)}
+    if not chosen or (len(chosen) == 1 and not held and not wasteful(chosen[0])):
+        return snapshot.manifest
+    whole(snapshot, chosen)
+    rows = sum(segment.record.visible for segment in chosen)
+    merged = write_segment(snapshot.folder, snapshot.manifest, rows, visible_blocks(chosen, edited))
+    kept = [segment.record for segment in snapshot.segments if segment not in chosen]
+    left = {name: value for name, value in edited.items() if name not in held}
+    return succeed(snapshot, [*kept, merged], left)
+
+
+def wasteful(segment: Segment) -> bool:
+    """Whether to write a segment anew gains something."""
+    return bool(segment.record.removed) or segment.record.slices.name.endswith(version1.SUFFIX)
+
+
+def whole(snapshot: Snapshot, segments: Sequence[Segment]) -> None:
+    """Refuse segments that are damaged.
+
+    Raises:
+        LibraryError: one is.
+    """
+    for segment in segments:
+        if not segment.searchable:
+            raise LibraryError(f"library {snapshot.folder}: {segment.damage[0]}; see `sora index repair`")
+
+
+def visible_blocks(segments: Sequence[Segment], edited: Mapping[str, Attributes]) -> Iterator[Block]:
+    """All visible videos of some whole segments, by rising slice id."""
+    for place, parts in groupby(parts_of(segments), attrgetter("place")):
+        pending: list[Entry] = []
+        for part in parts:
+            pending.append(part.entry)
+            if sum(entry.rows for entry in pending) >= BLOCK_ROWS:
+                yield block(segments[place], pending, edited)
+                pending = []
+        if pending:
+            yield block(segments[place], pending, edited)
+
+
+def parts_of(segments: Sequence[Segment]) -> list[Part]:
+    """The visible videos by rising slice id."""
+    parts = []
+    for place, segment in enumerate(segments):
+        entries = [entry for entry in segment.table.entries() if entry.video_id not in segment.record.removed]
+        first = segment.columns(np.array([entry.first_row for entry in entries], np.int64)).slice_id
+        parts += [Part(int(number), place, entry) for number, entry in zip(first, entries, strict=True)]
+    return sorted(parts)
+
+
+def block(segment: Segment, entries: Sequence[Entry], edited: Mapping[str, Attributes]) -> Block:
+    """Some videos of a segment, to write again."""
+    rows = np.concatenate([np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries])
+    slices, vectors = segment.columns(rows), segment.read(rows)
+    members, first = [], 0
+    for entry in entries:
+        own = slice(first, first + entry.rows)
+        content = entry.content or content_key(slices.start_s[own], slices.end_s[own], vectors[own])
+        attributes = edited.get(entry.video_id, json.loads(entry.attributes))
+        members.append(Member(entry.video_id, content, attributes, entry.rows))
+        first += entry.rows
+    return Block(members, slices, vectors)

@@ -1,0 +1,171 @@
+"""A library as one Parquet file, and back: ids, times, attributes, contents, vectors and fingerprint.
+
+The file is a table of embeddings too, as ``sora embed`` writes them, with a few columns more.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sora_video.base.errors import LibraryError
+from sora_video.base.files import atomic_path
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from ..search.filters import check_attributes, to_json
+from .compact import visible_blocks, whole
+from .guard import check_embeddings
+from .manifest import Manifest, write_manifest
+from .place import appearing
+from .segment import Block, Member, write_segment
+from .snapshot import Snapshot
+from .table import Slices
+
+__all__ = ["export_library", "import_library"]
+
+BATCH_ROWS = 8192
+"""Rows read at once."""
+
+
+def export_library(snapshot: Snapshot, path: Path) -> None:
+    """Write all that is visible, by rising slice id.
+
+    Args:
+        snapshot: the library.
+        path: the Parquet file.
+
+    Raises:
+        LibraryError: the file is named otherwise, or the library is damaged.
+        StorageError: the disk refused the write.
+    """
+    manifest = snapshot.manifest
+    if path.suffix != ".parquet":
+        raise LibraryError(f"export {path}: is Parquet; end the name in .parquet")
+    whole(snapshot, snapshot.segments)
+    metadata = {"next_slice_id": str(manifest.next_slice_id), "precision": manifest.precision}
+    hints = {"model": manifest.model, "root": manifest.root}
+    metadata |= {name: hint for name, hint in hints.items() if hint is not None}
+    schema = pa.schema(
+        {
+            "video_id": pa.string(),
+            "slice_no": pa.int32(),
+            "start_s": pa.float64(),
+            "end_s": pa.float64(),
+            "embedding": pa.list_(pa.float32(), manifest.dim),
+            "slice_id": pa.int64(),
+            "content": pa.string(),
+            "attributes": pa.string(),
+        },
+        metadata={"fingerprint": manifest.fingerprint, **metadata},
+    )
+    with atomic_path(path) as beside, pq.ParquetWriter(beside, schema) as file:
+        for block in visible_blocks(snapshot.segments, snapshot.edits()):
+            file.write_table(to_table(block, schema))
+
+
+def to_table(block: Block, schema: pa.Schema) -> pa.Table:
+    """Some videos as rows of the file."""
+    rows = [member.rows for member in block.members]
+    columns = {
+        "video_id": np.repeat(np.array([member.video_id for member in block.members], object), rows),
+        "content": np.repeat(np.array([member.content for member in block.members], object), rows),
+        "attributes": np.repeat(np.array([to_json(m.attributes) for m in block.members], object), rows),
+        **block.slices._asdict(),
+    }
+    flat = pa.array(block.vectors.ravel(), pa.float32())
+    arrays = {
+        field.name: pa.FixedSizeListArray.from_arrays(flat, block.vectors.shape[1])
+        if field.name == "embedding"
+        else pa.array(columns[field.name], field.type)
+        for field in schema
+    }
+    return pa.table(arrays, schema=schema)
+
+
+def import_library(path: str | Path, source: str | Path) -> Path:
+    """Make a library of a file that was exported; it appears whole or not at all.
+
+    Args:
+        path: the library's folder; it must not exist, or be empty.
+        source: the Parquet file.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        LibraryError: the folder holds something, or the file is no export of a library.
+        StorageError: the disk refused the write.
+    """
+    place, source = Path(path).resolve(), Path(source)
+    with appearing(place) as beside:
+        try:
+            with pq.ParquetFile(source, pre_buffer=False) as file:
+                manifest, rows = to_manifest(file.schema_arrow), file.metadata.num_rows
+                if rows:
+                    record = write_segment(beside, manifest, rows, read_blocks(file, manifest))
+                    manifest = replace(manifest, segments=(record,), next_segment=manifest.next_segment + 1)
+        except (pa.ArrowException, OSError, sqlite3.Error, LookupError, TypeError, ValueError) as error:
+            raise LibraryError(
+                f"import {source}: is no exported library: {error}; export one, or use `sora index build`"
+            ) from error
+        write_manifest(beside, manifest)
+    return place
+
+
+def to_manifest(schema: pa.Schema) -> Manifest:
+    """An empty library of the kind that was exported."""
+    found = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    return Manifest(
+        fingerprint=found["fingerprint"],
+        dim=schema.field("embedding").type.list_size,
+        precision=found["precision"],
+        model=found.get("model"),
+        root=found.get("root"),
+        next_slice_id=int(found["next_slice_id"]),
+    )
+
+
+def read_blocks(file: pq.ParquetFile, manifest: Manifest) -> Iterator[Block]:
+    """The rows of the file, no video cut in two."""
+    rest = file.schema_arrow.empty_table()
+    for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
+        table = pa.concat_tables([rest, pa.Table.from_batches([batch])])
+        names = table["video_id"].to_pylist()
+        last = names.index(names[-1])  # the video may go on in the next batch
+        if last:
+            yield to_block(table.slice(0, last), manifest)
+        rest = table.slice(last)
+    yield to_block(rest, manifest)
+
+
+def to_block(table: pa.Table, manifest: Manifest) -> Block:
+    """Some videos of the file, verified as :meth:`sora_video.index.library.Library.add` does."""
+    names = np.array(table["video_id"].to_pylist(), object)
+    slices = Slices(*(table[name].to_numpy() for name in Slices._fields))
+    flat = table["embedding"].combine_chunks().flatten()
+    vectors = flat.to_numpy(zero_copy_only=False).reshape(len(table), manifest.dim)
+    embeddings = Embeddings(
+        video_id=names, vectors=vectors, fingerprint=manifest.fingerprint, **columns_of(slices)
+    )
+    check_embeddings(embeddings, "the file", manifest)
+    if not 0 <= slices.slice_id.min() <= slices.slice_id.max() < manifest.next_slice_id:
+        raise ValueError(f"slice ids are not below {manifest.next_slice_id}")
+    first = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+    rows = np.diff(np.r_[first, len(names)]).tolist()
+    members = []
+    for row, count in zip(first.tolist(), rows, strict=True):
+        attributes = json.loads(table["attributes"][row].as_py())
+        check_attributes(names[row], attributes)
+        members.append(Member(names[row], table["content"][row].as_py(), attributes, count))
+    return Block(members, slices, vectors)
+
+
+def columns_of(slices: Slices) -> dict[str, Any]:
+    """The columns that embeddings have too."""
+    return {name: column for name, column in slices._asdict().items() if name != "slice_id"}

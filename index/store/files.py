@@ -1,0 +1,162 @@
+"""Files of a library: immutable, named with size and SHA-256, verified before anything reads them."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from sora_video.base.errors import LibraryError, StorageError
+from sora_video.base.files import atomic_path, write_json
+
+__all__ = ["VERIFIED", "Checks", "Damage", "FileWriter", "StoredFile", "store", "stored_file", "storing"]
+
+VERIFIED = "verified.json"
+"""Remembers beside the manifest which files were verified; losing it loses nothing."""
+REMEMBERED_BYTES = 1 << 20
+"""Files from this size on are remembered; smaller ones are read anew each time."""
+TICK_NS = 50_000_000
+"""A file that changed so shortly before it was verified may have changed once more under the same time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFile:
+    """One immutable file of a library."""
+
+    name: str
+    """Path relative to the library, with ``/``."""
+    size: int
+    """In bytes."""
+    sha256: str
+
+
+class Damage(NamedTuple):
+    """A file of a library that is not as it was written."""
+
+    segment: str | None
+    """The segment it belongs to, as ``000001``; None: it belongs to none."""
+    file: str
+    """Path relative to the library."""
+    reason: str
+
+    def __str__(self) -> str:
+        of = f" of segment {self.segment}" if self.segment else ""
+        return f"{self.file}{of} {self.reason}"
+
+
+class FileWriter:
+    """Writes a file and keeps count and SHA-256 of its bytes."""
+
+    def __init__(self, name: str, file: IO[bytes]) -> None:
+        self.name, self._file = name, file
+        self._size, self._hash = 0, hashlib.sha256()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+    @property
+    def stored(self) -> StoredFile:
+        """The file as it was written so far."""
+        return StoredFile(name=self.name, size=self._size, sha256=self._hash.hexdigest())
+
+
+@contextmanager
+def storing(folder: Path, name: str) -> Iterator[FileWriter]:
+    """Write one file of a library in parts; it is there only if the block succeeds.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    with atomic_path(folder / name) as path, path.open("wb") as file:
+        yield FileWriter(name, file)
+
+
+def store(folder: Path, name: str, data: bytes) -> StoredFile:
+    """Write one file of a library.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    with storing(folder, name) as writer:
+        writer.write(data)
+    return writer.stored
+
+
+def stored_file(folder: Path, name: str) -> StoredFile:
+    """A file of a library that something else wrote."""
+    path = folder / name
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return StoredFile(name=name, size=path.stat().st_size, sha256=digest)
+
+
+class Checks:
+    """Verifies files, and remembers large ones that nobody touched since.
+
+    Args:
+        folder: the library.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._verified = read_verified(folder / VERIFIED)
+        self._changed = False
+
+    def path(self, file: StoredFile, again: bool = False) -> Path:
+        """Where a file is, once it is known to be as it was written.
+
+        Args:
+            file: as the manifest names it.
+            again: read it even if it was verified before.
+
+        Raises:
+            LibraryError: the file is missing, or is not as it was written; the message says which.
+        """
+        path = self.folder / file.name
+        try:
+            state = path.stat()
+            if state.st_size != file.size:
+                raise LibraryError(f"is damaged: {state.st_size} bytes, expected {file.size}")
+            mark: list[str | int] = [file.sha256, state.st_size, state.st_ctime_ns, state.st_ino]
+            if again or self._verified.get(file.name) != mark:
+                began = time.time_ns()
+                with path.open("rb") as opened:
+                    found = hashlib.file_digest(opened, "sha256").hexdigest()
+                self._remember(file, mark if found == file.sha256 else None, began)
+                if found != file.sha256:
+                    raise LibraryError("is damaged: its SHA-256 does not fit the manifest")
+        except FileNotFoundError as error:
+            raise LibraryError("is missing") from error
+        except OSError as error:
+            raise LibraryError(f"cannot be read: {error.strerror or error}") from error
+        return path
+
+    def _remember(self, file: StoredFile, mark: list[str | int] | None, began: int) -> None:
+        """Keep, or forget, that a file was verified."""
+        known = self._verified.pop(file.name, None)
+        if mark and file.size >= REMEMBERED_BYTES and int(mark[2]) < began - TICK_NS:
+            self._verified[file.name] = mark
+        self._changed |= known != self._verified.get(file.name)
+
+    def save(self, names: set[str]) -> None:
+        """Write down what was verified of these files; a folder that may not be written is left as it is."""
+        if self._changed:
+            kept = {name: mark for name, mark in self._verified.items() if name in names}
+            with suppress(StorageError):
+                write_json(self.folder / VERIFIED, kept)
+            self._changed = False
+
+
+def read_verified(path: Path) -> dict[str, list[str | int]]:
+    """What was verified; nothing where that cannot be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

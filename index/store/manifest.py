@@ -1,0 +1,219 @@
+"""The manifest of a library: what belongs to it, file by file, and the one commit point.
+
+A file that no manifest names does not exist for a reader: it is what a killed writer left behind. A change
+is a new manifest renamed over the old one after all that it names is on the disk.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sora_video.base.errors import LibraryError
+from sora_video.base.files import storage_errors, write_json
+
+from .files import VERIFIED, StoredFile
+
+__all__ = [
+    "SCRATCH",
+    "BuiltIndex",
+    "Manifest",
+    "SegmentRecord",
+    "read_manifest",
+    "sweep",
+    "write_manifest",
+    "writer_lock",
+]
+
+FORMAT = "sora-video library"
+VERSION = 2
+"""Version 1 had Parquet tables, and neither attributes nor built indexes."""
+METRIC = "inner_product"
+NAME = "manifest.json"
+SCRATCH = ".scratch."
+"""Begins the names of folders beside the segments that a writer works in."""
+WRITTEN = (
+    "segments/*.faiss",
+    "segments/*.sqlite",
+    "segments/*.parquet",
+    "segments/*.ivfdata",
+    "attributes/*.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltIndex:
+    """The index of a segment that measurement chose; it can be rebuilt from the vectors."""
+
+    file: StoredFile | None
+    """None: the vectors themselves were chosen."""
+    kind: str
+    """As ``faiss.index_factory`` names it."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """Of the search."""
+    curve: Sequence[Any] = ()
+    """Recall as it was measured."""
+    lists: StoredFile | None = None
+    """Its inverted lists, where they were merged on the disk."""
+    seed: int = 0
+    """Of its training."""
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All of its files."""
+        return tuple(file for file in (self.file, self.lists) if file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRecord:
+    """One segment as the manifest names it."""
+
+    rows: int
+    """Slices written, hidden ones among them."""
+    vectors: StoredFile
+    slices: StoredFile
+    index: BuiltIndex | None = None
+    removed: Mapping[str, int] = field(default_factory=dict)
+    """Videos whose rows here are hidden, with the number of these rows."""
+
+    @property
+    def name(self) -> str:
+        """The number in its files' names."""
+        return Path(self.vectors.name).name.split(".")[0]
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All of its files."""
+        return (self.vectors, self.slices, *(self.index.files if self.index else ()))
+
+    @property
+    def visible(self) -> int:
+        """Rows that are not hidden."""
+        return self.rows - sum(self.removed.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A library at one moment."""
+
+    fingerprint: str
+    """Of the encoder whose embeddings it holds."""
+    dim: int
+    precision: str = "fp32"
+    """In which new vectors are stored."""
+    model: str | None = None
+    """Run folder of that encoder, a hint."""
+    root: str | None = None
+    """Folder below which the videos lie by their names, a hint."""
+    next_slice_id: int = 0
+    next_segment: int = 1
+    """Number of the files to write next; numbers are not used twice."""
+    attributes: StoredFile | None = None
+    """Attributes of videos that were edited since they were written."""
+    segments: tuple[SegmentRecord, ...] = ()
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All that it names."""
+        edits = [self.attributes] if self.attributes else []
+        return (*(file for record in self.segments for file in record.files), *edits)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Commit: from here on ``manifest`` is the library.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    body = {"format": FORMAT, "version": VERSION, "metric": METRIC, **asdict(manifest)}
+    write_json(folder / NAME, {**body, "sha256": checksum(body)})
+
+
+def checksum(body: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content, whatever its layout."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify the manifest of a library.
+
+    Raises:
+        LibraryError: there is none, it is damaged, or it is of a later version.
+    """
+    path = folder / NAME
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LibraryError(
+            f"library {folder}: no library there ({NAME} is missing); check the path"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
+    if not isinstance(body, dict) or body.get("format") != FORMAT:
+        raise LibraryError(f"{path}: is no manifest of a library; check the path, or restore it from a copy")
+    if body.get("version") not in range(1, VERSION + 1):
+        raise LibraryError(
+            f"{path}: has version {body.get('version')}, expected {VERSION}; use the sora-video that wrote it"
+        )
+    if body.pop("sha256", None) != checksum(body):
+        raise LibraryError(f"{path}: is damaged or edited: its SHA-256 does not fit; restore it from a copy")
+    for key in ("format", "version", "metric"):
+        body.pop(key)
+    segments = tuple(record_from(record) for record in body.pop("segments"))
+    edits = body.pop("attributes", None)
+    return Manifest(**body, attributes=StoredFile(**edits) if edits else None, segments=segments)
+
+
+def record_from(body: dict[str, Any]) -> SegmentRecord:
+    """A segment's record from its JSON."""
+    built = body.get("index")
+    return SegmentRecord(
+        rows=body["rows"],
+        vectors=StoredFile(**body["vectors"]),
+        slices=StoredFile(**body["slices"]),
+        index=index_from(built) if built else None,
+        removed=body["removed"],
+    )
+
+
+def index_from(body: dict[str, Any]) -> BuiltIndex:
+    """A built index's record from its JSON."""
+    files = {name: StoredFile(**body[name]) if body.get(name) else None for name in ("file", "lists")}
+    return BuiltIndex(**{**body, **files})
+
+
+@contextmanager
+def writer_lock(folder: Path) -> Iterator[None]:
+    """Hold a library's writer lock, waiting until other writers are done; it ends with its process.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    target = folder / "lock"
+    with ExitStack() as stack:
+        with storage_errors(target):
+            file = stack.enter_context(target.open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Delete what no manifest names. Call it under the writer lock, with the manifest on the disk.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    named = {folder / file.name for file in manifest.files}
+    beside = [f".{Path(name).stem}.*.partial.json" for name in (NAME, VERIFIED)]
+    with storage_errors(folder / "segments"):
+        for pattern in (*WRITTEN, *beside):
+            for path in folder.glob(pattern):
+                if path not in named:
+                    path.unlink(missing_ok=True)
+        for scratch in folder.glob(f"segments/{SCRATCH}*"):
+            shutil.rmtree(scratch)

@@ -1,0 +1,57 @@
+"""Repair: what can be rebuilt is, and what cannot be saved is given up only where that is asked for."""
+
+from dataclasses import dataclass
+
+from ..tune.tune import rebuild
+from .files import Damage
+from .manifest import Manifest
+from .snapshot import Snapshot
+from .update import succeed
+
+__all__ = ["Repair", "repair"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What a repair did."""
+
+    rebuilt: tuple[str, ...]
+    """Segments whose approximate index was built again."""
+    dropped: tuple[Damage, ...]
+    """What was given up."""
+    lost: tuple[str, ...]
+    """Videos lost with it, as far as tables could still be read."""
+    left: tuple[Damage, ...]
+    """Damage that is still there."""
+
+
+def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
+    """Rebuild, and give up, what is damaged.
+
+    Args:
+        snapshot: the library as it is.
+        drop: give up segments whose vectors or table are damaged, and edited attributes that are.
+
+    Returns:
+        The manifest to commit, and what it changes.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    kept = [segment for segment in snapshot.segments if segment.searchable or not drop]
+    gone = [segment for segment in snapshot.segments if segment not in kept]
+    broken = [segment for segment in kept if segment.searchable and segment.damage]
+    records = [rebuild(snapshot, segment) if segment in broken else segment.record for segment in kept]
+    edited = {} if snapshot.edited is None and drop else snapshot.edited
+    if edited and gone:
+        held = {name for segment in kept for name in segment.table.find(edited)}
+        edited = {name: value for name, value in edited.items() if name in held}
+    mended = {one for segment in broken for one in segment.damage}
+    unmended = [one for one in snapshot.damage if one not in mended]
+    manifest = succeed(snapshot, records, edited) if drop or broken else snapshot.manifest
+    return manifest, Repair(
+        rebuilt=tuple(segment.record.name for segment in broken),
+        dropped=tuple(unmended) if drop else (),
+        lost=tuple(sorted(name for segment in gone for name in segment.visible_videos())),
+        left=() if drop else tuple(unmended),
+    )

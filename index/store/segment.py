@@ -1,0 +1,209 @@
+"""One immutable segment of a library: vectors as a FAISS index, and the table of their videos and slices."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+
+from ..search.filters import Attributes, Where
+from . import version1
+from .files import Checks, Damage, StoredFile, store, storing
+from .manifest import Manifest, SegmentRecord
+from .table import Slices, Table, TableWriter
+from .vectors import open_index, open_vectors, write_header, write_vectors
+
+__all__ = ["Block", "Member", "Segment", "write_segment"]
+
+Opened = TypeVar("Opened")
+
+
+class Segment:
+    """The files of a segment, verified and opened; they stay readable when they are deleted.
+
+    Rows of a video lie together; ``slice_id`` rises with the rows of a video.
+
+    Args:
+        checks: of the library.
+        record: the segment in its manifest.
+    """
+
+    damage: tuple[Damage, ...] = ()
+    """What of it cannot be read."""
+    vectors: Any
+    """FAISS index over all rows, exact, mapped into memory; None where it is damaged."""
+    index: Any
+    """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
+
+    def __init__(self, checks: Checks, record: SegmentRecord) -> None:
+        self.record = record
+        self._checks = checks
+        opened = self._open(record.slices, self._open_table)
+        self._table: Table | None = opened[0] if opened else None
+        order = opened[1] if opened else None
+        self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
+        self.index = self.vectors
+        built = record.index
+        if built and built.file and self.vectors is not None:
+            lists = None if built.lists is None else self._open(built.lists, lambda path: path)
+            if built.lists is None or lists is not None:
+                opened = self._open(
+                    built.file, lambda path: open_index(path, self.vectors, lists is not None)
+                )
+                self.index = self.vectors if opened is None else opened
+
+    def _open(self, file: StoredFile, read: Callable[[Path], Opened]) -> Opened | None:
+        """Verify and read one file; None, and damage, where that fails."""
+        try:
+            return read(self._checks.path(file))
+        except LibraryError as error:
+            self.damage += (Damage(self.record.name, file.name, str(error)),)
+            return None
+
+    def _open_table(self, path: Path) -> tuple[Table, NDArray[np.int64] | None]:
+        """The table of either version, and the order in which it takes the vectors' rows."""
+        if path.suffix == version1.SUFFIX:
+            table, order = version1.open_table(path)
+        else:
+            table, order = Table.open(path), None
+        if table.rows != self.record.rows:
+            raise LibraryError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
+        return table, None if order is None or (order[1:] > order[:-1]).all() else order
+
+    @property
+    def searchable(self) -> bool:
+        """Whether its table and vectors are as they were written."""
+        return self._table is not None and self.vectors is not None
+
+    @property
+    def table(self) -> Table:
+        """Its videos and slices.
+
+        Raises:
+            LibraryError: the file is missing or damaged.
+        """
+        if self._table is None:
+            raise LibraryError(f"{self.damage[0]}; see `sora index repair`")
+        return self._table
+
+    @property
+    def videos(self) -> list[str]:
+        """The videos that have rows, in order of rows."""
+        return self.table.names
+
+    def visible_videos(self) -> list[str]:
+        """The videos that are not hidden, in order of rows; none where the table is damaged."""
+        if self._table is None:
+            return []
+        return [name for name in self.videos if name not in self.record.removed]
+
+    @property
+    def first_row(self) -> NDArray[np.int64]:
+        """(videos + 1,) first row of each video, and the number of rows."""
+        return self.table.first_row
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, D) stored vectors of n rows, in their order."""
+        found: NDArray[np.float32] = self.vectors.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return found
+
+    def columns(self, rows: NDArray[np.int64]) -> Slices:
+        """Ids, numbers and times of n rows, in their order."""
+        return self.table.columns(rows)
+
+    def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) place in :attr:`videos` of each row's video."""
+        return self.table.video_no[rows].astype(np.int64)
+
+    def visible(self, hidden: Set[str]) -> NDArray[np.bool_]:
+        """(rows,) rows of all videos but those that were removed, and more hidden ones."""
+        return self._shown & self._without(hidden - self.record.removed.keys())
+
+    @cached_property
+    def _shown(self) -> NDArray[np.bool_]:
+        """(rows,) rows of all videos but those that were removed."""
+        return self._without(self.record.removed.keys())
+
+    def _without(self, videos: Set[str]) -> NDArray[np.bool_]:
+        """(rows,) rows of all other videos."""
+        mask = np.ones(self.record.rows, np.bool_)
+        for entry in self.table.find(videos).values():
+            mask[entry.first_row : entry.first_row + entry.rows] = False
+        return mask
+
+    def under(self, record: SegmentRecord) -> "Segment":
+        """The same files under another record, which may hide more."""
+        same = copy.copy(self)
+        same.record = record
+        same.__dict__.pop("_shown", None)
+        return same
+
+    def matching(self, where: Where, edited: Mapping[str, Attributes]) -> NDArray[np.bool_]:
+        """(rows,) rows that a filter lets through, hidden ones among them.
+
+        Args:
+            where: the filter.
+            edited: attributes that hold in place of the stored ones, by video.
+        """
+        videos = self.table.having(where)
+        for entry in self.table.find(edited).values():
+            videos[entry.number] = where.takes(edited[entry.video_id])
+        if where.videos is not None:
+            videos &= np.fromiter(map(where.names, self.videos), np.bool_, len(videos))
+        mask: NDArray[np.bool_] = np.repeat(videos, np.diff(self.first_row))
+        if where.start_s > -np.inf or where.end_s < np.inf:
+            slices = self.table.slices
+            mask &= where.within(slices["start_s"], slices["end_s"])
+        return mask
+
+
+class Member(NamedTuple):
+    """A video to write."""
+
+    video_id: str
+    content: str
+    """SHA-256 of what it is."""
+    attributes: Attributes
+    rows: int
+
+
+class Block(NamedTuple):
+    """Some whole videos to write."""
+
+    members: Sequence[Member]
+    slices: Slices
+    vectors: NDArray[np.float32]
+    """(n, D) the rows of the first video, then those of the next."""
+
+
+def write_segment(folder: Path, manifest: Manifest, rows: int, blocks: Iterable[Block]) -> SegmentRecord:
+    """Write the next segment, block by block; it belongs to the library once a manifest names it.
+
+    Args:
+        folder: the library.
+        manifest: says the segment's number, dimension and precision.
+        rows: in all blocks.
+        blocks: what it will hold, without a video or slice twice.
+
+    Returns:
+        Its record.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    stem, table = f"segments/{manifest.next_segment:06d}", TableWriter()
+    with storing(folder, f"{stem}.vectors.faiss") as file:
+        write_header(file, manifest.dim, manifest.precision, rows)
+        for block in blocks:
+            table.add_slices(block.slices, table.rows)
+            for member in block.members:
+                table.add(*member)
+            write_vectors(file, manifest.precision, block.vectors)
+    return SegmentRecord(
+        rows=rows, vectors=file.stored, slices=store(folder, f"{stem}.slices.sqlite", table.to_bytes())
+    )

@@ -1,0 +1,197 @@
+"""A library at one moment: its manifest, and all that it names, opened."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from ..search.filters import Attributes, Where
+from ..search.whitening import Whitening, fit_whitening
+from .files import Checks, Damage
+from .manifest import Manifest, SegmentRecord
+from .segment import Segment
+from .table import Entry
+
+__all__ = ["Held", "Snapshot", "open_snapshot"]
+
+SAMPLE = 8192
+"""Slices that a whitening is fitted to, about, where there are more."""
+
+
+class Held(NamedTuple):
+    """A visible video."""
+
+    place: int
+    """Of its segment in the manifest."""
+    entry: Entry
+    attributes: Attributes
+    """As they are now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """An opened library; it stays as it is whatever writers do."""
+
+    folder: Path
+    manifest: Manifest
+    segments: tuple[Segment, ...]
+    """One for each record of the manifest; those of a damaged table or damaged vectors among them."""
+    edited: Mapping[str, Attributes] | None
+    """Attributes that hold in place of the stored ones, by video; None: their file is damaged."""
+    damage: tuple[Damage, ...]
+    """All that cannot be read."""
+
+    @property
+    def searchable(self) -> tuple[Segment, ...]:
+        """The segments that are whole."""
+        return tuple(segment for segment in self.segments if segment.searchable)
+
+    def edits(self) -> dict[str, Attributes]:
+        """A copy of :attr:`edited`.
+
+        Raises:
+            LibraryError: their file is damaged.
+        """
+        if self.edited is None:
+            raise LibraryError(f"library {self.folder}: {self.damage[-1]}; see `sora index repair`")
+        return dict(self.edited)
+
+    def find(self, video_ids: Collection[str]) -> dict[str, Held]:
+        """Those of some videos that are held, wherever they are.
+
+        Raises:
+            LibraryError: a table, or the file of edited attributes, is damaged, so that nobody can tell.
+        """
+        edited, found = self.edits(), {}
+        for place, segment in enumerate(self.segments):
+            for name, entry in segment.table.find(video_ids).items():
+                if name not in segment.record.removed:
+                    attributes = edited[name] if name in edited else json.loads(entry.attributes)
+                    found[name] = Held(place, entry, attributes)
+        return found
+
+    def find_all(self, video_ids: Collection[str]) -> dict[str, Held]:
+        """Videos that must all be held.
+
+        Raises:
+            LibraryError: one is not, or see :meth:`find`.
+        """
+        held = self.find(video_ids)
+        unknown = ", ".join(sorted(set(video_ids) - held.keys()))
+        if unknown:
+            raise LibraryError(
+                f"library {self.folder}: holds no video {unknown}; nothing is done, mend the name"
+            )
+        return held
+
+    def embeddings(self, held: Held) -> Embeddings:
+        """The slices of a video."""
+        segment, entry = self.segments[held.place], held.entry
+        if segment.vectors is None:
+            raise LibraryError(f"library {self.folder}: {segment.damage[0]}; see `sora index repair`")
+        rows = np.arange(entry.first_row, entry.first_row + entry.rows)
+        _, slice_no, start_s, end_s = segment.columns(rows)
+        return Embeddings(
+            video_id=np.full(len(rows), entry.video_id, object),
+            slice_no=slice_no,
+            start_s=start_s,
+            end_s=end_s,
+            vectors=segment.read(rows),
+            fingerprint=self.manifest.fingerprint,
+        )
+
+    @cached_property
+    def whitening(self) -> Whitening:
+        """Fitted to slices that can be searched, drawn by seed where there are many."""
+        rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
+        rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
+        share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
+        for segment, own in zip(self.searchable, rows, strict=True):
+            drawn = rng.choice(own, ceil(share * len(own)), replace=False)
+            vectors.append(segment.read(np.sort(drawn)))
+        return fit_whitening(np.concatenate(vectors))
+
+    def visible(
+        self, segment: Segment, exclude: Collection[str], where: Where | None
+    ) -> NDArray[np.bool_] | None:
+        """(rows,) which rows of a segment may be found; None: all.
+
+        Args:
+            segment: one of them.
+            exclude: videos to leave out besides those that were removed.
+            where: a filter.
+
+        Raises:
+            LibraryError: there is a filter, and the file of edited attributes is damaged.
+        """
+        hidden = segment.record.removed.keys() | segment.table.find(exclude).keys()
+        mask = segment.visible(hidden) if hidden else None
+        if where is None:
+            return mask
+        passing = segment.matching(where, self.edits())
+        return passing if mask is None else passing & mask
+
+    def slice(self, slice_id: int) -> Embeddings:
+        """One visible slice.
+
+        Raises:
+            LibraryError: there is none with this id.
+        """
+        for segment in self.searchable:
+            row = segment.table.row_of(slice_id)
+            if row is None:
+                continue
+            name = segment.videos[int(segment.video_of(np.array([row]))[0])]
+            if name in segment.record.removed:
+                continue
+            found = self.embeddings(self.find_all([name])[name])
+            return found.select(np.array([row - int(segment.table.find([name])[name].first_row)]))
+        raise LibraryError(f"library {self.folder}: holds no slice {slice_id}; mend the number")
+
+    def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
+        """The manifest's segments with some more videos hidden."""
+        removed = [dict(segment.record.removed) for segment in self.segments]
+        for place, entry, _ in videos:
+            removed[place][entry.video_id] = entry.rows
+        return [
+            replace(segment.record, removed=hidden)
+            for segment, hidden in zip(self.segments, removed, strict=True)
+        ]
+
+
+def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
+    """Open what a manifest names.
+
+    Args:
+        checks: of the library.
+        manifest: of the library.
+        before: an earlier moment, whose segments are taken where they are the same.
+    """
+    opened = {segment.record.files: segment for segment in before.segments} if before else {}
+    segments = tuple(reopen(opened.get(record.files), checks, record) for record in manifest.segments)
+    damage = [one for segment in segments for one in segment.damage]
+    edited: Mapping[str, Attributes] | None = {}
+    if manifest.attributes:
+        try:
+            edited = json.loads(checks.path(manifest.attributes).read_bytes())
+        except LibraryError as error:
+            edited = None
+            damage.append(Damage(None, manifest.attributes.name, str(error)))
+    checks.save({file.name for file in manifest.files})
+    return Snapshot(
+        folder=checks.folder, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage)
+    )
+
+
+def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord) -> Segment:
+    """A segment under a record, opened already or not."""
+    return Segment(checks, record) if segment is None or segment.damage else segment.under(record)

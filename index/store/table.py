@@ -1,0 +1,212 @@
+"""The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+
+from ..search.filters import Attributes, Where, pairs, to_json
+
+__all__ = ["Entry", "Slices", "Table", "TableWriter"]
+
+SCHEMA = """
+CREATE TABLE videos(number INTEGER PRIMARY KEY, video_id TEXT UNIQUE NOT NULL, content TEXT NOT NULL,
+    attributes TEXT NOT NULL, first_row INTEGER NOT NULL);
+CREATE TABLE slices(row INTEGER PRIMARY KEY, slice_id INTEGER UNIQUE NOT NULL, slice_no INTEGER NOT NULL,
+    start_s REAL NOT NULL, end_s REAL NOT NULL);
+"""
+SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("end_s", "f8")])
+LOOKUP = 3
+"""Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
+long as reading the table would, which is then done, once."""
+
+
+class Slices(NamedTuple):
+    """Columns of n slices."""
+
+    slice_id: NDArray[np.int64]
+    """(n,) stable ids."""
+    slice_no: NDArray[np.int32]
+    """(n,) number within the video."""
+    start_s: NDArray[np.float64]
+    """(n,) in seconds."""
+    end_s: NDArray[np.float64]
+    """(n,) in seconds."""
+
+    def take(self, rows: NDArray[np.int64]) -> "Slices":
+        """Some of them, in the order of ``rows``."""
+        return Slices(self.slice_id[rows], self.slice_no[rows], self.start_s[rows], self.end_s[rows])
+
+
+class Entry(NamedTuple):
+    """A video of a table."""
+
+    number: int
+    """Its place in the table."""
+    video_id: str
+    content: str
+    """SHA-256 of what the video is; empty in tables of version 1, which did not keep it."""
+    attributes: str
+    """Flat JSON."""
+    first_row: int
+    rows: int
+
+
+ENTRY = """
+SELECT number, video_id, content, attributes, first_row, coalesce(
+    (SELECT next.first_row FROM videos AS next WHERE next.number = videos.number + 1),
+    (SELECT max(row) + 1 FROM slices)) - first_row FROM videos
+"""
+
+
+class Table:
+    """Reads a table.
+
+    Args:
+        connection: to a database of this module's schema.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._looked_up = 0
+        with sqlite_errors():
+            (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
+            (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
+
+    @classmethod
+    def open(cls, path: Path) -> "Table":
+        """Open a file that was verified; it stays readable when it is deleted.
+
+        Raises:
+            LibraryError: it is no such table.
+        """
+        with sqlite_errors():
+            address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+            return cls(sqlite3.connect(address, uri=True, check_same_thread=False))
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The videos, in order of rows."""
+        return [name for (name,) in self._all("SELECT video_id FROM videos ORDER BY number")]
+
+    @cached_property
+    def first_row(self) -> NDArray[np.int64]:
+        """(videos + 1,) first row of each video, and the number of rows."""
+        found = self._all("SELECT first_row FROM videos ORDER BY number")
+        return np.array([row for (row,) in found] + [self.rows], np.int64)
+
+    @cached_property
+    def video_no(self) -> NDArray[np.int32]:
+        """(rows,) number of each row's video."""
+        return np.repeat(np.arange(self.videos, dtype=np.int32), np.diff(self.first_row))
+
+    @cached_property
+    def slices(self) -> NDArray[np.void]:
+        """(rows,) all slices, as records of ``SLICE``."""
+        found = self._connection.execute("SELECT slice_id, slice_no, start_s, end_s FROM slices ORDER BY row")
+        return np.fromiter(found, SLICE, self.rows)
+
+    def columns(self, rows: NDArray[np.int64]) -> Slices:
+        """The slices of some rows, in their order."""
+        self._looked_up += len(rows)
+        if "slices" in self.__dict__ or self._looked_up * LOOKUP > self.rows:
+            found = self.slices[rows]
+        else:
+            query = "SELECT slice_id, slice_no, start_s, end_s FROM slices WHERE row = ?"
+            found = np.array([self._one(query, row) for row in rows.tolist()], SLICE)
+        return Slices(*(found[name] for name in SLICE.names or ()))
+
+    def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
+        """Those of some videos that have rows here."""
+        found = (
+            self._connection.execute(f"{ENTRY} WHERE video_id = ?", (name,)).fetchone() for name in video_ids
+        )
+        return {row[1]: Entry(*row) for row in found if row}
+
+    def entries(self) -> Iterator[Entry]:
+        """All videos, in order of rows."""
+        for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
+            yield Entry(*row)
+
+    def row_of(self, slice_id: int) -> int | None:
+        """The row of a slice; None: it is not here."""
+        found = self._all("SELECT row FROM slices WHERE slice_id = ?", slice_id)
+        return int(found[0][0]) if found else None
+
+    def having(self, where: Where) -> NDArray[np.bool_]:
+        """(videos,) whose stored attributes a filter lets through; names and times aside."""
+        found = np.zeros(self.videos, np.bool_)
+        text = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
+        tests, values = ["1"], []
+        for spellings in pairs(where):
+            tests.append("(" + " OR ".join([f"instr({text}, ?)"] * len(spellings)) + ")")
+            values += spellings
+        rows = self._all(f"SELECT number FROM videos WHERE {' AND '.join(tests)}", *values)
+        found[[number for (number,) in rows]] = True
+        return found
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        """All rows of a query."""
+        return self._connection.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: Any) -> Any:
+        """The one row of a query."""
+        return self._connection.execute(query, values).fetchone()
+
+
+class TableWriter:
+    """Collects a table, video by video."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:", check_same_thread=False)
+        self._connection.executescript(SCHEMA)
+        self.videos = self.rows = 0
+
+    def add(self, video_id: str, content: str, attributes: Attributes, rows: int) -> None:
+        """Append a video, whose rows come next.
+
+        Raises:
+            sqlite3.IntegrityError: it is there already.
+        """
+        values = (self.videos, video_id, content, to_json(attributes), self.rows)
+        self._connection.execute("INSERT INTO videos VALUES (?, ?, ?, ?, ?)", values)
+        self.videos += 1
+        self.rows += rows
+
+    def add_slices(self, slices: Slices, first_row: int) -> None:
+        """Append the rows of one or more videos.
+
+        Raises:
+            sqlite3.IntegrityError: a slice is there already.
+        """
+        columns: Sequence[Any] = [column.tolist() for column in slices]
+        rows = range(first_row, first_row + len(slices.slice_id))
+        self._connection.executemany(
+            "INSERT INTO slices VALUES (?, ?, ?, ?, ?)", zip(rows, *columns, strict=True)
+        )
+
+    def to_bytes(self) -> bytes:
+        """The database file."""
+        self._connection.commit()
+        return self._connection.serialize()
+
+    def table(self) -> Table:
+        """What was collected, to read from memory."""
+        self._connection.commit()
+        return Table(self._connection)
+
+
+@contextmanager
+def sqlite_errors() -> Iterator[None]:
+    """Turn what SQLite cannot read into a :class:`LibraryError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LibraryError(f"is damaged: SQLite cannot read it: {error}") from error

@@ -1,0 +1,189 @@
+"""What adding, removing and editing make of a library: new files, and the manifest that would name them."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from ..search.filters import Attributes, Value, check_attributes, to_json
+from .files import store
+from .manifest import Manifest, SegmentRecord
+from .segment import Block, Member, write_segment
+from .snapshot import Held, Snapshot
+from .table import Slices
+
+__all__ = ["Added", "add", "content_key", "edit", "remove", "succeed"]
+
+
+class Added(NamedTuple):
+    """What became of the videos that were to be added."""
+
+    added: int = 0
+    replaced: int = 0
+    """Were there under the same name with another content."""
+    unchanged: int = 0
+    """Were there with the same content, and keep their slices."""
+
+
+def add(
+    snapshot: Snapshot,
+    embeddings: Embeddings,
+    content: Mapping[str, str],
+    attributes: Mapping[str, Attributes],
+) -> tuple[Manifest, Added]:
+    """Write the videos that are new or changed.
+
+    Args:
+        snapshot: the library as it is.
+        embeddings: all slices of the videos.
+        content: SHA-256 of what a video is; where it is missing, that of its rows.
+        attributes: to set, by video; of those of other videos that the library holds too.
+
+    Returns:
+        The manifest to commit, and what it changes.
+
+    Raises:
+        LibraryError: attributes cannot be kept, or the library is damaged.
+        StorageError: the disk refused the write.
+    """
+    for name, given in attributes.items():
+        check_attributes(name, given)
+    rows = rows_by_video(embeddings)
+    keys = {
+        name: content.get(name)
+        or content_key(embeddings.start_s[own], embeddings.end_s[own], embeddings.vectors[own])
+        for name, own in rows.items()
+    }
+    held = snapshot.find({**rows, **attributes})
+    wanted = {
+        name: {**(held[name].attributes if name in held else {}), **attributes.get(name, {})}
+        for name in {**rows, **held}
+    }
+    same = {name for name in rows if name in held and content_of(snapshot, held[name]) == keys[name]}
+    members = [
+        Member(name, keys[name], wanted[name], len(own)) for name, own in rows.items() if name not in same
+    ]
+    records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
+    next_slice_id = snapshot.manifest.next_slice_id
+    if members:
+        order = np.concatenate([rows[member.video_id] for member in members])
+        block = block_of(embeddings, members, order, next_slice_id)
+        records.append(write_segment(snapshot.folder, snapshot.manifest, len(block.vectors), [block]))
+        next_slice_id += len(block.vectors)
+    written = {member.video_id for member in members}
+    edited = {name: value for name, value in snapshot.edits().items() if name not in written}
+    before = {name: held[name].attributes for name in held.keys() - written}
+    edited |= {name: wanted[name] for name in before if to_json(wanted[name]) != to_json(before[name])}
+    replaced = len(written & held.keys())
+    result = Added(len(written) - replaced, replaced, len(same))
+    if not written and not differ(edited, snapshot.edited):
+        return snapshot.manifest, result
+    return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result
+
+
+def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
+    """Hide videos.
+
+    Raises:
+        LibraryError: the library does not hold one of them, or is damaged.
+        StorageError: the disk refused the write.
+    """
+    held = snapshot.find_all(videos)
+    edited = {name: value for name, value in snapshot.edits().items() if name not in held}
+    return succeed(snapshot, snapshot.hide(held.values()), edited)
+
+
+def edit(snapshot: Snapshot, changes: Mapping[str, Mapping[str, Value | None]]) -> Manifest:
+    """Set attributes, by video and name; None takes one away.
+
+    Raises:
+        LibraryError: the library does not hold one of the videos, it is damaged, or it cannot keep a value.
+        StorageError: the disk refused the write.
+    """
+    edited = snapshot.edits()
+    for name, held in snapshot.find_all(changes).items():
+        merged = {**held.attributes, **changes[name]}
+        edited[name] = {key: value for key, value in merged.items() if value is not None}
+        check_attributes(name, edited[name])
+    return succeed(snapshot, [segment.record for segment in snapshot.segments], edited)
+
+
+def succeed(
+    snapshot: Snapshot,
+    records: Iterable[SegmentRecord],
+    edited: Mapping[str, Attributes] | None,
+    **changes: Any,
+) -> Manifest:
+    """The manifest that follows; segments of which nothing is visible leave it.
+
+    Args:
+        snapshot: the library as it is.
+        records: its segments from then on.
+        edited: the attributes that hold in place of the stored ones; written down if they changed. None: what
+            the damaged file held.
+        changes: to the manifest's other fields.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    manifest = snapshot.manifest
+    file = manifest.attributes
+    if differ(edited, snapshot.edited):
+        data = json.dumps(edited, sort_keys=True).encode()
+        name = f"attributes/{manifest.next_segment:06d}.json"
+        file = store(snapshot.folder, name, data) if edited else None
+    kept = tuple(record for record in records if record.visible)
+    number = manifest.next_segment + 1
+    return replace(manifest, segments=kept, attributes=file, next_segment=number, **changes)
+
+
+def rows_by_video(embeddings: Embeddings) -> dict[str, NDArray[np.int64]]:
+    """The rows of each video, in order of appearance."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(embeddings.video_id.tolist()):
+        rows.setdefault(name, []).append(row)
+    return {name: np.array(own, np.int64) for name, own in rows.items()}
+
+
+def block_of(
+    embeddings: Embeddings, members: Sequence[Member], rows: NDArray[np.int64], first_slice_id: int
+) -> Block:
+    """Some rows to write, with ids from ``first_slice_id`` on."""
+    slices = Slices(
+        slice_id=np.arange(first_slice_id, first_slice_id + len(rows)),
+        slice_no=embeddings.slice_no[rows],
+        start_s=embeddings.start_s[rows],
+        end_s=embeddings.end_s[rows],
+    )
+    return Block(members, slices, embeddings.vectors[rows])
+
+
+def content_key(start_s: NDArray[Any], end_s: NDArray[Any], vectors: NDArray[Any]) -> str:
+    """SHA-256 of a video's rows: times and vectors."""
+    found = hashlib.sha256()
+    for column, kind in ((start_s, "<f8"), (end_s, "<f8"), (vectors, "<f4")):
+        found.update(np.ascontiguousarray(column, kind).tobytes())
+    return found.hexdigest()
+
+
+def content_of(snapshot: Snapshot, held: Held) -> str:
+    """The content of a video that is held; tables of version 1 did not keep it."""
+    if held.entry.content or snapshot.segments[held.place].vectors is None:
+        return held.entry.content
+    found = snapshot.embeddings(held)
+    return content_key(found.start_s, found.end_s, found.vectors)
+
+
+def differ(one: Mapping[str, Attributes] | None, other: Mapping[str, Attributes] | None) -> bool:
+    """Whether attributes by video differ as they are written; to Python 1 and true are equal."""
+    if one is None or other is None:
+        return one is not other
+    return one.keys() != other.keys() or any(
+        found is not other[name] and to_json(found) != to_json(other[name]) for name, found in one.items()
+    )

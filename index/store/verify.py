@@ -1,0 +1,115 @@
+"""Verification: every byte of a library against its checksum, and every part against the others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+
+from ..tune.choose import Exam
+from .files import Checks, Damage
+from .guard import NORM_TOLERANCE
+from .manifest import Manifest, read_manifest
+from .segment import Segment
+from .snapshot import Snapshot, open_snapshot
+
+__all__ = ["Verification", "verify"]
+
+SAMPLE = 256
+"""Stored vectors that are looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was read of a library, and what is wrong with it."""
+
+    files: int
+    bytes: int
+    segments: int
+    damage: tuple[Damage, ...]
+    recall: dict[str, float]
+    """By segment, recall@10 of an approximate index against exact search, on a sample of its own vectors."""
+
+
+def verify(folder: Path) -> Verification:
+    """Read all of a library, whatever was verified before.
+
+    Raises:
+        LibraryError: there is no library, or its manifest is damaged.
+    """
+    manifest = read_manifest(folder)
+    while True:
+        found = look(folder, manifest)
+        now = read_manifest(folder) if found.damage else manifest
+        if now == manifest:
+            return found
+        manifest = now  # a writer has compacted since, so that files were gone before they were read
+
+
+def look(folder: Path, manifest: Manifest) -> Verification:
+    """Verify what one manifest names."""
+    checks, damage = Checks(folder), []
+    owners = {file.name: record.name for record in manifest.segments for file in record.files}
+    for file in manifest.files:
+        try:
+            checks.path(file, again=True)
+        except LibraryError as error:
+            damage.append(Damage(owners.get(file.name), file.name, str(error)))
+    snapshot = open_snapshot(checks, manifest)
+    named = {one.file for one in damage}
+    damage += [one for one in (*snapshot.damage, *contradictions(snapshot)) if one.file not in named]
+    return Verification(
+        files=len(manifest.files),
+        bytes=sum(file.size for file in manifest.files),
+        segments=len(manifest.segments),
+        damage=tuple(damage),
+        recall={s.record.name: recall(s) for s in snapshot.searchable if s.index is not s.vectors},
+    )
+
+
+def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
+    """What no correct writer would have written, in files that are as they were written."""
+    owners: dict[str, str] = {}
+    ids = np.zeros(0, np.int64)
+    for segment in snapshot.searchable:
+        record = segment.record
+        for problem in problems(segment, snapshot.manifest, ids):
+            yield Damage(record.name, record.slices.name, problem)
+        ids = np.concatenate([ids, segment.table.slices["slice_id"]])
+        for name in segment.videos:
+            if name not in record.removed and owners.setdefault(name, record.name) != record.name:
+                yield Damage(record.name, record.slices.name, f"holds {name} as segment {owners[name]} does")
+        sample = np.linspace(0, record.rows - 1, min(SAMPLE, record.rows)).astype(np.int64)
+        norms = np.linalg.norm(segment.read(sample), axis=1)
+        if not (np.abs(norms - 1) <= NORM_TOLERANCE).all():
+            yield Damage(record.name, record.vectors.name, "holds vectors that are not L2-normalised")
+    if snapshot.manifest.attributes and len(snapshot.searchable) == len(snapshot.segments):
+        strangers = (snapshot.edited or {}).keys() - owners.keys()
+        if strangers:
+            yield Damage(
+                None, snapshot.manifest.attributes.name, f"edits {min(strangers)}, which is not there"
+            )
+
+
+def problems(segment: Segment, manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[str]:
+    """What is wrong with a table; ``ids`` are the slice ids of those before it."""
+    record, own = segment.record, segment.table.slices["slice_id"]
+    if segment.vectors.d != manifest.dim:
+        yield f"has vectors of dim={segment.vectors.d}, the library has {manifest.dim}"
+    if segment.first_row[0] != 0 or (np.diff(segment.first_row) < 1).any():
+        yield "has a video without rows, or rows without a video"
+    if len(np.unique(own)) < len(own) or np.isin(own, ids).any() or own.max() >= manifest.next_slice_id:
+        yield "has slice ids that are used twice"
+    found = {name: entry.rows for name, entry in segment.table.find(record.removed).items()}
+    if found != record.removed:
+        yield "does not hold the videos that are hidden in it"
+
+
+def recall(segment: Segment) -> float:
+    """Recall@10 of an approximate index, re-ranking included, on some of its own vectors."""
+    built = segment.record.index
+    exam = Exam(segment, built.seed + 1 if built else 0)  # other queries than the choice was made on
+    return exam.take(segment.index, dict(built.parameters) if built else {}).recall

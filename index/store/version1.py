@@ -1,0 +1,46 @@
+"""Segments as version 1 of the library wrote them: a Parquet table beside the vectors, rows in any order."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+from sora_video.base.files import read_parquet
+
+from .table import Slices, Table, TableWriter
+
+__all__ = ["SUFFIX", "open_table"]
+
+SUFFIX = ".parquet"
+"""Of tables of version 1."""
+
+
+def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
+    """Load a table into memory, as one of today.
+
+    Args:
+        path: verified.
+
+    Returns:
+        The table, its rows grouped by video, and (rows,) the row in the file of each of them.
+
+    Raises:
+        LibraryError: it is no such table.
+    """
+    try:
+        columns = read_parquet(path)
+        names = columns["video_id"].to_pylist()
+        slices = Slices(*(columns[name].to_numpy() for name in Slices._fields))
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise LibraryError(f"is damaged: Arrow cannot read it: {error}") from error
+    rows_of: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows_of.setdefault(name, []).append(row)
+    order = np.array([row for rows in rows_of.values() for row in rows], np.int64)
+    writer = TableWriter()
+    for name, rows in rows_of.items():
+        writer.add(name, "", {}, len(rows))
+    writer.add_slices(slices.take(order), 0)
+    return writer.table(), order

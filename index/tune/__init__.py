@@ -1,0 +1,1 @@
+"""Approximate indexes, chosen by measurement."""

@@ -1,0 +1,106 @@
+"""Writes the index that measurement chose for each segment, and builds one again that was damaged."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import faiss
+
+from sora_video.base.files import atomic_path
+
+from ..store.files import StoredFile, stored_file, storing
+from ..store.manifest import SCRATCH, BuiltIndex, Manifest, SegmentRecord
+from ..store.segment import Segment
+from ..store.snapshot import Snapshot
+from ..store.update import succeed
+from .approximate import SEGMENT_BLOCK, Builder, write_index
+from .choose import Wish, choose_index
+
+__all__ = ["rebuild", "tune"]
+
+FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
+
+
+def tune(snapshot: Snapshot, wish: Wish) -> Manifest:
+    """Choose, build and write an index for every whole segment.
+
+    Args:
+        snapshot: the library as it is, best compacted: memory and latency are shared out by slices.
+        wish: what the indexes have to reach together.
+
+    Returns:
+        The manifest to commit.
+
+    Raises:
+        LibraryError: no index of a segment reaches it.
+        StorageError: the disk refused the write.
+    """
+    rows = sum(segment.record.rows for segment in snapshot.searchable)
+    records = [
+        choose(snapshot, segment, shared(wish, segment.record.rows / rows))
+        if segment.searchable
+        else segment.record
+        for segment in snapshot.segments
+    ]
+    return succeed(snapshot, records, snapshot.edited)
+
+
+def shared(wish: Wish, share: float) -> Wish:
+    """What a share of the slices may take."""
+    return replace(
+        wish,
+        memory=wish.memory and max(int(wish.memory * share), 1),
+        latency_ms=wish.latency_ms and wish.latency_ms * share,
+    )
+
+
+def choose(snapshot: Snapshot, segment: Segment, wish: Wish) -> SegmentRecord:
+    """A segment's record with the index that was chosen for it."""
+    stem = f"segments/{snapshot.manifest.next_segment:06d}.{segment.record.name}"
+    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
+        chosen = choose_index(segment, wish, Path(scratch))
+        built = BuiltIndex(
+            file=None,
+            kind=chosen.kind,
+            parameters=chosen.best.parameters,
+            curve=[point.as_json() for point in chosen.curve],
+            seed=wish.seed,
+        )
+        if chosen.index is not segment.vectors:
+            file, lists = write(snapshot.folder, stem, chosen.index, chosen.lists_file)
+            built = replace(built, file=file, lists=lists)
+    return replace(segment.record, index=built)
+
+
+def write(
+    folder: Path, stem: str, index: Any, lists_file: Path | None
+) -> tuple[StoredFile, StoredFile | None]:
+    """Write an index, and move its inverted lists to their place where they lie on the disk."""
+    lists = None
+    if lists_file is not None:
+        name = f"{stem}.ivfdata"
+        with atomic_path(folder / name) as path:
+            lists_file.rename(path)
+        FAISS.downcast_InvertedLists(FAISS.extract_index_ivf(index).invlists).filename = str(folder / name)
+        lists = stored_file(folder, name)
+    with storing(folder, f"{stem}.index.faiss") as writer:
+        write_index(index, writer.write)
+    return writer.stored, lists
+
+
+def rebuild(snapshot: Snapshot, segment: Segment) -> SegmentRecord:
+    """Build a segment's damaged index again, of the same kind, seed and parameters."""
+    record = segment.record
+    if record.index is None:
+        return record
+    stem = f"segments/{snapshot.manifest.next_segment:06d}.{record.name}"
+    builder = Builder(segment, record.index.seed)
+    with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
+        if record.index.lists is None:
+            index, lists_file = builder.build(record.index.kind), None
+        else:
+            lists_file = Path(scratch) / "lists.ivfdata"
+            index = builder.build_on_disk(record.index.kind, lists_file, SEGMENT_BLOCK)
+        file, lists = write(snapshot.folder, stem, index, lists_file)
+    return replace(record, index=replace(record.index, file=file, lists=lists))

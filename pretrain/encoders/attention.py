@@ -1,0 +1,85 @@
+"""Which frames of a slice its embedding hangs on."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, pad
+
+from sora_video.pretrain.video.slices import Slices
+
+from .frozen import VideoEncoder
+from .inputs import Clips, whole
+
+__all__ = ["frame_weights"]
+
+LEAST = 1e-6
+"""Change of the cosine below which leaving frames out makes no difference."""
+
+
+def frame_weights(encoder: VideoEncoder, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
+    """The weight of each frame.
+
+    It is the network's own attention where it has any; where that is to differences of neighbours, a frame
+    has the mean of its own, as a share of all.
+    Elsewhere it is found by occlusion over time (after Zeiler & Fergus, Visualizing and Understanding
+    Convolutional Networks, 2014): a frame weighs as much as the embedding's cosine falls when the frame
+    before it is shown in its place. Where nothing makes a difference all frames weigh the same.
+
+    Args:
+        encoder: a frozen encoder.
+        slices: n of them, of T frames.
+
+    Returns:
+        (n, T) weights that sum to 1; those of frames past the video's end are 0.
+    """
+    clips = whole(Slices(*(torch.from_numpy(column).to(encoder.device) for column in slices)))
+    with torch.inference_mode():
+        attention = encoder.network(*clips).attention
+        weights = occlusion(encoder, clips) if attention is None else on_frames(attention, clips)
+    found: NDArray[np.float32] = weights.cpu().numpy()
+    return found
+
+
+def on_frames(attention: Tensor, clips: Clips) -> Tensor:
+    """Attention to frames, or to the differences of neighbours, as (n, T) weights of frames."""
+    if attention.shape[1] == clips.clips.shape[2]:
+        return attention
+    there = frames_there(clips)
+    differences = (there[:, 1:] > 0).float()
+    differences[:, 0] = 1  # that of a slice of one frame, to itself
+    mean = beside(attention) / beside(differences).clamp(min=1) * there
+    return mean / mean.sum(1, keepdim=True)
+
+
+def beside(differences: Tensor) -> Tensor:
+    """(n, T) sums for frames of what (n, T - 1) differences on both sides of them have."""
+    return pad(differences, (1, 0)) + pad(differences, (0, 1))
+
+
+def occlusion(encoder: VideoEncoder, clips: Clips) -> Tensor:
+    """(n, T) how much the embedding changes without each frame, as shares."""
+    network, aspect = encoder.network, encoder.aspect
+    plain = network(*clips).aspects[:, aspect]
+    rows, moments = (torch.arange(clips.clips.shape[axis], device=clips.lengths.device) for axis in (0, 2))
+    shown = torch.minimum(moments, clips.lengths[:, None] - 1)  # the last frame is held past the end
+    changes = []
+    for moment in moments:
+        instead = (moment - 1).abs().clamp(max=len(moments) - 1)  # the second in place of the first
+        frames = torch.where(shown == moment, instead, shown)
+        covered = clips.clips.transpose(1, 2)[rows[:, None], frames].transpose(1, 2)
+        embedded = network(*clips._replace(clips=covered)).aspects[:, aspect]
+        changes.append(1 - cosine_similarity(embedded.float(), plain.float()))
+    there = frames_there(clips)
+    found = torch.stack(changes, dim=1).clamp(min=0) * there
+    total = found.sum(1, keepdim=True)
+    even = there / there.sum(1, keepdim=True)
+    return torch.where(total > LEAST, found / total.clamp(min=LEAST), even)
+
+
+def frames_there(clips: Clips) -> Tensor:
+    """(n, T) 1 for frames that are there."""
+    moments = torch.arange(clips.clips.shape[2], device=clips.lengths.device)
+    return (moments < clips.lengths[:, None]).float()

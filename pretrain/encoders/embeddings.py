@@ -1,0 +1,146 @@
+"""Embeddings of slices as a table, and its Parquet file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from sora_video.base.errors import CorpusError
+from sora_video.base.files import atomic_path, read_parquet
+from sora_video.pretrain.video.corpus import Corpus
+from sora_video.pretrain.video.quarantine import Failure
+
+__all__ = ["Embeddings", "pool", "read_embeddings", "rows_by_entry", "write_embeddings"]
+
+TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embeddings:
+    """One row a slice.
+
+    Raises:
+        ValueError: the columns differ in length.
+    """
+
+    video_id: NDArray[np.object_]
+    """(N,) which video."""
+    slice_no: NDArray[np.int32]
+    """(N,) number of the slice within its video, from 0."""
+    start_s: NDArray[np.float64]
+    """(N,) start of the slice in seconds."""
+    end_s: NDArray[np.float64]
+    """(N,) end of the slice in seconds, not past the video's."""
+    vectors: NDArray[np.float32]
+    """(N, D) L2-normalised embeddings."""
+    fingerprint: str
+    """Of the encoder that made them."""
+    failures: tuple[Failure, ...] = ()
+    """Videos of the corpus that could not be read and have no rows."""
+
+    def __post_init__(self) -> None:
+        lengths = {
+            name: len(getattr(self, name)) for name in ("video_id", "slice_no", "start_s", "end_s", "vectors")
+        }
+        if len(set(lengths.values())) > 1 or self.vectors.ndim != 2:
+            raise ValueError(f"got columns of {lengths} rows and {self.vectors.shape = }")
+
+    def __len__(self) -> int:
+        return len(self.slice_no)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the vectors, D."""
+        return int(self.vectors.shape[1])
+
+    def videos(self) -> list[str]:
+        """The videos that have rows, in order of appearance."""
+        return list(dict.fromkeys(self.video_id.tolist()))
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | Sequence[int]) -> "Embeddings":
+        """The given rows, by mask or by number."""
+        return Embeddings(
+            video_id=self.video_id[rows],
+            slice_no=self.slice_no[rows],
+            start_s=self.start_s[rows],
+            end_s=self.end_s[rows],
+            vectors=self.vectors[rows],
+            fingerprint=self.fingerprint,
+            failures=self.failures,
+        )
+
+
+def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
+    """Mean of the slices that lie in each corpus entry's span, L2-normalised; zeros where there are none.
+
+    Args:
+        embeddings: slices of the corpus.
+        corpus: N videos or spans of videos.
+
+    Returns:
+        (N, D) features.
+    """
+    features = np.zeros((len(corpus), embeddings.dim), np.float32)
+    for entry, own in enumerate(rows_by_entry(embeddings, corpus)):
+        if len(own):
+            mean = embeddings.vectors[own].mean(0)
+            features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    return features
+
+
+def rows_by_entry(embeddings: Embeddings, corpus: Corpus) -> list[NDArray[np.int64]]:
+    """The rows of the slices that lie in each corpus entry's span, in order of time."""
+    rows: dict[str, list[int]] = {}
+    for row, video_id in enumerate(embeddings.video_id):
+        rows.setdefault(video_id, []).append(row)
+    found = []
+    for video in corpus.videos:
+        own = np.array(rows.get(video.video_id, []), np.int64)
+        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
+        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
+        found.append(own[begins & (embeddings.end_s[own] <= end_s)])
+    return found
+
+
+def write_embeddings(embeddings: Embeddings, path: Path) -> None:
+    """Write embeddings as Parquet, atomically, the fingerprint in the file's metadata."""
+    flat = pa.array(embeddings.vectors.ravel(), pa.float32())
+    table = pa.table(
+        {
+            "video_id": pa.array(embeddings.video_id, pa.string()),
+            "slice_no": pa.array(embeddings.slice_no, pa.int32()),
+            "start_s": pa.array(embeddings.start_s, pa.float64()),
+            "end_s": pa.array(embeddings.end_s, pa.float64()),
+            "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings.dim),
+        }
+    )
+    table = table.replace_schema_metadata({"fingerprint": embeddings.fingerprint})
+    with atomic_path(path) as beside:
+        pq.write_table(table, beside)
+
+
+def read_embeddings(path: Path) -> Embeddings:
+    """Read embeddings that :func:`write_embeddings` wrote.
+
+    Raises:
+        CorpusError: the file is missing, or is no such table.
+    """
+    try:
+        table = read_parquet(path)
+        flat = table["embedding"].combine_chunks()
+        return Embeddings(
+            video_id=np.array(table["video_id"].to_pylist(), dtype=object),
+            slice_no=table["slice_no"].to_numpy(),
+            start_s=table["start_s"].to_numpy(),
+            end_s=table["end_s"].to_numpy(),
+            vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
+            fingerprint=table.schema.metadata[b"fingerprint"].decode(),
+        )
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CorpusError(
+            f"embeddings {path}: no table of embeddings: {error}; make one with `sora embed`"
+        ) from error

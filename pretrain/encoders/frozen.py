@@ -1,0 +1,277 @@
+"""Videos to embeddings with a finished encoder."""
+
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from sora_video.base.errors import ConfigError, CorpusError, RunError, VideoError
+from sora_video.base.processes import worker_count
+from sora_video.base.progress import Bar
+from sora_video.base.randomness import torch_seed
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.video.corpus import Corpus, Source, Video, open_corpus
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.reader import read_slices, span
+from sora_video.pretrain.video.slices import Slices, slice_starts
+
+from .embeddings import Embeddings
+from .fingerprint import fingerprint
+from .inputs import Clips, whole
+from .registry import Encoder, build_encoder
+from .weights import read_config, read_weights
+
+__all__ = ["Unreadable", "VideoEncoder", "load_encoder", "random_encoder"]
+
+CHUNK = 32
+"""Slices decoded at once, to bound the memory of a long video."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some neighbouring slices of one corpus entry."""
+
+    entry: int
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    slices: Slices[NDArray[Any]]
+    """n of them"""
+    last: bool
+    """Whether the entry has no more."""
+
+
+class Rows(NamedTuple):
+    """A chunk's share of the table."""
+
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An entry that could not be read, or not to its end."""
+
+    entry: int
+    reason: str
+
+
+class ChunkDataset(IterableDataset[Chunk | Unreadable]):
+    """All slices of a corpus, every video opened once; workers share the videos out."""
+
+    def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
+        self.corpus, self.config = corpus, config
+
+    def __iter__(self) -> Iterator[Chunk | Unreadable]:
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for entry in range(first, len(self.corpus), step):
+            try:
+                yield from self.read(entry, self.corpus.videos[entry])
+            except VideoError as error:
+                yield Unreadable(entry, str(error))
+
+    def read(self, entry: int, video: Video) -> Iterator[Chunk]:
+        """The slices of one entry in chunks."""
+        config = self.config.slice
+        frames = open_video(video.path, (config.size, config.size))
+        begin_s, end_s = span(video, frames)
+        hop_s = config.hop_s or config.length_s
+        starts = begin_s + slice_starts(end_s - begin_s, config.length_s, hop_s)
+        ends = np.minimum(starts + config.length_s, end_s)
+        for first in range(0, len(starts), CHUNK):
+            part = slice(first, first + CHUNK)
+            slices = read_slices(video, frames, starts[part], end_s, self.config)
+            yield Chunk(entry, starts[part], ends[part], slices, last=first + CHUNK >= len(starts))
+
+
+def leave_interrupts_to_the_parent(_: int) -> None:
+    """Let Ctrl-C, which goes to a whole group of processes, be heard by one of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class VideoEncoder:
+    """A frozen encoder with its preprocessing.
+
+    Args:
+        network: the slice encoder.
+        config: the config it was trained with.
+        device: where it computes; None: a GPU where there is one.
+        by: ``"sight"`` or ``"sound"``: as if there were nothing else; None: by all that the network takes in.
+        weights: those that the fingerprint is of, as a file names them; None: the network's.
+
+    Raises:
+        ConfigError: the network has no such sense.
+    """
+
+    def __init__(
+        self,
+        network: Encoder,
+        config: PretrainConfig,
+        device: str | None = None,
+        by: str | None = None,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        if by not in (None, *network.senses):
+            raise ConfigError(
+                f"by={by}: encoder.name={config.encoder.name} knows no sense but "
+                f"{' and '.join(network.senses)}; choose one, or train encoder.name=sora_av"
+            )
+        self.config, self.by = config, by
+        self.aspect = network.senses.index(by) if by else 0
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network = network.eval().requires_grad_(False).to(self.device)
+        self.fingerprint = fingerprint(weights or network.state_dict(), config.encoder, config.slice)
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embeddings."""
+        return self.network.dim
+
+    def embed(self, source: Source, *, progress: bool = True) -> Embeddings:
+        """Embed every slice of a corpus, computing in float32.
+
+        Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
+        gives one slice that holds its last frame. By sound, slices that nothing is heard of are left out.
+
+        Args:
+            source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
+            progress: show a bar on standard error when that is a terminal.
+
+        Returns:
+            The embeddings by video and time; videos that could not be read are in its ``failures``.
+
+        Raises:
+            CorpusError: not one slice could be read.
+        """
+        corpus = open_corpus(source)
+        rows: dict[int, list[Rows]] = {}
+        failures: dict[int, str] = {}
+        slices = videos = 0
+        with Bar("embed", len(corpus), "slices", shown=progress) as bar:
+            for item in self.load(corpus):
+                if isinstance(item, Unreadable):
+                    failures[item.entry] = item.reason
+                    videos += 1
+                else:
+                    vectors, slices = self.embed_slices(item.slices), slices + len(item.start_s)
+                    found = Rows(item.start_s, item.end_s, vectors)
+                    if self.by == "sound":
+                        found = Rows(*(column[item.slices.has_audio] for column in found))
+                    rows.setdefault(item.entry, []).append(found)
+                    videos += item.last
+                bar.advance(videos, slices)
+        return self.gather(corpus, rows, failures)
+
+    def load(self, corpus: Corpus) -> DataLoader[Chunk | Unreadable]:
+        """The corpus in chunks, decoded by workers when there is more than one video."""
+        workers = min(worker_count(self.config.data.workers), len(corpus) - 1)
+        dataset = ChunkDataset(corpus, self.config)
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=leave_interrupts_to_the_parent,
+            generator=torch.Generator(),  # of its own, for torch's global one belongs to the caller
+        )
+
+    def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
+        """Embed decoded slices.
+
+        Args:
+            slices: n of them.
+
+        Returns:
+            (n, ``dim``) float32, L2-normalised.
+        """
+        return self.embed_clips(
+            whole(Slices(*(torch.from_numpy(column).to(self.device) for column in slices)))
+        )
+
+    def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
+        """As :meth:`embed_slices`, of an encoder's input on its device."""
+        with torch.inference_mode():
+            features = self.network(*clips).aspects[:, self.aspect]
+            embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
+        return embedded
+
+    def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
+        """Sort rows by corpus entry; a video that failed in part gives none."""
+        name = [video.video_id for video in corpus.videos]
+        silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
+        failures = failures | dict.fromkeys(silent, "no sound in any of its slices")
+        failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
+        kept = [
+            (name[entry], part) for entry in sorted(rows) for part in rows[entry] if name[entry] not in failed
+        ]
+        if not kept:
+            first, reason = next(iter(failed.items()))
+            raise CorpusError(
+                f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`",
+                [Failure(*item) for item in failed.items()],
+            )
+        ids: list[str] = [video_id for video_id, part in kept for _ in part.start_s]
+        seen: Counter[str] = Counter()
+        numbers = []
+        for video_id in ids:
+            numbers.append(seen[video_id])
+            seen[video_id] += 1
+        return Embeddings(
+            video_id=np.array(ids, dtype=object),
+            slice_no=np.array(numbers, np.int32),
+            start_s=np.concatenate([part.start_s for _, part in kept]),
+            end_s=np.concatenate([part.end_s for _, part in kept]),
+            vectors=np.concatenate([part.vectors for _, part in kept]),
+            fingerprint=self.fingerprint,
+            failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
+        )
+
+
+def load_encoder(run: str | Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
+    """Load the encoder of a finished run.
+
+    Args:
+        run: the run folder.
+        device: where it computes; None: a GPU where there is one.
+        by: see :class:`VideoEncoder`.
+
+    Returns:
+        The encoder with its preprocessing.
+
+    Raises:
+        ConfigError: the encoder has no such sense.
+        RunError: there is no finished run, or its weights do not fit its config.
+    """
+    path = Path(run).expanduser()
+    config, weights = read_config(path), read_weights(path)
+    network = build_encoder(config.encoder, seed=0)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
+    return VideoEncoder(network, config, device, by, weights)
+
+
+def random_encoder(
+    config: PretrainConfig, device: str | None = None, draw: int = 0, by: str | None = None
+) -> VideoEncoder:
+    """An untrained encoder of the same shape, the baseline that every probe is held against.
+
+    Args:
+        config: names the network and its preprocessing; its seed decides the weights.
+        device: where it computes; None: a GPU where there is one.
+        draw: another draw of the weights.
+        by: see :class:`VideoEncoder`.
+    """
+    seed = torch_seed(config.seed, "encoder", *([draw] if draw else []))
+    return VideoEncoder(build_encoder(config.encoder, seed), config, device, by)

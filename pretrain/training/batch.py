@@ -1,0 +1,51 @@
+"""What the loader hands to the training step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.views.draw import Views
+
+__all__ = ["Batch", "Sample"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Slices of one video with the views to make of them; the first axis is R."""
+
+    slot: int
+    """Its place in this process's part of the batch."""
+    video: int
+    """Its place in the corpus."""
+    slices: Slices[NDArray[Any]]
+    views: Views[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training step's input to one process; the first axes of slices and views are (B, R)."""
+
+    slices: Slices[Tensor]
+    views: Views[Tensor]
+    video: Tensor
+    """(B,) int64, the same number for slices of the same file"""
+    slot: Tensor
+    """(B,) int64, rising places in this process's part of the batch; unreadable videos leave gaps"""
+    failures: tuple[Failure, ...] = ()
+    """Videos of this step that could not be read; they are left out, not replaced."""
+    reader_mb: float = 0.0
+    """Peak memory in MB of the process that read it."""
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, for copies that overlap with compute."""
+        return self.map(Tensor.pin_memory)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The same batch with every tensor changed."""
+        slices, views = Slices(*map(change, self.slices)), Views(*map(change, self.views))
+        return Batch(slices, views, change(self.video), change(self.slot), self.failures, self.reader_mb)

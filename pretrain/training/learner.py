@@ -1,0 +1,240 @@
+"""One training step: frames to views to projections to loss to new weights, over groups and processes.
+
+Every process projects its own groups of the batch, all gather all projections, and each computes the loss of
+the whole batch and its gradient with respect to the projections. From there each goes back through its
+own groups; the sum of what they find is the gradient of the whole batch's loss, whoever computed which group.
+With several groups a process the projections are computed twice, the first time without a graph, so that
+memory holds the graph of one group at a time (Gao et al., Scaling Deep Contrastive Learning Batch Size under
+Memory Limited Setup, 2021).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from sora_video.base.randomness import torch_seed
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.views.draw import Views
+
+from .batch import Batch
+from .clock import Clock
+from .inputs import view
+from .loss import alignment, uniformity
+from .methods import Known, make_method
+from .model import Contrastive, make_optimizer
+from .ranks import Common, gather, uses_bf16
+from .sampler import EpochSampler
+from .statistics import GroupStatistics
+
+__all__ = ["Learner", "StepReport"]
+
+WATCHED = 256
+"""Samples of a batch that alignment and uniformity are measured on."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step found; every process finds the same."""
+
+    metrics: dict[str, Tensor]
+    """Scalars: loss, gradient norm, embedding spread, alignment, uniformity."""
+    culprits: list[int] | None
+    """Videos to which a loss or gradient that is not finite goes back; None: the step was taken."""
+
+
+class Learner:
+    """The network, its optimiser and its method; takes one step at a time.
+
+    Args:
+        config: all settings.
+        fabric: the processes that share each step.
+        sampler: sizes of the batch and its groups, and the run's length.
+    """
+
+    def __init__(self, config: PretrainConfig, fabric: Fabric, sampler: EpochSampler) -> None:
+        self.config, self.fabric, self.sampler = config, fabric, sampler
+        self.dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
+        network = Contrastive(config)
+        self.method = make_method(config, network).to(fabric.device)
+        self.network, self.optimizer = fabric.setup(
+            network, make_optimizer(network, config.optim, fabric.device)
+        )
+        self.inner: Contrastive = self.network.module
+        if config.optim.compile:
+            self.inner.encoder.compile()
+        self.statistics = GroupStatistics(self.inner)
+        self.clock = Clock(fabric.device)
+        self.first_group = fabric.global_rank * sampler.share // sampler.group_size
+        self.network.train()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on beside the step's number."""
+        return {
+            "model": self.inner.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.inner.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+
+    def step(self, batch: Batch, common: Common, number: int) -> StepReport:
+        """Learn from a batch, unless its loss or gradient is not finite.
+
+        Args:
+            batch: this process's part, on the device.
+            common: what all processes know of the batch.
+            number: which step this is.
+        """
+        present = common.video >= 0
+        known = Known(common.video[present], self.share(batch, batch.slices.has_audio)[present])
+        groups = [part.flatten() for part in self.group_rows(batch)]
+        self.statistics.begin()
+        self.method.prepare(
+            lambda network, shuffled: self.embed(network, batch, present, groups, number, shuffled),
+            number,
+            self.sampler.total_steps,
+        )
+        alone = len(groups) == 1
+        parts = [
+            self.project(self.network, batch, rows, number, group)
+            if alone
+            else self.preview(batch, rows, number, group)
+            for group, rows in enumerate(groups)
+        ]
+        everything = self.share(batch, torch.cat([part.detach() for part in parts]))
+        projections = everything[present].requires_grad_()
+        loss = self.method.loss(projections, known)
+        everything.zero_()
+        everything[present] = torch.autograd.grad(loss, projections)[0]
+        mine = everything[self.fabric.global_rank * self.sampler.share + batch.slot]
+        self.clock.lap("loss")
+        for group, rows in enumerate(groups):
+            with self.fabric.no_backward_sync(self.network, enabled=group < len(groups) - 1):
+                part = parts[0] if alone else self.project(self.network, batch, rows, number, group)
+                self.fabric.backward(part, gradient=mine[rows] * self.fabric.world_size)
+                self.clock.lap("backward")
+        if alone:
+            self.statistics.take()
+        return self.finish(loss.detach(), projections.detach(), known)
+
+    def group_rows(self, batch: Batch) -> list[Tensor]:
+        """The rows of a batch that belong to each of this process's groups."""
+        group = batch.slot // self.sampler.group_size
+        return [
+            (group == number).nonzero() for number in range(self.sampler.share // self.sampler.group_size)
+        ]
+
+    def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
+        """(n, R, A, D) projections of one group."""
+        slices = Slices(*(column[rows].flatten(0, 1) for column in batch.slices))
+        views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
+        projections = self.run(network, slices, views, number, group)
+        return projections.view(len(rows), -1, *projections.shape[1:])
+
+    @torch.no_grad()
+    def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
+        """As :meth:`project`, without a graph; takes the group's statistics."""
+        projections = self.project(self.network, batch, rows, number, group)
+        self.statistics.take()
+        return projections
+
+    def run(
+        self, network: nn.Module, slices: Slices[Tensor], views: Views[Tensor], number: int, group: int
+    ) -> Tensor:
+        """(n, A, D) projections of n slices, with the random numbers of this step and group."""
+        clips = view(slices, views, self.config.augment.size, self.dtype)
+        self.clock.lap("augment")
+        torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
+        projections: Tensor = network(*clips).float()
+        self.clock.lap("forward")
+        return projections
+
+    def share(self, batch: Batch, rows: Tensor) -> Tensor:
+        """All slots' rows (B, ...) from each process's own; slots without a video are zero."""
+        padded = rows.new_zeros((self.sampler.share, *rows.shape[1:]))
+        padded[batch.slot] = rows
+        return gather(self.fabric, padded)
+
+    @torch.no_grad()
+    def embed(
+        self,
+        network: nn.Module,
+        batch: Batch,
+        present: Tensor,
+        groups: list[Tensor],
+        number: int,
+        shuffled: bool,
+    ) -> Tensor:
+        """(V, R, A, D) projections of all videos by another network; see :data:`.methods.Embed`."""
+        with self.fabric.autocast():
+            if not shuffled:
+                parts = [
+                    self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
+                ]
+                return self.share(batch, torch.cat(parts))[present]
+            return self.embed_shuffled(network, batch, present, len(groups), number)
+
+    def embed_shuffled(
+        self, network: nn.Module, batch: Batch, present: Tensor, groups: int, number: int
+    ) -> Tensor:
+        """As :meth:`embed`, with all slices of the batch dealt out anew to the groups of all processes."""
+        slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
+        views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
+        dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
+        order = torch.randperm(len(slices.has_audio), generator=dealer).to(slices.has_audio.device)
+        hands = order.tensor_split(groups * self.fabric.world_size)
+        largest = len(hands[0])
+        own = hands[self.first_group : self.first_group + groups]
+        dealt = [
+            self.run(
+                network,
+                Slices(*(column[hand] for column in slices)),
+                Views(*(column[hand] for column in views)),
+                number,
+                group,
+            )
+            for group, hand in enumerate(own)
+        ]
+        padded = torch.stack(
+            [nn.functional.pad(part, (0, 0, 0, 0, 0, largest - len(part))) for part in dealt]
+        )
+        played = gather(self.fabric, padded)
+        rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
+        rows = torch.empty_like(rows).index_copy_(0, order, rows)
+        return rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:])
+
+    def finish(self, loss: Tensor, projections: Tensor, known: Known) -> StepReport:
+        """Change the weights, or leave all as it was before the step."""
+        gradients = [weight.grad for weight in self.inner.parameters() if weight.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        metrics = {"loss": loss, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
+        culprits = None
+        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
+            self.statistics.commit(self.fabric)
+            self.method.keep(known)
+            self.optimizer.step()
+        else:
+            self.statistics.restore()
+            broken = ~projections.isfinite().flatten(1).all(1)
+            culprits = sorted(set((known.video[broken] if bool(broken.any()) else known.video).tolist()))
+        self.optimizer.zero_grad()
+        self.clock.lap("update")
+        return StepReport(metrics, culprits)
+
+
+def spread(projections: Tensor) -> dict[str, Tensor]:
+    """How far (B, R, D) projections keep apart; a standard deviation of 1 is that of evenly spread ones."""
+    rows = nn.functional.normalize(projections.flatten(0, 1), dim=1)
+    return {
+        "std": rows.std(0).mean() * projections.shape[2] ** 0.5,
+        "alignment": alignment(projections),
+        "uniformity": uniformity(projections),
+    }

@@ -1,0 +1,79 @@
+"""What the log says of the steps since its last line."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from sora_video.base.processes import peak_memory_mb
+
+from .batch import Batch
+from .clock import Clock
+
+__all__ = ["Meter"]
+
+
+class Meter:
+    """Averages steps between two lines of the log.
+
+    Args:
+        clock: where the steps' time goes.
+        processes: how many share each step.
+    """
+
+    def __init__(self, clock: Clock, processes: int) -> None:
+        self.clock, self.processes = clock, processes
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new line."""
+        self.sums: dict[str, Tensor] = {}
+        self.clips = self.steps = self.taken = 0
+        self.waited, self.reader_mb, self.began = 0.0, 0.0, time.monotonic()
+
+    def wait(self, batches: Iterator[Batch]) -> Batch:
+        """Take the next batch and time how long it kept the step waiting."""
+        began = time.monotonic()
+        batch = next(batches)
+        self.waited += time.monotonic() - began
+        self.clock.start()
+        self.steps += 1
+        self.reader_mb = max(self.reader_mb, batch.reader_mb)
+        return batch
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what the block takes out of the rates."""
+        began = time.monotonic()
+        yield
+        self.began += time.monotonic() - began
+
+    def add(self, batch: Batch, metrics: dict[str, Tensor]) -> None:
+        """Count a step that was taken."""
+        self.taken += 1
+        self.clips += batch.slices.lengths.numel() * self.processes
+        for name, value in metrics.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def read(self) -> dict[str, float]:
+        """The averages since the last reading; without a step that was taken there is no loss among them.
+
+        ``wait`` is the fraction of the time spent waiting for data; parts of a step are in milliseconds a
+        step; memory is the peak of this process and of its readers.
+        """
+        means = {name: (value / self.taken).item() for name, value in self.sums.items()}
+        spent, parts = time.monotonic() - self.began, self.clock.read()
+        reading = {
+            **means,
+            "clips_per_s": self.clips / spent,
+            "wait": self.waited / spent,
+            "skipped": self.steps - self.taken,
+            "step_ms": 1000 * spent / self.steps,
+            "wait_ms": 1000 * self.waited / self.steps,
+            **{f"{part}_ms": 1000 * seconds / self.steps for part, seconds in parts.items()},
+            "memory_mb": peak_memory_mb(),
+            "reader_mb": self.reader_mb,
+        }
+        self.reset()
+        return reading

@@ -1,0 +1,38 @@
+"""The model card of a run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sora_video.configs.loader import dump_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.video.corpus import Corpus
+
+__all__ = ["model_card"]
+
+
+def model_card(config: PretrainConfig, corpus: Corpus, metrics: Mapping[str, Any]) -> str:
+    """What the model is, what it was trained on, and what it must not be taken for, as Markdown."""
+    slices = config.slice
+    return f"""# {config.encoder.name} on {corpus.root.resolve().name}
+
+A slice encoder pretrained without labels by sora-video.
+
+| | |
+|---|---|
+| encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
+| slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {slices.size} px square |
+| objective | InfoNCE, {slices.per_video} slices a video, temperature {config.loss.temperature:g} |
+| corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
+| training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
+| final loss | {metrics["loss"]:.4f} |
+| fingerprint | `{metrics["fingerprint"]}` |
+
+Embed with `sora embed CORPUS --model THIS_FOLDER --out FILE.parquet`.
+
+It knows what its corpus shows and no more: measure it on your own data with `sora probe` before you rely on
+it. Embeddings of another fingerprint are not comparable with its own.
+
+```yaml
+{dump_config(config).strip()}
+```
+"""

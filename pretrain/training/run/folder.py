@@ -1,0 +1,76 @@
+"""The run folder: what it holds, how it begins and ends.
+
+config.yaml         the resolved config
+log.jsonl           metrics by step
+events.jsonl        steps that were skipped, returns to an earlier state, collapses
+checkpoints/        states that a resume begins from; gone when the run is finished
+model.safetensors   the encoder's weights, written last: a folder that has it is finished
+metrics.json        the run in numbers
+quarantine.json     videos that could not be read, and why
+README.md           model card
+views.png           what the network saw of its first videos
+map.png             the monitor's videos as the finished encoder sees them, where there is a monitor
+cache/              decoded frames while the run lasts
+features/           what probes computed of videos, see sora_video.downstream.probe.store
+probe/              the last probe's metrics
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from sora_video.base.errors import RunError
+from sora_video.base.files import write_text
+from sora_video.configs.loader import dump_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.encoders.weights import is_finished, read_config, read_weights
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    path: Path
+    config: PretrainConfig
+
+    @classmethod
+    def new(cls, path: Path, config: PretrainConfig) -> "Run":
+        """Plan a run; nothing is written before :meth:`begin`.
+
+        Raises:
+            RunError: the folder exists already and is not empty.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"run {path}: exists already; choose another --out, or continue it with --resume")
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: Path) -> "Run":
+        """Find a run.
+
+        Raises:
+            RunError: there is none.
+        """
+        return cls(path, read_config(path))
+
+    def begin(self) -> None:
+        """Make the folder, with the resolved config in it."""
+        write_text(self.path / "config.yaml", dump_config(self.config))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return is_finished(self.path)
+
+    def load_weights(self) -> dict[str, Tensor]:
+        """See :func:`sora_video.pretrain.encoders.weights.read_weights`."""
+        return read_weights(self.path)
+
+    def log(self) -> list[dict[str, float]]:
+        """The metrics logged so far, one dictionary a line."""
+        text = (self.path / "log.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]

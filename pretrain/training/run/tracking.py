@@ -1,0 +1,149 @@
+"""Where a run's metrics go."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from sora_video.base.errors import ConfigError
+from sora_video.base.files import read_lines, storage_errors, write_text
+from sora_video.base.progress import Bar
+from sora_video.configs.schema import PretrainConfig
+
+__all__ = ["BarTracker", "JsonlTracker", "Tracker", "Trackers", "WandbTracker"]
+
+
+SCORES = ("loss", "knn")
+PARTS = ("wait", "augment", "forward", "backward")
+
+Metrics = Mapping[str, Any]
+
+
+class Tracker(Protocol):
+    """Receives a run's metrics."""
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Record metrics after ``step`` steps."""
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Show a picture file of the run as it is after ``step`` steps."""
+
+    def close(self) -> None:
+        """Finish writing."""
+
+
+class JsonlTracker:
+    """One JSON object a line in a file that is readable at any time.
+
+    Args:
+        path: the file; lines past ``step`` (of a run that is resumed from there) are dropped.
+        step: steps already done.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        kept = [line for line in read_lines(path) if json.loads(line)["step"] <= step]
+        write_text(path, "".join(kept))
+        self.file = path.open("a", encoding="utf-8")
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Append one line."""
+        with storage_errors(self.path):
+            self.file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self.file.flush()
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """A picture is no line."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+class WandbTracker:
+    """Weights & Biases.
+
+    Args:
+        config: the resolved config, shown there; ``tracking.project`` names the project.
+        folder: where its local files go.
+
+    Raises:
+        ConfigError: it cannot start, for instance with no login.
+    """
+
+    def __init__(self, config: PretrainConfig, folder: Path) -> None:
+        self.wandb: ModuleType = __import__("wandb")
+        try:
+            self.run: Any = self.wandb.init(
+                project=config.tracking.project, config=config.model_dump(mode="json"), dir=folder
+            )
+        except self.wandb.Error as error:
+            raise ConfigError(
+                f"tracking.wandb=true: {error}; run `wandb login`, or set WANDB_MODE=offline"
+            ) from error
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Send one line."""
+        self.run.log(dict(metrics), step=step)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Send one picture."""
+        self.run.log({name: self.wandb.Image(str(path))}, step=step)
+
+    def close(self) -> None:
+        """Flush and finish."""
+        self.run.finish()
+
+
+class BarTracker:
+    """A run's progress bar, with the last scores and the shares of a step's parts.
+
+    Args:
+        steps: steps of the whole run.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.bar, self.scores = Bar("pretrain", steps, "clips"), dict[str, float]()
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Show a training step's metrics, and the last score there was."""
+        self.scores |= {name: metrics[name] for name in SCORES if name in metrics}
+        parts = [
+            *(f"{name} {score:.3f}" for name, score in self.scores.items()),
+            *(
+                f"{part} {metrics[f'{part}_ms'] / metrics['step_ms']:.0%}"
+                for part in PARTS
+                if f"{part}_ms" in metrics
+            ),
+        ]
+        self.bar.update(step, metrics["clips_per_s"], " ".join(parts))
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """A bar shows no picture."""
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()
+
+
+class Trackers:
+    """Several trackers as one."""
+
+    def __init__(self, trackers: Sequence[Tracker]) -> None:
+        self.trackers = trackers
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Pass on to each."""
+        for tracker in self.trackers:
+            tracker.log(step, metrics)
+
+    def picture(self, step: int, name: str, path: Path) -> None:
+        """Pass on to each."""
+        for tracker in self.trackers:
+            tracker.picture(step, name, path)
+
+    def close(self) -> None:
+        """Close each."""
+        for tracker in self.trackers:
+            tracker.close()

@@ -1,0 +1,76 @@
+"""Which videos make which batch."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch.utils.data import Sampler
+
+from sora_video.base.errors import ConfigError
+from sora_video.base.randomness import generator
+from sora_video.configs.schema import PretrainConfig
+
+__all__ = ["EpochSampler", "Position"]
+
+
+class Position(NamedTuple):
+    """What a sample is, and all that its randomness depends on beside the seed."""
+
+    epoch: int
+    video: int
+    slot: int
+    """Its place in this process's part of the batch; decides nothing random."""
+
+
+class EpochSampler(Sampler[list[Position]]):
+    """Batches of a whole run, from any step on; a full shuffle each epoch, the rest below a batch is dropped.
+
+    The order of the videos does not depend on how many processes share each batch: process r of N takes the
+    r-th of N equal parts.
+
+    Args:
+        videos: size of the corpus.
+        config: batch size, groups, epochs and seed.
+        first_step: step to begin with.
+        rank: which process this is.
+        world: how many there are.
+
+    Raises:
+        ConfigError: the batch or its groups cannot be shared out evenly.
+    """
+
+    def __init__(
+        self, videos: int, config: PretrainConfig, first_step: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.config, self.first_step, self.videos, self.rank = config, first_step, videos, rank
+        groups = config.optim.groups or world
+        if groups % world:
+            raise ConfigError(
+                f"optim.groups={groups}: {world} processes cannot share them; use a multiple of {world}"
+            )
+        if config.optim.batch_size % groups:
+            raise ConfigError(
+                f"optim.batch_size={config.optim.batch_size}: must be a multiple of the {groups} groups that "
+                "a batch is computed in (optim.groups, or one a process)"
+            )
+        self.group_size = min(config.optim.batch_size, videos) // groups
+        if self.group_size == 0:
+            raise ConfigError(
+                f"optim.groups={groups}: more than the corpus has videos ({videos}); use fewer of them, "
+                "or fewer processes"
+            )
+        self.batch_size = self.group_size * groups
+        self.share = self.batch_size // world
+        self.steps_per_epoch = videos // self.batch_size
+        self.total_steps = self.steps_per_epoch * config.optim.epochs
+
+    def __len__(self) -> int:
+        return self.total_steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[Position]]:
+        for step in range(self.first_step, self.total_steps):
+            epoch, batch = divmod(step, self.steps_per_epoch)
+            if step == self.first_step or batch == 0:
+                order = generator(self.config.seed, "order", epoch).permutation(self.videos)
+            begin = batch * self.batch_size + self.rank * self.share
+            chosen = order[begin : begin + self.share]
+            yield [Position(epoch, int(index), slot) for slot, index in enumerate(chosen)]

@@ -1,0 +1,266 @@
+"""The set of videos that one command works on: a folder, a glob, one file, or a CSV/Parquet manifest."""
+
+import csv
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from sora_video.base.errors import CorpusError, VideoError
+from sora_video.base.files import read_parquet
+
+from .inspect import probe
+
+__all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus", "open_span"]
+
+SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
+)
+"""File name endings that are taken for video in a folder, in any case."""
+SPAN_TOLERANCE_S = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """One video, or the span of one that a manifest's row names."""
+
+    video_id: str
+    """Path relative to the corpus root, with ``/``."""
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None: to the video's end."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The manifest's other columns: label, group, split and any more; empty cells are left out."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Videos under one root."""
+
+    root: Path
+    videos: tuple[Video, ...]
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def numbers(self) -> list[int]:
+        """A number for each entry, the same for entries of the same file."""
+        found: dict[str, int] = {}
+        return [found.setdefault(video.video_id, len(found)) for video in self.videos]
+
+
+Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A folder, a glob, a video, a manifest, a list of videos, or a corpus that is open already."""
+
+
+def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
+    """Find the videos of a corpus.
+
+    Args:
+        source: a folder (searched to any depth), a glob, one video file, a ``.csv`` or ``.parquet``
+            manifest with a column ``path`` (relative to the manifest) and optional columns ``label``,
+            ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
+        class_folders: take the first folder below the root as each video's label.
+
+    Returns:
+        The corpus; a folder's videos are sorted by name, a manifest's keep their order.
+
+    Raises:
+        CorpusError: there is no such place, or nothing in it that could be a video.
+    """
+    corpus = source if isinstance(source, Corpus) else find(source)
+    return label_by_folder(corpus) if class_folders else corpus
+
+
+def open_span(video: str | Path, start_s: float | None = None, end_s: float | None = None) -> Corpus:
+    """One video, or a span of it, as a corpus.
+
+    Args:
+        video: the file.
+        start_s: start of the span in seconds; None: the video's.
+        end_s: end of the span in seconds; None: the video's.
+
+    Raises:
+        VideoError: the file has no video that can be read, or the span is not within it.
+    """
+    path = Path(video).expanduser()
+    try:
+        duration_s = probe(path).duration_s
+    except VideoError as error:
+        raise VideoError(f"video {path}: {error}; choose a file that plays") from error
+    first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
+    if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
+        raise VideoError(
+            f"video {path}: span {first:g} s to {last:g} s is not within its 0 s to {duration_s:.2f} s; "
+            "choose one that is"
+        )
+    entry = Video(video_id=path.as_posix(), path=path, start_s=first, end_s=min(last, duration_s))
+    return Corpus(path.parent, (entry,))
+
+
+def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Corpus:
+    """The corpus that a place, a pattern or a list of files names."""
+    if not isinstance(source, str | os.PathLike):
+        return from_paths([Path(path).expanduser() for path in source])
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return from_folder(path)
+    if path.suffix.lower() in (".csv", ".parquet"):
+        return from_manifest(path)
+    if path.is_file():
+        return from_paths([path])
+    if glob.has_magic(str(path)):
+        return from_glob(str(path))
+    raise CorpusError(f"corpus {source}: no such file or folder; check the path")
+
+
+def from_folder(root: Path) -> Corpus:
+    """All files below a folder that are named like a video; hidden files are left out."""
+    paths = sorted(
+        path for path in walk(root) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+    if not paths:
+        raise CorpusError(
+            f"corpus {root}: holds no video; looked for files ending in {' '.join(sorted(SUFFIXES))}"
+        )
+    return build(root, paths)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Files below a folder, through links to other folders too, each folder once."""
+    seen: set[str] = set()
+    for folder, names, files in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            names.clear()
+            continue
+        seen.add(place)
+        yield from (Path(folder, file) for file in files)
+
+
+def from_glob(pattern: str) -> Corpus:
+    """All files that match a glob; the root is the pattern's part before the first wildcard."""
+    paths = sorted(Path(match) for match in glob.glob(pattern, recursive=True) if Path(match).is_file())
+    if not paths:
+        raise CorpusError(f"corpus {pattern}: the pattern matches no file; try it with ls, and quote it")
+    fixed = []
+    for part in Path(pattern).parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return build(Path(*fixed), paths)
+
+
+def from_paths(paths: Sequence[Path]) -> Corpus:
+    """Named files; the root is the folder they share."""
+    if not paths:
+        raise CorpusError("corpus: the list of videos is empty; name at least one")
+    absolute = [path.absolute() for path in paths]
+    return build(Path(os.path.commonpath([path.parent for path in absolute])), absolute)
+
+
+def build(root: Path, paths: Iterable[Path]) -> Corpus:
+    """A corpus of unlabelled files."""
+    return Corpus(root, tuple(Video(video_id=readable(path.relative_to(root)), path=path) for path in paths))
+
+
+def readable(path: Path) -> str:
+    """A path as text that can be printed and stored, also where its bytes are not UTF-8."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def label_by_folder(corpus: Corpus) -> Corpus:
+    """The same corpus with the first folder below the root as label."""
+    flat = [video.video_id for video in corpus.videos if "/" not in video.video_id]
+    if flat:
+        raise CorpusError(
+            f"corpus {corpus.root}: {flat[0]} lies in no class folder; expected {corpus.root}/CLASS/VIDEO"
+        )
+    return Corpus(
+        corpus.root,
+        tuple(
+            replace(video, columns={**video.columns, "label": video.video_id.split("/", 1)[0]})
+            for video in corpus.videos
+        ),
+    )
+
+
+def from_manifest(path: Path) -> Corpus:
+    """The rows of a CSV or Parquet file."""
+    rows = read_rows(path)
+    if not rows:
+        raise CorpusError(f"manifest {path}: has no rows; add one video a row")
+    if "path" not in rows[0]:
+        raise CorpusError(f"manifest {path}: has no column 'path', only {', '.join(rows[0])}; add one")
+    videos = tuple(from_row(path, number, row) for number, row in enumerate(rows, start=2))
+    return Corpus(path.parent, videos)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """A table's rows as text; empty cells are empty strings."""
+    if not path.is_file():
+        raise CorpusError(f"manifest {path}: no such file; check the path")
+    try:
+        if path.suffix.lower() == ".csv":
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
+        rows = read_parquet(path).to_pylist()
+        return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+    except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError) as error:
+        raise CorpusError(f"manifest {path}: cannot be read: {error}; save it as UTF-8 CSV") from error
+
+
+def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
+    """One row as a video; ``number`` is its line for messages."""
+    if not row["path"]:
+        raise CorpusError(f"manifest {manifest} line {number}: path is empty; name a file or drop the row")
+    place = f"manifest {manifest} line {number}"
+    start_s = seconds(place, "start_s", row.get("start_s", "")) or 0.0
+    end_s = seconds(place, "end_s", row.get("end_s", ""))
+    if end_s is not None and end_s <= start_s:
+        raise CorpusError(f"{place}: end_s={end_s:g} must be after start_s={start_s:g}; mend the row")
+    path = Path(row["path"])
+    known = {"path", "start_s", "end_s"}
+    return Video(
+        video_id=readable(path),
+        path=manifest.parent / path,
+        start_s=start_s,
+        end_s=end_s,
+        columns={key: value for key, value in row.items() if key not in known and value},
+    )
+
+
+def seconds(place: str, column: str, text: str) -> float | None:
+    """A cell of seconds; None when empty."""
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise CorpusError(f"{place}: {column}={text!r} is not a number of seconds; mend the row")
+    return value

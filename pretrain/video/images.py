@@ -1,0 +1,70 @@
+"""Image sequences: the pictures of a folder as a film without loss, which everything else can read."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+
+from sora_video.base.errors import VideoError
+
+from .inspect import reason
+
+__all__ = ["IMAGES", "as_film"]
+
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Endings of the names of images."""
+
+
+@contextmanager
+def as_film(folder: Path, fps: float) -> Iterator[Path]:
+    """A film of the images of a folder, as long as the context lasts.
+
+    Args:
+        folder: its images are shown in the order of their names, numbers in them by value; other files are
+            left alone.
+        fps: images a second.
+
+    Yields:
+        The film, named after the folder; its pictures have the size of the first image.
+
+    Raises:
+        VideoError: there is no image, one cannot be read, or the rate is not between 0.001 and 1000.
+    """
+    if not 1e-3 <= fps <= 1e3:
+        raise VideoError(f"fps={fps:g}: must be between 0.001 and 1000; it is images a second")
+    images = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGES), key=by_number)
+    if not images:
+        raise VideoError(f"{folder}: holds no image; put {', '.join(IMAGES)} files into it")
+    with TemporaryDirectory() as scratch:
+        film = Path(scratch) / f"{folder.resolve().name}.mkv"
+        with av.open(film, "w") as made:
+            rate = Fraction(fps).limit_denominator(1000)
+            stream = made.add_stream("ffv1", rate=rate, pix_fmt="bgr0")
+            for number, image in enumerate(images):
+                frame = read_image(image)
+                if number == 0:
+                    stream.width, stream.height = frame.width, frame.height
+                shown = frame.reformat(stream.width, stream.height, "bgr0")
+                shown.pts, shown.time_base = number, 1 / rate
+                made.mux(stream.encode(shown))
+            made.mux(stream.encode(None))
+        yield film
+
+
+def by_number(path: Path) -> list[tuple[int, str]]:
+    """Sorts frame-2 before frame-10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def read_image(path: Path) -> av.VideoFrame:
+    """The picture that a file holds; the first of several."""
+    try:
+        with av.open(path) as opened:
+            return next(opened.decode(video=0))
+    except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
+        raise VideoError(f"{path}: cannot be read as an image: {reason(error)}; mend it") from error

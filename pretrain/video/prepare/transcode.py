@@ -1,0 +1,137 @@
+"""One video to a small copy of itself: fewer pixels, fewer frames, the same times."""
+
+import errno
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from sora_video.base.errors import StorageError, VideoError
+from sora_video.base.files import atomic_path
+
+from ..inspect import VideoInfo, probe, reason, sound_stream, video_stream
+from .picture import Picture, Settings, clock, reduced
+from .sound import keep_sound
+
+__all__ = ["transcode", "try_transcode", "upright_size"]
+
+MP4 = {"movie_timescale": "90000"}  # on which the offset between picture and sound is written
+
+
+def transcode(source: Path, target: Path, settings: Settings) -> int:
+    """Write an upright, smaller copy of a video as MP4, with a point of entry every 8 frames.
+
+    Kept frames keep their presentation times, relative to the first frame and to the sound; the copy lasts as
+    long as the video.
+
+    Args:
+        source: the video.
+        target: the file to write; it appears whole or not at all.
+        settings: size and frame rate.
+
+    Returns:
+        Frames read.
+
+    Raises:
+        VideoError: the video cannot be read, in whole or in part.
+        StorageError: the target cannot be written.
+    """
+    info = probe(source)
+    try:
+        first = first_frame(source)
+        with (
+            av.open(source) as given,
+            atomic_path(target) as path,
+            av.open(path, "w", format="mp4", container_options=MP4) as made,
+        ):
+            convert(given, made, info, first, settings)
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"cannot be converted: {reason(error)}") from error
+    return len(info.times)
+
+
+def try_transcode(job: tuple[Path, Path, Settings]) -> int | str:
+    """What :func:`transcode` returns, or why it cannot do this one video.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    source, target, settings = job
+    try:
+        return transcode(source, target, settings)
+    except VideoError as error:
+        return str(error)
+    except StorageError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        return "its name is too long for the file beside that is written first; shorten it"
+    except Exception as error:  # a run of days must not end over one file as nobody has seen before
+        return f"{type(error).__name__}: {reason(error)}"
+
+
+def upright_size(source: Path, short: int) -> tuple[int, int]:
+    """Height and width of a video's upright picture: even, with a short side of ``short`` or less.
+
+    Raises:
+        VideoError: the video cannot be read.
+    """
+    try:
+        return reduced(first_frame(source), short)
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"cannot be read: {reason(error)}") from error
+
+
+def first_frame(source: Path) -> av.VideoFrame:
+    """The first frame that decoding gives."""
+    with av.open(source) as container:
+        stream = video_stream(container)
+        stream.thread_type = "NONE"
+        for packet in packets(container, stream):
+            for frame in decode(packet):
+                return frame
+    raise VideoError("no frame can be decoded")
+
+
+def packets(container: av.container.InputContainer, *streams: av.stream.Stream) -> "Iterator[av.Packet[Any]]":
+    """The packets of some streams, and for each stream an empty one at its end."""
+    try:
+        yield from container.demux(*streams)
+    except (av.FFmpegError, OSError) as error:  # not to be taken for an error of writing
+        raise VideoError(f"cannot be read: {reason(error)}") from error
+
+
+def decode(packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
+    """The frames that a packet completes."""
+    try:
+        return packet.decode()
+    except (av.FFmpegError, ValueError) as error:
+        raise VideoError(f"cannot be decoded: {reason(error)}") from error
+
+
+def convert(
+    given: av.container.InputContainer,
+    made: av.container.OutputContainer,
+    info: VideoInfo,
+    first: av.VideoFrame,
+    settings: Settings,
+) -> None:
+    """Decode, reduce and encode the picture and take the sound along, in one pass."""
+    video, audio = video_stream(given), sound_stream(given)
+    video.thread_type = "NONE"
+    start = Fraction(0) if info.pts is None else int(info.pts[0]) * clock(video)
+    origin = start
+    if audio and audio.start_time is not None:
+        origin = min(start, audio.start_time * clock(audio))
+    picture = Picture(made, video, info, first, settings, start - origin)
+    sound = keep_sound(audio, made, origin) if audio else None
+    for packet in packets(given, *filter(None, (video, audio))):
+        if packet.stream.index == video.index:
+            for frame in decode(packet):
+                picture.take(frame)
+        elif sound:
+            sound.take(packet)
+    picture.close()
+    if sound:
+        sound.close()

@@ -1,0 +1,61 @@
+"""The list of files that could not be read, by name and reason."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sora_video.base.errors import CorpusError
+from sora_video.base.files import write_json
+
+__all__ = ["Failure", "Quarantine"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One file that could not be read."""
+
+    video_id: str
+    reason: str
+
+
+@dataclass
+class Quarantine:
+    """Collects failures and stops a run that has too many.
+
+    Args:
+        total: videos in the corpus.
+        max_fraction: fraction of them that may fail.
+    """
+
+    total: int
+    max_fraction: float = 1.0
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    def add(self, failure: Failure) -> None:
+        """Record a failure; the same video counts once.
+
+        Raises:
+            CorpusError: more than the stated fraction has failed.
+        """
+        self.failures.setdefault(failure.video_id, failure)
+        bad = len(self.failures)
+        if bad > self.allowed:
+            raise CorpusError(
+                f"{bad} of {self.total} videos cannot be read, over {self.max_fraction:.0%}; the last is "
+                f"{failure.video_id}: {failure.reason}; run `sora scan` or raise data.max_bad_fraction"
+            )
+
+    @property
+    def allowed(self) -> float:
+        """How many may fail: the fraction, but one at least unless the fraction is 0."""
+        return max(1.0, self.max_fraction * self.total) if self.max_fraction > 0 else 0.0
+
+    def read(self, path: Path) -> None:
+        """Take over the failures that an earlier part of the run wrote."""
+        if path.is_file():
+            for entry in json.loads(path.read_text(encoding="utf-8")):
+                self.failures.setdefault(entry["video_id"], Failure(**entry))
+
+    def write(self, path: Path) -> None:
+        """Write the failures as JSON; an empty list when all files were read."""
+        write_json(path, [vars(failure) for failure in self.failures.values()])

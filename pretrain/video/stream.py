@@ -1,0 +1,169 @@
+"""Slices of video as it comes in: files, growing ones too, pipes, cameras, addresses; decoded forward, once.
+
+Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the
+frame on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end
+of a stream and does not fill a slice is not looked at, unless it is all there is. Where a stream's clock
+jumps back, or more than a minute ahead, as when a camera starts anew, it goes on as if it had not.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import VideoError
+from sora_video.configs.schema import SliceConfig
+
+from .decode import to_rgb
+from .inspect import reason, video_stream
+from .slices import EPSILON_S, Slices
+
+__all__ = ["StreamSlice", "VideoStream"]
+
+JUMP_S = 60.0
+"""Seconds without a frame that are taken for a new beginning."""
+NETWORK = {"rtsp": {"rtsp_flags": "prefer_tcp"}}
+"""Options by the scheme of an address."""
+
+
+@dataclass
+class StreamSlice:
+    """A slice that is full, or being filled."""
+
+    start_s: float
+    end_s: float
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    """(H, W, 3) each."""
+
+    def slices(self, count: int) -> Slices[NDArray[np.generic]]:
+        """The slice as an encoder takes it; where frames are missing the last one is held."""
+        held = self.frames + self.frames[-1:] * (count - len(self.frames))
+        silence = np.zeros((1, 0), np.int16), np.zeros(1, np.bool_)
+        return Slices(np.stack(held)[None], np.array([len(self.frames)]), *silence)
+
+
+class VideoStream:
+    """One pass over a stream.
+
+    Args:
+        source: a file, an address that FFmpeg opens (http, rtsp, …), or ``-`` for standard input.
+        config: length, rate and size of slices.
+        follow_s: wait so many seconds for a file to grow; None: its end is the end.
+        timeout_s: give an address up after so many seconds without data.
+    """
+
+    def __init__(
+        self, source: str, config: SliceConfig, follow_s: float | None = None, timeout_s: float = 30.0
+    ) -> None:
+        self.source, self.config, self.follow_s = source, config, follow_s
+        self.wait_s = float(timeout_s if follow_s is None else follow_s)
+        self.hop_s = config.hop_s or config.length_s
+        self.step_s = 0.0
+        """Seconds from frame to frame where the stream does not say."""
+        self.damaged = 0
+        """Packets that could not be decoded and were passed over."""
+        self.ended = ""
+        """Why the stream ended, once it has."""
+
+    def __iter__(self) -> Iterator[StreamSlice]:
+        """The slices, each as soon as its last frame has been seen.
+
+        Raises:
+            VideoError: the source cannot be opened, or shows not one frame.
+        """
+        filling: deque[StreamSlice] = deque()
+        shown: av.VideoFrame | None = None
+        count, given, before_s, step_s = 0, 0, 0.0, 0.0
+        for time_s, frame in self.timed():
+            if shown is not None:
+                count = self.fill(filling, shown, time_s, count)
+                while filling and len(filling[0].frames) == self.config.frames:
+                    given += 1
+                    yield filling.popleft()
+                step_s = time_s - before_s
+            shown, before_s = frame, time_s
+        if shown is None:
+            raise VideoError(f"{self.source}: shows not one frame ({self.ended}); check that it plays")
+        end_s = before_s + (step_s or self.step_s)
+        self.fill(filling, shown, end_s, count)
+        for one in filling:
+            if len(one.frames) == self.config.frames:
+                yield one
+            elif not given and one.start_s == 0:
+                one.frames = one.frames or [to_rgb(shown, (self.config.size,) * 2)]
+                one.end_s = max(end_s, EPSILON_S)
+                yield one
+            given += 1
+
+    def fill(self, filling: deque[StreamSlice], frame: av.VideoFrame, until_s: float, count: int) -> int:
+        """Give a frame to all cells with their middle before ``until_s``; returns the slices begun so far."""
+        pixels: NDArray[np.uint8] | None = None
+        cell_s = 1 / self.config.fps
+        while count * self.hop_s + cell_s / 2 + EPSILON_S < until_s or not count:
+            start_s = count * self.hop_s
+            filling.append(StreamSlice(start_s, start_s + self.config.length_s))
+            count += 1
+        for one in filling:
+            while len(one.frames) < self.config.frames:
+                if one.start_s + (len(one.frames) + 0.5) * cell_s + EPSILON_S >= until_s:
+                    break
+                if pixels is None:
+                    pixels = to_rgb(frame, (self.config.size,) * 2)
+                one.frames.append(pixels)
+        return count
+
+    def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
+        """Frames with rising times in seconds, the first 0."""
+        origin_s: float | None = None
+        last_s: float | None = None
+        for frame in self.decoded():
+            if last_s is None:
+                origin_s, last_s = frame.time, 0.0
+                yield 0.0, frame
+                continue
+            time_s = last_s + self.step_s
+            if frame.time is not None:
+                if origin_s is not None and last_s - 1 < frame.time - origin_s < last_s + JUMP_S:
+                    time_s = frame.time - origin_s
+                origin_s = frame.time - time_s
+            if time_s > last_s:
+                last_s = time_s
+                yield time_s, frame
+
+    def decoded(self) -> Iterator[av.VideoFrame]:
+        """Frames as they come; damaged packets are counted and passed over."""
+        try:
+            with self.open() as container:
+                stream = video_stream(container)
+                stream.thread_type = "NONE"
+                self.step_s = 1 / float(stream.guessed_rate or stream.average_rate or 25)
+                yield from self.demuxed(container, stream)
+        except (av.FFmpegError, VideoError, OSError, ValueError) as error:
+            self.ended = reason(error)
+
+    def demuxed(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """Frames until the end, or until no more data comes."""
+        self.ended = "end of stream"
+        try:
+            for packet in container.demux(stream):
+                try:
+                    yield from packet.decode()
+                except av.InvalidDataError:
+                    self.damaged += 1
+        except av.ExitError:
+            self.ended = f"no data for {self.wait_s:g} s"
+            yield from stream.decode(None)
+
+    def open(self) -> av.container.InputContainer:
+        """Open the source."""
+        name = "pipe:0" if self.source == "-" else self.source
+        options = dict(NETWORK.get(name.partition("://")[0], {}))
+        if self.follow_s is not None:
+            name, options = f"file:{Path(name).absolute()}", {"follow": "1"}
+        return av.open(name, options=options, timeout=self.wait_s)

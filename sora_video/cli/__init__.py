@@ -1,0 +1,1 @@
+"""The ``sora`` command; one file a group of verbs."""

@@ -1,0 +1,175 @@
+"""The commands on labels: data sets, classifiers, and watching for what is not normal."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import HintedModelOption, JsonOption
+
+__all__ = ["register"]
+
+classify_app = typer.Typer(no_args_is_help=True, help="Train a classifier on labelled videos, and use it.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(classify_app, name="classify")
+    app.command(epilog="Example: sora datasets ucf101 ~/UCF101 --out ucf101.csv")(datasets)
+    app.command(epilog="Example: sora watch normal.library rtsp://camera/1 --false-alarms 1/day")(watch)
+
+
+def datasets(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set; none: list them.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where you have it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The manifest to write, a .csv.")
+    ] = None,
+    no_groups: Annotated[
+        bool, typer.Option("--no-groups", help="Take splits as they are, without a look at groups.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the data sets that can be read, or write the manifest of one that you have."""
+    from sora_video.base.errors import ConfigError
+    from sora_video.downstream.datasets.manifest import list_datasets, write_dataset
+
+    if name is None:
+        rows = list_datasets()
+        show.print_json(rows) if as_json else show.print_table(rows)
+        return
+    if folder is None or out is None or out.suffix.lower() != ".csv":
+        raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
+    found = write_dataset(name, folder, out, groups=not no_groups)
+    if as_json:
+        show.print_json({"videos": found.rows, "missing": list(found.missing)})
+        return
+    console.say(f"{found.rows} rows in {out}{found.note}")
+    if found.missing:
+        total = found.rows + len(found.missing)
+        shown = ", ".join(found.missing[:5]) + ", …" * (len(found.missing) > 5)
+        console.say(f"{len(found.missing)} of {total} videos are missing: {shown}")
+
+
+EXAMPLE = "`sora datasets ucf101 ~/UCF101 --out ucf101.csv`"
+
+
+@classify_app.command(epilog="Example: sora classify train labels.csv --model runs/first --out my.head")
+def train(
+    labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label columns.")],
+    model: Annotated[
+        Path, typer.Option("--model", metavar="RUN", help="A finished run, or its embeddings as .parquet.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="HEAD", help="The folder to write.")],
+    label: Annotated[
+        list[str] | None, typer.Option("--label", help="Column of classes; give it again for more tasks.")
+    ] = None,
+    group: Annotated[str, typer.Option("--group", help="Column of what may not cross the split.")] = "group",
+    split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
+    ] = False,
+    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
+    pool: Annotated[str, typer.Option("--pool", help="Of slices: mean or attention.")] = "mean",
+    weights: Annotated[str, typer.Option("--weights", help="Of classes: balanced or none.")] = "balanced",
+    seed: Annotated[int, typer.Option("--seed", help="Decides folds and an MLP's first weights.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier, with confidences that mean what they say."""
+    from sora_video.downstream.classify.fit import make_recipe
+    from sora_video.downstream.classify.train import train_classifier
+
+    done = train_classifier(
+        labels,
+        model,
+        out,
+        columns=label or ["label"],
+        group=group,
+        split=split,
+        class_folders=class_folders,
+        recipe=make_recipe(head, pool, weights, seed),
+    )
+    if as_json:
+        show.print_json(done.classifier.as_json())
+        return
+    rows = [
+        {"task": task.name, "classes": len(task.classes), "on": where, **scores}
+        for task in done.classifier.tasks
+        for where, scores in task.scores.items()
+    ]
+    show.print_table(rows)
+    show.print_failures(done.failures, sum(done.classifier.tasks[0].counts) + len(done.failures))
+    console.say(f"see {out / 'head.json'}")
+
+
+@classify_app.command(epilog="Example: sora classify predict my.head film.mp4 --out timeline")
+def predict(
+    head: Annotated[Path, typer.Argument(metavar="HEAD", help="A classifier's folder.")],
+    source: Annotated[str, typer.Argument(metavar="VIDEO|CORPUS", help="What to classify.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Write JSON, CSV and an HTML timeline."),
+    ] = None,
+    model: HintedModelOption = None,
+    smooth: Annotated[
+        float | None, typer.Option("--smooth", help="Seconds to average over; default: three slices.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what videos show, how surely, and when."""
+    from sora_video.downstream.classify.page import write_predictions
+    from sora_video.downstream.classify.predict import classify_videos
+
+    found = classify_videos(head, source, model, smooth)
+    if out is not None:
+        write_predictions(found, out)
+    if as_json:
+        show.print_json(found.as_json())
+        return
+    rows = [
+        {
+            "video": one.video_id,
+            "task": name,
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "spans": len(answer.spans),
+        }
+        for one in found.videos
+        for name, answer in one.answers.items()
+    ]
+    show.print_table(rows)
+    show.print_failures(found.failures, len(found.videos) + len(found.failures))
+    if out is not None:
+        console.say(f"see {out / 'timeline.html'}")
+
+
+def watch(
+    library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")],
+    source: Annotated[
+        str, typer.Argument(metavar="VIDEO|STREAM", help="A file, a pipe, an http or rtsp address, or -.")
+    ],
+    model: HintedModelOption = None,
+    false_alarms: Annotated[
+        str, typer.Option("--false-alarms", metavar="RATE", help="As 1/hour, or a fraction of the slices.")
+    ] = "1/hour",
+    neighbours: Annotated[
+        int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
+    ] = 3,
+    follow: Annotated[
+        float | None, typer.Option("--follow", metavar="SECONDS", help="Wait so long for a file to grow.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", help="Give an address up after so long.")
+    ] = 30.0,
+) -> None:
+    """Watch a stream for what normal footage does not show; prints a line of JSON for each event."""
+    from sora_video.watch import open_normal, watch_stream
+
+    normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours)
+    print(json.dumps({"event": "threshold", **normal.as_json()}, ensure_ascii=False), flush=True)
+    for event in watch_stream(normal, source, follow, timeout):
+        print(json.dumps(event, ensure_ascii=False), flush=True)

@@ -1,0 +1,282 @@
+"""The ``sora index`` commands."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sora_video.base import console
+from sora_video.base.errors import LibraryError
+
+from . import show
+from .arguments import (
+    HintedModelOption,
+    JsonOption,
+    LatencyOption,
+    LibraryArgument,
+    MemoryOption,
+    SourceArgument,
+)
+
+if TYPE_CHECKING:
+    from sora_video.index.library import Library
+    from sora_video.index.store.update import Added
+    from sora_video.index.tune.choose import Wish
+    from sora_video.pretrain.video.quarantine import Failure
+
+__all__ = ["index_app", "open_library"]
+
+DEFAULT_RECALL = 0.95
+MANY_SEGMENTS = 16
+"""From here on compaction is worth a hint."""
+
+index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
+
+
+@index_app.command(
+    epilog="Example: sora index build my.library ~/videos --model runs/first   |   "
+    "sora index build my.library ~/videos --model runs/first --recall 0.95 --memory 2GB --latency 10ms"
+)
+def build(
+    library: LibraryArgument,
+    source: SourceArgument,
+    model: HintedModelOption = None,
+    precision: Annotated[str, typer.Option("--precision", help="fp32, or fp16 for half the space.")] = "fp32",
+    recall: Annotated[
+        float | None, typer.Option("--recall", help="Choose an index by measurement, see `sora index tune`.")
+    ] = None,
+    memory: MemoryOption = None,
+    latency: LatencyOption = None,
+) -> None:
+    """Make a library of a corpus, or of embeddings; it is searched exactly unless an index is asked for."""
+    from sora_video.index.build import build_library
+
+    wish = None
+    if (recall, memory, latency) != (None, None, None):
+        wish = parse_wish(DEFAULT_RECALL if recall is None else recall, memory, latency)
+    change = build_library(library, source, model, precision)
+    report_change(change.library, failures=change.failures)
+    if wish:
+        tune_and_report(change.library, wish)
+
+
+@index_app.command(epilog="Example: sora index tune my.library --recall 0.95 --memory 2GB --latency 10ms")
+def tune(
+    library: LibraryArgument,
+    recall: Annotated[
+        float, typer.Option("--recall", help="Least share of the 10 nearest slices that is found.")
+    ] = DEFAULT_RECALL,
+    memory: MemoryOption = None,
+    latency: LatencyOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of training and of the held-out queries.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the fastest index that measures up to a recall, a memory and a latency."""
+    wish = parse_wish(recall, memory, latency, seed)
+    tune_and_report(open_library(library), wish, as_json)
+
+
+def parse_wish(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Wish":
+    """What an index has to reach, from the command line."""
+    from sora_video.index.tune.choose import Wish, parse_bytes, parse_ms
+
+    return Wish(
+        recall=recall,
+        memory=parse_bytes(memory) if memory else None,
+        latency_ms=parse_ms(latency) if latency else None,
+        seed=seed,
+    )
+
+
+def tune_and_report(library: "Library", wish: "Wish", as_json: bool = False) -> None:
+    """Choose an index, and show what was measured of it."""
+    library.tune(wish)
+    indexes = library.info().indexes
+    if as_json:
+        show.print_json(list(indexes))
+        return
+    for built in indexes:
+        parameters = "".join(f", {name}={value}" for name, value in built["parameters"].items())
+        show.print_table(built["curve"], title=f"segment {built['segment']}: {built['kind']}{parameters}")
+
+
+@index_app.command(epilog="Example: sora index add my.library ~/new-videos")
+def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
+    """Add videos; only those that are new or changed are embedded."""
+    from sora_video.index.build import add_to_library
+
+    open_library(library)
+    change = add_to_library(library, source, model)
+    report_change(change.library, change.added, change.failures)
+
+
+@index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
+def remove(
+    library: LibraryArgument,
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO...", help="Videos as `sora search` names them.")
+    ],
+) -> None:
+    """Remove videos."""
+    opened = open_library(library)
+    opened.remove(videos)
+    report_change(opened)
+
+
+@index_app.command(epilog="Example: sora index attributes my.library holiday/beach.mp4 camera=3 place=")
+def attributes(
+    library: LibraryArgument,
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video as `sora search` names it.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="What to set; NAME= takes an attribute away."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show, or edit, the attributes of a video."""
+    from sora_video.index.search.filters import parse_value
+
+    opened, wanted = open_library(library), {}
+    for word in changes or []:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise LibraryError(f"{word!r}: is not of the form NAME=VALUE; write for instance camera=3")
+        wanted[name] = parse_value(text) if text else None
+    if wanted:
+        opened.set_attributes({video: wanted})
+    found = opened.attributes(video)
+    if as_json:
+        show.print_json(found)
+    else:
+        show.print_table([{"": name, "value": str(value)} for name, value in found.items()], title=video)
+
+
+@index_app.command(epilog="Example: sora index info my.library --json")
+def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
+    """Say what a library holds."""
+    facts = open_library(library).info()
+    if as_json:
+        show.print_json(asdict(facts))
+        return
+    shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
+    for built in facts.indexes:
+        shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
+    show.print_table([{"": name, "value": value} for name, value in shown.items()])
+    if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
+        console.say(
+            f"`sora index compact {library}` merges segments and gives back the space of hidden slices"
+        )
+
+
+@index_app.command(
+    epilog="Example: sora index compact my.library   |   sora index compact my.library --max-rows 50000"
+)
+def compact(
+    library: LibraryArgument,
+    max_rows: Annotated[
+        int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
+    ] = None,
+) -> None:
+    """Merge segments, and give back the space of what was removed."""
+    opened = open_library(library)
+    before = opened.info()
+    opened.compact(max_rows)
+    after = opened.info()
+    console.say(
+        f"{library}: {before.segments} segments became {after.segments}, "
+        f"{before.bytes:,} bytes became {after.bytes:,}"
+    )
+
+
+@index_app.command(epilog="Example: sora index verify my.library --json")
+def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
+    """Read every byte of a library and say what is damaged; exits 2 if anything is."""
+    from sora_video.index.store.verify import verify as verify_library
+
+    found = verify_library(library)
+    if as_json:
+        damage = [{**one._asdict(), "line": str(one)} for one in found.damage]
+        show.print_json({**asdict(found), "damage": damage})
+    else:
+        console.say(f"{library}: {found.files} files of {found.segments} segments, {found.bytes:,} bytes")
+        for segment, recall in found.recall.items():
+            console.say(f"segment {segment}: recall@10 of its index is {recall:.3f}")
+    if found.damage:
+        for one in found.damage:
+            console.warn(f"{library}: {one}")
+        raise typer.Exit(2)
+
+
+@index_app.command(epilog="Example: sora index repair my.library   |   sora index repair my.library --drop")
+def repair(
+    library: LibraryArgument,
+    drop: Annotated[bool, typer.Option("--drop", help="Give up what cannot be rebuilt.")] = False,
+) -> None:
+    """Rebuild what is damaged from the vectors; exits 2 if damage is left."""
+    from sora_video.index.library import Library
+
+    opened = Library.open(library)
+    done = opened.repair(drop)
+    for segment in done.rebuilt:
+        console.say(f"segment {segment}: its index is built again")
+    for one in done.dropped:
+        console.say(f"given up: {one}")
+    for video in done.lost:
+        console.say(f"lost: {video}")
+    console.say(f"{library}: {len(opened)} slices of {opened.info().videos} videos")
+    for one in done.left:
+        console.warn(f"{library}: {one}; restore it from a copy, or give it up with --drop")
+    if done.left:
+        raise typer.Exit(2)
+
+
+@index_app.command(epilog="Example: sora index export my.library library.parquet")
+def export(
+    library: LibraryArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
+) -> None:
+    """Write a library as one Parquet file, vectors and all."""
+    opened = open_library(library)
+    opened.export(file)
+    console.say(f"{len(opened)} slices of {opened.info().videos} videos in {file}")
+
+
+@index_app.command("import", epilog="Example: sora index import my.library library.parquet")
+def import_file(
+    library: LibraryArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sora index export` wrote.")],
+) -> None:
+    """Make a library of one that was exported; slices keep their ids."""
+    from sora_video.index.library import Library
+
+    report_change(Library.from_export(library, file))
+
+
+def measured(built: dict[str, Any]) -> str:
+    """What was measured of an index at the parameters that it is searched with."""
+    for point in built["curve"]:
+        if all(point.get(name) == value for name, value in built["parameters"].items()):
+            return f"recall@10 {point['recall']:.3f}, {point['ms']:.3g} ms a query"
+    return "not measured"
+
+
+def open_library(path: Path) -> "Library":
+    """Open a library, and name on standard error what of it is damaged."""
+    from sora_video.index.library import Library
+
+    library = Library.open(path)
+    for one in library.damage:
+        console.warn(f"{path}: {one}; it is left out, see `sora index repair`")
+    return library
+
+
+def report_change(
+    library: "Library", added: "Added | None" = None, failures: "Sequence[Failure]" = ()
+) -> None:
+    """One line on what changed and what a library holds now, and what could not be read."""
+    counts = f"{added.added} added, {added.replaced} replaced, {added.unchanged} unchanged; " if added else ""
+    videos = library.info().videos
+    console.say(f"{library.path}: {counts}{len(library)} slices of {videos} videos")
+    show.print_failures(failures, videos + len(failures))

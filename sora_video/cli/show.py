@@ -1,0 +1,97 @@
+"""What commands print for a person."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sora_video.base.console import clock, errors
+
+if TYPE_CHECKING:
+    from sora_video.index.search.duplicates import Group
+    from sora_video.index.search.search import Hit
+    from sora_video.pretrain.video.quarantine import Failure
+
+__all__ = ["group_rows", "hit_rows", "print_failures", "print_json", "print_table"]
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
+    """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        numeric = any(isinstance(row.get(column), int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row.get(column, "")) for column in columns))
+    Console(highlight=False).print(table)
+
+
+def cell(value: Any) -> str:
+    """One value as text."""
+    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+
+
+def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
+    """What was found in one video: its parts that are parts of the query, else its moments."""
+    video = {"lead": "" if hit.lead is None else hit.lead, "video": hit.video_id}
+    if hit.aligned:
+        return [
+            {
+                **video,
+                "score": one.score,
+                "from": clock(one.start_s),
+                "to": clock(one.end_s),
+                "query from": clock(one.query_start_s),
+                "query to": clock(one.query_end_s),
+                "speed": f"{one.speed:.2f}",
+            }
+            for one in hit.aligned
+        ]
+    query = {"query from": clock(hit.query_start_s), "query to": clock(hit.query_end_s)}
+    return [
+        {
+            **video,
+            "score": one.score,
+            "from": clock(one.start_s),
+            "to": clock(one.end_s),
+            **query,
+        }
+        for one in hit.moments
+    ]
+
+
+def group_rows(number: int, group: "Group") -> list[dict[str, Any]]:
+    """The parts that the duplicates of one group share."""
+    return [
+        {
+            "group": number,
+            "video": pair.query_id,
+            "from": clock(one.query_start_s),
+            "to": clock(one.query_end_s),
+            "is in": pair.video_id,
+            "at": clock(one.start_s),
+            "until": clock(one.end_s),
+            "score": one.score,
+            "speed": f"{one.speed:.2f}",
+        }
+        for pair in group.pairs
+        for one in pair.spans
+    ]
+
+
+def print_failures(failures: "Sequence[Failure]", total: int) -> None:
+    """Name on standard error every video that could not be read."""
+    if not failures:
+        return
+    errors.print(f"{len(failures)} of {total} videos could not be read:")
+    for failure in failures:
+        errors.print(escape(f"  {failure.video_id}: {failure.reason}"))

@@ -1,0 +1,187 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sora_video.base.errors import ConfigError, LabelsError
+from sora_video.downstream.probe.features import Frozen
+from sora_video.downstream.probe.probe import linear_probe
+from sora_video.downstream.probe.probe_report import gallery, write_metrics, write_probe
+from sora_video.downstream.probe.protocols import Split
+from sora_video.downstream.probe.results import measure, probe_family
+from sora_video.pretrain.training.loop import pretrain_encoder
+
+
+@pytest.fixture
+def labels(videos, tmp_path):
+    """A manifest of the 8 shared videos: 2 classes, 6 for training, 2 for testing."""
+    path = tmp_path / "labels.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split"])
+        for number, video in enumerate(sorted(videos.rglob("*.mp4"))):
+            writer.writerow([video, video.parent.name, "test" if number % 3 == 2 else "train"])
+    return path
+
+
+def test_a_probe_stands_beside_random_and_pixels(labels, tiny_run):
+    probe = linear_probe(labels, tiny_run.path)
+    names = [row["features"] for row in probe.table()]
+    assert names[0] == "pretrained"
+    assert names[1].startswith("random init (3 draws")
+    assert any("mean frame" in name for name in names)
+    assert any("motion map" in name for name in names)
+    assert probe.chance == 0.5
+    random = probe.families[1]
+    assert [len(random.predictions[name]) for name in ("linear", "attentive", "knn")] == [3, 9, 3]
+    for row in probe.table():
+        for value in row.values():
+            assert isinstance(value, str) or 0 <= value <= 1
+    assert linear_probe(labels, tiny_run.path).table() == probe.table()
+
+
+def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    labels.write_text(labels.read_text() + "bad.mp4,even,train\n")
+    probe = linear_probe(labels, tiny_run.path)
+    assert [failure.video_id for failure in probe.failures] == ["bad.mp4"]
+    assert len(probe.split.train) == 6
+    assert probe.as_json()["unreadable"][0]["video_id"] == "bad.mp4"
+
+
+def test_class_folders_need_no_manifest(videos, tiny_run):
+    probe = linear_probe(videos, tiny_run.path, class_folders=True)
+    assert probe.split.classes == ["even", "odd"]
+    assert len(probe.split.test) == 2
+
+
+def test_nothing_readable_on_a_side_is_an_error(labels, tiny_run, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    kept = [line for line in labels.read_text().splitlines() if not line.endswith("test")]
+    labels.write_text("\n".join([*kept, "bad.mp4,even,test"]))
+    with pytest.raises(LabelsError, match="too few labelled videos can be read"):
+        linear_probe(labels, tiny_run.path)
+
+
+def test_a_misspelt_group_column_is_refused(labels, tiny_run):
+    with pytest.raises(LabelsError, match="group column 'grup' is in no row"):
+        linear_probe(labels, tiny_run.path, group="grup")
+
+
+def test_one_file_under_two_names_may_not_cross_the_split(labels, tiny_run):
+    rows = labels.read_text().splitlines()
+    path, label, _ = rows[1].split(",")
+    folder, name = path.rsplit("/", 1)
+    labels.write_text("\n".join([*rows, f"{folder}/../{label}/{name},{label},test"]))
+    with pytest.raises(LabelsError, match="is in train and in test"):
+        linear_probe(labels, tiny_run.path)
+
+
+def test_the_same_bytes_under_two_names_may_not_cross_the_split(labels, tiny_run, tmp_path):
+    rows = labels.read_text().splitlines()
+    path, label, _ = rows[1].split(",")
+    shutil.copy(path, tmp_path / "copy.mp4")
+    labels.write_text("\n".join([*rows, f"copy.mp4,{label},test"]))
+    with pytest.raises(LabelsError, match=r"is in train and in test \(.*clip 0\.mp4, copy\.mp4\)"):
+        linear_probe(labels, tiny_run.path)
+
+
+def test_rows_without_label_or_split_are_not_even_opened(labels, tiny_run):
+    before = linear_probe(labels, tiny_run.path)
+    labels.write_text(labels.read_text() + "absent.mp4,,train\nabsent.mp4,even,\n")
+    after = linear_probe(labels, tiny_run.path)
+    assert after.table() == before.table()
+    assert len(after.features) == 8
+
+
+def test_several_runs_are_seeds(labels, tiny_run, videos, make_config, tmp_path):
+    other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1"))
+    probe = linear_probe(labels, [tiny_run.path, other.path], cache=tmp_path / "cache")
+    assert probe.table()[0]["features"] == "pretrained, 2 seeds"
+    assert len(set(probe.fingerprints)) == len(probe.families[0].predictions["linear"]) == 2
+    assert probe.estimates[0]["linear"]["balanced"].spread is not None
+    with pytest.raises(ConfigError, match="two of the runs are the same encoder"):
+        linear_probe(labels, [tiny_run.path, tiny_run.path])
+
+
+def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, tiny_run, tmp_path):
+    lines = labels.read_text().splitlines()
+    lines[1:] = [line.replace(",even,", ",even;small,") for line in lines[1:]]
+    labels.write_text("\n".join(lines))
+    probe = linear_probe(labels, tiny_run.path)
+    assert probe.as_json()["headline"] == "mAP"
+    assert probe.split.classes == ["even", "odd", "small"]
+    write_probe(probe, tmp_path / "report", "sora probe")
+    assert "mAP over classes" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
+def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
+    table = linear_probe(labels, tiny_run.path, finetune=2).table()
+    assert [row["features"] for row in table if "fine-tuned" in row] == [
+        "pretrained",
+        "random init (3 draws)",
+    ]
+    assert linear_probe(labels, tiny_run.path, finetune=2).table() == table
+    with pytest.raises(ConfigError, match="finetune=-1"):
+        linear_probe(labels, tiny_run.path, finetune=-1)
+
+
+def test_views_and_centring_are_told(labels, tiny_run):
+    probe = linear_probe(labels, tiny_run.path, views="2x3", centre=True)
+    protocol = probe.as_json()["protocol"]
+    assert "2 evenly spread slices x 3 crops" in protocol["features"]
+    assert "less the mean of the gallery" in protocol["retrieval"]
+    moved = probe.features - probe.features[probe.split.train].mean(0)
+    moved /= np.linalg.norm(moved, axis=1, keepdims=True)
+    query = next(row for row in probe.split.test if probe.split.targets[row, 0])
+    cosines = np.sort(moved[probe.split.train] @ moved[query])[::-1]
+    shown = [float(hit.note.split()[-1]) for hit in gallery(probe)[0].hits]
+    assert shown == pytest.approx(cosines[: len(shown)], abs=6e-4)
+
+
+def test_a_report_holds_all_that_is_needed_to_believe_it(labels, tiny_run, tmp_path):
+    probe = linear_probe(labels, tiny_run.path)
+    write_probe(probe, tmp_path / "report", "sora probe labels.csv --model 'a run'")
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert html.count("<svg") == 4
+    for text in (probe.fingerprints[0], "labels.csv --model", "95 % bootstrap", "chosen for linear", "C="):
+        assert text in html
+    assert html.count('class="strip query"') == 2
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["command"] == "sora probe labels.csv --model 'a run'"
+    truth = probe.split.labels[probe.split.test].tolist()
+    assert [row["classes"] for row in metrics["test rows"]] == [[name] for name in truth]
+    assert metrics["predictions"]["linear"] == [probe.predicted.tolist()]
+    assert metrics["families"]["pretrained"]["linear"]["balanced"]["value"] == probe.table()[0]["linear"]
+    write_metrics(probe, tmp_path / "again.json", metrics["command"])
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "report" / "metrics.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def structured():
+    """Slices of 300 videos of 3 classes, in groups of 5, and their split."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(300) % 3
+    vectors = rng.normal(size=(3, 24))[codes].repeat(4, axis=0) + rng.normal(size=(1200, 24))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    groups = np.array([f"g{row // 5}" for row in range(300)])
+    split = Split(np.array(list("abc"))[codes], groups, np.arange(200), np.arange(200, 300))
+    return Frozen(vectors, 4 * np.arange(300), np.full(300, 4)), split
+
+
+def test_shuffled_labels_fall_to_chance_by_every_protocol(structured):
+    frozen, split = structured
+    found = measure(probe_family("learnt", [frozen], split), split)
+    assert all(found[name]["balanced"].value > 0.9 for name in ("linear", "attentive", "knn"))
+    for values in found.values():
+        for value in values.values():
+            assert value.low is None or value.low <= value.value <= value.high
+    labels = np.random.default_rng(1).permutation(split.labels)
+    shuffled = Split(labels, split.groups, split.train, split.test)
+    found = measure(probe_family("learnt", [frozen], shuffled), shuffled)
+    for name in ("linear", "attentive", "knn"):
+        assert found[name]["balanced"].value == pytest.approx(1 / 3, abs=0.15)
+    assert found["retrieval"]["R@1"].value == pytest.approx(1 / 3, abs=0.15)
+    assert found["retrieval"]["mAP"].value == pytest.approx(1 / 3, abs=0.05)

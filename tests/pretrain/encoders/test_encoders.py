@@ -1,0 +1,268 @@
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model, get_model_weights
+
+from sora_video.base.errors import ConfigError
+from sora_video.configs.loader import load_config
+from sora_video.configs.schema import AVConfig, EncoderConfig, EncoderName, ScalesConfig, TimeConfig
+from sora_video.pretrain.encoders.conv import PaddedConv3d
+from sora_video.pretrain.encoders.costs import encoder_cost
+from sora_video.pretrain.encoders.registry import build_encoder, names
+from sora_video.pretrain.encoders.torchvision_nets import TORCHVISION, AnySizeWindowAttention
+
+DIM = {
+    "r3d_tiny": 32,
+    "sora": 32,
+    "sora_multiscale": 32,
+    "r3d_18": 512,
+    "mc3_18": 512,
+    "r2plus1d_18": 512,
+    "s3d": 1024,
+    "mvit_v2_s": 768,
+    "swin3d_t": 768,
+    "sora_av": 256,
+}
+PUBLISHED_SIZE = {"s3d": 224, "mvit_v2_s": 224, "swin3d_t": 224}
+"""Sides that torchvision's own networks need, or are only right with; the others take any."""
+
+
+def clips(count=2, time=8, size=32):
+    """(N, 3, T, S, S) in [0, 1], channels-last as training makes them."""
+    return torch.rand(count, time, size, size, 3).permute(0, 4, 1, 2, 3)
+
+
+def encoder(name, streams="residual", seed=0):
+    return build_encoder(EncoderConfig(name=name, input=streams, width=4), seed)
+
+
+def gradients(network, batch, mix, dtype):
+    """Gradients of all weight matrices and kernels of a random linear function of the aspects."""
+    network.zero_grad()
+    torch.manual_seed(0)  # the same blocks are dropped each time
+    sound = torch.randn(len(batch), 16000, generator=torch.Generator().manual_seed(0)) / 10
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        aspects = network(batch, None, sound).aspects
+    (aspects.float() * mix).sum().backward()
+    return {key: weight.grad.clone() for key, weight in network.named_parameters() if weight.ndim > 1}
+
+
+def test_the_registry_the_config_and_these_tests_name_the_same_encoders():
+    assert names() == list(get_args(EncoderName)) == list(DIM)
+
+
+def test_an_unknown_name_is_refused_with_the_config():
+    with pytest.raises(ConfigError, match=r"encoder\.name='vit': input should be 'r3d_tiny', 'sora', "):
+        load_config(None, ["encoder.name=vit"])
+
+
+@pytest.mark.parametrize("streams", ["residual", "both"])
+@pytest.mark.parametrize("name", names())
+def test_features_have_the_stated_shape(name, streams):
+    network = encoder(name, streams)
+    features, attention, aspects = network(clips())
+    assert network.dim == DIM[name] * (2 if streams == "both" and name != "sora_av" else 1)
+    assert features.shape == (2, network.dim)
+    assert features.isfinite().all()
+    assert aspects.shape == (2, len(network.senses), network.dim)
+    assert torch.equal(aspects[:, 0], features)
+    if name in ("sora", "sora_multiscale"):
+        assert attention.shape == (2, 7)
+        torch.testing.assert_close(attention.sum(1), torch.ones(2))
+        assert (attention > 0).all()
+    else:
+        assert attention is None
+
+
+@pytest.mark.parametrize("name", names())
+def test_slices_of_any_length_and_size_are_taken(name):
+    network = encoder(name).eval()
+    with torch.inference_mode():
+        for time, size in [(2, 32), (3, 24), (5, 32), (6, 16), (8, 32), (8, 40), (16, 32), (17, 40)]:
+            batch = clips(time=time, size=size)
+            features = network(batch).features
+            assert features.shape == (2, DIM[name])
+            with torch.autocast("cpu", torch.bfloat16):
+                rough = network(batch).features
+            assert (rough - features).norm() < 0.1 * features.norm(), f"{time} frames of {size} pixels"
+        torch.testing.assert_close(network(batch).features, features)
+
+
+@pytest.mark.parametrize("streams", ["rgb", "residual"])
+@pytest.mark.parametrize("name", names())
+def test_the_order_of_frames_matters(name, streams):
+    network, batch = encoder(name, streams).eval(), clips()
+    with torch.inference_mode():
+        forward = network(batch).features
+        other = network(batch[:, :, torch.randperm(8, generator=torch.Generator().manual_seed(1))]).features
+        again = network(batch.clone()).features
+    torch.testing.assert_close(again, forward)
+    assert (other - forward).norm() > 1e-3 * forward.norm()
+
+
+def test_residual_input_sees_no_still_picture():
+    still = clips()[:, :, :1].expand(-1, -1, 8, -1, -1)
+    with torch.inference_mode():
+        features = encoder("r3d_tiny").eval()(still).features
+    torch.testing.assert_close(features[0], features[1])
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_at_the_published_size_a_network_is_torchvisions(name):
+    ours, plain = encoder(name, "rgb").eval().trunks["rgb"], get_model(name, weights=None).eval()
+    last = list(dict(plain.named_children()))[-1]
+    setattr(plain, last, nn.Identity())
+    plain.load_state_dict(ours.net.state_dict())
+    batch = torch.randn(1, 3, 16, *2 * [PUBLISHED_SIZE.get(name, 32)])
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(batch, None)[0], plain(batch), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("window", [(8, 7, 7), (4, 7, 7), (4, 4, 4), (2, 3, 5), (1, 1, 1)])
+def test_a_bias_between_places_of_a_window_is_that_of_their_distance(window):
+    attention = AnySizeWindowAttention(12, [8, 7, 7], [0, 0, 0], num_heads=3)
+    bias = attention.get_relative_position_bias(list(window))
+    places = torch.cartesian_prod(*(torch.arange(side) for side in window))
+    distance = places[:, None] - places[None] + torch.tensor([7, 6, 6])
+    row = (distance[..., 0] * 13 + distance[..., 1]) * 13 + distance[..., 2]
+    torch.testing.assert_close(bias, attention.relative_position_bias_table[row].permute(2, 0, 1)[None])
+
+
+@pytest.mark.parametrize("name", names())
+def test_running_statistics_are_those_of_the_last_batches(name):
+    norms = [norm for norm in encoder(name).modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm)]
+    assert {norm.momentum for norm in norms} <= {0.1}
+
+
+@pytest.mark.parametrize("name", ["mvit_v2_s", "swin3d_t"])
+def test_dropped_blocks_are_a_function_of_torchs_seed(name):
+    network, batch = encoder(name), clips(4, 4)
+
+    def features(seed):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            return network(batch).features
+
+    first, same, other = features(1), features(1), features(2)
+    assert torch.equal(first, same)
+    assert not torch.allclose(first, other)
+    network.eval()
+    assert torch.equal(features(1), features(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "streams", "time", "size", "count"),
+    [
+        ("r3d_tiny", "residual", 8, 56, 4),
+        ("r3d_tiny", "residual", 8, 64, 4),
+        ("sora", "residual", 8, 56, 4),
+        ("sora", "rgb", 8, 64, 4),
+        ("sora_multiscale", "residual", 8, 56, 4),
+        ("sora_multiscale", "rgb", 8, 64, 4),
+        ("sora_av", "residual", 8, 56, 4),
+        ("sora_av", "rgb", 8, 64, 4),
+        ("r3d_18", "rgb", 8, 56, 2),
+        ("r3d_18", "residual", 16, 56, 2),
+        ("mc3_18", "residual", 8, 56, 2),
+        ("mvit_v2_s", "residual", 8, 56, 2),
+        ("swin3d_t", "residual", 8, 64, 2),
+    ],
+)
+def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
+    check_bf16_gradients(EncoderConfig(name=name, input=streams), time, size, count)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"name": "sora", "time": TimeConfig(cell="gru", bidirectional=True, layers=2, mix=True)},
+        {"name": "sora", "time": TimeConfig(attention="sigmoid")},
+        {"name": "sora", "frame": "resnet18"},
+        {"name": "sora_multiscale", "scales": ScalesConfig(kernels=(1, 3, 5), recurrent=False)},
+        *(
+            {"name": "sora_av", "av": AVConfig(fusion=fusion, visual=visual)}
+            for fusion, visual in [("average", "sora"), ("weighted", "r3d_tiny"), ("attention", "sora")]
+        ),
+    ],
+    ids=str,
+)
+def test_bf16_gradients_of_choices_are_those_of_fp32(choices):
+    check_bf16_gradients(EncoderConfig(**choices), 8, 56, 4)
+
+
+def check_bf16_gradients(config, time, size, count):
+    torch.manual_seed(0)
+    network = build_encoder(config, 0)
+    batch, mix = clips(count, time, size), torch.randn(count, len(network.senses), network.dim)
+    exact = gradients(network, batch, mix, torch.float32)
+    for _ in range(2):
+        rough = gradients(network, batch, mix, torch.bfloat16)
+        for key, gradient in exact.items():
+            error = (rough[key] - gradient).norm()
+            # rounding gives up to 0.4, a wrong kernel 1e2
+            assert error <= 0.6 * gradient.norm(), f"{key}: {error:.2g} of {gradient.norm():.2g}"
+
+
+@pytest.mark.parametrize(("time", "size"), [(2, 16), (8, 56), (8, 64)])
+@pytest.mark.parametrize("name", ["r2plus1d_18", "s3d"])
+def test_bf16_gradients_of_convolutions_are_right(name, time, size):
+    """For networks so deep that rounding alone turns the gradients of their first layers."""
+    network = encoder(name)
+    seen = {}
+
+    def watch(conv, inputs, output):
+        output.register_hook(lambda gradient: seen.update({conv: (inputs[0].detach(), gradient.clone())}))
+
+    convs = [conv for conv in network.modules() if isinstance(conv, PaddedConv3d)]
+    for conv in convs:
+        conv.register_forward_hook(watch)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = network(clips(2, time, size)).features
+    (features.float() * torch.randn(2, network.dim)).sum().backward()
+    assert len(seen) == len(convs)
+    for conv, (inputs, gradient) in seen.items():
+        exact = torch.ops.aten.convolution_backward(
+            gradient.double(),
+            inputs.bfloat16().double(),
+            conv.weight.double(),
+            None,
+            conv.stride,
+            conv.padding,
+            conv.dilation,
+            False,
+            [0, 0, 0],
+            conv.groups,
+            [False, True, False],
+        )[1]
+        assert (conv.weight.grad - exact).norm() < 0.01 * exact.norm()
+
+
+@pytest.mark.parametrize("name", names())
+def test_weights_are_a_function_of_the_seed(name):
+    state = torch.random.get_rng_state()
+    first, same, other = (encoder(name, seed=seed).state_dict() for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "size"),
+    [("r3d_18", 16, 112), ("mc3_18", 16, 112), ("r2plus1d_18", 16, 112), ("mvit_v2_s", 16, 224)],
+)
+def test_costs_are_those_that_torchvision_states(name, frames, size):
+    stated = get_model_weights(name).DEFAULT.meta
+    cost = encoder_cost(EncoderConfig(name=name, input="rgb"), frames, size)
+    classifier = 400 * (cost.dim + 1)
+    assert cost.parameters + classifier == stated["num_params"]
+    assert cost.flops == pytest.approx(2e9 * stated["_ops"], rel=0.02)
+
+
+def test_two_streams_cost_two_networks():
+    rgb, residual, both = (
+        encoder_cost(EncoderConfig(input=one), 8, 64) for one in ("rgb", "residual", "both")
+    )
+    assert both == tuple(one + other for one, other in zip(rgb, residual, strict=True))
+    assert residual.flops < rgb.flops

@@ -1,0 +1,128 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sora_video.configs.loader import dump_config
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.run.folder import Run
+
+ONE_STEP = Path(__file__).with_name("one_step.py")
+SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16")
+CASES = {
+    "simclr": ("method.name=simclr",),
+    "moco": ("method.name=moco",),
+    "simclr with sound": ("method.name=simclr", *SOUND),
+    "moco with sound": ("method.name=moco", *SOUND),
+}
+SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "method.queue=32", "optim.lr=1e-9")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def torchrun(processes, *arguments, nodes=1, node=0, port=None):
+    """Start processes that share each step, over gloo on the loopback interface."""
+    place = ["--nnodes", str(nodes), "--node-rank", str(node), "--master-addr", "127.0.0.1"]
+    place += ["--master-port", str(port or free_port()), "--nproc-per-node", str(processes)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", *place, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo"},
+    )
+
+
+def finished(process):
+    text, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, text
+    return text
+
+
+def first_steps(processes, videos, folder, make_config):
+    """What the first steps of each case find when so many processes share them."""
+    files = [folder / f"{case}.yaml" for case in CASES]
+    for overrides, file in zip(CASES.values(), files, strict=True):
+        file.write_text(dump_config(make_config(*SHARED, *overrides)), encoding="utf-8")
+    finished(torchrun(processes, ONE_STEP, videos, folder / "found.pt", *files))
+    return torch.load(folder / "found.pt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, heard_videos, make_config):
+    """What one process finds."""
+    return first_steps(1, heard_videos, tmp_path_factory.mktemp("alone"), make_config)
+
+
+def assert_near(found, expected, least=0.0):
+    """Each tensor is the same but for the rounding of sums in another order."""
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 1e-5 * max(other.norm(), least)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_config, tmp_path, processes):
+    together = first_steps(processes, heard_videos, tmp_path, make_config)
+    for found, expected in zip(together, alone, strict=True):
+        assert len(expected["losses"]) == len(expected["gradients"]) == 3
+        assert torch.equal(torch.stack(found["videos"]), torch.stack(expected["videos"]))
+        assert_near(found["losses"], expected["losses"])
+        for ours, theirs in zip(found["gradients"], expected["gradients"], strict=True):
+            whole = torch.cat([gradient.flatten() for gradient in theirs]).norm()
+            assert_near(ours, theirs, least=0.01 * whole)
+            assert min(gradient.norm() for gradient in theirs) > 0
+        weights, others = found["state"]["model"], expected["state"]["model"]
+        pairs = [(weights[name].double(), others[name].double()) for name in others]
+        assert_near(*zip(*pairs, strict=True), least=1e-8)  # biases that began at 0 have steps of 1e-9
+    for case in (1, 3):
+        queue, other = (found[case]["state"]["method"] for found in (together, alone))
+        assert queue["written"] == other["written"] == 54
+        assert torch.equal(queue["queue_video"], other["queue_video"])
+        assert torch.equal(queue["queue_heard"], other["queue_heard"])
+        assert_near(queue["queue"], other["queue"])
+    assert 0 < queue["queue_heard"].sum() < 32
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory, videos, make_config):
+    """A config of two groups, its file, and the run of one process with it."""
+    config = make_config("optim.batch_size=4", "optim.groups=2", "optim.epochs=8")
+    folder = tmp_path_factory.mktemp("pair")
+    (folder / "two.yaml").write_text(dump_config(config), encoding="utf-8")
+    return folder / "two.yaml", pretrain_encoder(videos, folder / "single", config)
+
+
+def assert_alike(run, single):
+    """The same steps, and the same weights but for rounding."""
+    assert [line["step"] for line in run.log()] == [line["step"] for line in single.log()]
+    torch.testing.assert_close(run.load_weights(), single.load_weights(), rtol=1e-3, atol=1e-3)
+
+
+def test_two_machines_train_one_encoder(videos, pair, tmp_path):
+    recipe, single = pair
+    out, port = tmp_path / "run", free_port()
+    command = ["-m", "sora_video", "pretrain", videos, "--out", out, "--config", recipe]
+    machines = [torchrun(1, *command, nodes=2, node=node, port=port) for node in range(2)]
+    texts = [finished(machine) for machine in machines]
+    assert sum(text.count(f"finished {out}") for text in texts) == 1
+    assert_alike(Run.open(out), single)
+
+
+def test_all_processes_stop_together_and_one_goes_on_alone(videos, pair, tmp_path):
+    recipe, single = pair
+    out = tmp_path / "run"
+    command = ["-m", "sora_video", "pretrain", videos, "--out", out, "--config", recipe]
+    process = torchrun(2, *command, "--max-minutes", "0")
+    text, _ = process.communicate(timeout=240)
+    assert process.returncode == 1, text
+    assert text.count(f"run {out}: stopped after step 1; continue it with --resume") == 2
+    assert not Run.open(out).finished
+    assert_alike(pretrain_encoder(videos, out, resume=True), single)

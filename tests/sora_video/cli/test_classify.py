@@ -1,0 +1,77 @@
+"""The commands on labels, in this process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sora_video.cli.main import main
+
+
+@pytest.fixture
+def sora(monkeypatch, capsys):
+    """A function that runs the command and returns what it printed."""
+
+    def run(*arguments, code=0):
+        monkeypatch.setattr(sys, "argv", ["sora", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert (ended.value.code or 0) == code, printed.err
+        return printed.err if code else printed.out
+
+    return run
+
+
+def test_data_sets_are_listed_with_their_homes(sora):
+    rows = json.loads(sora("datasets", "--json"))
+    assert [row["name"] for row in rows][:2] == ["ucf101", "hmdb51"]
+    assert all(row["from"].startswith("http") for row in rows)
+    assert "UCF101" in sora("datasets")
+
+
+def test_a_data_set_becomes_a_manifest(sora, tmp_path):
+    for name in ("v_A_g01_c01", "v_A_g02_c01"):
+        (tmp_path / f"{name}.avi").touch()
+    (tmp_path / "trainlist01.txt").write_text("A/v_A_g01_c01.avi 1\nA/v_A_g03_c01.avi 1\n")
+    (tmp_path / "testlist01.txt").write_text("A/v_A_g02_c01.avi\n")
+    said = sora("datasets", "ucf101", tmp_path, "--out", tmp_path / "ucf.csv")
+    assert "2 rows in" in said
+    assert "1 of 3 videos are missing: v_A_g03_c01" in said
+    text = (tmp_path / "ucf.csv").read_text()
+    assert text.splitlines()[:2] == ["path,label,group,split,split1", "v_A_g01_c01.avi,A,A_g01,train,train"]
+    assert "name its folder and a .csv" in sora("datasets", "ucf101", tmp_path, code=2)
+
+
+def test_a_classifier_is_trained_and_used(sora, videos, tiny_run, tmp_path):
+    head = tmp_path / "head"
+    said = sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, "--out", head)
+    assert "head.json" in said
+    found = json.loads(sora("classify", "predict", head, videos, "--out", tmp_path / "out", "--json"))
+    assert len(found["videos"]) == 8
+    assert {one["tasks"]["label"]["label"] for one in found["videos"]} <= {"even", "odd"}
+    assert (tmp_path / "out/timeline.html").is_file()
+    wrong = ("--head", "tree", "--out", tmp_path / "other")
+    refusal = sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, *wrong, code=2)
+    assert refusal == "error: --head tree: is not known; choose linear or mlp\n"
+
+
+def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path):
+    library = tmp_path / "library"
+    sora("index", "build", library, videos, "--model", tiny_run.path)
+    printed = sora("watch", library, videos / "odd/clip 1.mp4", "--false-alarms", "0.2", "--neighbours", 1)
+    lines = [json.loads(line) for line in printed.splitlines()]
+    assert (lines[0]["event"], lines[-1]["event"]) == ("threshold", "summary")
+    assert lines[-1]["alerts"] == 0  # the library holds this very film
+    assert "nothing.mp4" in sora("watch", library, tmp_path / "nothing.mp4", "--neighbours", 1, code=2)
+
+
+def test_standard_input_is_watched(sora, videos, tiny_run, tmp_path, write_video, moving_square):
+    sora("index", "build", tmp_path / "library", videos, "--model", tiny_run.path)
+    film = write_video(tmp_path / "film.ts", moving_square(3, 40), fps=8)
+    command = [sys.executable, "-m", "sora_video", "watch", tmp_path / "library", "-", "--neighbours", "1"]
+    with film.open("rb") as piped:
+        done = subprocess.run(command, stdin=piped, capture_output=True, check=True)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["source"], summary["seconds"], summary["ended"]) == ("-", 5, "end of stream")

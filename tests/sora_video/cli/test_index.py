@@ -1,0 +1,88 @@
+"""The commands that keep a library, on one made of embeddings."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from sora_video.base.errors import LibraryError
+from sora_video.cli.main import app
+from sora_video.pretrain.encoders.embeddings import Embeddings, write_embeddings
+
+
+def sora(*arguments, check=0):
+    """Run the command; returns what it printed and what it warned of."""
+    done = CliRunner().invoke(app, [*map(str, arguments)])
+    if isinstance(done.exception, LibraryError):
+        raise done.exception
+    assert done.exit_code == check, done.output
+    return done.stdout, done.stderr
+
+
+def table(path, **videos):
+    """Write embeddings of named unit vectors."""
+    count = len(videos)
+    made = Embeddings(
+        video_id=np.array([f"{name}.mp4" for name in videos], object),
+        slice_no=np.zeros(count, np.int32),
+        start_s=np.zeros(count),
+        end_s=np.ones(count),
+        vectors=np.eye(4, dtype=np.float32)[list(videos.values())],
+        fingerprint="f" * 64,
+    )
+    write_embeddings(made, path)
+    return path
+
+
+@pytest.fixture
+def library(tmp_path):
+    """Two segments with a, b and c."""
+    path = tmp_path / "library"
+    said, _ = sora("index", "build", path, table(tmp_path / "one.parquet", a=0, b=1), "--precision", "fp16")
+    assert said.endswith("library: 2 slices of 2 videos\n")
+    said, _ = sora("index", "add", path, table(tmp_path / "two.parquet", a=0, b=2, c=3))
+    assert said.endswith("library: 1 added, 1 replaced, 1 unchanged; 3 slices of 3 videos\n")
+    return path
+
+
+def test_info_and_verify_say_what_a_library_holds(library):
+    facts = json.loads(sora("index", "info", library, "--json")[0])
+    assert (facts["videos"], facts["slices"], facts["segments"], facts["removed_slices"]) == (3, 3, 2, 1)
+    assert (facts["precision"], facts["index_type"], facts["indexes"]) == ("fp16", "Flat", [])
+    assert "fp16" in sora("index", "info", library)[0]
+    found = json.loads(sora("index", "verify", library, "--json")[0])
+    assert (found["files"], found["damage"], found["bytes"]) == (4, [], facts["bytes"])
+    assert "4 files of 2 segments" in sora("index", "verify", library)[0]
+
+
+def test_attributes_are_shown_and_edited(library):
+    assert "beach" in sora("index", "attributes", library, "a.mp4", "camera=3", "place=beach")[0]
+    said, _ = sora("index", "attributes", library, "a.mp4", "place=", "--json")
+    assert json.loads(said) == {"camera": 3}
+    with pytest.raises(LibraryError, match="'camera': is not of the form NAME=VALUE"):
+        sora("index", "attributes", library, "a.mp4", "camera")
+
+
+def test_compact_export_and_import_keep_all(library, tmp_path):
+    assert "2 segments became 1" in sora("index", "compact", library)[0]
+    assert "3 slices of 3 videos in" in sora("index", "export", library, tmp_path / "all.parquet")[0]
+    said, _ = sora("index", "import", tmp_path / "again", tmp_path / "all.parquet")
+    assert said.endswith("again: 3 slices of 3 videos\n")
+
+
+def test_damage_is_told_and_given_up_only_where_that_is_asked_for(library):
+    damaged = library / "segments/000001.vectors.faiss"
+    damaged.write_bytes(b"")
+    line = "segments/000001.vectors.faiss of segment 000001 is damaged: 0 bytes, expected "
+    said, warned = sora("index", "info", library, "--json")
+    assert json.loads(said)["videos"] == 2
+    assert f"warning: {library}: {line}" in warned
+    assert line in sora("index", "verify", library, check=2)[1]
+    assert line in json.loads(sora("index", "verify", library, "--json", check=2)[0])["damage"][0]["line"]
+    assert "give it up with --drop" in sora("index", "repair", library, check=2)[1]
+    said, _ = sora("index", "repair", library, "--drop")
+    assert f"given up: {line}" in said
+    assert "lost: a.mp4\n" in said
+    assert "2 slices of 2 videos" in said
+    assert sora("index", "verify", library)[1] == ""
