@@ -1,6 +1,6 @@
-"""How long the files and functions of the source are, and which exported functions do not name their arguments.
+"""How long files and functions are, and how many exported functions do not name their arguments.
 
-Printed by ``python -m benchmarks.code [FOLDER]``, where FOLDER is a checkout, of another version for instance.
+Printed by ``python -m benchmarks.code [FOLDER]``; FOLDER is a checkout, for instance of another version.
 """
 
 import ast
@@ -52,6 +52,7 @@ def row(name: str, trees: Sequence[tuple[int, ast.Module]]) -> str:
         *spread(lengths),
         sum(undocumented(t) for _, t in trees),
     ]
+    cells.append(sum(undocumented(tree) for _, tree in trees))
     return f"| {name} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |"
 
 
