@@ -50,9 +50,8 @@ def row(name: str, trees: Sequence[tuple[int, ast.Module]]) -> str:
         *spread(files),
         len(lengths),
         *spread(lengths),
-        sum(undocumented(t) for _, t in trees),
+        sum(undocumented(tree) for _, tree in trees),
     ]
-    cells.append(sum(undocumented(tree) for _, tree in trees))
     return f"| {name} | " + " | ".join(f"{cell:.0f}" for cell in cells) + " |"
 
 
