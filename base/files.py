@@ -3,34 +3,24 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import StorageError
+from .storage import storage_errors
+from .unfinished import unfinished_file
 
 __all__ = [
     "atomic_path",
     "read_lines",
     "read_parquet",
-    "storage_errors",
     "write_bytes",
     "write_json",
     "write_text",
 ]
-
-
-@contextmanager
-def storage_errors(target: Path) -> Iterator[None]:
-    """Turn an operating system's refusal to write ``target`` into a :class:`StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise StorageError(f"cannot write {target}: {reason}; free space or choose another folder") from error
 
 
 @contextmanager
@@ -41,22 +31,18 @@ def atomic_path(target: Path) -> Iterator[Path]:
         target: the final path; its folder is made when missing.
 
     Yields:
-        The path to write. It has the same suffix as ``target``.
+        The path of an empty file to write to, with the same suffix as ``target``.
 
     Raises:
         StorageError: the disk refused the write. ``target`` is as it was before.
     """
-    beside = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
-    try:
-        with storage_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished_file(target) as beside:
             yield beside
             sync(beside)
             beside.replace(target)
             sync(target.parent)
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
 def sync(path: Path) -> None:

@@ -1,8 +1,6 @@
 """What a corpus says of its videos without looking into them: the content of their files, and attributes."""
 
-import hashlib
-from pathlib import Path
-
+from sora_video.base.digests import file_sha256, text_sha256
 from sora_video.pretrain.video.corpus import Corpus, Video
 
 from .search.filters import Attributes, Value, parse_value
@@ -25,18 +23,12 @@ def contents_of(corpus: Corpus) -> dict[str, str]:
     found = {}
     for name, entries in spans.items():
         try:
-            digest = file_digest(entries[0].path)
+            digest = file_sha256(entries[0].path)
         except OSError:
             continue  # whoever embeds it says what is wrong with it
         told = f"{digest} {[(entry.start_s, entry.end_s) for entry in entries]}"
-        found[name] = hashlib.sha256(told.encode()).hexdigest()
+        found[name] = text_sha256(told)
     return found
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def attributes_of(corpus: Corpus) -> dict[str, Attributes]:

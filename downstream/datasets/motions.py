@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, CorpusError
-from sora_video.base.files import storage_errors, write_text
+from sora_video.base.files import write_text
 from sora_video.base.randomness import generator
+from sora_video.base.storage import storage_errors
 
 __all__ = ["MOTIONS", "make_motions"]
 

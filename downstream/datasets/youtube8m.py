@@ -8,7 +8,6 @@ Bytes stand for numbers from -2 to 2. Features become embeddings, L2-normalised,
 those of ``sora embed``; a video-level feature is given the span from 0 to 1 s, its length being unknown.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.base.digests import text_sha256
 from sora_video.base.errors import CorpusError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.video.corpus import Corpus, Video
@@ -71,7 +71,7 @@ def read_features(folder: str | Path, stream: str = "rgb") -> FeatureTable:
         start_s=numbers.astype(np.float64),
         end_s=numbers + 1.0,
         vectors=vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12),
-        fingerprint=hashlib.sha256(f"YouTube-8M {stream}".encode()).hexdigest(),
+        fingerprint=text_sha256(f"YouTube-8M {stream}"),
     )
     return FeatureTable(embeddings, Corpus(root, tuple(videos)))
 

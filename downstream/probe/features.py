@@ -1,7 +1,5 @@
 """Features of videos by frozen encoders, computed once."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -12,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sora_video.base.digests import json_sha256
 from sora_video.base.errors import ConfigError
 from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.embeddings import pool
@@ -173,7 +172,7 @@ def open_store(encoder: VideoEncoder, cache: Path, crops: int) -> FeatureStore:
         "crops": crops,
         "dim": encoder.dim,
     }
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+    name = json_sha256(about)[:16]
     return FeatureStore(cache / name, about)
 
 

@@ -10,21 +10,22 @@ A video's rows reach the disk before its line does. What a killed process left b
 written over by the next.
 """
 
-import fcntl
-import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.base.digests import file_sha256
 from sora_video.base.errors import StorageError
-from sora_video.base.files import read_lines, storage_errors, write_json
+from sora_video.base.files import read_lines, write_json
+from sora_video.base.locks import locked as hold_lock
+from sora_video.base.storage import storage_errors
 
 __all__ = ["Contents", "FeatureStore", "locked"]
 
@@ -32,15 +33,11 @@ COMMIT_S = 1.0
 """Seconds of work that a kill may lose."""
 
 
-@contextmanager
-def locked(cache: Path) -> Iterator[None]:
+def locked(cache: Path) -> AbstractContextManager[None]:
     """Be the one process that adds to a cache; waits for another to finish."""
     with storage_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        lock = (cache / "lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return hold_lock(cache / "lock")
 
 
 class Contents:
@@ -68,8 +65,7 @@ class Contents:
         found = Path(real).stat()
         key = real, found.st_size, found.st_mtime_ns
         if key not in self.known:
-            with Path(real).open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            content = file_sha256(Path(real))[:32]
             self.known[key] = content
             self.new.append(dict(zip(("path", "size", "mtime_ns"), key, strict=True)) | {"content": content})
         return self.known[key]

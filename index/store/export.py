@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import LibraryError
 from sora_video.base.files import atomic_path
+from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from ..search.filters import check_attributes, to_json
@@ -64,6 +65,7 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
         },
         metadata={"fingerprint": manifest.fingerprint, **metadata},
     )
+    sweep(path.parent, path.name)
     with atomic_path(path) as beside, pq.ParquetWriter(beside, schema) as file:
         for block in visible_blocks(snapshot.segments, snapshot.edits()):
             file.write_table(to_table(block, schema))

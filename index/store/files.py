@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from sora_video.base.digests import file_sha256
 from sora_video.base.errors import LibraryError, StorageError
 from sora_video.base.files import atomic_path, write_json
 
@@ -91,9 +92,7 @@ def store(folder: Path, name: str, data: bytes) -> StoredFile:
 def stored_file(folder: Path, name: str) -> StoredFile:
     """A file of a library that something else wrote."""
     path = folder / name
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return StoredFile(name=name, size=path.stat().st_size, sha256=digest)
+    return StoredFile(name=name, size=path.stat().st_size, sha256=file_sha256(path))
 
 
 class Checks:
@@ -126,8 +125,7 @@ class Checks:
             mark: list[str | int] = [file.sha256, state.st_size, state.st_ctime_ns, state.st_ino]
             if again or self._verified.get(file.name) != mark:
                 began = time.time_ns()
-                with path.open("rb") as opened:
-                    found = hashlib.file_digest(opened, "sha256").hexdigest()
+                found = file_sha256(path)
                 self._remember(file, mark if found == file.sha256 else None, began)
                 if found != file.sha256:
                     raise LibraryError("is damaged: its SHA-256 does not fit the manifest")

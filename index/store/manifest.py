@@ -4,20 +4,22 @@ A file that no manifest names does not exist for a reader: it is what a killed w
 is a new manifest renamed over the old one after all that it names is on the disk.
 """
 
-import fcntl
-import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sora_video.base.digests import json_sha256
 from sora_video.base.errors import LibraryError
-from sora_video.base.files import storage_errors, write_json
+from sora_video.base.files import write_json
+from sora_video.base.locks import locked
+from sora_video.base.storage import storage_errors
+from sora_video.base.unfinished import sweep as sweep_unfinished
 
-from .files import VERIFIED, StoredFile
+from .files import StoredFile
 
 __all__ = [
     "SCRATCH",
@@ -131,12 +133,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         StorageError: the disk refused the write.
     """
     body = {"format": FORMAT, "version": VERSION, "metric": METRIC, **asdict(manifest)}
-    write_json(folder / NAME, {**body, "sha256": checksum(body)})
-
-
-def checksum(body: dict[str, Any]) -> str:
-    """SHA-256 of a manifest's content, whatever its layout."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    write_json(folder / NAME, {**body, "sha256": json_sha256(body)})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -160,7 +157,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise LibraryError(
             f"{path}: has version {body.get('version')}, expected {VERSION}; use the sora-video that wrote it"
         )
-    if body.pop("sha256", None) != checksum(body):
+    if body.pop("sha256", None) != json_sha256(body):
         raise LibraryError(f"{path}: is damaged or edited: its SHA-256 does not fit; restore it from a copy")
     for key in ("format", "version", "metric"):
         body.pop(key)
@@ -187,19 +184,13 @@ def index_from(body: dict[str, Any]) -> BuiltIndex:
     return BuiltIndex(**{**body, **files})
 
 
-@contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
+def writer_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold a library's writer lock, waiting until other writers are done; it ends with its process.
 
     Raises:
         StorageError: the folder cannot be written.
     """
-    target = folder / "lock"
-    with ExitStack() as stack:
-        with storage_errors(target):
-            file = stack.enter_context(target.open("ab"))
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return locked(folder / "lock")
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
@@ -209,9 +200,9 @@ def sweep(folder: Path, manifest: Manifest) -> None:
         StorageError: the folder cannot be written.
     """
     named = {folder / file.name for file in manifest.files}
-    beside = [f".{Path(name).stem}.*.partial.json" for name in (NAME, VERIFIED)]
+    sweep_unfinished(folder)
     with storage_errors(folder / "segments"):
-        for pattern in (*WRITTEN, *beside):
+        for pattern in WRITTEN:
             for path in folder.glob(pattern):
                 if path not in named:
                     path.unlink(missing_ok=True)

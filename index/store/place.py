@@ -1,13 +1,12 @@
 """The place of a new library: it appears there whole or not at all."""
 
-import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sora_video.base.errors import LibraryError
-from sora_video.base.files import storage_errors
+from sora_video.base.storage import storage_errors
+from sora_video.base.unfinished import sweep, unfinished_folder
 
 __all__ = ["appearing", "check_free"]
 
@@ -24,17 +23,18 @@ def check_free(path: Path) -> None:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Give a folder beside ``path``, which is absolute, to make a library in; it becomes ``path`` in the end.
+    """Give an empty folder to make a library in; it becomes ``path``, which is absolute, in the end.
 
     Raises:
         LibraryError: see :func:`check_free`.
         StorageError: the disk refused the move.
     """
     check_free(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with ExitStack() as stack:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent, path.name)
+            beside = stack.enter_context(unfinished_folder(path))
         yield beside
         with storage_errors(path):
             beside.replace(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import CorpusError
 from sora_video.base.files import atomic_path, read_parquet
+from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 
@@ -119,6 +120,7 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
         }
     )
     table = table.replace_schema_metadata({"fingerprint": embeddings.fingerprint})
+    sweep(path.parent, path.name)
     with atomic_path(path) as beside:
         pq.write_table(table, beside)
 

@@ -19,8 +19,8 @@ from .learner import Learner, StepReport
 from .loader import train_loader
 from .meter import Meter
 from .ranks import Common, confer, make_fabric, on_first
-from .run.checkpoint import Checkpoints, corpus_digest, pack, unpack
-from .run.finish import finish
+from .run.checkpoint import Checkpoints, corpus_digest, pack, quality_of, unpack
+from .run.finish import Ending, finish
 from .run.folder import Run
 from .run.guard import COLLAPSED, Guard
 from .run.monitor import make_monitor
@@ -137,8 +137,29 @@ class Training:
                 if self.fabric.is_global_zero:
                     self.quarantine.write(self.run.path / "quarantine.json")
             if self.fabric.is_global_zero:
-                finish(self)
+                finish(self.ending(), self.monitor, self.tracker)
+                self.checkpoints.drop()
         self.fabric.barrier()
+
+    def ending(self) -> Ending:
+        """What the run ends with: its last weights, or the best where they are asked for."""
+        restored = self.restore_best()
+        return Ending(
+            run=self.run,
+            corpus=self.corpus,
+            encoder=self.learner.inner.encoder,
+            look=None if restored or self.monitor is None else self.monitor.last,
+            steps=self.sampler.total_steps,
+            unreadable=len(self.quarantine.failures),
+        )
+
+    def restore_best(self) -> bool:
+        """Go back to the best state where that is asked for and better than the last; say whether."""
+        best = self.checkpoints.best() if self.config.checkpoint.final == "best" else None
+        if best is None or quality_of(best) >= self.mean_quality():
+            return False
+        self.learner.load(unpack(best.read_bytes()))
+        return True
 
     def steps(self) -> None:
         """Take every step that is left, logging, saving and heeding signals."""

@@ -69,13 +69,13 @@ def test_a_block_that_raises_leaves_the_old_file_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_block_that_writes_nothing_is_refused(tmp_path):
-    def write_nothing():
-        with atomic_path(tmp_path / "note.txt"):
-            pass
+def test_a_block_that_removes_its_file_is_refused(tmp_path):
+    def remove():
+        with atomic_path(tmp_path / "note.txt") as beside:
+            beside.unlink()
 
     with pytest.raises(StorageError, match=r"cannot write .*note\.txt: No such file"):
-        write_nothing()
+        remove()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_text
+from sora_video.base.unfinished import sweep
 from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.encoders.weights import is_finished, read_config, read_weights
@@ -58,7 +59,13 @@ class Run:
         return cls(path, read_config(path))
 
     def begin(self) -> None:
-        """Make the folder, with the resolved config in it."""
+        """Make the folder, with the resolved config in it, and delete what a killed process left unfinished.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        for folder in (self.path, self.path / "checkpoints", self.path / "cache"):
+            sweep(folder)
         write_text(self.path / "config.yaml", dump_config(self.config))
 
     @property

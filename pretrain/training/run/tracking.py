@@ -7,8 +7,9 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from sora_video.base.errors import ConfigError
-from sora_video.base.files import read_lines, storage_errors, write_text
+from sora_video.base.files import read_lines, write_text
 from sora_video.base.progress import Bar
+from sora_video.base.storage import storage_errors
 from sora_video.configs.schema import PretrainConfig
 
 __all__ = ["BarTracker", "JsonlTracker", "Tracker", "Trackers", "WandbTracker"]

@@ -4,7 +4,6 @@
 the last counts. A line is written when the video is whole, so that a kill loses only what was under way.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from sora_video.base.errors import RunError
-from sora_video.base.files import storage_errors
+from sora_video.base.locks import lock
+from sora_video.base.storage import storage_errors
 
 from .picture import Settings
 
@@ -79,7 +79,8 @@ def open_account(folder: Path, settings: Settings) -> Iterator[Account]:
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b")
     with file:
-        lock(path, file)
+        if not lock(file.fileno(), wait=False):
+            raise RunError(f"{path}: another `sora prepare` is writing it; wait until it is done")
         lines = read_lines(path, file)
         if not lines:
             write_line(path, file, asdict(settings))
@@ -95,14 +96,6 @@ def open_account(folder: Path, settings: Settings) -> Iterator[Account]:
 def is_empty(folder: Path) -> bool:
     """Whether a folder holds nothing but hidden files, as a kill leaves them."""
     return all(path.name.startswith(".") for path in folder.iterdir())
-
-
-def lock(path: Path, file: BinaryIO) -> None:
-    """Keep other processes out until the file is closed or this process ends."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunError(f"{path}: another `sora prepare` is writing it; wait until it is done") from error
 
 
 def read_lines(path: Path, file: BinaryIO) -> list[dict[str, Any]]:

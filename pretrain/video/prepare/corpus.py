@@ -9,6 +9,7 @@ from typing import Any
 
 from sora_video.base.errors import ConfigError, CorpusError, RunError
 from sora_video.base.progress import Bar
+from sora_video.base.unfinished import sweep
 
 from ..corpus import Corpus, Source, open_corpus
 from ..quarantine import Failure
@@ -87,14 +88,14 @@ def prepare_corpus(
     refuse_inside(place, source, corpus.root)
     with open_account(place, settings) as account:
         tasks = plan(corpus, account, place, settings)
-        sweep(place)
+        sweep_all(place)
         try:
             with sigterm_interrupts():
                 made = work(tasks, account, workers or default_workers())
         except KeyboardInterrupt:
             raise RunError(f"{place}: stopped; the same command continues") from None
         finally:
-            sweep(place)
+            sweep_all(place)
         return conclude(corpus, account, place, made)
 
 
@@ -170,10 +171,10 @@ def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
     return made
 
 
-def sweep(place: Path) -> None:
-    """Delete what was under way when a run ended."""
-    for path in place.rglob(".*.partial.*"):
-        path.unlink(missing_ok=True)
+def sweep_all(place: Path) -> None:
+    """Delete what was under way when a run ended, in all folders."""
+    for folder, _, _ in os.walk(place):
+        sweep(Path(folder))
 
 
 def conclude(corpus: Corpus, account: Account, place: Path, made: int) -> Prepared:

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from sora_video.base.errors import CorpusError, RunError
+from sora_video.base.files import write_text
 from sora_video.configs.loader import dump_config, load_config
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
@@ -154,9 +155,12 @@ def test_a_run_that_is_not_there_cannot_be_resumed(videos, tmp_path):
 def test_a_run_killed_before_its_first_save_begins_anew(tiny_run, videos, make_config, tmp_path):
     begun = Run.new(tmp_path / "run", make_config())
     begun.begin()
+    for name in (".config.77.partial.yaml", "checkpoints/.2_-1.0.77.partial.pt", "cache/.a.77.partial.npy"):
+        write_text(begun.path / name, "half")
     (begun.path / "log.jsonl").write_text('{"step": 1, "loss": 9.0, "clips_per_s": 1, "wait": 0}\n{"st')
     resumed = pretrain_encoder(videos, begun.path, resume=True)
     assert_equal(weights(resumed), weights(tiny_run))
+    assert names(resumed.path) == names(tiny_run.path)
     assert [line["loss"] for line in resumed.log()] == [line["loss"] for line in tiny_run.log()]
 
 

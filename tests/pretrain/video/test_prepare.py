@@ -424,9 +424,10 @@ def test_nothing_but_damage_is_an_error(tmp_path):
 
 
 def test_a_name_too_long_to_write_fails_alone(films, tmp_path):
-    (films / f"{'x' * 245}.mp4").symlink_to(films / "run/a.mp4")
+    (films / f"{'x' * 251}.mp4").symlink_to(films / "run/a.mp4")
+    (films / f"{'x' * 252}.ts").symlink_to(films / "run/a.mp4")  # its copy's name is one byte too long
     prepared = prepare_corpus(films, tmp_path / "small")
-    assert prepared.videos == 3
+    assert prepared.videos == 4
     (failure,) = prepared.failures
     assert "name is too long" in failure.reason
 
