@@ -12,6 +12,7 @@ from yaml import YAMLError
 from sora_video.base.errors import ConfigError
 
 from .schema import PretrainConfig
+from .text import plain, read_yaml
 
 __all__ = ["dump_config", "load_config", "recipe_names", "recipe_path"]
 
@@ -58,9 +59,9 @@ def load_config(name: str | None = None, overrides: Sequence[str] = ()) -> Pretr
         if "=" not in override:
             raise ConfigError(f"override {override!r}: must have the form key=value, as in optim.epochs=10")
     try:
-        base = OmegaConf.load(recipe_path(name)) if name else OmegaConf.create()
-        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
-        values = OmegaConf.to_container(merged, resolve=True)
+        base = read_yaml(recipe_path(name)) if name else OmegaConf.create()
+        changes = OmegaConf.from_dotlist(list(overrides))
+        values = plain(OmegaConf.merge(plain(base), plain(changes)))
     except (OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
     if not isinstance(values, dict):

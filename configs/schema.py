@@ -47,19 +47,19 @@ class Section(BaseModel):
 class SliceConfig(Section):
     """How a temporal slice is cut out of a video."""
 
-    frames: Annotated[int, Field(ge=1)] = 8
+    frames: Annotated[int, Field(ge=1, le=1024)] = 8
     """Frames a slice, T."""
-    fps: Annotated[float, Field(gt=0)] = 8.0
+    fps: Annotated[float, Field(ge=0.001, le=1000)] = 8.0
     """Frames a second of the slice's own time grid, whatever the video's frame rate."""
-    size: Annotated[int, Field(ge=16)] = 64
+    size: Annotated[int, Field(ge=16, le=2048)] = 64
     """Side in pixels of the square that every frame is decoded to."""
-    hop_s: Annotated[float, Field(gt=0)] | None = None
+    hop_s: Annotated[float, Field(ge=0.01)] | None = None
     """Seconds between the starts of neighbouring slices when embedding; null: they touch without overlap."""
     per_video: Annotated[int, Field(ge=2, le=8)] = 4
     """Slices drawn from each video of a training batch, R; every pair of them is a positive."""
-    max_gap_s: Annotated[float, Field(ge=0)] = 36.0
+    max_gap_s: Annotated[float, Field(ge=0, le=1e6)] = 36.0
     """Most seconds between the start of the first slice drawn from a video and those of the others."""
-    gap_power: Annotated[float, Field(ge=0)] = 0.0
+    gap_power: Annotated[float, Field(ge=0, le=100)] = 0.0
     """How the gap is drawn: 0 uniformly, 1 linearly decreasing, p with a density that falls as (1-gap)^p."""
 
     @property
@@ -71,7 +71,7 @@ class SliceConfig(Section):
 class AugmentConfig(Section):
     """How a view is made from a slice: one draw a view, the same for all of its frames."""
 
-    size: Annotated[int, Field(ge=16)] = 56
+    size: Annotated[int, Field(ge=16, le=2048)] = 56
     """Side of a view in pixels."""
     crop_area: tuple[Fraction, Fraction] = (0.2, 0.77)
     """Least and greatest area of the crop, as a fraction of the frame."""
@@ -106,8 +106,10 @@ class AugmentConfig(Section):
     def _ranges_rise(self) -> "AugmentConfig":
         for name in ("crop_area", "crop_aspect", "blur_sigma"):
             low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"augment.{name}=[{low}, {high}]: must be two rising numbers above 0")
+            if not 0 < low <= high <= 100:
+                raise ValueError(
+                    f"augment.{name}=[{low}, {high}]: must be two rising numbers above 0, at most 100"
+                )
         return self
 
 
@@ -116,7 +118,7 @@ class TimeConfig(Section):
 
     cell: Literal["lstm", "gru"] = "lstm"
     """The recurrent network."""
-    layers: Annotated[int, Field(ge=1)] = 1
+    layers: Annotated[int, Field(ge=1, le=16)] = 1
     """Its layers."""
     bidirectional: bool = False
     """Whether it also reads backwards; its states have twice as many numbers then."""
@@ -131,7 +133,7 @@ class TimeConfig(Section):
 class ScalesConfig(Section):
     """The parallel 3D convolutions of sora_multiscale, and how they are fused."""
 
-    kernels: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (3, 5)
+    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (3, 5)
     """Sides of the kernels, a branch each; odd."""
     recurrent: bool = True
     """Whether a recurrent network reads each branch over time."""
@@ -155,9 +157,9 @@ class AVConfig(Section):
     fusion: Literal["concat", "average", "weighted", "attention"] = "concat"
     """concat: side by side; average: their mean; weighted: by learned gates; attention: each attends to the
     other. What is missing takes no part."""
-    dim: Annotated[int, Field(ge=8, multiple_of=8)] = 128
+    dim: Annotated[int, Field(ge=8, le=8192, multiple_of=8)] = 128
     """Features of each sense before they are fused."""
-    mels: Annotated[int, Field(ge=8)] = 64
+    mels: Annotated[int, Field(ge=8, le=256)] = 64
     """Bands of the spectrogram."""
 
 
@@ -168,7 +170,7 @@ class EncoderConfig(Section):
     """Which network; ``sora encoders`` lists what they cost."""
     input: Literal["rgb", "residual", "both"] = "residual"
     """What the network sees: frames, differences of consecutive frames, or both in two streams."""
-    width: Annotated[int, Field(ge=4)] = 16
+    width: Annotated[int, Field(ge=4, le=1024)] = 16
     """Channels of the first stage of r3d_tiny and the Sora encoders; later stages double it."""
     frame: Literal["small", "resnet18"] = "small"
     """sora: the CNN that sees single frames, one of four strided convolutions or torchvision's ResNet-18."""
@@ -192,7 +194,7 @@ class MethodConfig(Section):
     """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
     momentum: Fraction = 0.99
     """moco: weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
-    queue: Annotated[int, Field(ge=0)] = 4096
+    queue: Annotated[int, Field(ge=0, le=2**22)] = 4096
     """moco: slices that the queue holds; it fills as the run goes, and only what it holds takes part."""
     shuffle: bool = True
     """moco: give the momentum encoder the batch's slices in another order, so that a slice and its positives
@@ -208,20 +210,20 @@ class LossConfig(Section):
     """sora_av: weight of sight against sight and of sound against sound; both together have weight 1."""
     cross: Annotated[float, Field(ge=0)] = 1.0
     """sora_av: weight of sight against sound."""
-    projection_hidden: Annotated[int, Field(ge=1)] = 512
+    projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
-    projection_dim: Annotated[int, Field(ge=1)] = 128
+    projection_dim: Annotated[int, Field(ge=1, le=2**16)] = 128
     """Dimension that the loss sees."""
 
 
 class OptimConfig(Section):
     """AdamW with linear warm-up and cosine decay."""
 
-    epochs: Annotated[int, Field(ge=1)] = 65
+    epochs: Annotated[int, Field(ge=1, le=10**6)] = 65
     """Passes over the corpus, less the rest of each pass that does not fill a batch."""
-    batch_size: Annotated[int, Field(ge=2)] = 32
+    batch_size: Annotated[int, Field(ge=2, le=2**16)] = 32
     """Videos a step, over all processes."""
-    groups: Annotated[int, Field(ge=1)] | None = None
+    groups: Annotated[int, Field(ge=1, le=2**16)] | None = None
     """Parts of a batch that are computed and batch-normalised apart, spread evenly over the processes; more
     of them than processes save memory at the price of one more forward pass. The negatives are those of the
     whole batch, and the result does not depend on the number of processes. null: one a process."""
@@ -229,7 +231,7 @@ class OptimConfig(Section):
     """Peak learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     """Decoupled weight decay; not applied to biases and norms."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 5
+    warmup_epochs: Annotated[float, Field(ge=0, le=1e6)] = 5
     """Epochs of linear warm-up."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of the forward and backward pass; auto: bf16 where the processor multiplies in it."""
@@ -240,29 +242,35 @@ class OptimConfig(Section):
 class GuardConfig(Section):
     """What happens when the loss or the gradient is not finite: the step is skipped."""
 
-    max_skips: Annotated[int, Field(ge=1)] = 5
-    """Steps skipped in a row before the run goes back to its last saved state at half the learning rate."""
-    max_rollbacks: Annotated[int, Field(ge=0)] = 3
+    max_skips: Annotated[int, Field(ge=1, le=10**6)] = 5
+    """Steps skipped in a row before the run goes back to its last noted state at half the learning rate; see
+    checkpoint.every_steps."""
+    max_rollbacks: Annotated[int, Field(ge=0, le=1000)] = 3
     """Times that it goes back before the run ends in an error."""
 
 
 class CheckpointConfig(Section):
-    """States that a run can be continued from."""
+    """States that a run is continued from, goes back to, and ends with."""
 
     every_s: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds between two of them."""
-    keep: Annotated[int, Field(ge=1)] = 2
-    """How many of the newest are kept, besides the best."""
+    """Seconds between two states on the disk, to continue from."""
+    every_steps: Annotated[int, Field(ge=1)] = 100
+    """Steps between two states that are noted, to go back to and to choose the best from. They are counted
+    in steps, so that a run that was stopped and continued goes back to the same state, and ends with the
+    same, as one that was not."""
+    keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    """How many of the newest states to continue from are kept."""
     final: Literal["last", "best"] = "last"
-    """Which weights the run ends with; best: of the state with the least alignment plus uniformity loss."""
+    """Which weights the run ends with; best: those of the noted state, or of the last step, with the least
+    mean alignment plus uniformity loss over the steps before it."""
 
 
 class DataConfig(Section):
     """Reading of the corpus."""
 
-    workers: Annotated[int, Field(ge=0)] | None = None
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = None
     """Decoding processes; null: one a processor, at most 8."""
-    cache_gb: Annotated[float, Field(ge=0)] = 8.0
+    cache_gb: Annotated[float, Field(ge=0, le=1e6)] = 8.0
     """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once."""
     max_bad_fraction: Fraction = 0.1
     """Fraction of unreadable videos past which a run stops."""

@@ -83,7 +83,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("loss.temperature=.nan", "loss.temperature=nan"),
         ("seed=-1", "seed=-1: input should be greater than or equal to 0"),
         ("optim.epochs", "override 'optim.epochs': must have the form key=value, as in optim.epochs=10"),
-        ("tracking.project=${nowhere}", "cannot be parsed"),
+        ("tracking.project=${seed}", "tracking.project='${seed}': ${...} is not looked up; write the value"),
+        ("tracking.project=${oc.env:HOME}", "tracking.project='${oc.env:HOME}': ${...} is not looked up"),
+        ("tracking=${oc.env:HOME}", "tracking='${oc.env:HOME}': ${...} is not looked up"),
     ],
 )
 def test_a_bad_override_is_named_with_its_value_and_remedy(override, expected):
@@ -115,3 +117,60 @@ def test_a_file_that_is_no_config_is_refused_by_name(text, tmp_path):
     path = tmp_path / "odd.yaml"
     path.write_bytes(text)
     assert str(path) in message(str(path))
+
+
+REPEATED = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 20))
+MERGED = "".join(f"k{n}: &k{n} {{<<: [{', '.join([f'*k{n - 1}'] * 9)}]}}\n" for n in range(1, 20))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("k0: &k0 [1]\n" + REPEATED, "holds more than 10,000 keys and values"),
+        ("k0: &k0 {a: 1}\n" + MERGED, "holds more than 10,000 keys and values"),
+        ("slice: &slice {frames: *slice}\n", "is nested too deeply, or an alias holds itself"),
+        ("[" * 60_000, "is nested too deeply"),
+        (f"tracking: {{project: {'x' * 70_000}}}\n", "is larger than 64 KiB"),
+        ("tracking: {project: '${oc.env:HOME}'}\n", "tracking.project='${oc.env:HOME}': ${...} is not"),
+        ("tracking: {project: [1, '${oc.decode:x}']}\n", "tracking.project.1='${oc.decode:x}': ${...} is"),
+        ("tracking: ${oc.env:HOME}\n", "tracking='${oc.env:HOME}': ${...} is not looked up"),
+    ],
+    ids=["aliases", "merge keys", "recursion", "depth", "size", "environment", "list", "section"],
+)
+def test_a_file_of_a_stranger_is_bounded_and_looks_nothing_up(text, expected, tmp_path):
+    path = tmp_path / "received.yaml"
+    path.write_text(text)
+    refusal = message(str(path), "tracking.project=mine")
+    assert expected in refusal
+    assert str(path) in refusal
+
+
+def test_aliases_within_bounds_are_followed(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("slice: {size: &side 48}\naugment: {size: *side}\n")
+    config = load_config(str(path))
+    assert (config.slice.size, config.augment.size) == (48, 48)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "slice.hop_s=1e-7",
+        "slice.frames=1000000000",
+        "slice.fps=1e-300",
+        "slice.size=1000000",
+        "augment.size=1000000",
+        "augment.blur_sigma=[1,1e9]",
+        "encoder.width=1000000000",
+        "encoder.time.layers=1000000000",
+        "encoder.scales.kernels=[1000001]",
+        "encoder.av.mels=1000000000",
+        "method.queue=1000000000000",
+        "loss.projection_dim=1000000000000",
+        "optim.epochs=1000000000000",
+        "optim.batch_size=1000000000000",
+        "data.workers=1000000",
+    ],
+)
+def test_values_that_no_machine_could_serve_are_refused(override):
+    assert override.split("=")[0] in message(None, override)
