@@ -17,9 +17,9 @@ from torch.nn.functional import adaptive_avg_pool3d, normalize
 
 from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
+from sora_video.index.duplicates import find_duplicates
 from sora_video.index.library import Library
-from sora_video.index.search.duplicates import find_duplicates
-from sora_video.index.search.localize import localize
+from sora_video.index.localize import localize
 from sora_video.index.search.search import SURE, Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder

@@ -21,9 +21,9 @@ from sora_video.pretrain.video.quarantine import Failure
 
 from .content import attributes_of, contents_of
 from .library import Library
-from .search.filters import Where
-from .search.localize import localize
+from .localize import localize
 from .search.search import Hit
+from .store.filters import Where
 from .store.place import appearing
 from .store.update import Added
 
@@ -279,10 +279,10 @@ def search_video(
         fps: images a second of a folder of images; None: as many as the encoder looks at.
 
     Returns:
-        See :func:`sora_video.index.search.localize.localize`.
+        See :func:`sora_video.index.localize.localize`.
 
     Raises:
-        SoraError: see :func:`read_query` and :func:`sora_video.index.search.localize.localize`.
+        SoraError: see :func:`read_query` and :func:`sora_video.index.localize.localize`.
     """
     library = Library.open(path)
     query = read_query(library, video, model, start_s, end_s, by, fps)

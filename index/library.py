@@ -21,25 +21,25 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .search.filters import Attributes, Value, Where
+from . import repair as reparation
+from . import verify as verification
+from .repair import Repair
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import Shelf
 from .store import compact as compaction
-from .store import repair as reparation
 from .store import update
-from .store import verify as verification
 from .store.export import export_library, import_library
 from .store.files import Checks, Damage
+from .store.filters import Attributes, Value, Where
 from .store.guard import check_embeddings, check_names, check_top, check_vectors
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.place import check_free
-from .store.repair import Repair
 from .store.snapshot import Snapshot, open_snapshot
 from .store.update import Added
 from .store.vectors import PRECISIONS
-from .store.verify import Verification
 from .tune import tune as tuning
 from .tune.choose import Wish
+from .verify import Verification
 
 __all__ = ["Library", "LibraryInfo"]
 
@@ -366,7 +366,7 @@ class Library:
         return find(self._shelves(top, exclude, where), query, top)
 
     def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.search.whitening`."""
+        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.store.whitening`."""
         return self._snapshot.whitening(vectors)
 
     def slice(self, slice_id: int) -> Embeddings:

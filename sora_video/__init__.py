@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain.explain import explain_video, write_explanation
     from sora_video.downstream.explain.summary import summarize_video
     from sora_video.downstream.probe.probe import linear_probe
+    from sora_video.index.duplicates import find_duplicates
     from sora_video.index.library import Library
-    from sora_video.index.search.duplicates import find_duplicates
-    from sora_video.index.search.filters import Where
-    from sora_video.index.search.localize import localize
+    from sora_video.index.localize import localize
+    from sora_video.index.store.filters import Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
     from sora_video.pretrain.training.loop import pretrain_encoder
@@ -63,15 +63,15 @@ HOME = {
     "PretrainConfig": "configs.schema",
     "SoraError": "base.errors",
     "VideoEncoder": "pretrain.encoders.frozen",
-    "Where": "index.search.filters",
+    "Where": "index.store.filters",
     "classify_videos": "downstream.classify.predict",
     "explain_video": "downstream.explain.explain",
-    "find_duplicates": "index.search.duplicates",
+    "find_duplicates": "index.duplicates",
     "info_nce": "pretrain.training.loss",
     "linear_probe": "downstream.probe.probe",
     "load_config": "configs.loader",
     "load_encoder": "pretrain.encoders.frozen",
-    "localize": "index.search.localize",
+    "localize": "index.localize",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
     "prepare_corpus": "pretrain.video.prepare",

@@ -39,7 +39,7 @@ def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -
     Args:
         path: the HTML file.
         query: the video, or the span of one, that was looked for.
-        hits: with their moments and alignments, see :func:`sora_video.index.search.localize.localize`.
+        hits: with their moments and alignments, see :func:`sora_video.index.localize.localize`.
         videos: the folder below which the library's videos lie by their names; of those that are not there
             the page says so.
 

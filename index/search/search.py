@@ -38,7 +38,7 @@ class Hit:
     lead: float | None = None
     """How far it stands out from other videos, 0 not at all, 1 as the same film; None: nobody can tell."""
     moments: tuple[Moment, ...] = ()
-    """All that is like the query, best first; see :func:`sora_video.index.search.localize.localize`."""
+    """All that is like the query, best first; see :func:`sora_video.index.localize.localize`."""
     aligned: tuple[AlignedSpan, ...] = ()
     """Which part of a query of several slices is which part of the video, best first."""
 

@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tune.gpu import MOST_FETCHED, resident
+from ..store.gpu import MOST_FETCHED, resident
 
 if TYPE_CHECKING:
     from ..store.segment import Segment

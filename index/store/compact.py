@@ -10,8 +10,8 @@ import numpy as np
 
 from sora_video.base.errors import LibraryError
 
-from ..search.filters import Attributes
 from . import version1
+from .filters import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot

@@ -19,8 +19,8 @@ from sora_video.base.files import atomic_path
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from ..search.filters import check_attributes, to_json
 from .compact import visible_blocks, whole
+from .filters import check_attributes, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
 from .place import appearing

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
-from ..search.filters import Attributes, Where
 from . import version1
 from .files import Checks, Damage, StoredFile, store, storing
+from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
 from .table import Slices, Table, TableWriter
 from .vectors import open_index, open_vectors, write_header, write_vectors

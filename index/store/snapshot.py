@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from ..search.filters import Attributes, Where
-from ..search.whitening import Whitening, fit_whitening
 from .files import Checks, Damage
+from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
+from .whitening import Whitening, fit_whitening
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
-from ..search.filters import Attributes, Where, pairs, to_json
+from .filters import Attributes, Where, pairs, to_json
 
 __all__ = ["Entry", "Slices", "Table", "TableWriter"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from ..search.filters import Attributes, Value, check_attributes, to_json
 from .files import store
+from .filters import Attributes, Value, check_attributes, to_json
 from .manifest import Manifest, SegmentRecord
 from .segment import Block, Member, write_segment
 from .snapshot import Held, Snapshot

@@ -5,6 +5,8 @@ type ``QT_fp16`` (fp16). Both end in the plain vectors, so that it is written bl
 has to fit into memory to be compacted.
 """
 
+import ctypes
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +19,9 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
-from ..tune.approximate import attach, silent
 from .files import FileWriter
 
-__all__ = ["PRECISIONS", "open_index", "open_vectors", "write_header", "write_vectors"]
+__all__ = ["PRECISIONS", "attach", "open_index", "open_vectors", "silent", "write_header", "write_vectors"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -119,3 +120,27 @@ def limits(size: int) -> Iterator[None]:
     finally:
         FAISS.set_deserialization_vector_byte_limit(before[0])
         FAISS.set_deserialization_loop_limit(before[1])
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop what FAISS tells on standard output, which belongs to the command, of lists on the disk."""
+    flush = ctypes.CDLL(None).fflush
+    flush(None)
+    before, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        flush(None)
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(nowhere)
+
+
+def attach(index: Any, vectors: Any) -> Any:
+    """Give an HNSW that was read back the vectors it was written without; others are as they are."""
+    if isinstance(index, FAISS.IndexHNSW) and index.storage is None:
+        index.storage, index.own_fields = vectors, False
+        index.referenced_objects = [vectors]
+    return index

@@ -12,10 +12,7 @@ with all of them; they are the same again with ``OMP_NUM_THREADS=1``.
 Where FAISS sees GPUs, centroids are found there, and indexes that it knows there are filled there.
 """
 
-import ctypes
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from math import log2, sqrt
 from pathlib import Path
@@ -27,21 +24,13 @@ import numpy as np
 from faiss.contrib.ondisk import merge_ondisk
 from numpy.typing import NDArray
 
-from .gpu import off_gpus, on_gpus
+from ..store.gpu import off_gpus, on_gpus
+from ..store.vectors import silent
 
 if TYPE_CHECKING:
     from ..store.segment import Segment
 
-__all__ = [
-    "SEGMENT_BLOCK",
-    "Builder",
-    "attach",
-    "kinds",
-    "lists_memory",
-    "memory_of",
-    "silent",
-    "write_index",
-]
+__all__ = ["SEGMENT_BLOCK", "Builder", "kinds", "lists_memory", "memory_of", "write_index"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -225,30 +214,6 @@ class Builder:
         return index
 
 
-@contextmanager
-def silent() -> Iterator[None]:
-    """Drop what FAISS tells on standard output, which belongs to the command, of lists on the disk."""
-    flush = ctypes.CDLL(None).fflush
-    flush(None)
-    before, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        flush(None)
-        os.dup2(before, 1)
-        os.close(before)
-        os.close(nowhere)
-
-
 def write_index(index: Any, write: Callable[[bytes], None]) -> None:
     """Write an index; HNSW without the vectors, which the segment has."""
     FAISS.write_index(index, FAISS.PyCallbackIOWriter(write), FAISS.IO_FLAG_SKIP_STORAGE)
-
-
-def attach(index: Any, vectors: Any) -> Any:
-    """Give an HNSW that was read back the vectors it was written without; others are as they are."""
-    if isinstance(index, FAISS.IndexHNSW) and index.storage is None:
-        index.storage, index.own_fields = vectors, False
-        index.referenced_objects = [vectors]
-    return index

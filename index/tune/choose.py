@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from sora_video.base.errors import ConfigError, LibraryError
 
 from ..search.shelf import Shelf
+from ..store.gpu import on_gpus
 from .approximate import Builder, kinds, lists_memory, memory_of
-from .gpu import on_gpus
 
 if TYPE_CHECKING:
     from ..store.segment import Segment

@@ -136,7 +136,7 @@ def attributes(
     as_json: JsonOption = False,
 ) -> None:
     """Show, or edit, the attributes of a video."""
-    from sora_video.index.search.filters import parse_value
+    from sora_video.index.store.filters import parse_value
 
     opened, wanted = open_library(library), {}
     for word in changes or []:
@@ -193,7 +193,7 @@ def compact(
 @index_app.command(epilog="Example: sora index verify my.library --json")
 def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
     """Read every byte of a library and say what is damaged; exits 2 if anything is."""
-    from sora_video.index.store.verify import verify as verify_library
+    from sora_video.index.verify import verify as verify_library
 
     found = verify_library(library)
     if as_json:

@@ -73,8 +73,8 @@ def search(
 
     from sora_video.base.errors import ConfigError
     from sora_video.index.build import SLICE, is_video, search_video
-    from sora_video.index.search.filters import parse_where
     from sora_video.index.search.search import SURE
+    from sora_video.index.store.filters import parse_where
 
     if html and not is_video(query):
         raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
@@ -126,8 +126,8 @@ def duplicates(
     """Find groups of near-duplicate videos, and which part is which."""
     from dataclasses import asdict
 
+    from sora_video.index.duplicates import find_duplicates
     from sora_video.index.library import Library
-    from sora_video.index.search.duplicates import find_duplicates
 
     groups = find_duplicates(Library.open(library), threshold, cover, normalize)
     if as_json:

@@ -11,7 +11,7 @@ from rich.table import Table
 from sora_video.base.console import clock, errors
 
 if TYPE_CHECKING:
-    from sora_video.index.search.duplicates import Group
+    from sora_video.index.duplicates import Group
     from sora_video.index.search.search import Hit
     from sora_video.pretrain.video.quarantine import Failure
 

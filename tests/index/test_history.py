@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
-from sora_video.index.search.filters import Where
+from sora_video.index.store.filters import Where
 
 SIGNS = [np.roll([sign, 0.0, 0.0, 0.0], place) for sign in (1.0, -1.0) for place in range(4)]
 HALVES = [np.array([a, b, c, 1]) / 2 for a in (1, -1) for b in (1, -1) for c in (1, -1)]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sora_video.index.library import Library
-from sora_video.index.search.localize import localize
+from sora_video.index.localize import localize
 from sora_video.index.search.moments import Moment, find_moments, match_level
 
 

@@ -7,9 +7,9 @@ import pytest
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
 from sora_video.index.search import nearest, shelf
-from sora_video.index.search.filters import Where
 from sora_video.index.search.nearest import nearest_videos
 from sora_video.index.search.shelf import Shelf
+from sora_video.index.store.filters import Where
 from sora_video.index.tune.choose import Wish
 
 DIM = 8

@@ -8,8 +8,8 @@ import pytest
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
-from sora_video.index.search.filters import Where
 from sora_video.index.store import files
+from sora_video.index.store.filters import Where
 
 EYE = np.eye(4)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.search.duplicates import Pair, find_duplicates, group
+from sora_video.index.duplicates import Pair, find_duplicates, group
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from sora_video.index.library import Library
-from sora_video.index.search.whitening import fit_whitening
+from sora_video.index.store.whitening import fit_whitening
 
 
 def normed(vectors):

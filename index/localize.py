@@ -1,7 +1,7 @@
 """Where a query is in the videos of a library: which videos stand out, their moments, and what is which part.
 
 Cosines find candidates. They are ranked anew by likeness, the cosine after whitening (see
-:mod:`.whitening`): each slice of the query takes the slice of the video that it is most like,
+:mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
 and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
 
 How much likeness tells a copy depends on what else the library holds: film of one place is alike. A video's
@@ -9,7 +9,7 @@ lead is measured against a rival, the ``RIVALS``-th video behind the best:
 
     lead = (likeness - that of the rival) / (1 - that of the rival)
 
-It is 1 for the same film and 0 for one of many. From :data:`.search.SURE` on a video is said
+It is 1 for the same film and 0 for one of many. From :data:`.search.search.SURE` on a video is said
 to be where the query comes from; below, nobody can tell.
 """
 
@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from ..store.guard import check_top
-from .align import align
-from .moments import find_moments, match_level
-from .search import Hit
+from .search.align import align
+from .search.moments import find_moments, match_level
+from .search.search import Hit
+from .store.guard import check_top
 
 if TYPE_CHECKING:
-    from ..library import Library
-    from .filters import Where
+    from .library import Library
+    from .store.filters import Where
 
 __all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.search.filters import Where, parse_value, parse_where
+from sora_video.index.store.filters import Where, parse_value, parse_where
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
-from sora_video.index.search.filters import Where
-from sora_video.index.search.localize import localize
+from sora_video.index.localize import localize
+from sora_video.index.store.filters import Where
 
 
 @pytest.fixture

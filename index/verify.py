@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
-from ..tune.choose import Exam
-from .files import Checks, Damage
-from .guard import NORM_TOLERANCE
-from .manifest import Manifest, read_manifest
-from .segment import Segment
-from .snapshot import Snapshot, open_snapshot
+from .store.files import Checks, Damage
+from .store.guard import NORM_TOLERANCE
+from .store.manifest import Manifest, read_manifest
+from .store.segment import Segment
+from .store.snapshot import Snapshot, open_snapshot
+from .tune.choose import Exam
 
 __all__ = ["Verification", "verify"]
 

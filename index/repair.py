@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from ..tune.tune import rebuild
-from .files import Damage
-from .manifest import Manifest
-from .snapshot import Snapshot
-from .update import succeed
+from .store.files import Damage
+from .store.manifest import Manifest
+from .store.snapshot import Snapshot
+from .store.update import succeed
+from .tune.tune import rebuild
 
 __all__ = ["Repair", "repair"]
 

@@ -4,7 +4,7 @@ Every slice of every video is searched for in the other videos, and each pair of
 slices above the threshold is aligned. Two videos are duplicates if the parts that they share cover enough of
 the shorter one. Groups are what duplicates join, directly or by others.
 
-Likeness is the cosine after whitening (see :mod:`.whitening`). Some videos are like many, as
+Likeness is the cosine after whitening (see :mod:`.store.whitening`). Some videos are like many, as
 film of one place is. Score normalisation measures a pair between what its videos reach with videos that they
 have nothing to do with, 0, and identity, 1. In the descriptor tracks of DISC (Douze et al. 2021) and VSC2022
 (Pizzi et al. 2024) an independent set of videos is that background; here it is the library itself: the best
@@ -18,9 +18,9 @@ import numpy as np
 
 from sora_video.base.errors import LibraryError
 
-from ..library import Library
-from .align import AlignedSpan, align
+from .library import Library
 from .localize import CANDIDATES, RIVALS, by_time
+from .search.align import AlignedSpan, align
 
 __all__ = ["Group", "Pair", "find_duplicates"]
 
