@@ -133,7 +133,10 @@ class TimeConfig(Section):
 class ScalesConfig(Section):
     """The parallel 3D convolutions of sora_multiscale, and how they are fused."""
 
-    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (3, 5)
+    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (
+        3,
+        5,
+    )
     """Sides of the kernels, a branch each; odd."""
     recurrent: bool = True
     """Whether a recurrent network reads each branch over time."""

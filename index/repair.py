@@ -44,8 +44,8 @@ def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
     records = [rebuild(snapshot, segment) if segment in broken else segment.record for segment in kept]
     edited = {} if snapshot.edited is None and drop else snapshot.edited
     if edited and gone:
-        held = {name for segment in kept for name in segment.table.find(edited)}
-        edited = {name: value for name, value in edited.items() if name in held}
+        visible = {name for segment in kept if segment.searchable for name in segment.find(edited)}
+        edited = {name: value for name, value in edited.items() if name in visible}
     mended = {one for segment in broken for one in segment.damage}
     unmended = [one for one in snapshot.damage if one not in mended]
     manifest = succeed(snapshot, records, edited) if drop or broken else snapshot.manifest

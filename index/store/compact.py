@@ -49,14 +49,14 @@ def compact(snapshot: Snapshot, max_rows: int | None = None) -> Manifest:
     """
     chosen = [s for s in snapshot.segments if max_rows is None or s.record.rows <= max_rows]
     edited = snapshot.edits()
-    held = {name for segment in chosen for name in segment.table.find(edited)}
-    if not chosen or (len(chosen) == 1 and not held and not wasteful(chosen[0])):
+    written = {name for segment in chosen for name in segment.find(edited)}
+    if not chosen or (len(chosen) == 1 and not written and not wasteful(chosen[0])):
         return snapshot.manifest
     whole(snapshot, chosen)
     rows = sum(segment.record.visible for segment in chosen)
     merged = write_segment(snapshot.folder, snapshot.manifest, rows, visible_blocks(chosen, edited))
     kept = [segment.record for segment in snapshot.segments if segment not in chosen]
-    left = {name: value for name, value in edited.items() if name not in held}
+    left = {name: value for name, value in edited.items() if name not in written}
     return succeed(snapshot, [*kept, merged], left)
 
 

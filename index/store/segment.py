@@ -15,7 +15,7 @@ from . import version1
 from .files import Checks, Damage, StoredFile, store, storing
 from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
-from .table import Slices, Table, TableWriter
+from .table import Entry, Slices, Table, TableWriter
 from .vectors import open_index, open_vectors, write_header, write_vectors
 
 __all__ = ["Block", "Member", "Segment", "write_segment"]
@@ -95,6 +95,15 @@ class Segment:
     def videos(self) -> list[str]:
         """The videos that have rows, in order of rows."""
         return self.table.names
+
+    def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
+        """Those of some videos that are visible here.
+
+        Raises:
+            LibraryError: the table is missing or damaged.
+        """
+        removed = self.record.removed
+        return {name: entry for name, entry in self.table.find(video_ids).items() if name not in removed}
 
     def visible_videos(self) -> list[str]:
         """The videos that are not hidden, in order of rows; none where the table is damaged."""

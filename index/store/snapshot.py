@@ -73,10 +73,9 @@ class Snapshot:
         """
         edited, found = self.edits(), {}
         for place, segment in enumerate(self.segments):
-            for name, entry in segment.table.find(video_ids).items():
-                if name not in segment.record.removed:
-                    attributes = edited[name] if name in edited else json.loads(entry.attributes)
-                    found[name] = Held(place, entry, attributes)
+            for name, entry in segment.find(video_ids).items():
+                attributes = edited[name] if name in edited else json.loads(entry.attributes)
+                found[name] = Held(place, entry, attributes)
         return found
 
     def find_all(self, video_ids: Collection[str]) -> dict[str, Held]:

@@ -99,6 +99,21 @@ def test_compaction_may_leave_large_segments_alone(library, make_embeddings):
     assert [record.rows for record in library._snapshot.manifest.segments] == [3, 3]
 
 
+@pytest.mark.parametrize("max_rows", [1, 2, 3, None])
+def test_compaction_keeps_the_attributes_of_a_video_whose_older_copy_it_drops(
+    library, make_embeddings, max_rows
+):
+    library.add(make_embeddings({"c.mp4": EYE[3:]}))
+    library.add(make_embeddings({"a.mp4": EYE, "c.mp4": EYE}))  # the older copies are hidden
+    library.add(make_embeddings({"d.mp4": EYE[:1]}))
+    wanted = {name: {"camera": name} for name in library.videos()}
+    library.set_attributes(wanted)
+    library.compact(max_rows)
+    again = Library.open(library.path)
+    assert {name: again.attributes(name) for name in again.videos()} == wanted
+    assert again.verify().damage == ()
+
+
 def test_a_reader_outlives_compaction(library, make_embeddings):
     reader, before = Library.open(library.path), ids(library, make_embeddings)
     library.add(make_embeddings({"c.mp4": EYE[3:]}))
@@ -204,3 +219,12 @@ def test_one_and_true_are_different_attributes(tmp_path, make_embeddings, by):
         else:
             library.add(film, attributes={"a.mp4": {"lit": value}})
         assert Library.open(library.path).attributes("a.mp4")["lit"] is value
+
+
+def test_dropping_a_segment_drops_the_edits_of_its_videos_only(library, make_embeddings):
+    library.add(make_embeddings({"a.mp4": EYE}))  # its older copy is hidden in the first segment
+    library.set_attributes({"a.mp4": {"camera": 1}, "b.mp4": {"camera": 2}})
+    (library.path / "segments/000002.vectors.faiss").unlink()
+    again = Library.open(library.path)
+    assert again.repair(drop=True).lost == ("a.mp4",)
+    assert (again.attributes("b.mp4"), again.verify().damage) == ({"camera": 2}, ())
