@@ -11,12 +11,14 @@ have nothing to do with, 0, and identity, 1. In the descriptor tracks of DISC (D
 slice of the ``RIVALS``-th other video, as little has so many copies. With fewer videos it is the last one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .library import Library
 from .localize import CANDIDATES, RIVALS, by_time
@@ -28,6 +30,10 @@ THRESHOLD = 0.5
 """Least mean likeness of the parts that two videos share."""
 COVER = 0.5
 """Least fraction of the shorter video that is shared."""
+FEWEST = 5
+"""Other videos without which a video has no background."""
+BLOCK = 2048
+"""Slices searched for at once."""
 MOST = 0.9
 """Highest background, so that what is all but identical is told of any number of copies."""
 
@@ -38,8 +44,8 @@ class Pair:
 
     query_id: str
     video_id: str
-    score: float
-    """Mean likeness of the shared parts, normalised unless that was declined."""
+    likeness: float
+    """Mean likeness of the shared parts, normalised unless that was declined; -1 without any."""
     cover: float
     """Fraction of the shorter video that is shared."""
     spans: tuple[AlignedSpan, ...]
@@ -66,7 +72,8 @@ def find_duplicates(
         normalize: measure likeness from what the videos reach with others; False: from 0.
 
     Returns:
-        Groups by falling size, those of equal size by name; in them videos by name, pairs by falling score.
+        Groups by falling size, those of equal size by name; in them videos by name, pairs by falling
+        likeness.
 
     Raises:
         LibraryError: ``cover`` or ``threshold`` is out of range, or the library is damaged.
@@ -75,7 +82,7 @@ def find_duplicates(
         raise LibraryError(f"cover={cover:g}: must be above 0 and at most 1; it is a fraction of a video")
     if not -1 <= threshold <= 1:
         raise LibraryError(f"threshold={threshold:g}: must be within -1 and 1; it is a similarity")
-    near = {name: neighbours(library, name) for name in library.videos()}
+    near = dict(neighbours(library))
     background = {name: background_of(found) if normalize else 0.0 for name, found in near.items()}
     pairs = []
     for (first, second), likeness in best_pairs(near):
@@ -85,20 +92,36 @@ def find_duplicates(
     return group(pair for pair in pairs if pair.cover >= cover)
 
 
-def neighbours(library: Library, name: str) -> dict[str, float]:
-    """The videos nearest to one, each with the likeness of its best pair of slices."""
-    query = library.embeddings(name)
-    white = library.whiten(query.vectors)
-    return {
-        hit.video_id: float((white @ library.whiten(library.embeddings(hit.video_id).vectors).T).max())
-        for hit in library.search(query, CANDIDATES, exclude=name)
-    }
+def neighbours(library: Library) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each video with the videos nearest to it, and the likeness of its best pair of slices with each."""
+    for queries in blocks(library):
+        matches = library.search_many(np.concatenate([query.vectors for query in queries]), CANDIDATES + 1)
+        first = 0
+        for query in queries:
+            name, part = str(query.video_id[0]), slice(first, first + len(query))
+            first = part.stop
+            others = [other for other in matches.best_of(part) if other != name][:CANDIDATES]
+            directions = library.comparison.directions(query.vectors)
+            compared = library.comparison.compare(directions, others)
+            yield name, {other: float(compared[other].likeness.max()) for other in others}
+
+
+def blocks(library: Library) -> Iterator[list[Embeddings]]:
+    """The videos of a library, some at a time, to bound memory."""
+    block: list[Embeddings] = []
+    for name in library.videos():
+        block.append(library.embeddings(name))
+        if sum(map(len, block)) >= BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def background_of(near: Mapping[str, float]) -> float:
-    """What a video reaches with others that it has nothing to do with."""
+    """What a video reaches with others that it has nothing to do with; 0 with too few others to tell."""
     ranked = sorted(near.values(), reverse=True)
-    return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if ranked else 0.0
+    return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if len(ranked) >= FEWEST else 0.0
 
 
 def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str, str], float]]:
@@ -114,9 +137,12 @@ def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str,
 
 def compare(library: Library, first: str, second: str, threshold: float, level: float) -> Pair:
     """Align two videos, whose likeness is 0 at a level above 0."""
-    query, video = by_time(library.embeddings(first)), by_time(library.embeddings(second))
-    likeness = library.whiten(query.vectors) @ library.whiten(video.vectors).T
-    likeness = (likeness - np.float32(level)) / np.float32(1 - level)
+    query = by_time(library.embeddings(first))
+    directions = library.comparison.directions(query.vectors)
+    video = library.comparison.compare(directions, [second])[second]
+    likeness = (video.likeness - np.float32(level)) / np.float32(1 - level)
+    if not (has_times(query.start_s, query.end_s) and has_times(video.start_s, video.end_s)):
+        return pair_without_times(first, second, likeness, threshold)
     spans = align(likeness, query.start_s, query.end_s, video.start_s, video.end_s, threshold)
     shares = [
         (query.end_s.max() - query.start_s[0], [(span.query_start_s, span.query_end_s) for span in spans]),
@@ -127,9 +153,27 @@ def compare(library: Library, first: str, second: str, threshold: float, level: 
     return Pair(
         query_id=first,
         video_id=second,
-        score=float(np.average([span.score for span in spans], weights=lengths)) if spans else -1.0,
+        likeness=float(np.average([span.score for span in spans], weights=lengths)) if spans else -1.0,
         cover=min(1.0, length_s(shared) / whole_s),
         spans=tuple(spans),
+    )
+
+
+def has_times(start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> bool:
+    """Whether the slices of a video span time; embeddings of whole videos do not."""
+    return bool(end_s.max() > start_s.min())
+
+
+def pair_without_times(first: str, second: str, likeness: NDArray[np.float32], threshold: float) -> Pair:
+    """Two videos that cannot be aligned, by (Q, N) likeness of their slices, which are counted."""
+    best = likeness.max(axis=int(likeness.shape[0] <= likeness.shape[1]))  # of each slice of the shorter one
+    matching = best[best >= threshold]
+    return Pair(
+        query_id=first,
+        video_id=second,
+        likeness=float(matching.mean()) if len(matching) else -1.0,
+        cover=len(matching) / len(best),
+        spans=(),
     )
 
 
@@ -151,7 +195,7 @@ def group(pairs: Iterable[Pair]) -> list[Group]:
             parent[name] = name = parent[parent[name]]
         return name
 
-    ranked = sorted(pairs, key=lambda pair: (-pair.score, pair.query_id, pair.video_id))
+    ranked = sorted(pairs, key=lambda pair: (-pair.likeness, pair.query_id, pair.video_id))
     for pair in ranked:
         first, second = sorted((root(pair.query_id), root(pair.video_id)))
         parent[second] = first

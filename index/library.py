@@ -24,6 +24,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 from . import repair as reparation
 from . import verify as verification
 from .repair import Repair
+from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import Shelf
 from .store import compact as compaction
@@ -34,6 +35,7 @@ from .store.filters import Attributes, Value, Where
 from .store.guard import check_embeddings, check_names, check_top, check_vectors
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.place import check_free
+from .store.refresh import with_whitening
 from .store.snapshot import Snapshot, open_snapshot
 from .store.update import Added
 from .store.vectors import PRECISIONS
@@ -77,7 +79,11 @@ class Library:
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path = path
-        self._snapshot = open_snapshot(Checks(path), manifest)
+        self._show(open_snapshot(Checks(path), manifest))
+
+    def _show(self, snapshot: Snapshot) -> None:
+        """Answer from a snapshot from now on."""
+        self._snapshot, self.comparison = snapshot, Comparison(snapshot)
 
     @classmethod
     def create(cls, path: str | Path, fingerprint: str, dim: int, precision: str = "fp32") -> "Library":
@@ -309,7 +315,7 @@ class Library:
         with self._writing() as snapshot:
             manifest, result = reparation.repair(snapshot, drop)
             self._commit(snapshot, manifest)
-            sweep(self.path, manifest)
+            sweep(self.path, self._snapshot.manifest)
         return result
 
     def export(self, path: str | Path) -> None:
@@ -440,9 +446,14 @@ class Library:
 
     def _commit(self, before: Snapshot, manifest: Manifest) -> None:
         """Make a manifest the library, here and on the disk."""
+        after = open_snapshot(Checks(self.path), manifest, before)
         if manifest != before.manifest:
-            write_manifest(self.path, manifest)
-        self._snapshot = open_snapshot(Checks(self.path), manifest, before)
+            committed = with_whitening(after)
+            write_manifest(self.path, committed)
+            after = replace(after, manifest=committed)
+            if committed.whitening != before.manifest.whitening:
+                sweep(self.path, committed)
+        self._show(after)
 
 
 def hint(path: str | Path | None, before: str | None) -> str | None:

@@ -18,11 +18,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .search.align import align
+from .search.compare import Compared
 from .search.moments import find_moments, match_level
 from .search.search import Hit
 from .store.guard import check_top
@@ -72,34 +72,36 @@ def localize(
     hits = library.search(query, max(top, CANDIDATES), exclude, where)
     if not hits:
         return []
-    white = library.whiten(query.vectors)
-    likeness = [float(similarity(library, white, hit, where)[1].max(axis=1).mean()) for hit in hits]
+    compared = compare_hits(library, query, hits, where)
+    likeness = [float(video.likeness.max(axis=1).mean()) for video in compared]
     order = sorted(range(len(hits)), key=lambda number: -likeness[number])
     leads = leads_of([likeness[number] for number in order])
-    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
-    found = [(hit, *similarity(library, white, hit, where)) for hit in ranked[:top]]
-    least = match_level([near for _, _, near in found])
-    return [locate(query, *one, least) for one in found]
+    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)][:top]
+    beside = [compared[number] for number in order[:top]]
+    least = match_level([video.likeness for video in beside])
+    return [locate(query, hit, video, least) for hit, video in zip(ranked, beside, strict=True)]
 
 
-def similarity(
-    library: "Library", white: NDArray[np.float32], hit: Hit, where: "Where | None"
-) -> tuple[Embeddings, NDArray[np.float32]]:
-    """The N slices of a video that may be found, by time, and their (Q, N) likeness to a query's."""
-    video = by_time(library.embeddings(hit.video_id))
-    if where is not None:
-        video = video.select(where.within(video.start_s, video.end_s))
-    return video, white @ library.whiten(video.vectors).T
+def compare_hits(
+    library: "Library", query: Embeddings, hits: Sequence[Hit], where: "Where | None"
+) -> list[Compared]:
+    """The videos of hits beside a query, with the slices that may be found."""
+    directions = library.comparison.directions(query.vectors)
+    by_video = library.comparison.compare(directions, [hit.video_id for hit in hits])
+    compared = [by_video[hit.video_id] for hit in hits]
+    if where is None:
+        return compared
+    return [video.select(where.within(video.start_s, video.end_s)) for video in compared]
 
 
-def locate(query: Embeddings, hit: Hit, video: Embeddings, near: NDArray[np.float32], least: float) -> Hit:
+def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:
     """A hit with its moments and alignments; slices of likeness ``least`` or more match."""
     in_time = len(query) > 1 and query.end_s.max() > query.start_s.min()
     times = (query.start_s, query.end_s, video.start_s, video.end_s)
     return replace(
         hit,
-        moments=tuple(find_moments(near.max(axis=0), video.start_s, video.end_s, least)),
-        aligned=tuple(align(near, *times, least)) if in_time else (),
+        moments=tuple(find_moments(video.likeness.max(axis=0), video.start_s, video.end_s, least)),
+        aligned=tuple(align(video.likeness, *times, least)) if in_time else (),
     )
 
 

@@ -1,6 +1,6 @@
 """Repair: what can be rebuilt is, and what cannot be saved is given up only where that is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .store.files import Damage
 from .store.manifest import Manifest
@@ -49,8 +49,11 @@ def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
     mended = {one for segment in broken for one in segment.damage}
     unmended = [one for one in snapshot.damage if one not in mended]
     manifest = succeed(snapshot, records, edited) if drop or broken else snapshot.manifest
+    refitted = snapshot.manifest.whitening is not None and snapshot.stored_whitening() is None
+    if refitted:
+        manifest = replace(manifest, whitening=None)  # so that the commit fits one
     return manifest, Repair(
-        rebuilt=tuple(segment.record.name for segment in broken),
+        rebuilt=(*(segment.record.name for segment in broken), *["whitening"] * refitted),
         dropped=tuple(unmended) if drop else (),
         lost=tuple(sorted(name for segment in gone for name in segment.visible_videos())),
         left=() if drop else tuple(unmended),

@@ -70,6 +70,21 @@ class Matches:
         pairs = zip(self.segments[query].tolist(), self.videos[query].tolist(), strict=True)
         return [self.names[segment][video] for segment, video in pairs if segment >= 0]
 
+    def best_of(self, queries: slice) -> dict[str, float]:
+        """The videos of several queries together, best first, those of equal score by name.
+
+        Args:
+            queries: which of the Q.
+
+        Returns:
+            The best score by video.
+        """
+        best: dict[str, float] = {}
+        for query in range(*queries.indices(len(self.scores))):
+            for name, score in zip(self.video_ids(query), self.scores[query].tolist(), strict=False):
+                best[name] = max(score, best.get(name, score))
+        return dict(sorted(best.items(), key=lambda item: (-item[1], item[0])))
+
 
 def find_many(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int) -> Matches:
     """The best videos of each of many queries; see :func:`sora_video.index.search.nearest.nearest_videos`."""

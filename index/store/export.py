@@ -20,12 +20,14 @@ from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .compact import visible_blocks, whole
+from .files import Checks
 from .filters import check_attributes, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
 from .place import appearing
+from .refresh import with_whitening
 from .segment import Block, Member, write_segment
-from .snapshot import Snapshot
+from .snapshot import Snapshot, open_snapshot
 from .table import Slices
 
 __all__ = ["export_library", "import_library"]
@@ -116,7 +118,7 @@ def import_library(path: str | Path, source: str | Path) -> Path:
             raise LibraryError(
                 f"import {source}: is no exported library: {error}; export one, or use `sora index build`"
             ) from error
-        write_manifest(beside, manifest)
+        write_manifest(beside, with_whitening(open_snapshot(Checks(beside), manifest)))
     return place
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "BuiltIndex",
     "Manifest",
     "SegmentRecord",
+    "StoredWhitening",
     "read_manifest",
     "sweep",
     "write_manifest",
@@ -33,8 +34,8 @@ __all__ = [
 ]
 
 FORMAT = "sora-video library"
-VERSION = 2
-"""Version 1 had Parquet tables, and neither attributes nor built indexes."""
+VERSION = 3
+"""Version 1 had Parquet tables, and neither attributes nor built indexes; version 2 stored no whitening."""
 METRIC = "inner_product"
 NAME = "manifest.json"
 SCRATCH = ".scratch."
@@ -45,6 +46,7 @@ WRITTEN = (
     "segments/*.parquet",
     "segments/*.ivfdata",
     "attributes/*.json",
+    "whitening/*.safetensors",
 )
 
 
@@ -100,6 +102,15 @@ class SegmentRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredWhitening:
+    """The whitening of a library; where it is lost it can be fitted again."""
+
+    file: StoredFile
+    slices: int
+    """Visible slices when it was fitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A library at one moment."""
 
@@ -117,13 +128,20 @@ class Manifest:
     """Number of the files to write next; numbers are not used twice."""
     attributes: StoredFile | None = None
     """Attributes of videos that were edited since they were written."""
+    whitening: StoredWhitening | None = None
     segments: tuple[SegmentRecord, ...] = ()
 
     @property
     def files(self) -> tuple[StoredFile, ...]:
         """All that it names."""
         edits = [self.attributes] if self.attributes else []
-        return (*(file for record in self.segments for file in record.files), *edits)
+        whitenings = [self.whitening.file] if self.whitening else []
+        return (*(file for record in self.segments for file in record.files), *edits, *whitenings)
+
+    @property
+    def visible(self) -> int:
+        """Slices that are not hidden."""
+        return sum(record.visible for record in self.segments)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -162,8 +180,18 @@ def read_manifest(folder: Path) -> Manifest:
     for key in ("format", "version", "metric"):
         body.pop(key)
     segments = tuple(record_from(record) for record in body.pop("segments"))
-    edits = body.pop("attributes", None)
-    return Manifest(**body, attributes=StoredFile(**edits) if edits else None, segments=segments)
+    edits, whitening = body.pop("attributes", None), body.pop("whitening", None)
+    return Manifest(
+        **body,
+        attributes=StoredFile(**edits) if edits else None,
+        whitening=whitening_from(whitening) if whitening else None,
+        segments=segments,
+    )
+
+
+def whitening_from(body: dict[str, Any]) -> StoredWhitening:
+    """A whitening's record from its JSON."""
+    return StoredWhitening(file=StoredFile(**body["file"]), slices=body["slices"])
 
 
 def record_from(body: dict[str, Any]) -> SegmentRecord:

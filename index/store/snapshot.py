@@ -19,7 +19,7 @@ from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
-from .whitening import Whitening, fit_whitening
+from .whitening import Whitening, fit_whitening, from_bytes
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 
@@ -41,7 +41,7 @@ class Held(NamedTuple):
 class Snapshot:
     """An opened library; it stays as it is whatever writers do."""
 
-    folder: Path
+    checks: Checks
     manifest: Manifest
     segments: tuple[Segment, ...]
     """One for each record of the manifest; those of a damaged table or damaged vectors among them."""
@@ -49,6 +49,11 @@ class Snapshot:
     """Attributes that hold in place of the stored ones, by video; None: their file is damaged."""
     damage: tuple[Damage, ...]
     """All that cannot be read."""
+
+    @property
+    def folder(self) -> Path:
+        """The library's folder."""
+        return self.checks.folder
 
     @property
     def searchable(self) -> tuple[Segment, ...]:
@@ -92,11 +97,20 @@ class Snapshot:
             )
         return held
 
-    def embeddings(self, held: Held) -> Embeddings:
-        """The slices of a video."""
-        segment, entry = self.segments[held.place], held.entry
+    def whole(self, place: int) -> Segment:
+        """The segment at a place of the manifest.
+
+        Raises:
+            LibraryError: its vectors are damaged.
+        """
+        segment = self.segments[place]
         if segment.vectors is None:
             raise LibraryError(f"library {self.folder}: {segment.damage[0]}; see `sora index repair`")
+        return segment
+
+    def embeddings(self, held: Held) -> Embeddings:
+        """The slices of a video."""
+        segment, entry = self.whole(held.place), held.entry
         rows = np.arange(entry.first_row, entry.first_row + entry.rows)
         _, slice_no, start_s, end_s = segment.columns(rows)
         return Embeddings(
@@ -110,7 +124,21 @@ class Snapshot:
 
     @cached_property
     def whitening(self) -> Whitening:
-        """Fitted to slices that can be searched, drawn by seed where there are many."""
+        """As it is stored; fitted where none is stored, or it is damaged."""
+        return self.stored_whitening() or self.fit_whitening()
+
+    def stored_whitening(self) -> Whitening | None:
+        """The whitening that the manifest names; None where there is none, or it is damaged."""
+        if self.manifest.whitening is None:
+            return None
+        try:
+            path = self.checks.path(self.manifest.whitening.file)
+            return from_bytes(path.read_bytes(), self.manifest.dim)
+        except (LibraryError, OSError):
+            return None
+
+    def fit_whitening(self) -> Whitening:
+        """Fit a whitening to slices that can be searched, drawn by seed where there are many."""
         rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
         rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
         share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
@@ -186,9 +214,7 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
             edited = None
             damage.append(Damage(None, manifest.attributes.name, str(error)))
     checks.save({file.name for file in manifest.files})
-    return Snapshot(
-        folder=checks.folder, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage)
-    )
+    return Snapshot(checks=checks, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage))
 
 
 def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord) -> Segment:

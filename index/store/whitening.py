@@ -11,9 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 from sklearn.covariance import LedoitWolf
 
-__all__ = ["Whitening", "fit_whitening"]
+from sora_video.base.errors import LibraryError
+
+__all__ = ["Whitening", "fit_whitening", "from_bytes", "to_bytes"]
 
 FLOOR = 1e-3
 """Of the mean variance: what is less is taken for rounding."""
@@ -24,27 +28,99 @@ TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """A change of coordinates."""
+    """A change of coordinates.
+
+    The likeness of x and y is the cosine of M (x - m) and M (y - m). As M is symmetric, it is also the inner
+    product of x's *direction*, M M (x - m) / |M (x - m)|, and y - m, over y's *length* |M (y - m)|: stored
+    vectors are compared as they are stored, once their lengths are known.
+    """
 
     mean: NDArray[np.float32]
-    """(D,) what becomes the origin."""
+    """(D,) m, which becomes the origin."""
     matrix: NDArray[np.float32]
-    """(D, D) symmetric, from old coordinates to new ones, which turns them as little as can be."""
+    """(D, D) M, symmetric, from old coordinates to new ones, which turns them as little as can be."""
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, D) vectors in the new coordinates, of length 1; the mean itself stays 0."""
         moved = (vectors - self.mean) @ self.matrix
-        found: NDArray[np.float32] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), TINY)
-        return found
+        white: NDArray[np.float32] = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), TINY)
+        return white
+
+    def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(Q, D) directions of (Q, D) vectors."""
+        directions: NDArray[np.float32] = self(vectors) @ self.matrix
+        return directions
+
+    def lengths(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N,) lengths of (N, D) vectors."""
+        moved = (vectors - self.mean) @ self.matrix
+        lengths: NDArray[np.float32] = np.maximum(np.linalg.norm(moved, axis=1), TINY).astype(np.float32)
+        return lengths
+
+    def likeness(
+        self, directions: NDArray[np.float32], vectors: NDArray[np.float32], lengths: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The likeness of queries to stored vectors.
+
+        Args:
+            directions: (Q, D) of the queries.
+            vectors: (N, D) as they are stored.
+            lengths: (N,) of these.
+
+        Returns:
+            (Q, N) in [-1, 1] up to rounding.
+        """
+        products: NDArray[np.float32] = directions @ (vectors - self.mean).T
+        return products / lengths
+
+
+def to_bytes(whitening: Whitening) -> bytes:
+    """A whitening as a safetensors file.
+
+    Args:
+        whitening: of D dimensions.
+    """
+    return save({"mean": whitening.mean, "matrix": whitening.matrix})
+
+
+def from_bytes(data: bytes, dim: int) -> Whitening:
+    """Read what :func:`to_bytes` made.
+
+    Args:
+        data: the file.
+        dim: D, dimension of the library.
+
+    Raises:
+        LibraryError: it is no such file.
+    """
+    try:
+        arrays = load(data)
+        mean, matrix = arrays["mean"], arrays["matrix"]
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise LibraryError("is damaged: it holds no whitening") from error
+    if (mean.shape, matrix.shape) != ((dim,), (dim, dim)) or {mean.dtype, matrix.dtype} != {
+        np.dtype(np.float32)
+    }:
+        raise LibraryError(f"is damaged: it is no whitening of dim={dim}")
+    if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
+        raise LibraryError("is damaged: it holds numbers that are not finite")
+    return Whitening(mean, matrix)
 
 
 def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
-    """The whitening of (N, D) vectors; where all are equal it changes nothing."""
+    """Fit the whitening of some vectors.
+
+    Args:
+        vectors: (N, D) L2-normalised.
+
+    Returns:
+        Their whitening; where there are fewer than two, or all are equal, one that changes nothing.
+    """
     dim = vectors.shape[1]
     as_they_are = Whitening(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))
     if len(vectors) < 2:
         return as_they_are
-    fitted = LedoitWolf().fit(vectors.astype(np.float64))
+    fitted = LedoitWolf(store_precision=False).fit(vectors.astype(np.float64))
     variances, axes = np.linalg.eigh(fitted.covariance_)
     if variances.mean() <= ALIKE:
         return as_they_are

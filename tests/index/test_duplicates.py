@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.duplicates import Pair, find_duplicates, group
+from sora_video.index.duplicates import Pair, find_duplicates, group, neighbours
+from sora_video.index.library import Library
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 
 @pytest.fixture
@@ -97,8 +99,45 @@ def test_groups_are_what_pairs_connect(edges):
         near[first, second] = near[second, first] = True
     reach = np.linalg.matrix_power(near.astype(float), 10) > 0
     wanted = {tuple(str(name) for name in np.flatnonzero(row)) for row in reach if row.sum() > 1}
-    pairs = [Pair(query_id=str(a), video_id=str(b), score=1.0, cover=1.0, spans=()) for a, b in edges]
+    pairs = [Pair(query_id=str(a), video_id=str(b), likeness=1.0, cover=1.0, spans=()) for a, b in edges]
     groups = group(pairs)
     assert {one.videos for one in groups} == wanted
     assert len(groups) == len(wanted)
     assert sum(len(one.pairs) for one in groups) == len(pairs)
+
+
+@pytest.mark.parametrize("others", [0, 1, 2, 3])
+def test_a_copy_is_found_in_a_library_of_few_videos(make_library, random_vectors, normed, others):
+    """A copy need not be identical, though hardly anything is there to compare it with."""
+    original = random_vectors(0, 20, 32)
+    held = {f"other {number}.mp4": random_vectors(number + 1, 20, 32) for number in range(others)}
+    held |= {"a.mp4": original, "b.mp4": normed(original + 0.4 * random_vectors(50, 20, 32))}
+    assert [found.videos for found in find_duplicates(make_library(held))] == [("a.mp4", "b.mp4")]
+
+
+def test_embeddings_without_times_are_compared_slice_by_slice(tmp_path, random_vectors, normed):
+    vectors = {f"{number}.mp4": random_vectors(number, 4, 32) for number in range(8)}
+    vectors["copy.mp4"] = normed(vectors["3.mp4"][:3] + 0.05 * random_vectors(70, 3, 32))
+    library = Library.create(tmp_path / "library", "f" * 64, 32)
+    for name, rows in vectors.items():
+        embeddings = Embeddings(
+            video_id=np.full(len(rows), name, object),
+            slice_no=np.arange(len(rows), dtype=np.int32),
+            start_s=np.zeros(len(rows)),
+            end_s=np.zeros(len(rows)),
+            vectors=rows,
+            fingerprint="f" * 64,
+        )
+        library.add(embeddings)
+    (found,) = find_duplicates(library)
+    assert found.videos == ("3.mp4", "copy.mp4")
+    assert (found.pairs[0].cover, found.pairs[0].spans) == (1.0, ())
+
+
+def test_likeness_is_that_of_a_plain_loop(make_library, held):
+    library = make_library(held)
+    white = {name: library.whiten(library.embeddings(name).vectors) for name in library.videos()}
+    for name, near in neighbours(library):
+        for other, likeness in near.items():
+            assert likeness == pytest.approx((white[name] @ white[other].T).max(), abs=1e-4)
+        assert set(near) == set(white) - {name}

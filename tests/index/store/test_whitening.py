@@ -51,8 +51,10 @@ def test_a_library_whitens_by_what_can_be_found_in_it(tmp_path, narrow, make_emb
     library = Library.create(tmp_path / "library", "f" * 64, 16)
     for name, vectors in held.items():
         library.add(make_embeddings({name: vectors}))
-    library.remove(["1.mp4", "4.mp4"])
-    kept = np.concatenate([vectors for name, vectors in held.items() if name not in ("1.mp4", "4.mp4")])
+    library.remove(["1.mp4", "2.mp4", "4.mp4", "7.mp4"])
+    kept = np.concatenate(
+        [vectors for name, vectors in held.items() if name not in ("1.mp4", "2.mp4", "4.mp4", "7.mp4")]
+    )
     assert library.whiten(narrow[:50]) == pytest.approx(fit_whitening(kept)(narrow[:50]), abs=1e-4)
     assert Library.open(library.path).whiten(narrow[:50]) == pytest.approx(
         library.whiten(narrow[:50]), abs=1e-6
@@ -76,3 +78,39 @@ def test_a_library_of_many_small_segments_is_whitened_too(tmp_path, narrow, make
         library.add(make_embeddings({f"{number}.mp4": narrow[3 * number : 3 * number + 3]}))
     white = library.whiten(narrow[:200])
     assert abs(np.median(white[:100] @ white[100:].T)) < 0.2  # 0.8 and more as they are
+
+
+def test_a_whitening_is_stored_and_fitted_again_when_the_library_has_grown(tmp_path, narrow, make_embeddings):
+    library = Library.create(tmp_path / "library", "f" * 64, 16)
+    library.add(make_embeddings({"a.mp4": narrow[:400]}))
+    first = list((library.path / "whitening").iterdir())
+    library.add(make_embeddings({"b.mp4": narrow[400:480]}))  # a fifth more
+    assert list((library.path / "whitening").iterdir()) == first
+    assert library.whiten(narrow[:9]) == pytest.approx(fit_whitening(narrow[:400])(narrow[:9]), abs=1e-5)
+    library.add(make_embeddings({"c.mp4": narrow[480:600]}))  # half as many again
+    second = list((library.path / "whitening").iterdir())
+    assert len(second) == 1
+    assert second != first
+    assert library.whiten(narrow[:9]) == pytest.approx(fit_whitening(narrow[:600])(narrow[:9]), abs=1e-4)
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip", "gone"])
+def test_a_damaged_whitening_is_told_and_fitted_again(tmp_path, narrow, make_embeddings, harm):
+    library = Library.create(tmp_path / "library", "f" * 64, 16)
+    library.add(make_embeddings({"a.mp4": narrow[:400]}))
+    (path,) = (library.path / "whitening").iterdir()
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 64
+    path.write_bytes(data if harm == "flip" else data[:-5]) if harm != "gone" else path.unlink()
+    opened = Library.open(library.path)
+    assert opened.whiten(narrow[:9]) == pytest.approx(library.whiten(narrow[:9]), abs=1e-4)
+    assert [damage.file for damage in opened.verify().damage] == [f"whitening/{path.name}"]
+    assert opened.repair().rebuilt == ("whitening",)
+    assert opened.verify().damage == ()
+
+
+def test_likeness_of_directions_is_the_cosine_after_whitening(narrow):
+    whitening = fit_whitening(narrow)
+    queries, stored = narrow[:20], narrow[20:300]
+    near = whitening.likeness(whitening.directions(queries), stored, whitening.lengths(stored))
+    assert near == pytest.approx(whitening(queries) @ whitening(stored).T, abs=1e-5)

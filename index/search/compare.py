@@ -1,0 +1,111 @@
+"""Queries beside stored videos: the likeness of each of their slices to each stored one.
+
+Stored vectors are compared as they are stored, see :mod:`sora_video.index.store.whitening`: a slice
+is whitened once, for its length, however many queries it is compared with.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..store.segment import Segment
+from ..store.snapshot import Held, Snapshot
+
+__all__ = ["Compared", "Comparison"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A stored video beside Q queries, its N slices in order of time."""
+
+    start_s: NDArray[np.float64]
+    """(N,)"""
+    end_s: NDArray[np.float64]
+    """(N,)"""
+    likeness: NDArray[np.float32]
+    """(Q, N)"""
+
+    def select(self, kept: NDArray[np.bool_]) -> "Compared":
+        """Some of the slices; ``kept`` is (N,)."""
+        return Compared(self.start_s[kept], self.end_s[kept], self.likeness[:, kept])
+
+
+class Comparison:
+    """Compares queries with the videos of a snapshot.
+
+    Args:
+        snapshot: an opened library.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._lengths: dict[int, NDArray[np.float32]] = {}
+
+    def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(Q, D) what :meth:`compare` takes, of (Q, D) queries."""
+        return self.snapshot.whitening.directions(vectors)
+
+    def compare(self, directions: NDArray[np.float32], video_ids: Collection[str]) -> dict[str, Compared]:
+        """Compare queries with stored videos.
+
+        Args:
+            directions: (Q, D) of the queries.
+            video_ids: stored videos.
+
+        Returns:
+            By video.
+
+        Raises:
+            LibraryError: the library does not hold one of them, or is damaged.
+        """
+        held = self.snapshot.find_all(video_ids)
+        compared: dict[str, Compared] = {}
+        for place in sorted({video.place for video in held.values()}):
+            members = [video for video in held.values() if video.place == place]
+            compared |= self._compare(directions, place, members)
+        return compared
+
+    def _compare(
+        self, directions: NDArray[np.float32], place: int, members: list[Held]
+    ) -> dict[str, Compared]:
+        """Compare queries with videos of one segment, whose vectors are read together."""
+        segment = self.snapshot.whole(place)
+        rows = np.concatenate(
+            [
+                np.arange(member.entry.first_row, member.entry.first_row + member.entry.rows)
+                for member in members
+            ]
+        )
+        vectors = segment.read(rows)
+        lengths = self._lengths_of(segment, place, rows, vectors)
+        likeness = self.snapshot.whitening.likeness(directions, vectors, lengths)
+        _, _, start_s, end_s = segment.columns(rows)
+        return {
+            member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part])
+            for member, part in zip(members, in_time(members, start_s, end_s), strict=True)
+        }
+
+    def _lengths_of(
+        self, segment: Segment, place: int, rows: NDArray[np.int64], vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(n,) lengths of n rows of a segment and their vectors."""
+        if place not in self._lengths:
+            self._lengths[place] = np.full(segment.record.rows, np.nan, np.float32)
+        known = self._lengths[place]
+        missing = np.isnan(known[rows])
+        if missing.any():
+            known[rows[missing]] = self.snapshot.whitening.lengths(vectors[missing])
+        return known[rows]
+
+
+def in_time(
+    members: list[Held], start_s: NDArray[np.float64], end_s: NDArray[np.float64]
+) -> Iterator[NDArray[np.int64]]:
+    """The places of each video's slices, in order of time."""
+    first = 0
+    for member in members:
+        part = slice(first, first + member.entry.rows)
+        yield first + np.lexsort((end_s[part], start_s[part]))
+        first += member.entry.rows
