@@ -22,6 +22,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sora",
     "text.color": INK,
+    "text.parse_math": False,  # a label such as $5_$ is text, not TeX
     "xtick.color": INK,
     "ytick.color": INK,
 }
@@ -51,11 +52,15 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Fi
         figure, axes = draw((5.4, 4.2))
         for number, name in enumerate(np.unique(labels)):
             x, y = places[labels == name].T
-            axes.scatter(x, y, s=14, color=colours(number % colours.N), label=name, alpha=0.85, linewidths=0)
+            axes.scatter(
+                x, y, s=14, color=colours(number % colours.N), label=str(number), alpha=0.85, linewidths=0
+            )
         axes.set_xticks([])
         axes.set_yticks([])
         if len(np.unique(labels)) <= MOST_NAMED:
-            axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+            legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+            for text, name in zip(legend.get_texts(), np.unique(labels), strict=True):
+                text.set_text(str(name))  # as a label, a name that starts with _ would be left out
     return figure
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from sora_video.configs.loader import load_config
 from sora_video.downstream.probe.features import video_features
-from sora_video.downstream.probe.probe import score_features
-from sora_video.downstream.probe.protocols import Split, folds, read_split
+from sora_video.downstream.probe.labels import read_split
+from sora_video.downstream.probe.quick import score_features
+from sora_video.downstream.probe.split import Split
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
@@ -75,7 +76,7 @@ def validate(encoder: VideoEncoder, folder: str, column: str) -> tuple[float, fl
     corpus = open_corpus(DATA / folder / "labels.csv")
     split = read_split(corpus, split=column)
     features, _ = video_features(encoder, corpus)
-    scores = [score_features(features, inner(split, *pair))[0] for pair in folds(split)]
+    scores = [score_features(features, inner(split, *pair))[0] for pair in split.pairs]
     return float(np.mean([one.linear for one in scores])), float(np.mean([one.knn for one in scores]))
 
 

@@ -24,11 +24,12 @@ from sklearn.preprocessing import StandardScaler
 from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
 from sora_video.downstream.probe.heads import STRENGTHS, knn_probe, linear_probe_scores, quality
-from sora_video.downstream.probe.probe import Probe, linear_probe
-from sora_video.downstream.probe.probe_report import cell
-from sora_video.downstream.probe.protocols import Split
+from sora_video.downstream.probe.probe import linear_probe
+from sora_video.downstream.probe.results import Results
 from sora_video.downstream.probe.retrieval import retrieve
+from sora_video.downstream.probe.split import Split
 from sora_video.downstream.probe.store import FeatureStore, locked
+from sora_video.downstream.probe.table import cell
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 
@@ -91,18 +92,18 @@ def quality_table(run: Path, arguments: argparse.Namespace) -> list[str]:
     return lines
 
 
-def rows(task: str, probe: Probe, columns: list[str], seconds: float) -> list[str]:
+def rows(task: str, probe: Results, columns: list[str], seconds: float) -> list[str]:
     """The lines of one task."""
     lines = []
-    for family, found in zip(probe.families, probe.estimates, strict=True):
+    for scores in probe.scores:
         cells = []
         for column in columns:
-            values = found.get("retrieval", {}) if column in ("R@1", "mAP") else found.get(column, {})
+            values = scores.estimates.get("retrieval" if column in ("R@1", "mAP") else column, {})
             value = values.get(column if column in ("R@1", "mAP") else "balanced")
             cells.append(cell(value) if value else "")
-        first = family is probe.families[0]
+        first = scores is probe.scores[0]
         told = f"{seconds:.0f}" if first else ""
-        lines.append(f"| {task if first else ''} | {family.name} | " + " | ".join(cells) + f" | {told} |")
+        lines.append(f"| {task if first else ''} | {scores.name} | " + " | ".join(cells) + f" | {told} |")
     return lines
 
 

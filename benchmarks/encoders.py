@@ -20,9 +20,10 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.labels import read_split
+from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.pixels import pixel_features
-from sora_video.downstream.probe.probe import Scores, score_features
-from sora_video.downstream.probe.protocols import balanced_accuracy, read_split
+from sora_video.downstream.probe.quick import Scores, score_features
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.encoders.registry import Encoder, names
 from sora_video.pretrain.encoders.streams import SliceFeatures

@@ -15,7 +15,8 @@ from typing import Any
 
 from sora_video.base.files import write_json, write_text
 from sora_video.configs.loader import load_config
-from sora_video.downstream.probe.probe import Probe, linear_probe
+from sora_video.downstream.probe.probe import linear_probe
+from sora_video.downstream.probe.results import Results
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
 
@@ -78,7 +79,7 @@ def task_videos() -> list[Path]:
     return [video.path for folder in folders for video in open_corpus(DATA / folder / "labels.csv").videos]
 
 
-def markdown(probes: dict[str, Probe], recipe: str, facts: dict[str, str]) -> str:
+def markdown(probes: dict[str, Results], recipe: str, facts: dict[str, str]) -> str:
     """The table of all tasks."""
     said = "; ".join(f"{name}: {value}" for name, value in facts.items())
     learnt_columns = ["linear", "kNN", "R@1"]
@@ -101,8 +102,8 @@ def markdown(probes: dict[str, Probe], recipe: str, facts: dict[str, str]) -> st
         numbers = [
             probe.chance,
             *(row[key] for row in (learnt, random) for key in ("linear", "knn", "R@1")),
-            probe.mean_frame,
-            probe.motion_map,
+            probe.scores[2].estimates["knn"]["balanced"].value,
+            probe.scores[3].estimates["knn"]["balanced"].value,
         ]
         lines.append(f"| {task} | " + " | ".join(f"{number:.3f}" for number in numbers) + " |")
     return "\n".join(lines) + "\n"

@@ -16,9 +16,10 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.heads import linear_probe_scores, nearest_predict
+from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.metrics import classification_metrics, draw_weights, interval
 from sora_video.downstream.probe.pixels import pixel_features
-from sora_video.downstream.probe.protocols import Split, folds, read_split
+from sora_video.downstream.probe.split import Split
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
@@ -60,7 +61,7 @@ def main() -> None:
     corpus = open_corpus(DATA / "grid" / "labels.csv")
     splits = {word: read_split(corpus, label=word) for word in WORDS}
     if arguments.within:
-        splits = {word: inner(split, *folds(split)[0]) for word, split in splits.items()}
+        splits = {word: inner(split, *split.pairs[0]) for word, split in splits.items()}
     with tempfile.TemporaryDirectory() as scratch:
         rows = table(corpus, splits, arguments, arguments.runs or Path(scratch))
         if arguments.within:

@@ -19,10 +19,12 @@ from sora_video.downstream.datasets.motions import make_motions
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.figures import confusion, embedding_map, loss_curve, score_bars
 from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.labels import read_split
+from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.pixels import pixel_features
-from sora_video.downstream.probe.probe import Scores, score_features
-from sora_video.downstream.probe.protocols import Labels, Split, balanced_accuracy, read_split
+from sora_video.downstream.probe.quick import Scores, score_features
 from sora_video.downstream.probe.report import Answer, write_report
+from sora_video.downstream.probe.split import Labels, Split
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder

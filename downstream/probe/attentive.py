@@ -1,6 +1,6 @@
 """The attentive probe: learned pooling over a video's slices, with a linear classifier on top.
 
-A slice x_s of a video weighs w_s = softmax_s(q . x_s), the video is sum_s w_s x_s; the query q begins at 0,
+A slice x_s of a video weighs w_s = softmax_s(q . x_s), the video is sum_s w_s x_s; the query q starts at 0,
 where this is the linear probe's mean. After Bardes et al., Revisiting Feature Prediction for Learning Visual
 Representations from Video, 2024, with a single query and no other layer.
 """
@@ -19,9 +19,10 @@ from sora_video.base.randomness import generator
 
 from .features import Frozen
 from .heads import Prediction, quality
-from .protocols import Split
+from .split import Split
+from .weights import class_weights, positive_weights
 
-__all__ = ["AttentionPool", "attentive_probe"]
+__all__ = ["AttentionPool", "attentive_probe", "loss_weights"]
 
 DECAYS = (0.01, 0.1, 1.0)
 """Weight decays tried."""
@@ -30,7 +31,7 @@ LEARNING_RATE = 0.01
 BATCH = 256
 EPOCHS, LEAST_STEPS = 10, 100
 MOST_SLICES = 16
-"""Slices of a video that take part, evenly spread."""
+"""Slices of a video that are used, evenly spread."""
 SEEDS = (0, 1, 2)
 """Orders of the training videos."""
 
@@ -130,7 +131,7 @@ def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: 
     """
     model = AttentionPool(task.slices.shape[2], task.targets.shape[1], len(decays))
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    weights = class_weights(task.targets[rows], task.multi)
+    weights = loss_weights(task.targets[rows], task.multi)
     parts = -(-len(rows) // BATCH)
     epochs = max(EPOCHS, -(-LEAST_STEPS // parts))
     kept = torch.tensor(decays)
@@ -152,13 +153,10 @@ def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: 
     return scores
 
 
-def class_weights(targets: Tensor, multi: bool) -> Tensor:
-    """(C,) weights that make classes, or having a class and not, count alike."""
-    count = targets.sum(0)
-    if multi:
-        return (len(targets) - count).clamp(min=1) / count.clamp(min=1)
-    present = (count > 0).sum()
-    return torch.where(count > 0, len(targets) / (present * count.clamp(min=1)), 0.0)
+def loss_weights(targets: Tensor, multi: bool) -> Tensor:
+    """(C,) float32 weights for :func:`loss_of`, from (n, C) targets."""
+    weights = (positive_weights if multi else class_weights)(targets.cpu().numpy())
+    return torch.from_numpy(weights).to(targets)
 
 
 def loss_of(logits: Tensor, targets: Tensor, weights: Tensor, task: Task) -> Tensor:

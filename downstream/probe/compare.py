@@ -11,11 +11,22 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LabelsError, RunError
 
-from .metrics import Metric, classification_metrics, draw_values, draw_weights, estimate, interval, mean_of
+from .metrics import (
+    Metric,
+    Weights,
+    classification_metrics,
+    draw_values,
+    draw_weights,
+    estimate,
+    interval,
+    mean_of,
+    p_value,
+)
 from .retrieval import Retrieval
 
 __all__ = ["Measured", "compare_probes", "read_measured"]
 
+ONE_GROUP = "none: all test rows are one group"
 Row = tuple[str, float, float | None, tuple[str, ...]]
 
 
@@ -35,7 +46,7 @@ def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Every headline metric of every probe, and its difference to the first one's.
 
     The interval of a difference is that of a paired bootstrap: each resample takes the same test rows, by
-    whole groups, for both probes.
+    whole groups, for both probes. Test rows of a single group have no interval and no p.
 
     Args:
         places: ``metrics.json`` files that probes wrote, their folders, or run folders with a last probe.
@@ -52,26 +63,33 @@ def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
     for other in probes[1:]:
         check_rows(first, other)
     weights = draw_weights(first.groups)
-    table = []
-    for name, seeds in first.metrics.items():
-        reference = draw_values(seeds, weights)
-        base = estimate(seeds, None, len(first.rows)).value
-        for number, one in enumerate(probe for probe in probes if name in probe.metrics):
-            value = estimate(one.metrics[name], weights, len(one.rows))
-            row: dict[str, Any] = {
-                "metric": name,
-                "probe": one.name,
-                "value": value.value,
-                "95 %": f"{value.low:.3f} to {value.high:.3f}",
-            }
-            if one is not first:
-                gains = draw_values(one.metrics[name], weights, draw=number) - reference
-                low, high = interval(gains)
-                row["difference"] = f"{value.value - base:+.3f}"
-                row["95 % of it"] = f"{low:+.3f} to {high:+.3f}"
-                row["p"] = min(1.0, 2 * min(float((gains <= 0).mean()), float((gains >= 0).mean())))
-            table.append(row)
-    return table
+    return [
+        compare_row(name, probe, first, weights, number)
+        for name in first.metrics
+        for number, probe in enumerate(probe for probe in probes if name in probe.metrics)
+    ]
+
+
+def compare_row(
+    name: str, probe: Measured, first: Measured, weights: Weights | None, number: int
+) -> dict[str, Any]:
+    """One metric of one probe, held against the first; no interval where test rows are one group."""
+    count = len(first.rows)
+    value = estimate(probe.metrics[name], weights, count)
+    row: dict[str, Any] = {"metric": name, "probe": probe.name, "value": value.value}
+    if weights is None:
+        row["95 %"] = ONE_GROUP
+    else:
+        row["95 %"] = f"{value.low:.3f} to {value.high:.3f}"
+    if probe is first:
+        return row
+    row["difference"] = f"{value.value - estimate(first.metrics[name], None, count).value:+.3f}"
+    if weights is not None:
+        reference = draw_values(first.metrics[name], weights)
+        gains = draw_values(probe.metrics[name], weights, draw=number) - reference
+        low, high = interval(gains)
+        row["95 % of it"], row["p"] = f"{low:+.3f} to {high:+.3f}", p_value(gains)
+    return row
 
 
 def check_rows(first: Measured, other: Measured) -> None:
@@ -88,7 +106,7 @@ def check_rows(first: Measured, other: Measured) -> None:
 
 
 def read_measured(place: Path) -> Measured:
-    """Read what :func:`sora_video.downstream.probe.probe_report.write_metrics` wrote.
+    """Read what :func:`.metrics_file.write_metrics` wrote.
 
     Raises:
         RunError: there are no metrics of a probe.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sora_video.base.randomness import generator
 
 from .heads import DEFAULT_STRENGTH, fit_linear, quality
-from .protocols import Split
+from .split import Split
 
 __all__ = ["SHOTS", "few_shot"]
 

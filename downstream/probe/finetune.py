@@ -33,9 +33,9 @@ from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 
-from .attentive import class_weights
+from .attentive import loss_weights
 from .heads import Prediction
-from .protocols import Split
+from .split import Split
 
 __all__ = ["fine_tune"]
 
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
     """An encoder with a linear classifier.
 
     Args:
-        encoder: where to begin; it is copied.
+        encoder: where to start; it is copied.
         classes: C.
     """
 
@@ -69,7 +69,7 @@ def fine_tune(encoder: VideoEncoder, corpus: Corpus, split: Split, epochs: int) 
     """Train all weights on the training rows, and predict the test rows by the mean over their slices.
 
     Args:
-        encoder: where to begin; it stays as it is.
+        encoder: where to start; it is not changed.
         corpus: the videos.
         split: labels and rows.
         epochs: passes over the training rows.
@@ -109,7 +109,7 @@ def fit(
     cache = FrameCache(scratch, int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size))
     loader = train_loader(corpus, config, cache, sampler, pin=fabric.device.type == "cuda")
     dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
-    weights = class_weights(targets, multi)
+    weights = loss_weights(targets, multi)
     with Bar("fine-tune", sampler.total_steps, "steps") as bar:
         for step, batch in enumerate(on_device(iter(loader), fabric.device)):
             for group in optimizer.param_groups:

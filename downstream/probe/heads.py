@@ -13,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from sora_video.pretrain.encoders.neighbours import TEMPERATURE, nearest, tally
 
 from .metrics import classification_metrics
-from .protocols import Labels, Split
+from .split import Labels, Split
+from .weights import class_weights
 
 __all__ = [
     "Prediction",
@@ -91,7 +92,7 @@ def linear_probe_scores(features: Features, split: Split) -> Prediction:
     """Multinomial logistic regression on standardised features, fitted by L-BFGS.
 
     Classes weigh alike; C is chosen by :func:`quality` over group-safe folds of the training rows, each fit
-    beginning where that of the next smaller C ended. Where rows may have several classes there is one
+    starting from that of the next smaller C. Where rows may have several classes there is one
     regression a class, all with the same C.
 
     Args:
@@ -132,7 +133,7 @@ def fit_each(
     tolerance: float,
     multi: bool,
 ) -> Iterable[Scores]:
-    """Scores by fits with each strength, each beginning where the one before ended."""
+    """Scores by fits with each strength, each starting from the one before."""
     columns = range(targets.shape[1]) if multi else [0]
     models = [
         LogisticRegression(class_weight="balanced", max_iter=300, tol=tolerance, warm_start=True)
@@ -185,7 +186,7 @@ def shares(
     similarity: Features, rows: NDArray[np.int64], targets: Targets, k: int, temperature: float, multi: bool
 ) -> Scores:
     """(Q, C) what each class has of the votes of the first k neighbours."""
-    weights = np.ones(targets.shape[1]) if multi else 1 / np.maximum(1, targets.sum(0))
+    weights = np.ones(targets.shape[1]) if multi else class_weights(targets)
     votes = similarity[:, :k], rows[:, :k]
     totals = tally(*votes, targets * weights, temperature)
     cast = tally(*votes, np.ones((len(targets), 1)), temperature) if multi else totals.sum(1, keepdims=True)

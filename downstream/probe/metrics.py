@@ -15,12 +15,14 @@ __all__ = [
     "Estimate",
     "Metric",
     "average_precision",
+    "balanced_accuracy",
     "classification_metrics",
     "draw_values",
     "draw_weights",
     "estimate",
     "interval",
     "mean_of",
+    "p_value",
 ]
 
 Weights = NDArray[np.float64]
@@ -38,14 +40,31 @@ def mean_of(values: NDArray[np.generic]) -> Metric:
 
 
 def class_mean(targets: NDArray[np.bool_], hits: NDArray[np.bool_]) -> Metric:
-    """Mean over classes of the fraction of (n, C) ``targets`` that ``hits`` has; one without any is out."""
-    found, there = (targets & hits).astype(np.float64), targets.astype(np.float64)
+    """Mean over classes of the fraction of (n, C) ``targets`` in ``hits``; a class without any is ignored."""
+    recalled, there = (targets & hits).astype(np.float64), targets.astype(np.float64)
 
     def metric(weights: Weights) -> NDArray[np.float64]:
         count = weights @ there
-        return nan_mean(np.divide(weights @ found, count, out=np.full_like(count, np.nan), where=count > 0))
+        return nan_mean(
+            np.divide(weights @ recalled, count, out=np.full_like(count, np.nan), where=count > 0)
+        )
 
     return metric
+
+
+def balanced_accuracy(truth: NDArray[np.generic], predicted: NDArray[np.generic]) -> float:
+    """Mean recall over the classes of ``truth``.
+
+    Args:
+        truth: (n,) classes, as names or as numbers.
+        predicted: (n,) classes; one that is not in ``truth`` is a wrong answer.
+
+    Returns:
+        A value in [0, 1].
+    """
+    classes = np.unique(truth)
+    targets, hits = (column[:, None] == classes for column in (truth, predicted))
+    return float(class_mean(targets, hits)(np.ones((1, len(truth))))[0])
 
 
 def nan_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,7 +108,7 @@ def average_precision(truth: NDArray[np.bool_], scores: NDArray[np.floating]) ->
 
 
 def mean_average_precision(targets: NDArray[np.bool_], scores: NDArray[np.floating]) -> Metric:
-    """Mean over classes of :func:`average_precision`; a class without test rows is out."""
+    """Mean over classes of :func:`average_precision`; a class without test rows is ignored."""
     parts = [average_precision(targets[:, name], scores[:, name]) for name in range(targets.shape[1])]
     return lambda weights: nan_mean(np.stack([part(weights) for part in parts], axis=1))
 
@@ -140,7 +159,7 @@ class Estimate:
         return asdict(self)
 
 
-def draw_weights(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Weights:
+def draw_weights(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Weights | None:
     """How often each test row counts in each resample; whole groups are drawn, with replacement.
 
     Args:
@@ -148,10 +167,13 @@ def draw_weights(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Weight
         resamples: B.
 
     Returns:
-        (B, n) whole numbers, the same ones for the same groups.
+        (B, n) whole numbers, the same ones for the same groups; None where the rows are one group, of which
+        every resample is the same.
     """
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
+    if count == 1:
+        return None
     drawn = generator(0, "bootstrap").multinomial(count, np.full(count, 1 / count), size=resamples)
     return drawn[:, codes].astype(np.float64)
 
@@ -175,6 +197,19 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The ends of what 95 % of resampled values lie in."""
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def p_value(gains: NDArray[np.float64]) -> float:
+    """Two-sided p of a difference, from the resamples on the other side of 0: 2 (k + 1) / (B + 1), at most 1.
+
+    The 1 stands for the sample itself, so that p is never 0 (Davison and Hinkley, Bootstrap Methods and their
+    Application, 1997).
+
+    Args:
+        gains: (B,) resampled differences.
+    """
+    other_side = min(int((gains <= 0).sum()), int((gains >= 0).sum()))
+    return min(1.0, 2 * (other_side + 1) / (len(gains) + 1))
 
 
 def estimate(metrics: Sequence[Metric], weights: Weights | None, rows: int) -> Estimate:

@@ -7,23 +7,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .metrics import Metric, mean_of
-from .protocols import Labels, Split
+from .split import Labels, Split
 
-__all__ = ["RANKS", "Retrieval", "centred", "recall_at", "retrieve"]
+__all__ = ["NEVER", "RANKS", "Retrieval", "centred", "recall_at", "retrieve"]
 
 Features = NDArray[np.float32]
 RANKS = (1, 5, 10, 20, 50)
 """Values of k for R@k."""
 BLOCK = 256
 """Queries ranked at once."""
+NEVER = int(np.iinfo(np.int64).max)
+"""Rank of what is not in the gallery, beyond every k."""
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What each query found."""
+    """Where each query has its class in the gallery."""
 
     first: NDArray[np.int64]
-    """(Q,) rank of the first video of its class, from 1."""
+    """(Q,) rank of the first video of its class, from 1; :data:`NEVER` where the gallery has none."""
     precision: NDArray[np.float64]
     """(Q,) average precision of the whole ranking."""
 
@@ -54,7 +56,7 @@ def retrieve(features: Features, split: Split) -> Retrieval:
         similarity = features[split.test[part]] @ features[split.train].T
         order = np.argsort(-similarity, axis=1, kind="stable")
         hits = np.take_along_axis(wanted[0][part] @ wanted[1].T > 0, order, axis=1)
-        first.append(np.where(hits.any(1), hits.argmax(1) + 1, hits.shape[1] + 1))
+        first.append(np.where(hits.any(1), hits.argmax(1) + 1, NEVER))
         at = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
         precision.append((at * hits).sum(1) / np.maximum(1, hits.sum(1)))
     return Retrieval(np.concatenate(first).astype(np.int64), np.concatenate(precision))
@@ -77,7 +79,7 @@ def recall_at(
         ranks: values of k.
 
     Returns:
-        ``{"R@1": ..., ...}`` in [0, 1].
+        ``{"R@1": ..., ...}`` in [0, 1]; a query whose class is not in the gallery is never found.
     """
     labels = np.concatenate([gallery_labels, query_labels])
     rows = np.arange(len(labels))

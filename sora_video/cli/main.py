@@ -149,10 +149,12 @@ def probe(
     labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
     model: Annotated[
         list[Path],
-        typer.Option("--model", metavar="RUN", help="A finished run folder; repeat it for other seeds."),
+        typer.Option(
+            "--model", metavar="RUN", help="A finished run folder; repeat it for other seeds of it."
+        ),
     ],
     label: Annotated[str, typer.Option("--label", help="Column of the class; a;b names several.")] = "label",
-    group: Annotated[str, typer.Option("--group", help="Column of what may not cross the split.")] = "group",
+    group: Annotated[str, typer.Option("--group", help="Column of what may not be on both sides.")] = "group",
     split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
     class_folders: Annotated[
         bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
@@ -177,8 +179,9 @@ def probe(
     as_json: JsonOption = False,
 ) -> None:
     """Measure frozen features on labels by the field's protocols, beside random and pixel baselines."""
+    from sora_video.downstream.probe.metrics_file import write_metrics
+    from sora_video.downstream.probe.page import write_results
     from sora_video.downstream.probe.probe import linear_probe
-    from sora_video.downstream.probe.probe_report import write_metrics, write_probe
 
     result = linear_probe(
         labels,
@@ -195,7 +198,7 @@ def probe(
     )
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
-        write_probe(result, report.expanduser(), command)
+        write_results(result, report.expanduser(), command)
     else:
         write_metrics(result, model[0].expanduser() / "probe" / "metrics.json", command)
     if as_json:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.downstream.probe.attentive import AttentionPool, attentive_probe, class_weights, gather, train
+from sora_video.downstream.probe.attentive import AttentionPool, attentive_probe, gather, loss_weights, train
 from sora_video.downstream.probe.features import Frozen
 from sora_video.downstream.probe.heads import linear_probe_scores, quality
-from sora_video.downstream.probe.protocols import Split
+from sora_video.downstream.probe.split import Split
 
 
 @pytest.fixture(scope="module")
@@ -86,5 +86,5 @@ def test_several_classes_a_row_are_learnt(task):
 
 def test_class_weights_make_classes_count_alike():
     targets = torch.eye(3)[torch.tensor([0, 0, 0, 1])]
-    assert (class_weights(targets, False) * targets.sum(0)).tolist() == pytest.approx([2, 2, 0])
-    assert class_weights(targets, True).tolist() == pytest.approx([1 / 3, 3, 4])
+    assert (loss_weights(targets, False) * targets.sum(0)).tolist() == pytest.approx([2, 2, 0])
+    assert loss_weights(targets, True).tolist() == pytest.approx([1 / 3, 3, 4])

@@ -11,7 +11,7 @@ from sora_video.downstream.probe.compare import compare_probes
 def probed(tmp_path):
     """A function that writes what a probe with this share of right answers would."""
 
-    def write(name, right, seeds=1, count=200, drop=(), flip=()):
+    def write(name, right, seeds=1, count=200, drop=(), flip=(), groups=100):
         rng = np.random.default_rng(0)  # the same hard videos for all
         truth = np.array(list("abcd"))[np.arange(count) % 4]
         hard = rng.random((seeds, count))
@@ -22,7 +22,7 @@ def probed(tmp_path):
                 "start_s": 0.0,
                 "end_s": None,
                 "classes": ["d" if row in flip else str(truth[row])],
-                "group": f"g{row // 2}",
+                "group": f"g{row // 2 % groups}",
             }
             for row in range(count)
         ]
@@ -87,3 +87,15 @@ def test_a_folder_without_a_probe_is_refused(tmp_path):
     (tmp_path / "metrics.json").write_text('{"loss": 1}')
     with pytest.raises(RunError, match="no metrics of a probe there"):
         compare_probes([tmp_path])
+
+
+def test_test_rows_of_one_group_give_no_interval_and_no_p(probed):
+    table = compare_probes([probed("a", 0.5, groups=1), probed("b", 0.9, groups=1)])
+    assert all(row["95 %"] == "none: all test rows are one group" for row in table)
+    assert float(table[1]["difference"]) > 0.1
+    assert not any("p" in row or "95 % of it" in row for row in table)
+
+
+def test_p_counts_the_sample_itself(probed):
+    table = compare_probes([probed("a", 0.2), probed("b", 0.95)])
+    assert table[1]["p"] == 2 / 1001

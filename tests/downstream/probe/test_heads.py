@@ -7,7 +7,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sora_video.downstream.probe import heads
 from sora_video.downstream.probe.fewshot import chosen, few_shot
-from sora_video.downstream.probe.protocols import Split, balanced_accuracy
+from sora_video.downstream.probe.metrics import balanced_accuracy
+from sora_video.downstream.probe.split import Split
 from sora_video.pretrain.encoders.neighbours import TEMPERATURE
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.downstream.probe.features import Frozen
+from sora_video.downstream.probe.metrics_file import write_metrics
+from sora_video.downstream.probe.page import gallery, write_results
 from sora_video.downstream.probe.probe import linear_probe
-from sora_video.downstream.probe.probe_report import gallery, write_metrics, write_probe
-from sora_video.downstream.probe.protocols import Split
-from sora_video.downstream.probe.results import measure, probe_family
+from sora_video.downstream.probe.scores import score_frozen
+from sora_video.downstream.probe.split import Split
 from sora_video.pretrain.training.loop import pretrain_encoder
 
 
@@ -34,7 +35,7 @@ def test_a_probe_stands_beside_random_and_pixels(labels, tiny_run):
     assert any("mean frame" in name for name in names)
     assert any("motion map" in name for name in names)
     assert probe.chance == 0.5
-    random = probe.families[1]
+    random = probe.scores[1]
     assert [len(random.predictions[name]) for name in ("linear", "attentive", "knn")] == [3, 9, 3]
     for row in probe.table():
         for value in row.values():
@@ -100,10 +101,45 @@ def test_several_runs_are_seeds(labels, tiny_run, videos, make_config, tmp_path)
     other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1"))
     probe = linear_probe(labels, [tiny_run.path, other.path], cache=tmp_path / "cache")
     assert probe.table()[0]["features"] == "pretrained, 2 seeds"
-    assert len(set(probe.fingerprints)) == len(probe.families[0].predictions["linear"]) == 2
-    assert probe.estimates[0]["linear"]["balanced"].spread is not None
+    assert len(set(probe.fingerprints)) == len(probe.scores[0].predictions["linear"]) == 2
+    assert probe.scores[0].estimates["linear"]["balanced"].spread is not None
     with pytest.raises(ConfigError, match="two of the runs are the same encoder"):
         linear_probe(labels, [tiny_run.path, tiny_run.path])
+
+
+@pytest.mark.parametrize("setting", ["slice.fps=4", "slice.hop_s=0.5", "encoder.width=8"])
+def test_runs_of_other_encoders_are_no_seeds(labels, tiny_run, videos, make_config, tmp_path, setting):
+    other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1", "optim.epochs=1", setting))
+    with pytest.raises(
+        ConfigError, match=rf"{setting.split('=')[0]}=.* and .*/other has {setting}"
+    ) as caught:
+        linear_probe(labels, [tiny_run.path, other.path], cache=tmp_path / "cache")
+    assert "compare them with `sora compare`" in str(caught.value)
+
+
+def test_an_unreadable_training_class_is_refused(labels, tiny_run, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    lines = labels.read_text().splitlines()
+    first_test = next(number for number, line in enumerate(lines) if line.endswith(",test"))
+    lines[first_test] = lines[first_test].replace(",even,", ",third,").replace(",odd,", ",third,")
+    labels.write_text("\n".join([*lines, "bad.mp4,third,train"]))
+    with pytest.raises(
+        LabelsError, match=r"class 'third' .* none of its 1 training rows can be read.*bad\.mp4"
+    ):
+        linear_probe(labels, tiny_run.path)
+
+
+def test_labels_that_look_like_tex_are_drawn_as_they_are(labels, tiny_run, tmp_path):
+    names = {"even": "$5_$", "odd": "_{x}^$"}
+    text = labels.read_text()
+    for before, after in names.items():
+        text = text.replace(f",{before},", f",{after},")
+    labels.write_text(text)
+    write_results(linear_probe(labels, tiny_run.path), tmp_path / "report", "sora probe")
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    for name in names.values():
+        drawn = [svg.split("</svg>")[0].count(f">{name}<") for svg in html.split("<svg")[1:]]
+        assert drawn[2:] == [2, 1]  # both sides of the confusion, and the legend of the map
 
 
 def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, tiny_run, tmp_path):
@@ -113,7 +149,7 @@ def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, ti
     probe = linear_probe(labels, tiny_run.path)
     assert probe.as_json()["headline"] == "mAP"
     assert probe.split.classes == ["even", "odd", "small"]
-    write_probe(probe, tmp_path / "report", "sora probe")
+    write_results(probe, tmp_path / "report", "sora probe")
     assert "mAP over classes" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
@@ -143,7 +179,7 @@ def test_views_and_centring_are_told(labels, tiny_run):
 
 def test_a_report_holds_all_that_is_needed_to_believe_it(labels, tiny_run, tmp_path):
     probe = linear_probe(labels, tiny_run.path)
-    write_probe(probe, tmp_path / "report", "sora probe labels.csv --model 'a run'")
+    write_results(probe, tmp_path / "report", "sora probe labels.csv --model 'a run'")
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 4
     for text in (probe.fingerprints[0], "labels.csv --model", "95 % bootstrap", "chosen for linear", "C="):
@@ -173,14 +209,14 @@ def structured():
 
 def test_shuffled_labels_fall_to_chance_by_every_protocol(structured):
     frozen, split = structured
-    found = measure(probe_family("learnt", [frozen], split), split)
+    found = score_frozen("learnt", [frozen], split).estimates
     assert all(found[name]["balanced"].value > 0.9 for name in ("linear", "attentive", "knn"))
     for values in found.values():
         for value in values.values():
             assert value.low is None or value.low <= value.value <= value.high
     labels = np.random.default_rng(1).permutation(split.labels)
     shuffled = Split(labels, split.groups, split.train, split.test)
-    found = measure(probe_family("learnt", [frozen], shuffled), shuffled)
+    found = score_frozen("learnt", [frozen], shuffled).estimates
     for name in ("linear", "attentive", "knn"):
         assert found[name]["balanced"].value == pytest.approx(1 / 3, abs=0.15)
     assert found["retrieval"]["R@1"].value == pytest.approx(1 / 3, abs=0.15)

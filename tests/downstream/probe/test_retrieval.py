@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from sora_video.downstream.probe.protocols import Split
 from sora_video.downstream.probe.retrieval import centred, recall_at, retrieve
+from sora_video.downstream.probe.split import Split
 
 
 def test_recall_is_a_slow_loops():
@@ -61,3 +61,9 @@ def test_centring_knows_the_gallery_alone(task):
     assert (centred(others, split)[split.train] == moved[split.train]).all()
     plain, after = (np.mean(retrieve(one, split).precision) for one in (features, moved))
     assert after > plain  # the offset says nothing of classes
+
+
+def test_a_query_with_nothing_relevant_is_never_found():
+    features = np.eye(3, dtype=np.float32)
+    measured = recall_at(features[:2], np.array(["a", "b"]), features[1:], np.array(["b", "z"]), (1, 5, 50))
+    assert measured == {"R@1": 0.5, "R@5": 0.5, "R@50": 0.5}

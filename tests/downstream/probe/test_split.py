@@ -3,14 +3,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sora_video.base.errors import LabelsError
-from sora_video.downstream.probe.protocols import (
-    Split,
-    balanced_accuracy,
-    check_contents,
-    folds,
-    hold_out,
-    read_split,
-)
+from sora_video.downstream.probe.labels import hold_out, read_split
+from sora_video.downstream.probe.metrics import balanced_accuracy
+from sora_video.downstream.probe.split import Split, check_split, drop_rows
 from sora_video.pretrain.video.corpus import Corpus, Video
 
 
@@ -121,8 +116,8 @@ def test_the_same_content_under_two_names_may_not_cross_the_split(corpus_of):
     corpus = corpus_of(rows("a/g1/train b/g2/train a/g3/test"))
     split = read_split(corpus)
     with pytest.raises(LabelsError, match=r"video 'x' is in train and in test \(0\.mp4, 2\.mp4\)"):
-        check_contents(split, ["x", "y", "x"], corpus.videos)
-    assert check_contents(split, ["x", "y", "z"], corpus.videos).train.tolist() == [0, 1]
+        check_split(split, ["x", "y", "x"], corpus.videos)
+    assert check_split(split, ["x", "y", "z"], corpus.videos).train.tolist() == [0, 1]
 
 
 def test_rows_may_have_several_classes(corpus_of):
@@ -141,7 +136,7 @@ def test_many_rows_are_validated_by_one_fold():
     labels = np.array(list("abc"))[np.arange(5001) % 3]
     for groups in (np.arange(5001), np.arange(5001) // 7):
         split = Split(labels, groups.astype(str), np.arange(5001), np.zeros(0, int))
-        ((fit, check),) = folds(split)
+        ((fit, check),) = split.pairs
         assert len(check) == pytest.approx(1000, abs=10)
         assert not set(split.groups[fit]) & set(split.groups[check])
 
@@ -151,7 +146,7 @@ def test_folds_share_no_group_and_cover_the_training_rows():
     labels = np.array(list("abc"))[rng.integers(0, 3, 90)]
     groups = np.array([f"g{number}" for number in rng.integers(0, 12, 90)])
     split = Split(labels, groups, np.arange(10, 80), np.arange(10))
-    pairs = folds(split)
+    pairs = split.pairs
     assert len(pairs) == 5
     assert sorted(np.concatenate([check for _, check in pairs])) == list(range(70))
     for fit, check in pairs:
@@ -160,7 +155,7 @@ def test_folds_share_no_group_and_cover_the_training_rows():
 
 def test_one_group_gives_no_folds():
     split = Split(np.array(["a", "b", "a"]), np.array(["g"] * 3), np.array([0, 1]), np.array([2]))
-    assert folds(split) == []
+    assert split.pairs == []
 
 
 def test_balanced_accuracy_is_scikit_learns():
@@ -181,3 +176,39 @@ def test_hold_out_takes_a_third_of_each_class_the_same_way_each_time(corpus_of):
     assert sides.count(("b", "test")) == 3
     assert hold_out(corpus) == divided
     assert hold_out(corpus, seed=1) != divided
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "message"),
+    [
+        ([2], r"class 'c' has test rows but none of its 1 training rows can be read, the first is 2\.mp4"),
+        ([0, 1], "class 'a' has test rows but none of its 2 training rows"),
+        ([4, 5, 6], "too few labelled videos can be read"),
+        ([0, 1, 2], "too few labelled videos can be read"),
+    ],
+)
+def test_a_split_is_checked_again_when_rows_leave_it(corpus_of, unreadable, message):
+    corpus = corpus_of(rows("a/g1/train a/g2/train c/g3/train b/g4/train a/g5/test b/g6/test c/g7/test"))
+    dropped = np.isin(np.arange(7), unreadable)
+    with pytest.raises(LabelsError, match=message):
+        drop_rows(read_split(corpus), dropped, list("0123456"), corpus.videos)
+
+
+def test_a_class_that_leaves_both_sides_is_named(corpus_of):
+    corpus = corpus_of(rows("a/g1/train b/g2/train c/g3/train a/g4/test c/g5/test"))
+    left = drop_rows(read_split(corpus), np.isin(np.arange(5), [2, 4]), list("01234"), corpus.videos)
+    assert (left.classes, left.lost) == (["a", "b"], ("c",))
+    assert (left.train.tolist(), left.test.tolist()) == ([0, 1], [3])
+
+
+def test_rows_of_several_classes_leave_with_all_of_them(corpus_of):
+    corpus = corpus_of(rows("a;c/g1/train b/g2/train a/g3/train a;c/g4/test"))
+    with pytest.raises(LabelsError, match="class 'c' has test rows but none of its 1 training rows"):
+        drop_rows(read_split(corpus), np.isin(np.arange(4), [0]), list("0123"), corpus.videos)
+
+
+def test_a_class_folder_with_one_video_is_refused_with_the_remedy(corpus_of):
+    with pytest.raises(
+        LabelsError, match=r"class folder 'b' has 1 video \(2\.mp4\).*add a video to the folder"
+    ):
+        hold_out(corpus_of([{"label": label} for label in "aab"]))

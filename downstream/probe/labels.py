@@ -1,0 +1,100 @@
+"""Labels and splits from the columns of a manifest, or from class folders."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sora_video.base.errors import LabelsError
+from sora_video.base.randomness import generator
+from sora_video.pretrain.video.corpus import Corpus
+
+from .split import Rows, Split, check_split
+
+__all__ = ["hold_out", "read_split"]
+
+
+def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", split: str = "split") -> Split:
+    """Take labels and the split from a manifest's columns; see :mod:`.split` for the rules.
+
+    Rows without a label or without a split are ignored.
+
+    Args:
+        corpus: a manifest with the columns below.
+        label: column of the class.
+        group: column of the group; optional in the manifest.
+        split: column that says ``train`` or ``test``.
+
+    Returns:
+        The rows on each side.
+
+    Raises:
+        LabelsError: a column or a side is missing, a group or file is on both sides, files are absent, there
+            are fewer than two classes, a test class has no training row, or labels contradict each other.
+    """
+    videos = corpus.videos
+    columns = [video.columns for video in videos]
+    check_columns(columns, label, group, split)
+    sides = [row.get(split, "") if label in row else "" for row in columns]
+    train, test = (np.flatnonzero([side == name for side in sides]) for name in ("train", "test"))
+    for rows, name in ((train, "train"), (test, "test")):
+        if len(rows) == 0:
+            raise LabelsError(f"no labelled row has {split}={name}; values are {sorted(set(sides))}")
+    check_files(corpus, np.r_[train, test])
+    labels = np.array([row.get(label, "") for row in columns])
+    groups = np.array([row.get(group, video.video_id) for row, video in zip(columns, videos, strict=True)])
+    paths = [os.path.realpath(video.path) for video in videos]
+    return check_split(Split(labels, groups, train, test), paths, videos)
+
+
+def check_columns(columns: Sequence[Mapping[str, str]], label: str, group: str, split: str) -> None:
+    """Refuse the name of a column that no row has."""
+    known = sorted({key for row in columns for key in row})
+    for column, name in ((label, "label"), (split, "split")):
+        if column not in known:
+            raise LabelsError(f"{name} column {column!r} is in no row; the columns are {', '.join(known)}")
+    if group != "group" and group not in known:
+        raise LabelsError(f"group column {group!r} is in no row; check the name")
+
+
+def check_files(corpus: Corpus, rows: Rows) -> None:
+    """Refuse rows whose file does not exist."""
+    absent = [corpus.videos[row].path for row in rows if not corpus.videos[row].path.is_file()]
+    if absent:
+        raise LabelsError(
+            f"{len(absent)} labelled files do not exist, the first is {absent[0]}; fix the manifest"
+        )
+
+
+def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
+    """Divide class folders, which name no split: the same fraction of each class is drawn for testing.
+
+    Args:
+        corpus: videos with a label each, every video a group of its own.
+        fraction: share of each class that is tested, at least one video.
+        seed: decides the draw.
+
+    Returns:
+        The corpus with a ``split`` column.
+
+    Raises:
+        LabelsError: a class has one video, which cannot be on both sides.
+    """
+    members: dict[str, list[int]] = {}
+    for entry, video in enumerate(corpus.videos):
+        members.setdefault(video.columns["label"], []).append(entry)
+    test: set[int] = set()
+    for name, entries in members.items():
+        if len(entries) < 2:
+            raise LabelsError(
+                f"class folder {name!r} has 1 video ({corpus.videos[entries[0]].video_id}); a class needs 2, "
+                "one to train on and one to test: add a video to the folder, or remove it"
+            )
+        order = generator(seed, "hold out", name).permutation(len(entries))
+        test.update(entries[place] for place in order[: max(1, round(fraction * len(entries)))])
+    videos = (
+        replace(video, columns={**video.columns, "split": "test" if entry in test else "train"})
+        for entry, video in enumerate(corpus.videos)
+    )
+    return Corpus(corpus.root, tuple(videos))
