@@ -129,7 +129,9 @@ def sense_rows(
 def accuracy(split: Split, scores: NDArray[np.generic]) -> Values:
     """Of (n, C) scores of the test rows; resamples are the same for all splits of the same rows."""
     rows = len(split.test)
-    weights = np.vstack([np.ones(rows), draw_weights(np.arange(rows).astype(str))])
+    drawn = draw_weights(np.arange(rows).astype(str))
+    assert drawn is not None  # every row is a group of its own
+    weights = np.vstack([np.ones(rows), drawn])
     targets = split.targets[split.test]
     return classification_metrics(targets, scores.astype(np.float64), False)["balanced"](weights)
 
