@@ -153,7 +153,7 @@ def compare(library: Library, first: str, second: str, threshold: float, level: 
     return Pair(
         query_id=first,
         video_id=second,
-        likeness=float(np.average([span.score for span in spans], weights=lengths)) if spans else -1.0,
+        likeness=float(np.average([span.likeness for span in spans], weights=lengths)) if spans else -1.0,
         cover=min(1.0, length_s(shared) / whole_s),
         spans=tuple(spans),
     )

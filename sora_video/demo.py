@@ -178,7 +178,7 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
         for hit in library.search(query, top=HITS):
             found = place[hit.video_id]
             label = str(split.labels[found])
-            strip = picture(corpus.videos[found], hit.start_s, hit.end_s, label, hit.score)
+            strip = picture(corpus.videos[found], hit.start_s, hit.end_s, label, hit.cosine)
             hits.append(replace(strip, good=label == name))
         answers.append(Answer(shown, hits))
     return answers
@@ -188,7 +188,7 @@ def picture(video: Video, start_s: float, end_s: float, title: str, score: float
     """A span of a video as a captioned strip of frames."""
     note = f"{console.clock(start_s)} to {console.clock(end_s)}"
     if score is not None:
-        note += f", similarity {score:.3f}"
+        note += f", cosine {score:.3f}"
     return Strip(frame_strip(video.path, start_s, end_s), f"{title}: {video.video_id}", note)
 
 

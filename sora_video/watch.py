@@ -61,7 +61,7 @@ class Normal:
 def distance(library: Library, slice_: Embeddings, neighbours: int) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
     hits = library.search(slice_, top=neighbours)
-    return 1 - float(np.mean([hit.score for hit in hits])), hits[0]
+    return 1 - float(np.mean([hit.cosine for hit in hits])), hits[0]
 
 
 def normal_distances(library: Library, neighbours: int) -> list[float]:

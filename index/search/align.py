@@ -46,7 +46,7 @@ class AlignedSpan:
     query_end_s: float
     start_s: float
     end_s: float
-    score: float
+    likeness: float
     """Mean similarity of the slices on the path."""
     speed: float
     """Seconds of the video in a second of the query, 0.5 to 2."""
@@ -134,7 +134,7 @@ def to_span(similarity: Similarity, path: NDArray[np.int64], query_times: Times,
         query_end_s=float(min(finish_s, (end_s - offset_s) / speed)),
         start_s=float(start_s),
         end_s=float(end_s),
-        score=float(similarity[rows, columns].mean()),
+        likeness=float(similarity[rows, columns].mean()),
         speed=float(speed),
     )
 

@@ -64,7 +64,7 @@ def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -
 def standing(hit: Hit) -> str:
     """How far a hit stands out, in words."""
     if hit.lead is None:
-        return f", similarity {hit.score:.3f}"
+        return f", cosine {hit.cosine:.3f}"
     return f", lead {hit.lead:.2f}{': stands out' if hit.sure else ''}"
 
 
@@ -73,12 +73,14 @@ def parts_of(hit: Hit, query: Path, videos: Path) -> list[Part]:
     path = videos / hit.video_id
     if not hit.aligned:
         return [
-            Part(strip(path, "found", one.start_s, one.end_s, f", score {one.score:.3f}"))
+            Part(strip(path, "found", one.start_s, one.end_s, f", likeness {one.likeness:.3f}"))
             for one in hit.moments[:MOST_PARTS]
         ]
     return [
         Part(
-            strip(path, "found", one.start_s, one.end_s, f", score {one.score:.3f}, speed {one.speed:.2f}"),
+            strip(
+                path, "found", one.start_s, one.end_s, f", likeness {one.likeness:.3f}, speed {one.speed:.2f}"
+            ),
             strip(query, "query", one.query_start_s, one.query_end_s),
         )
         for one in hit.aligned[:MOST_PARTS]

@@ -1,12 +1,12 @@
 """Moments: slices of a found video that lie side by side and match, merged to spans of time.
 
-A slice's score is its likeness to the query's slice that it is most like. It matches if it is at least three
-tenths of the way from the background to the best score of the whole search. The background is the median
+A slice's likeness is that to the query's slice that it is most like. It matches if it is at least three
+tenths of the way from the background to the best likeness of the whole search. The background is the median
 likeness of any slice of the query and any slice of the videos found: few of these pairs match. A slice that
 shows half of a scene is about half as much like it, so the ends of a moment are known to about half a slice.
 
-    score      .0  .2  .9  .8  .1  .0  .7  .1       best .9, background .1: slices of .34 and more match
-    moments            |------|        |--|
+    likeness   .0  .2  .9  .8  .1  .0  .7  .1       best .9, background .1: slices of .34 and more match
+    moments         |------|        |--|
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 __all__ = ["Moment", "find_moments", "match_level"]
 
 MATCH = 0.3
-"""Of the way from the background to the best score: least score that matches. Above it slices at the ends of
+"""Of the way from the background to the best likeness: the least that matches. Above it slices at the ends of
 excerpts are lost more often."""
 TOUCH_S = 1e-3
 """Slices this close in time lie side by side."""
@@ -29,41 +29,41 @@ class Moment:
 
     start_s: float
     end_s: float
-    score: float
+    likeness: float
     """Of its best slice."""
 
 
 def match_level(similarities: list[NDArray[np.float32]]) -> float:
-    """The least score that counts as a match in one search.
+    """The least likeness that counts as a match in one search.
 
     Args:
         similarities: (Q, N) of the query's slices and those of each video found.
     """
-    scores = np.concatenate([similarity.ravel() for similarity in similarities])
-    background = float(np.median(scores))
-    return background + MATCH * (float(scores.max()) - background)
+    likeness = np.concatenate([similarity.ravel() for similarity in similarities])
+    background = float(np.median(likeness))
+    return background + MATCH * (float(likeness.max()) - background)
 
 
 def find_moments(
-    scores: NDArray[np.float32], start_s: NDArray[np.float64], end_s: NDArray[np.float64], least: float
+    likeness: NDArray[np.float32], start_s: NDArray[np.float64], end_s: NDArray[np.float64], least: float
 ) -> list[Moment]:
     """Merge the matching slices of one video that overlap or touch.
 
     Args:
-        scores: (N,) of its slices, N at least 1.
+        likeness: (N,) of its slices, N at least 1.
         start_s: (N,) their starts in seconds, in any order.
         end_s: (N,) their ends in seconds.
-        least: score from which on a slice matches; where none does the best one alone is taken to.
+        least: likeness from which on a slice matches; where none does the best one alone is taken to.
 
     Returns:
-        Moments by falling score, those of equal score by time; at least one.
+        Moments by falling likeness, those of equal likeness by time; at least one.
     """
-    matching = np.flatnonzero(scores >= min(least, scores.max()))
+    matching = np.flatnonzero(likeness >= min(least, likeness.max()))
     matching = matching[np.lexsort((end_s[matching], start_s[matching]))]
     reach = np.maximum.accumulate(end_s[matching])
     breaks = np.flatnonzero(start_s[matching][1:] > reach[:-1] + TOUCH_S) + 1
     moments = [
-        Moment(float(start_s[run].min()), float(end_s[run].max()), float(scores[run].max()))
+        Moment(float(start_s[run].min()), float(end_s[run].max()), float(likeness[run].max()))
         for run in np.split(matching, breaks)
     ]
-    return sorted(moments, key=lambda moment: (-moment.score, moment.start_s))
+    return sorted(moments, key=lambda moment: (-moment.likeness, moment.start_s))

@@ -25,7 +25,7 @@ class Hit:
     """A video of the library, with the span that is most like the query."""
 
     video_id: str
-    score: float
+    cosine: float
     """Inner product of the two embeddings, 1 for equal ones."""
     start_s: float
     """Start of the best slice in the found video."""
@@ -129,7 +129,7 @@ def to_hit(shelf: Shelf, video_id: str, row: int, score: float, query: Embedding
     columns = shelf.segment.columns(np.array([row]))
     return Hit(
         video_id=video_id,
-        score=score,
+        cosine=score,
         start_s=float(columns.start_s[0]),
         end_s=float(columns.end_s[0]),
         query_start_s=float(query.start_s[query_row]),

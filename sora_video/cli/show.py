@@ -47,7 +47,7 @@ def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
         return [
             {
                 **video,
-                "score": one.score,
+                "likeness": one.likeness,
                 "from": clock(one.start_s),
                 "to": clock(one.end_s),
                 "query from": clock(one.query_start_s),
@@ -60,7 +60,7 @@ def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
     return [
         {
             **video,
-            "score": one.score,
+            "likeness": one.likeness,
             "from": clock(one.start_s),
             "to": clock(one.end_s),
             **query,
@@ -80,7 +80,7 @@ def group_rows(number: int, group: "Group") -> list[dict[str, Any]]:
             "is in": pair.video_id,
             "at": clock(one.start_s),
             "until": clock(one.end_s),
-            "score": one.score,
+            "likeness": one.likeness,
             "speed": f"{one.speed:.2f}",
         }
         for pair in group.pairs

@@ -21,7 +21,7 @@ def check(path, expected, versions):
         made = versions({name: version for name, (version, _) in expected.items()})
         hits = library.search(made, len(expected) + 1)
         assert {hit.video_id for hit in hits} == expected.keys()
-        assert all(round(hit.score, 4) == 1 for hit in hits)
+        assert all(round(hit.cosine, 4) == 1 for hit in hits)
     assert library.verify().damage == ()
 
 

@@ -70,9 +70,9 @@ def compare(library, told, make_embeddings, query, top, exclude):
     assert (library.videos(), library.damage) == (sorted(told.held), ())
     assert len(library) == sum(map(len, told.held.values()))
     hits = library.search(make_embeddings({"q": query}), top, exclude)
-    assert [(hit.video_id, hit.score) for hit in hits] == told.search(query, top, exclude)
+    assert [(hit.video_id, hit.cosine) for hit in hits] == told.search(query, top, exclude)
     for hit in hits:
-        ids = [number for number, vector in told.held[hit.video_id] if max(query @ vector) == hit.score]
+        ids = [number for number, vector in told.held[hit.video_id] if max(query @ vector) == hit.cosine]
         assert hit.slice_id in ids
     for name, vectors in told.vectors().items():
         found = library.embeddings(name)

@@ -53,7 +53,7 @@ def test_an_old_library_answers(library, versions):
         made = versions({name: number})
         for row in range(len(made)):
             (hit,) = library.search(made.select([row]), 1)
-            assert (hit.video_id, round(hit.score, 4)) == (name, 1.0)
+            assert (hit.video_id, round(hit.cosine, 4)) == (name, 1.0)
         assert library.embeddings(name).fingerprint == "f" * 64
 
 

@@ -116,7 +116,7 @@ def test_a_video_is_itself_from_end_to_end():
     (span,) = aligned(video, video)
     assert (span.query_start_s, span.start_s) == pytest.approx((0, 0), abs=0.05)
     assert (span.query_end_s, span.end_s) == pytest.approx((20.4, 20.4), abs=0.05)
-    assert (span.score, span.speed) == pytest.approx((1, 1), abs=0.01)
+    assert (span.likeness, span.speed) == pytest.approx((1, 1), abs=0.01)
 
 
 @pytest.mark.parametrize(("queries", "slices"), [(1, 1), (1, 5), (5, 1)])
@@ -127,7 +127,7 @@ def test_one_slice_alone_may_match(queries, slices):
     times = (starts[:queries], starts[:queries] + 1, starts[:slices], starts[:slices] + 1)
     (span,) = align(similarity, *times, 0.5)
     assert (span.query_start_s, span.query_end_s) == (queries - 1, queries)
-    assert (span.start_s, span.end_s, span.score, span.speed) == (slices - 1, slices, 1, 1)
+    assert (span.start_s, span.end_s, span.likeness, span.speed) == (slices - 1, slices, 1, 1)
 
 
 def every_path(shape, cell):
@@ -162,7 +162,7 @@ def test_spans_keep_their_promises(similarity, least):
     query, times = np.arange(similarity.shape[0] * 1.0), np.arange(similarity.shape[1] * 1.0)
     spans = align(similarity.astype(np.float32), query, query + 1, times, times + 1, least)
     for span in spans:
-        assert least < span.score <= similarity.max()
+        assert least < span.likeness <= similarity.max()
         assert 0.5 <= span.speed <= 2
         assert 0 <= span.start_s < span.end_s <= times[-1] + 1
         assert 0 <= span.query_start_s < span.query_end_s <= query[-1] + 1

@@ -19,7 +19,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def hit(video_id, **more):
     return Hit(
         video_id=video_id,
-        score=0.9,
+        cosine=0.9,
         start_s=0,
         end_s=1,
         query_start_s=0.5,
@@ -68,8 +68,8 @@ def test_a_gallery_is_one_file_with_strips_and_times(gallery):
     assert page.tags.count("img") == 1 + 2 + 2  # the query, the aligned hit beside its query, two moments
     assert {"script", "link", "iframe"}.isdisjoint(page.tags)
     assert all(link.startswith("data:image/jpeg") for link in page.links)
-    assert "0.25 s to 1.50 s, score 0.875, speed 1.25" in page.text
-    assert "1.00 s to 2.00 s, score 0.500" in page.text
+    assert "0.25 s to 1.50 s, likeness 0.875, speed 1.25" in page.text
+    assert "1.00 s to 2.00 s, likeness 0.500" in page.text
     assert "1. even/clip 2.mp4, similarity 0.900" in page.text
     assert "2. odd/clip 1.mp4, lead 0.70: stands out" in page.text
     assert re.search(r"3\. <gone>\.mp4, lead 0\.25\s", page.text)

@@ -55,9 +55,11 @@ def test_moments_are_the_runs_of_matching_slices(eighths, least):
             runs.append([number])
     wanted = {(run[0], run[-1] + 1, max(scores[number] for number in run)) for run in runs}
     found = moments(scores, least / 8)
-    assert {(moment.start_s, moment.end_s, moment.score) for moment in found} == wanted
-    assert found[0].score == max(scores)
-    assert [moment.score for moment in found] == sorted((moment.score for moment in found), reverse=True)
+    assert {(moment.start_s, moment.end_s, moment.likeness) for moment in found} == wanted
+    assert found[0].likeness == max(scores)
+    assert [moment.likeness for moment in found] == sorted(
+        (moment.likeness for moment in found), reverse=True
+    )
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_many_at_once_are_answered_as_one_by_one(library, make_embeddings, rando
     for number, query in enumerate(asked):
         hits = library.search(make_embeddings({"q": query[None]}), 7)
         assert [(hit.video_id, hit.slice_id) for hit in hits] == answers(found)[number]
-        assert [hit.score for hit in hits] == found.scores[number].tolist()
+        assert [hit.cosine for hit in hits] == found.scores[number].tolist()
 
 
 @pytest.mark.parametrize("queries", [1, 33])

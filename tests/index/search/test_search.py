@@ -22,7 +22,7 @@ def best_pairs(held, query, top):
 
 def as_tuples(hits):
     assert all(hit.end_s == hit.start_s + 2 and hit.query_end_s == hit.query_start_s + 2 for hit in hits)
-    return [(hit.video_id, hit.score, hit.slice_id, hit.start_s, int(hit.query_start_s)) for hit in hits]
+    return [(hit.video_id, hit.cosine, hit.slice_id, hit.start_s, int(hit.query_start_s)) for hit in hits]
 
 
 @pytest.mark.parametrize("queries", [1, 7, 150])
@@ -51,7 +51,7 @@ def test_search_agrees_with_plain_faiss(tmp_path, make_embeddings, random_vector
     scores, rows = plain.search(query, 25)
     hits = library.search(make_embeddings({"q": query}), 25)
     assert [hit.slice_id for hit in hits] == rows[0].tolist()
-    np.testing.assert_allclose([hit.score for hit in hits], scores[0], atol=1e-6)
+    np.testing.assert_allclose([hit.cosine for hit in hits], scores[0], atol=1e-6)
 
 
 def test_one_video_with_all_the_nearest_slices_does_not_crowd_out_others(tmp_path, make_embeddings):
@@ -91,7 +91,7 @@ def test_copies_score_the_same_and_come_by_name(tmp_path, make_embeddings, rando
     query = np.concatenate([random_vectors(4, queries - 1, 128), row])
     hits = library.search(make_embeddings({"q": query}), 20)
     assert [hit.video_id for hit in hits] == names[:20]
-    assert len({hit.score for hit in hits}) == 1
+    assert len({hit.cosine for hit in hits}) == 1
 
 
 def test_excluded_videos_make_room_for_others(tmp_path, make_embeddings):

@@ -155,7 +155,7 @@ def test_embed_index_search_agree_on_where_a_video_is(videos, run, library, tmp_
     assert len(hits) == 3
     assert hits[0]["video_id"] == "even/clip 2.mp4"
     assert hits[0]["start_s"] == 0
-    assert hits[0]["score"] == pytest.approx(1, abs=1e-5)
+    assert hits[0]["cosine"] == pytest.approx(1, abs=1e-5)
 
 
 def test_a_search_tells_spans_and_draws_them(videos, library, tmp_path):
@@ -169,7 +169,7 @@ def test_a_search_tells_spans_and_draws_them(videos, library, tmp_path):
     best = json.loads(sora("search", library, query, "--json"))[0]
     span = best["aligned"][0]
     assert (span["query_start_s"], span["start_s"], span["speed"]) == pytest.approx((0, 0, 1), abs=0.1)
-    assert best["moments"][0]["score"] == pytest.approx(1, abs=1e-5)
+    assert best["moments"][0]["likeness"] == pytest.approx(1, abs=1e-5)
 
 
 def test_duplicates_are_told_by_group(videos, run, tmp_path):
@@ -182,7 +182,7 @@ def test_duplicates_are_told_by_group(videos, run, tmp_path):
     (together,) = [group for group in groups if "again.mp4" in group["videos"]]
     assert "clip 2.mp4" in together["videos"]
     pair = together["pairs"][0]
-    assert pair["score"] == pytest.approx(1, abs=1e-3)
+    assert pair["likeness"] == pytest.approx(1, abs=1e-3)
     assert pair["cover"] > 0.95  # its ends are estimates, finer than slices
     assert "near-duplicate" in sora("duplicates", tmp_path / "library", "--threshold", 0.999)
 
@@ -361,9 +361,9 @@ def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
     sora("index", "build", tmp_path / "library", tmp_path / "odd.parquet")
     query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
     hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
-    scores = {hit["video_id"]: hit["score"] for hit in hits}  # where nothing moves, others may be as like
+    scores = {hit["video_id"]: hit["cosine"] for hit in hits}  # where nothing moves, others may be as like
     assert scores["real/torchcodec__test_resources_nasa_13013.mp4"] == pytest.approx(1, abs=1e-4)
-    assert hits[0]["score"] == pytest.approx(1, abs=1e-4)
+    assert hits[0]["cosine"] == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("words", ["", "nonsense", "pretrain x", "search a b --top many"])
@@ -392,7 +392,7 @@ def test_only_new_and_changed_videos_are_embedded(videos, run, tmp_path):
     assert "1 added, 1 replaced, 3 unchanged; " in sora("index", "add", path, corpus)
     hits = json.loads(sora("search", path, corpus / "new.mp4", "--end", "1", "--top", "2", "--json"))
     assert hits[0]["video_id"] == "new.mp4"
-    assert hits[1]["score"] < 0.9999
+    assert hits[1]["cosine"] < 0.9999
 
 
 def test_a_place_that_cannot_be_made_is_one_line(videos, tmp_path):

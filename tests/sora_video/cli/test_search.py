@@ -108,7 +108,7 @@ def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
         for number, frame in enumerate(opened.decode(video=0)):
             frame.to_image().save(shots / f"{number}.png")
     (hit,) = json.loads(sora("search", library, shots, "--fps", fps, "--top", "1", "--json"))
-    assert (hit["video_id"], hit["score"]) == ("odd/clip 1.mp4", pytest.approx(1, abs=0.01))
+    assert (hit["video_id"], hit["cosine"]) == ("odd/clip 1.mp4", pytest.approx(1, abs=0.01))
     with pytest.raises(ConfigError, match=r"--fps 5 with the query .*clip 1\.mp4: is for a folder of images"):
         sora("search", library, film, "--fps", "5")
     with pytest.raises(ConfigError, match=r"--html with the query .*shots: a page shows frames"):
