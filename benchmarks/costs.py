@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sora_video.configs.schema import EncoderConfig, EncoderName, OptimConfig
+from sora_video.configs.parts import ENCODERS
+from sora_video.configs.schema import OptimConfig
 from sora_video.pretrain.encoders.costs import encoder_cost
-from sora_video.pretrain.encoders.registry import Encoder, build_encoder, names
+from sora_video.pretrain.encoders.registry import Encoder, build_encoder, encoder_config
 from sora_video.pretrain.training.ranks import uses_bf16
 from sora_video.pretrain.video.sound import RATE
 
@@ -53,15 +54,13 @@ def main() -> None:
             "train",
             "train with checkpoint",
         ],
-        (row(name, frames, size, arguments.seconds) for name in names()),
+        (row(name, frames, size, arguments.seconds) for name in ENCODERS.names()),
     )
 
 
-def row(name: EncoderName, frames: int, size: int, seconds: float) -> str:
+def row(name: str, frames: int, size: int, seconds: float) -> str:
     """One encoder's line of the table."""
-    plain, saving = (
-        EncoderConfig(name=name, input="rgb", checkpoint=checkpoint) for checkpoint in (False, True)
-    )
+    plain, saving = (encoder_config(name, input="rgb", checkpoint=checkpoint) for checkpoint in (False, True))
     cost = encoder_cost(plain, frames, size)
     batch = SMALL_BATCH if cost.flops < SMALL_FLOPS else LARGE_BATCH
     # frames before channels in memory, as decoding and the augmentation leave them

@@ -25,7 +25,7 @@ from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.batch import Batch
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loop import pretrain_encoder
-from sora_video.pretrain.training.loss import info_nce
+from sora_video.pretrain.training.methods import Known, make_method
 from sora_video.pretrain.training.model import Contrastive, make_optimizer
 from sora_video.pretrain.training.ranks import confer, make_fabric
 from sora_video.pretrain.training.run.folder import Run
@@ -78,15 +78,15 @@ def plain_step_rate(config: PretrainConfig) -> float:
     """Clips a second of the same step in fp32 with contiguous tensors and weights."""
     model = Contrastive(config).to(memory_format=torch.contiguous_format)
     optimizer = make_optimizer(model, config.optim, torch.device("cpu"))
-    batch = random_batch(config)
+    batch, method = random_batch(config), make_method(config, model)
 
     def step(_: int) -> None:
         slices = Slices(*(column.flatten(0, 1) for column in batch.slices))
         clips = apply_views(
             slices.frames, batch.views.picture.flatten(0, 1), config.augment.size
         ).contiguous()
-        projections = model(clips, *slices[1:]).view(*batch.slices.lengths.shape, -1)
-        loss = info_nce(projections, batch.video, config.loss.temperature)
+        projections = model(clips, *slices[1:]).view(*batch.slices.lengths.shape, 1, -1)
+        loss = method.loss(projections, Known(batch.video, batch.slices.has_audio))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

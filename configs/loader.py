@@ -6,11 +6,12 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from yaml import YAMLError
 
 from sora_video.base.errors import ConfigError
 
+from .parts import setting_names
 from .schema import PretrainConfig
 from .text import plain, read_yaml
 
@@ -42,12 +43,16 @@ def recipe_path(name: str) -> Path:
     )
 
 
-def load_config(name: str | None = None, overrides: Sequence[str] = ()) -> PretrainConfig:
+def load_config(
+    name: str | None = None, overrides: Sequence[str] = (), *, stored: bool = False
+) -> PretrainConfig:
     """Read a recipe or file, apply overrides, check every key and value.
 
     Args:
         name: a recipe's name or a YAML file; None: the defaults.
         overrides: ``"dotted.key=value"`` strings, the later ones win.
+        stored: whether it is the config of a stored run, which may have settings that its encoder or method
+            does not have; otherwise they are refused where they differ from what version 0.1.0 wrote.
 
     Returns:
         The resolved config.
@@ -67,7 +72,7 @@ def load_config(name: str | None = None, overrides: Sequence[str] = ()) -> Pretr
     if not isinstance(values, dict):
         raise ConfigError(f"config {name}: holds a list; a config is a mapping of keys to values")
     try:
-        return PretrainConfig.model_validate(values)
+        return PretrainConfig.model_validate(values, context={"stored": stored})
     except ValidationError as error:
         raise ConfigError("; ".join(humanise(error))) from error
 
@@ -87,7 +92,9 @@ def humanise(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            close = get_close_matches(key, known_keys(PretrainConfig), n=1, cutoff=0.5)
+            close = get_close_matches(
+                key, [*PretrainConfig.model_fields, *setting_names(PretrainConfig)], n=1, cutoff=0.5
+            )
             hint = f"did you mean {close[0]!r}?" if close else "see `sora pretrain --dry-run` for all keys"
             yield f"unknown key: {key!r}; {hint}"
         elif fault["type"] == "value_error":
@@ -99,13 +106,3 @@ def humanise(error: ValidationError) -> Iterator[str]:
 def lower_first(text: str) -> str:
     """``"Input should be"`` becomes ``"input should be"``."""
     return text[:1].lower() + text[1:]
-
-
-def known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """All dotted keys of a config model."""
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += known_keys(field.annotation, f"{prefix}{name}.")
-    return keys

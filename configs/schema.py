@@ -1,47 +1,23 @@
 """The typed config of a pretraining run; unknown keys are refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
+
+from .parts import EncoderConfig, MethodConfig
+from .section import Fraction, Section
 
 __all__ = [
-    "AVConfig",
     "AugmentConfig",
     "CheckpointConfig",
     "DataConfig",
-    "EncoderConfig",
-    "EncoderName",
     "GuardConfig",
     "LossConfig",
-    "MethodConfig",
     "OptimConfig",
     "PretrainConfig",
-    "ScalesConfig",
     "SliceConfig",
-    "TimeConfig",
     "TrackingConfig",
-    "VisualName",
 ]
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-VisualName = Literal[
-    "r3d_tiny",
-    "sora",
-    "sora_multiscale",
-    "r3d_18",
-    "mc3_18",
-    "r2plus1d_18",
-    "s3d",
-    "mvit_v2_s",
-    "swin3d_t",
-]  # spelt out, since the registry of networks imports torch; a test holds the two together
-EncoderName = Literal[VisualName, "sora_av"]
-
-
-class Section(BaseModel):
-    """A frozen group of settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SliceConfig(Section):
@@ -113,106 +89,16 @@ class AugmentConfig(Section):
         return self
 
 
-class TimeConfig(Section):
-    """What the Sora encoders do with the features of successive frames."""
-
-    cell: Literal["lstm", "gru"] = "lstm"
-    """The recurrent network."""
-    layers: Annotated[int, Field(ge=1, le=16)] = 1
-    """Its layers."""
-    bidirectional: bool = False
-    """Whether it also reads backwards; its states have twice as many numbers then."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Fraction of each layer's states that is dropped while training."""
-    attention: Literal["softmax", "sigmoid"] = "softmax"
-    """How moments are weighed against each other: by a softmax over time, or by a gate each."""
-    mix: bool = False
-    """sora: blend the frames' own features into the states, by a learned share a channel."""
-
-
-class ScalesConfig(Section):
-    """The parallel 3D convolutions of sora_multiscale, and how they are fused."""
-
-    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (
-        3,
-        5,
-    )
-    """Sides of the kernels, a branch each; odd."""
-    recurrent: bool = True
-    """Whether a recurrent network reads each branch over time."""
-    normalise: bool = True
-    """Whether the concatenated branches are layer-normalised."""
-    transform: bool = True
-    """Whether they are mixed by a linear layer then."""
-
-    @model_validator(mode="after")
-    def _kernels_are_odd(self) -> "ScalesConfig":
-        if any(kernel % 2 == 0 for kernel in self.kernels):
-            raise ValueError(f"encoder.scales.kernels={list(self.kernels)}: must be odd")
-        return self
-
-
-class AVConfig(Section):
-    """sora_av: sight, sound, and how they are fused."""
-
-    visual: VisualName = "r3d_tiny"
-    """The network that sees."""
-    fusion: Literal["concat", "average", "weighted", "attention"] = "concat"
-    """concat: side by side; average: their mean; weighted: by learned gates; attention: each attends to the
-    other. What is missing takes no part."""
-    dim: Annotated[int, Field(ge=8, le=8192, multiple_of=8)] = 128
-    """Features of each sense before they are fused."""
-    mels: Annotated[int, Field(ge=8, le=256)] = 64
-    """Bands of the spectrogram."""
-
-
-class EncoderConfig(Section):
-    """Which network embeds a slice. Part of the fingerprint."""
-
-    name: EncoderName = "r3d_tiny"
-    """Which network; ``sora encoders`` lists what they cost."""
-    input: Literal["rgb", "residual", "both"] = "residual"
-    """What the network sees: frames, differences of consecutive frames, or both in two streams."""
-    width: Annotated[int, Field(ge=4, le=1024)] = 16
-    """Channels of the first stage of r3d_tiny and the Sora encoders; later stages double it."""
-    frame: Literal["small", "resnet18"] = "small"
-    """sora: the CNN that sees single frames, one of four strided convolutions or torchvision's ResNet-18."""
-    time: TimeConfig = TimeConfig()
-    scales: ScalesConfig = ScalesConfig()
-    av: AVConfig = AVConfig()
-    checkpoint: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time. Left out of the
-    fingerprint."""
-
-    @property
-    def has_audio(self) -> bool:
-        """Whether the network has an audio branch."""
-        return self.name == "sora_av"
-
-
-class MethodConfig(Section):
-    """What a slice is compared with."""
-
-    name: Literal["simclr", "moco"] = "simclr"
-    """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
-    momentum: Fraction = 0.99
-    """moco: weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
-    queue: Annotated[int, Field(ge=0, le=2**22)] = 4096
-    """moco: slices that the queue holds; it fills as the run goes, and only what it holds takes part."""
-    shuffle: bool = True
-    """moco: give the momentum encoder the batch's slices in another order, so that a slice and its positives
-    are normalised with different ones; matters where optim.groups is above 1."""
-
-
 class LossConfig(Section):
     """The contrastive objective."""
 
     temperature: Annotated[float, Field(gt=0)] = 0.2
     """Divisor of the cosine similarities."""
     within: Annotated[float, Field(ge=0)] = 1.0
-    """sora_av: weight of sight against sight and of sound against sound; both together have weight 1."""
+    """Of encoders with an audio branch: weight of sight against sight and of sound against sound; both together
+    have weight 1."""
     cross: Annotated[float, Field(ge=0)] = 1.0
-    """sora_av: weight of sight against sound."""
+    """Of encoders with an audio branch: weight of sight against sound."""
     projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
     projection_dim: Annotated[int, Field(ge=1, le=2**16)] = 128
@@ -295,6 +181,21 @@ class TrackingConfig(Section):
     """Epochs between two looks at it, each of which decodes and embeds it; there is one at the end too."""
 
 
+def resolve_encoder(values: Any, info: ValidationInfo) -> Any:
+    """The ``encoder`` section as the settings of the network that it names."""
+    return EncoderConfig.resolve(values, stored=is_stored(info))
+
+
+def resolve_method(values: Any, info: ValidationInfo) -> Any:
+    """The ``method`` section as the settings of the method that it names."""
+    return MethodConfig.resolve(values, stored=is_stored(info))
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Whether a stored run's config is read, see :func:`sora_video.configs.loader.load_config`."""
+    return bool(info.context and info.context.get("stored"))
+
+
 class PretrainConfig(Section):
     """All settings of ``sora pretrain``."""
 
@@ -302,8 +203,12 @@ class PretrainConfig(Section):
     """Every random choice is a function of this seed, the epoch and the sample."""
     slice: SliceConfig = SliceConfig()
     augment: AugmentConfig = AugmentConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    method: MethodConfig = MethodConfig()
+    encoder: Annotated[SerializeAsAny[EncoderConfig], BeforeValidator(resolve_encoder)] = Field(
+        default_factory=lambda: EncoderConfig.resolve({})
+    )
+    method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(resolve_method)] = Field(
+        default_factory=lambda: MethodConfig.resolve({})
+    )
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     guard: GuardConfig = GuardConfig()
@@ -318,3 +223,26 @@ class PretrainConfig(Section):
                 f"slice.frames={self.slice.frames}: must be at least 2 for encoder.input={self.encoder.input}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _settings_of_sound_need_an_audio_branch(self, info: ValidationInfo) -> "PretrainConfig":
+        if self.encoder.has_audio or is_stored(info):
+            return self
+        for section, name in SOUND:
+            values = getattr(self, section)
+            if getattr(values, name) != type(values).model_fields[name].default:
+                raise ValueError(
+                    f"{section}.{name}={getattr(values, name)}: {self.encoder.name} has no audio branch; leave it "
+                    "out, or train encoder.name=sora_av"
+                )
+        return self
+
+
+SOUND = (
+    ("loss", "within"),
+    ("loss", "cross"),
+    ("augment", "sound_gain_db"),
+    ("augment", "sound_band"),
+    ("augment", "sound_gap"),
+)
+"""Settings that only encoders with an audio branch have."""

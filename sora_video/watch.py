@@ -114,8 +114,8 @@ def open_normal(
         raise FingerprintError(f"model {model}", encoder.fingerprint, library.fingerprint, remedy)
     if encoder.config.encoder.has_audio:
         raise ConfigError(
-            f"model {model}: encoder.name={encoder.config.encoder.name} listens, but a stream is only seen; "
-            "build the library with an encoder that only sees"
+            f"model {model}: {encoder.config.encoder.name} has an audio branch, but only the frames of a stream "
+            "are read; build the library with an encoder that has none"
         )
     wanted = encoder.config.slice
     rate = rate_a_slice(false_alarms, wanted.hop_s or wanted.length_s)

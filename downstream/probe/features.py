@@ -160,7 +160,7 @@ def frozen_features(
 
 def decoding(encoder: VideoEncoder) -> str:
     """All that decides what is read of a video."""
-    return f"{encoder.config.slice!r} {encoder.config.encoder.name == 'sora_av'}"
+    return f"{encoder.config.slice!r} {encoder.config.encoder.has_audio}"
 
 
 def open_store(encoder: VideoEncoder, cache: Path, crops: int) -> FeatureStore:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.parts import EncoderConfig
 from sora_video.pretrain.video.sound import RATE
 
 from .registry import build_encoder
@@ -20,7 +20,7 @@ class Cost(NamedTuple):
     dim: int
     """Features of a slice, D."""
     flops: int
-    """Operations to embed one slice, with a second of sound where it listens; a multiply-add is two."""
+    """Operations to embed one slice, with a second of sound where it has an audio branch; a multiply-add is two."""
 
 
 def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:
@@ -30,6 +30,12 @@ def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:
         config: which network, and what it sees.
         frames: frames of a slice, T.
         size: side of a frame in pixels.
+
+    Returns:
+        The counts.
+
+    Raises:
+        ConfigError: there is no such network.
     """
     with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
         encoder = build_encoder(config, seed=0).eval()

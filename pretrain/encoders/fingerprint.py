@@ -3,16 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sora_video.configs.schema import EncoderConfig, SliceConfig
+from sora_video.configs.parts import EncoderConfig
+from sora_video.configs.schema import SliceConfig
 
 __all__ = ["fingerprint"]
 
 FIRST = {"name", "input", "width"}
-"""Settings of an encoder that have always been part of it."""
+"""Settings of an encoder that have always been part of it; an encoder that has no width counts with the default
+of version 0.1.0, which wrote one for every encoder."""
 
 
 def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: SliceConfig) -> str:
@@ -21,7 +24,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
     slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides only how
     gradients are computed. Settings that came later count where they differ from their defaults, which stand
-    for what was before them, so that older fingerprints stay right.
+    for what was before them, so that older fingerprints stay right; for the same reason, so do settings of a stored
+    run that its encoder does not have.
 
     Args:
         weights: the encoder's state.
@@ -31,9 +35,10 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     Returns:
         64 hexadecimal digits.
     """
+    first = {"width": encoder.spelt_out["width"], **encoder.model_dump(include=FIRST)}
     later = encoder.model_dump(exclude={*FIRST, "checkpoint"}, exclude_defaults=True)
     preprocessing = {
-        "encoder": {**encoder.model_dump(include=FIRST), **later},
+        "encoder": merged({**first, **later}, encoder.unused),
         "slice": slices.model_dump(include={"frames", "fps", "size"}),
     }
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())
@@ -42,3 +47,12 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def merged(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings and others beside them."""
+    both = {**settings, **others}
+    for key in settings.keys() & others.keys():
+        if isinstance(settings[key], Mapping):
+            both[key] = merged(settings[key], others[key])
+    return both

@@ -100,6 +100,9 @@ def leave_interrupts_to_the_parent(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+SENSES = ("sight", "sound")
+
+
 class VideoEncoder:
     """A frozen encoder with its preprocessing.
 
@@ -124,8 +127,9 @@ class VideoEncoder:
     ) -> None:
         if by not in (None, *network.senses):
             raise ConfigError(
-                f"by={by}: encoder.name={config.encoder.name} knows no sense but "
-                f"{' and '.join(network.senses)}; choose one, or train encoder.name=sora_av"
+                f"by={by}: {config.encoder.name} has no audio branch; train encoder.name=sora_av"
+                if by in SENSES
+                else f"by={by}: must be {' or '.join(SENSES)}"
             )
         self.config, self.by = config, by
         self.aspect = network.senses.index(by) if by else 0

@@ -2,21 +2,52 @@
 
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.parts import EncoderConfig
+from sora_video.configs.section import Section
 
 from .conv import PaddedConv3d
 from .streams import TrunkFeatures, TrunkModule
-from .temporal import AttentionPool, Recurrent
+from .temporal import AttentionPool, Recurrent, TimeConfig
 
-__all__ = ["SoraMultiscale"]
+__all__ = ["SoraMultiscale", "SoraMultiscaleConfig"]
+
+
+class ScalesConfig(Section):
+    """The parallel 3D convolutions, and how they are fused."""
+
+    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (3, 5)
+    """Sides of the kernels, one branch each; odd."""
+    recurrent: bool = True
+    """Whether a recurrent network reads each branch over time."""
+    normalise: bool = True
+    """Whether the concatenated branches are layer-normalised."""
+    transform: bool = True
+    """Whether a linear layer mixes them after that."""
+
+    @model_validator(mode="after")
+    def _kernels_are_odd(self) -> "ScalesConfig":
+        if any(kernel % 2 == 0 for kernel in self.kernels):
+            raise ValueError(f"encoder.scales.kernels={list(self.kernels)}: must be odd")
+        return self
+
+
+class SoraMultiscaleConfig(EncoderConfig):
+    """Settings of sora_multiscale."""
+
+    width: Annotated[int, Field(ge=4, le=1024)] = 16
+    """Channels of the stem; each of the three layers of a branch doubles it."""
+    time: TimeConfig = TimeConfig()
+    scales: ScalesConfig = ScalesConfig()
 
 
 class SoraMultiscale(TrunkModule):
-    """A shared stem, then a branch a kernel size; fusion at every moment, attention over moments.
+    """A shared stem, then a branch for each kernel size; fusion at every moment, attention over moments.
 
     Each branch is three 3D convolutions that halve the picture and keep time, pooled over space and read by
     an LSTM or GRU. Fusion is, in this order: the branches' states of a moment are concatenated,
@@ -24,10 +55,12 @@ class SoraMultiscale(TrunkModule):
     Szegedy et al., Going Deeper with Convolutions, 2015.
 
     Args:
-        config: width, kernel sizes, what happens over time, and which steps of the fusion are left out.
+        config: width, kernel sizes, what happens over time, and which steps of the fusion are applied.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    settings = SoraMultiscaleConfig
+
+    def __init__(self, config: SoraMultiscaleConfig) -> None:
         super().__init__()
         scales, width = config.scales, config.width
         self.stem = Convolution(3, width, (3, 7, 7))
@@ -61,7 +94,7 @@ class Branch(nn.Module):
         config: whether and how the branch is read over time.
     """
 
-    def __init__(self, width: int, kernel: int, config: EncoderConfig) -> None:
+    def __init__(self, width: int, kernel: int, config: SoraMultiscaleConfig) -> None:
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width]
         self.layers = nn.Sequential(

@@ -1,13 +1,24 @@
 """A small 3D ResNet for processors without a GPU."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
+from pydantic import Field
 from torch import Tensor, nn
+
+from sora_video.configs.parts import EncoderConfig
 
 from .conv import PaddedConv3d
 from .streams import TrunkFeatures, TrunkModule
 
-__all__ = ["R3DTiny"]
+__all__ = ["R3DTiny", "R3DTinyConfig"]
+
+
+class R3DTinyConfig(EncoderConfig):
+    """Settings of r3d_tiny."""
+
+    width: Annotated[int, Field(ge=4, le=1024)] = 16
+    """Channels of the first stage; the four stages have 1, 2, 4 and 8 times as many."""
 
 
 class Block(nn.Module):
@@ -39,11 +50,14 @@ class R3DTiny(TrunkModule):
     """R3D with one block a stage (after Tran et al., A Closer Look at Spatiotemporal Convolutions, 2018).
 
     Args:
-        width: channels of the first stage; the four stages have 1, 2, 4 and 8 times as many.
+        config: the width.
     """
 
-    def __init__(self, width: int) -> None:
+    settings = R3DTinyConfig
+
+    def __init__(self, config: R3DTinyConfig) -> None:
         super().__init__()
+        width = config.width
         self.dim = 8 * width
         self.stem = nn.Sequential(
             PaddedConv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),

@@ -1,18 +1,36 @@
 """The Sora encoder: frame features, a recurrent network over time, attention over its states."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.parts import EncoderConfig
 
 from .streams import TrunkFeatures, TrunkModule
-from .temporal import AttentionPool, Recurrent
+from .temporal import AttentionPool, Recurrent, TimeConfig
 
-__all__ = ["Sora"]
+__all__ = ["Sora", "SoraConfig"]
+
+
+class MixedTimeConfig(TimeConfig):
+    """What happens over time, with the choice to keep the frames' own features."""
+
+    mix: bool = False
+    """Blend the frames' own features into the states, by a learned share for each channel."""
+
+
+class SoraConfig(EncoderConfig):
+    """Settings of sora."""
+
+    width: Annotated[int, Field(ge=4, le=1024)] = 16
+    """Channels of the small frame CNN's first stage; each later stage doubles it."""
+    frame: Literal["small", "resnet18"] = "small"
+    """The CNN over single frames: four strided convolutions, or torchvision's ResNet-18."""
+    time: MixedTimeConfig = MixedTimeConfig()
 
 
 class Sora(TrunkModule):
@@ -26,7 +44,9 @@ class Sora(TrunkModule):
         config: the frame CNN, its width, and what happens over time.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    settings = SoraConfig
+
+    def __init__(self, config: SoraConfig) -> None:
         super().__init__()
         self.frame, frame_dim = make_frame_cnn(config)
         self.time = Recurrent(frame_dim, frame_dim, config.time)
@@ -52,7 +72,7 @@ class Sora(TrunkModule):
 
 
 class Mix(nn.Module):
-    """A learned blend of two paths, a share a channel."""
+    """A learned blend of two paths, with a share for each channel."""
 
     def __init__(self, states: int, features: int) -> None:
         super().__init__()
@@ -76,7 +96,7 @@ def take_first_names(_: nn.Module, weights: dict[str, Any], prefix: str, *__: An
             weights[f"{prefix}time.cells.{rest}"] = weights.pop(name)
 
 
-def make_frame_cnn(config: EncoderConfig) -> tuple[nn.Sequential, int]:
+def make_frame_cnn(config: SoraConfig) -> tuple[nn.Sequential, int]:
     """The CNN over single frames, (N, 3, H, W) to (N, D, H', W'), and D."""
     if config.frame == "resnet18":
         *stages, _, _ = resnet18(weights=None).children()

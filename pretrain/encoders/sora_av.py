@@ -1,39 +1,82 @@
-"""The audio-visual Sora encoder: any network that sees beside one that hears, and their fusion."""
+"""The audio-visual Sora encoder: any network over frames, an audio branch, and their fusion."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.parts import ENCODERS, EncoderConfig
 
 from .fusion import FUSIONS, Senses
-from .sound import FFT, SoundBranch
+from .sound import FFT, AVConfig, SoundBranch, SoundConfig
 from .streams import SliceEncoder, SliceFeatures
 
-__all__ = ["SoraAV"]
+__all__ = ["SoraAV", "SoraAVConfig"]
+
+
+class SoraAVConfig(SoundConfig):
+    """Settings of sora_av, beside those of the network that it sees with."""
+
+    has_audio: ClassVar[bool] = True
+
+    @classmethod
+    def model_for(cls, values: Mapping[str, Any]) -> "type[SoraAVConfig]":
+        """This model together with that of the network that ``av.visual`` names.
+
+        Raises:
+            ConfigError: there is no such network.
+            ValueError: the network has an audio branch of its own.
+        """
+        choices = values.get("av")
+        default = AVConfig.model_fields["visual"].default
+        visual = choices.get("visual", default) if isinstance(choices, Mapping) else default
+        settings = ENCODERS.load(visual).settings
+        if settings.has_audio:
+            raise ValueError(
+                f"encoder.av.visual={visual}: has an audio branch of its own; choose another network"
+            )
+        return both_settings(settings, cls)
+
+
+@cache
+def both_settings(visual: type[EncoderConfig], av: type[SoraAVConfig]) -> type[SoraAVConfig]:
+    """A model with the settings of both; where both have one, as ``time``, the visual network's is the wider."""
+    return cast("type[SoraAVConfig]", type(f"{visual.__name__}And{av.__name__}", (visual, av), {}))
 
 
 class SoraAV(nn.Module):
     """Sight and sound in one embedding.
 
-    Its aspects are what both senses make of a slice, what sight makes of it alone and what sound does; all
-    three have the same dimension and are learnt to be comparable. A slice that nothing was heard of has the
-    embedding of its sight.
+    Its aspects are the embeddings of a slice by both senses, by sight alone and by sound alone; all three have
+    the same dimension and are trained to be comparable. A slice without audio has the embedding of its sight.
 
     Args:
         config: which fusion, and what the branches are.
-        sight: the network that sees.
+        sight: the encoder of the frames.
     """
 
+    settings: ClassVar[type[EncoderConfig]] = SoraAVConfig
     senses = ("both", "sight", "sound")
     dim: int
 
-    def __init__(self, config: EncoderConfig, sight: SliceEncoder) -> None:
+    def __init__(self, config: SoraAVConfig, sight: SliceEncoder) -> None:
         super().__init__()
         self.sight, self.sound = sight, SoundBranch(config)
         dim = config.av.dim
         self.sight_in, self.sound_in = nn.Linear(sight.dim, dim), nn.Linear(self.sound.dim, dim)
         self.fusion = FUSIONS[config.av.fusion](dim)
         self.dim = self.fusion.dim
+
+    @classmethod
+    def build(cls, config: SoraAVConfig) -> "SoraAV":
+        """The encoder with random weights.
+
+        Args:
+            config: from :meth:`SoraAVConfig.model_for`.
+        """
+        return cls(config, ENCODERS.load(config.av.visual).build(config))
 
     def forward(
         self,

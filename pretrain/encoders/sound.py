@@ -1,17 +1,43 @@
-"""What is heard: log-mel spectrogram, convolutions, a recurrent network, attention over time."""
+"""The audio branch: log-mel spectrogram, convolutions, a recurrent network, attention over time."""
+
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from sora_video.configs.schema import EncoderConfig
+from sora_video.configs.parts import EncoderConfig
+from sora_video.configs.section import Section
 from sora_video.pretrain.video.sound import RATE
 
-from .temporal import AttentionPool, Recurrent
+from .temporal import AttentionPool, Recurrent, TimeConfig
 
-__all__ = ["FFT", "LogMel", "SoundBranch", "mel_filters"]
+__all__ = ["FFT", "AVConfig", "LogMel", "SoundBranch", "SoundConfig", "mel_filters"]
+
+
+class AVConfig(Section):
+    """Sight, sound, and how they are fused."""
+
+    visual: str = "r3d_tiny"
+    """The network over frames: any encoder without an audio branch."""
+    fusion: Literal["concat", "average", "weighted", "attention"] = "concat"
+    """concat: side by side; average: their mean; weighted: by learned gates; attention: each attends to the
+    other. A sense that is missing is ignored."""
+    dim: Annotated[int, Field(ge=8, le=8192, multiple_of=8)] = 128
+    """Features of each sense before they are fused."""
+    mels: Annotated[int, Field(ge=8, le=256)] = 64
+    """Bands of the spectrogram."""
+
+
+class SoundConfig(EncoderConfig):
+    """Settings of an encoder with an audio branch."""
+
+    time: TimeConfig = TimeConfig()
+    av: AVConfig = AVConfig()
+
 
 WINDOW, HOP, FFT = 400, 160, 512
 """Samples of a window (25 ms), from one to the next (10 ms), and of the transform."""
@@ -92,7 +118,7 @@ class SoundBranch(nn.Module):
         config: features, bands, and what happens over time.
     """
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: SoundConfig) -> None:
         super().__init__()
         dim = config.av.dim
         self.layers = nn.Sequential(LogMel(config.av.mels), Halve(config.av.mels, dim), Halve(dim, dim))

@@ -2,11 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from sora_video.configs.parts import EncoderConfig
+
+from .checkpoint import recompute
 
 __all__ = ["SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
 
@@ -15,7 +19,7 @@ MEAN, STD = 0.45, 0.225
 
 
 class SliceFeatures(NamedTuple):
-    """What an encoder says of a batch of slices."""
+    """What an encoder makes of a batch of slices."""
 
     features: Tensor
     """(N, D), not normalised."""
@@ -30,14 +34,33 @@ TrunkFeatures = tuple[Tensor, Tensor | None]
 
 
 class TrunkModule(nn.Module, ABC):
-    """Base of networks over one stream; a subclass sets ``dim``.
+    """Base of networks over one stream; a subclass sets ``dim``, and ``settings`` where it has any.
 
-    Its ``forward`` takes (N, 3, T, H, W) standardised clips and (N,) how many frames of each are there, at
+    A subclass is made from its settings alone. Its ``forward`` takes (N, 3, T, H, W) standardised clips and (N,) how many frames of each are there, at
     least one, or None for all; it gives (N, ``dim``) :data:`TrunkFeatures`. A network that cannot leave
     frames out sees the others too, which show the last frame that is there.
     """
 
+    settings: ClassVar[type[EncoderConfig]] = EncoderConfig
+    """The model of the ``encoder`` section that the network takes."""
     dim: int
+    """Features of a slice, D."""
+
+    @classmethod
+    def build(cls, config: EncoderConfig) -> "SliceEncoder":
+        """The encoder: one network with random weights for each stream.
+
+        Args:
+            config: an instance of ``settings``.
+        """
+
+        def make_trunk() -> TrunkModule:
+            trunk = cls(config)
+            for part in trunk.parts() if config.checkpoint else ():
+                recompute(part)
+            return trunk
+
+        return SliceEncoder(config.input, make_trunk)
 
     @abstractmethod
     def parts(self) -> Iterable[nn.Module]:
@@ -81,8 +104,8 @@ class SliceEncoder(nn.Module):
             clips: (N, 3, T, H, W) float in [0, 1].
             lengths: (N,) how many frames of each are there, at least one, the others showing the last of
                 them; None: all.
-            sound: not listened to.
-            has_audio: not listened to.
+            sound: is ignored.
+            has_audio: is ignored.
 
         Returns:
             Features (N, ``dim``), and the attention of the last stream, where it has any.

@@ -1,12 +1,30 @@
 """What the Sora encoders do over time: a recurrent network, and attention over its states."""
 
+from typing import Annotated, Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sora_video.configs.schema import TimeConfig
+from sora_video.configs.section import Section
 
-__all__ = ["AttentionPool", "Recurrent"]
+__all__ = ["AttentionPool", "Recurrent", "TimeConfig"]
+
+
+class TimeConfig(Section):
+    """What the Sora encoders do with the features of successive frames."""
+
+    cell: Literal["lstm", "gru"] = "lstm"
+    """The recurrent network."""
+    layers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Its layers."""
+    bidirectional: bool = False
+    """Whether it also reads backwards; its states have twice as many numbers then."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Fraction of each layer's states that is dropped while training."""
+    attention: Literal["softmax", "sigmoid"] = "softmax"
+    """How moments are weighed against each other: by a softmax over time, or by a gate each."""
 
 
 class Recurrent(nn.Module):
@@ -37,7 +55,7 @@ class Recurrent(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, features: Tensor, lengths: Tensor | None) -> Tensor:
-        """(N, T, D) features to (N, T, ``dim``) states; those of moments that are there know of no others.
+        """(N, T, D) features to (N, T, ``dim``) states; padding does not change those of real moments.
 
         Args:
             features: in time order.
@@ -45,7 +63,7 @@ class Recurrent(nn.Module):
         """
         if lengths is None or not self.cells.bidirectional:
             states, _ = self.cells(features)
-        else:  # backwards it must begin at the last moment that is there
+        else:  # reading backwards starts at the last real moment
             packed = pack_padded_sequence(features, lengths.cpu(), batch_first=True, enforce_sorted=False)
             states, _ = pad_packed_sequence(
                 self.cells(packed)[0], batch_first=True, total_length=features.shape[1]
@@ -55,7 +73,7 @@ class Recurrent(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """The weighted mean of states, each weighed by a small network's opinion of it.
+    """The mean of states, weighted by a small network's score of each.
 
     Lin et al., A Structured Self-attentive Sentence Embedding, 2017.
 
@@ -74,7 +92,7 @@ class AttentionPool(nn.Module):
 
         Args:
             states: in time order.
-            lengths: (N,) how many moments of each are there, at least one; None: all. Others weigh nothing.
+            lengths: (N,) how many moments of each are there, at least one; None: all. Others have weight 0.
         """
         scores = self.score(states).squeeze(2).float()
         if self.weighing == "sigmoid":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torchvision.models import video
@@ -10,10 +10,12 @@ from torchvision.models.video.mvit import MViT
 from torchvision.models.video.s3d import S3D
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
+from sora_video.configs.parts import EncoderConfig
+
 from .conv import pad_explicitly
 from .streams import TrunkFeatures, TrunkModule
 
-__all__ = ["TORCHVISION", "TorchvisionNet"]
+__all__ = ["MC318", "R3D18", "MViTV2S", "R2Plus1D18", "S3DNet", "Swin3DT", "TorchvisionNet"]
 
 
 class AnySizeMViT(MViT):  # type: ignore[misc]  # torchvision has no types
@@ -46,50 +48,19 @@ class AnySizeWindowAttention(ShiftedWindowAttention3d):  # type: ignore[misc]
         return bias.permute(2, 0, 1).unsqueeze(0)
 
 
-class Source(NamedTuple):
-    """How a network is made, and which parts of it can be recomputed one by one."""
-
-    make: Callable[..., nn.Module]
-    parts: Callable[[Any], Iterable[nn.Module]]
-
-
-def resnet_parts(net: Any) -> Iterable[nn.Module]:
-    """Stem and residual blocks."""
-    return net.stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4
-
-
-def swin_parts(net: Any) -> Iterable[nn.Module]:
-    """Attention blocks and the patch mergings between their stages."""
-    for stage in net.features:
-        yield from stage if isinstance(stage, nn.Sequential) else (stage,)
-
-
-TORCHVISION = {
-    "r3d_18": Source(video.r3d_18, resnet_parts),
-    "mc3_18": Source(video.mc3_18, resnet_parts),
-    "r2plus1d_18": Source(video.r2plus1d_18, resnet_parts),
-    # torchvision's momentum of 0.001 leaves the running statistics of a short run near their first values
-    "s3d": Source(partial(video.s3d, norm_layer=partial(nn.BatchNorm3d, eps=1e-3)), lambda net: net.features),
-    "mvit_v2_s": Source(video.mvit_v2_s, lambda net: net.blocks),
-    "swin3d_t": Source(video.swin3d_t, swin_parts),
-}
-"""By name: R3D, MC3 and R(2+1)D (Tran et al., A Closer Look at Spatiotemporal Convolutions for Action
-Recognition, 2018), S3D (Xie et al., Rethinking Spatiotemporal Feature Learning, 2018), MViTv2 (Li et al.,
-MViTv2: Improved Multiscale Vision Transformers, 2022), Video Swin (Liu et al., Video Swin Transformer, 2022).
-"""
-
-
 class TorchvisionNet(TrunkModule):
-    """One of torchvision's video networks.
+    """Base of torchvision's video networks, which have no settings of their own.
 
     Args:
-        name: a key of :data:`TORCHVISION`.
+        config: the settings that every encoder has.
     """
 
-    def __init__(self, name: str) -> None:
+    make: ClassVar[Callable[..., nn.Module]]
+    """Builds the network, with its classifier."""
+
+    def __init__(self, config: EncoderConfig) -> None:  # noqa: ARG002
         super().__init__()
-        self.name = name
-        self.net = TORCHVISION[name].make(weights=None)
+        self.net = type(self).make(weights=None)
         *_, (last, classifier) = self.net.named_children()
         self.dim = next(classifier.parameters()).shape[1]
         setattr(self.net, last, nn.Identity())
@@ -100,9 +71,63 @@ class TorchvisionNet(TrunkModule):
         """(N, 3, T, H, W) to (N, ``dim``) features."""
         return self.net(clips), None
 
+
+class R3D18(TorchvisionNet):
+    """R3D-18 (Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, 2018)."""
+
+    make = staticmethod(video.r3d_18)
+
     def parts(self) -> Iterable[nn.Module]:
-        """The blocks that hold nearly all activations, in order."""
-        return TORCHVISION[self.name].parts(self.net)
+        """Stem and residual blocks."""
+        net: Any = self.net
+        return net.stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4
+
+
+class MC318(R3D18):
+    """MC3-18, from the same paper: 3D convolutions in the first stage, 2D in the others."""
+
+    make = staticmethod(video.mc3_18)
+
+
+class R2Plus1D18(R3D18):
+    """R(2+1)D-18, from the same paper: convolutions over space, then over time."""
+
+    make = staticmethod(video.r2plus1d_18)
+
+
+class S3DNet(TorchvisionNet):
+    """S3D (Xie et al., Rethinking Spatiotemporal Feature Learning, 2018)."""
+
+    # torchvision's momentum of 0.001 leaves the running statistics of a short run near their first values
+    make = staticmethod(partial(video.s3d, norm_layer=partial(nn.BatchNorm3d, eps=1e-3)))
+
+    def parts(self) -> Iterable[nn.Module]:
+        """Convolutions and inception blocks."""
+        net: Any = self.net
+        return tuple(net.features)
+
+
+class MViTV2S(TorchvisionNet):
+    """MViTv2-S (Li et al., MViTv2: Improved Multiscale Vision Transformers, 2022)."""
+
+    make = staticmethod(video.mvit_v2_s)
+
+    def parts(self) -> Iterable[nn.Module]:
+        """Attention blocks."""
+        net: Any = self.net
+        return tuple(net.blocks)
+
+
+class Swin3DT(TorchvisionNet):
+    """Video Swin-T (Liu et al., Video Swin Transformer, 2022)."""
+
+    make = staticmethod(video.swin3d_t)
+
+    def parts(self) -> Iterable[nn.Module]:
+        """Attention blocks and the patch mergings between their stages."""
+        net: Any = self.net
+        for stage in net.features:
+            yield from stage if isinstance(stage, nn.Sequential) else (stage,)
 
 
 def take_any_size(net: nn.Module) -> None:

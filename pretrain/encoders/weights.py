@@ -26,7 +26,7 @@ def read_config(run: Path) -> PretrainConfig:
     """
     if not (run / "config.yaml").is_file():
         raise RunError(f"run {run}: no run there (config.yaml is missing); check the path")
-    return load_config(str(run / "config.yaml"))
+    return load_config(str(run / "config.yaml"), stored=True)
 
 
 def is_finished(run: Path) -> bool:

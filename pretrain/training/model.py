@@ -8,11 +8,17 @@ from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 
-__all__ = ["Contrastive", "make_optimizer", "present"]
+from .aspects import present
+
+__all__ = ["Contrastive", "make_optimizer"]
 
 
 class Contrastive(nn.Module):
-    """An encoder with the projection head that training needs and embedding does not."""
+    """An encoder with the projection head that training needs and embedding does not.
+
+    Args:
+        config: the encoder, the widths of the head, and the seed of their weights.
+    """
 
     def __init__(self, config: PretrainConfig) -> None:
         super().__init__()
@@ -24,9 +30,18 @@ class Contrastive(nn.Module):
             )
 
     def forward(self, clips: Tensor, lengths: Tensor, sound: Tensor, has_audio: Tensor) -> Tensor:
-        """What an encoder takes to (N, A, ``loss.projection_dim``) projections of its aspects.
+        """Project slices under each aspect.
 
-        All aspects of a batch are normalised together; those of what was not heard are left out, and zero.
+        All aspects of a batch are normalised together; those of slices without audio are left out, and zero.
+
+        Args:
+            clips: (N, 3, T, H, W) float in [0, 1].
+            lengths: (N,) how many frames of each are there.
+            sound: (N, S) samples in [-1, 1].
+            has_audio: (N,) bool, whether there is sound.
+
+        Returns:
+            (N, A, ``loss.projection_dim``) projections.
         """
         aspects = self.encoder(clips, lengths, sound, has_audio).aspects
         there = present(has_audio, aspects.shape[1])
@@ -34,16 +49,14 @@ class Contrastive(nn.Module):
         return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
 
 
-def present(has_audio: Tensor, aspects: int) -> Tensor:
-    """(..., A) which aspects slices have by (...) whether they were heard; of several the last is sound."""
-    there = has_audio.new_ones((*has_audio.shape, aspects))
-    if aspects > 1:
-        there[..., -1] = has_audio
-    return there
-
-
 def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW without decay on biases and norms."""
+    """AdamW without decay on biases and norms.
+
+    Args:
+        model: the network that is trained.
+        config: rate and decay.
+        device: that it is on.
+    """
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]
     return torch.optim.AdamW(

@@ -308,11 +308,11 @@ def encoders(
     as_json: JsonOption = False,
 ) -> None:
     """List the networks that encoder.name may take, and what a slice costs with each."""
-    from sora_video.configs.schema import EncoderConfig
+    from sora_video.configs.parts import ENCODERS
     from sora_video.pretrain.encoders.costs import encoder_cost
-    from sora_video.pretrain.encoders.registry import names
+    from sora_video.pretrain.encoders.registry import encoder_config
 
-    costs = {name: encoder_cost(EncoderConfig(name=name, input="rgb"), frames, size) for name in names()}
+    costs = {name: encoder_cost(encoder_config(name, input="rgb"), frames, size) for name in ENCODERS.names()}
     if as_json:
         show.print_json(
             [{"name": name, "frames": frames, "size": size, **cost._asdict()} for name, cost in costs.items()]

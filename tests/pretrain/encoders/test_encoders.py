@@ -1,5 +1,3 @@
-from typing import get_args
-
 import pytest
 import torch
 from torch import nn
@@ -7,11 +5,11 @@ from torchvision.models import get_model, get_model_weights
 
 from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import load_config
-from sora_video.configs.schema import AVConfig, EncoderConfig, EncoderName, ScalesConfig, TimeConfig
+from sora_video.configs.parts import ENCODERS
 from sora_video.pretrain.encoders.conv import PaddedConv3d
 from sora_video.pretrain.encoders.costs import encoder_cost
-from sora_video.pretrain.encoders.registry import build_encoder, names
-from sora_video.pretrain.encoders.torchvision_nets import TORCHVISION, AnySizeWindowAttention
+from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
+from sora_video.pretrain.encoders.torchvision_nets import AnySizeWindowAttention
 
 DIM = {
     "r3d_tiny": 32,
@@ -25,6 +23,7 @@ DIM = {
     "swin3d_t": 768,
     "sora_av": 256,
 }
+TORCHVISION_NAMES = ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
 PUBLISHED_SIZE = {"s3d": 224, "mvit_v2_s": 224, "swin3d_t": 224}
 """Sides that torchvision's own networks need, or are only right with; the others take any."""
 
@@ -35,7 +34,8 @@ def clips(count=2, time=8, size=32):
 
 
 def encoder(name, streams="residual", seed=0):
-    return build_encoder(EncoderConfig(name=name, input=streams, width=4), seed)
+    width = {} if name in TORCHVISION_NAMES else {"width": 4}
+    return build_encoder(encoder_config(name, input=streams, **width), seed)
 
 
 def gradients(network, batch, mix, dtype):
@@ -49,17 +49,19 @@ def gradients(network, batch, mix, dtype):
     return {key: weight.grad.clone() for key, weight in network.named_parameters() if weight.ndim > 1}
 
 
-def test_the_registry_the_config_and_these_tests_name_the_same_encoders():
-    assert names() == list(get_args(EncoderName)) == list(DIM)
+def test_the_registry_and_these_tests_name_the_same_encoders():
+    assert ENCODERS.names() == list(DIM)
 
 
 def test_an_unknown_name_is_refused_with_the_config():
-    with pytest.raises(ConfigError, match=r"encoder\.name='vit': input should be 'r3d_tiny', 'sora', "):
+    with pytest.raises(
+        ConfigError, match=r"encoder\.name='vit': is not known; choose one of r3d_tiny, sora, "
+    ):
         load_config(None, ["encoder.name=vit"])
 
 
 @pytest.mark.parametrize("streams", ["residual", "both"])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ENCODERS.names())
 def test_features_have_the_stated_shape(name, streams):
     network = encoder(name, streams)
     features, attention, aspects = network(clips())
@@ -76,7 +78,7 @@ def test_features_have_the_stated_shape(name, streams):
         assert attention is None
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ENCODERS.names())
 def test_slices_of_any_length_and_size_are_taken(name):
     network = encoder(name).eval()
     with torch.inference_mode():
@@ -91,7 +93,7 @@ def test_slices_of_any_length_and_size_are_taken(name):
 
 
 @pytest.mark.parametrize("streams", ["rgb", "residual"])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ENCODERS.names())
 def test_the_order_of_frames_matters(name, streams):
     network, batch = encoder(name, streams).eval(), clips()
     with torch.inference_mode():
@@ -109,7 +111,7 @@ def test_residual_input_sees_no_still_picture():
     torch.testing.assert_close(features[0], features[1])
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", TORCHVISION_NAMES)
 def test_at_the_published_size_a_network_is_torchvisions(name):
     ours, plain = encoder(name, "rgb").eval().trunks["rgb"], get_model(name, weights=None).eval()
     last = list(dict(plain.named_children()))[-1]
@@ -130,7 +132,7 @@ def test_a_bias_between_places_of_a_window_is_that_of_their_distance(window):
     torch.testing.assert_close(bias, attention.relative_position_bias_table[row].permute(2, 0, 1)[None])
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ENCODERS.names())
 def test_running_statistics_are_those_of_the_last_batches(name):
     norms = [norm for norm in encoder(name).modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm)]
     assert {norm.momentum for norm in norms} <= {0.1}
@@ -171,25 +173,25 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
     ],
 )
 def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
-    check_bf16_gradients(EncoderConfig(name=name, input=streams), time, size, count)
+    check_bf16_gradients(encoder_config(name, input=streams), time, size, count)
 
 
 @pytest.mark.parametrize(
     "choices",
     [
-        {"name": "sora", "time": TimeConfig(cell="gru", bidirectional=True, layers=2, mix=True)},
-        {"name": "sora", "time": TimeConfig(attention="sigmoid")},
+        {"name": "sora", "time": {"cell": "gru", "bidirectional": True, "layers": 2, "mix": True}},
+        {"name": "sora", "time": {"attention": "sigmoid"}},
         {"name": "sora", "frame": "resnet18"},
-        {"name": "sora_multiscale", "scales": ScalesConfig(kernels=(1, 3, 5), recurrent=False)},
+        {"name": "sora_multiscale", "scales": {"kernels": (1, 3, 5), "recurrent": False}},
         *(
-            {"name": "sora_av", "av": AVConfig(fusion=fusion, visual=visual)}
+            {"name": "sora_av", "av": {"fusion": fusion, "visual": visual}}
             for fusion, visual in [("average", "sora"), ("weighted", "r3d_tiny"), ("attention", "sora")]
         ),
     ],
     ids=str,
 )
 def test_bf16_gradients_of_choices_are_those_of_fp32(choices):
-    check_bf16_gradients(EncoderConfig(**choices), 8, 56, 4)
+    check_bf16_gradients(encoder_config(**choices), 8, 56, 4)
 
 
 def check_bf16_gradients(config, time, size, count):
@@ -239,7 +241,7 @@ def test_bf16_gradients_of_convolutions_are_right(name, time, size):
         assert (conv.weight.grad - exact).norm() < 0.01 * exact.norm()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ENCODERS.names())
 def test_weights_are_a_function_of_the_seed(name):
     state = torch.random.get_rng_state()
     first, same, other = (encoder(name, seed=seed).state_dict() for seed in (3, 3, 4))
@@ -254,7 +256,7 @@ def test_weights_are_a_function_of_the_seed(name):
 )
 def test_costs_are_those_that_torchvision_states(name, frames, size):
     stated = get_model_weights(name).DEFAULT.meta
-    cost = encoder_cost(EncoderConfig(name=name, input="rgb"), frames, size)
+    cost = encoder_cost(encoder_config(name, input="rgb"), frames, size)
     classifier = 400 * (cost.dim + 1)
     assert cost.parameters + classifier == stated["num_params"]
     assert cost.flops == pytest.approx(2e9 * stated["_ops"], rel=0.02)
@@ -262,7 +264,7 @@ def test_costs_are_those_that_torchvision_states(name, frames, size):
 
 def test_two_streams_cost_two_networks():
     rgb, residual, both = (
-        encoder_cost(EncoderConfig(input=one), 8, 64) for one in ("rgb", "residual", "both")
+        encoder_cost(encoder_config("r3d_tiny", input=one), 8, 64) for one in ("rgb", "residual", "both")
     )
     assert both == tuple(one + other for one, other in zip(rgb, residual, strict=True))
     assert residual.flops < rgb.flops

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from sora_video.base.errors import CorpusError, RunError
-from sora_video.configs.schema import EncoderConfig, SliceConfig
+from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
-from sora_video.pretrain.encoders.registry import build_encoder
+from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.inspect import probe
 from sora_video.pretrain.video.slices import Slices, slice_starts
@@ -153,20 +153,20 @@ def test_columns_of_different_length_are_refused():
 
 
 def test_the_fingerprint_changes_with_any_weight():
-    weights = build_encoder(EncoderConfig(width=4), 0).state_dict()
-    marks = {fingerprint(weights, EncoderConfig(), SliceConfig())}
+    weights = build_encoder(encoder_config("r3d_tiny", width=4), 0).state_dict()
+    marks = {fingerprint(weights, encoder_config("r3d_tiny"), SliceConfig())}
     for name, weight in weights.items():
         bumped = weight.clone(memory_format=torch.contiguous_format)
         bumped.view(-1)[0] += 1
-        marks.add(fingerprint({**weights, name: bumped}, EncoderConfig(), SliceConfig()))
+        marks.add(fingerprint({**weights, name: bumped}, encoder_config("r3d_tiny"), SliceConfig()))
     assert len(marks) == len(weights) + 1
 
 
 def test_a_fingerprint_outlives_settings_that_change_no_embedding():
     weights = {"weight": torch.arange(3.0)}
-    mark = fingerprint(weights, EncoderConfig(), SliceConfig())
+    mark = fingerprint(weights, encoder_config("r3d_tiny"), SliceConfig())
     assert mark == "9c0d3637346a5f628380d63c0bf1bb0151091d52a7f0731aaec78482c5902767"
-    assert fingerprint(weights, EncoderConfig(checkpoint=True), SliceConfig()) == mark
+    assert fingerprint(weights, encoder_config("r3d_tiny", checkpoint=True), SliceConfig()) == mark
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_the_command_takes_a_sense(run, heard_videos, tmp_path, tiny_run, sora):
     out = tmp_path / "a.parquet"
     code, refused = sora("embed", heard_videos, "--model", tiny_run.path, "--out", out, "--by", "sound")
     assert code == 2
-    assert "by=sound: encoder.name=r3d_tiny knows no sense but sight" in refused
+    assert "by=sound: r3d_tiny has no audio branch; train encoder.name=sora_av" in refused
 
 
 def test_a_sense_that_is_not_there_is_refused(run, heard_videos):

@@ -5,31 +5,28 @@ from torch.nn.functional import normalize
 
 from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import load_config
-from sora_video.configs.schema import AVConfig, EncoderConfig, ScalesConfig, TimeConfig
 from sora_video.pretrain.encoders.costs import encoder_cost
-from sora_video.pretrain.encoders.registry import build_encoder
-from sora_video.pretrain.encoders.temporal import AttentionPool, Recurrent
+from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
+from sora_video.pretrain.encoders.temporal import AttentionPool, Recurrent, TimeConfig
 
 CHOICES = {
-    "lstm": EncoderConfig(name="sora", width=4),
-    "gru": EncoderConfig(name="sora", width=4, time=TimeConfig(cell="gru")),
-    "both ways": EncoderConfig(name="sora", width=4, time=TimeConfig(bidirectional=True)),
-    "two layers": EncoderConfig(name="sora", width=4, time=TimeConfig(layers=2, dropout=0.2)),
-    "gates": EncoderConfig(name="sora", width=4, time=TimeConfig(attention="sigmoid")),
-    "mixed": EncoderConfig(name="sora", width=4, time=TimeConfig(mix=True, bidirectional=True)),
-    "resnet18": EncoderConfig(name="sora", frame="resnet18"),
-    "scales": EncoderConfig(name="sora_multiscale", width=4),
-    "scales both ways": EncoderConfig(name="sora_multiscale", width=4, time=TimeConfig(bidirectional=True)),
-    "one scale": EncoderConfig(name="sora_multiscale", width=4, scales=ScalesConfig(kernels=(3,))),
-    "three scales": EncoderConfig(name="sora_multiscale", width=4, scales=ScalesConfig(kernels=(1, 3, 5))),
-    "not read over time": EncoderConfig(
-        name="sora_multiscale", width=4, scales=ScalesConfig(recurrent=False)
-    ),
-    "not normalised": EncoderConfig(name="sora_multiscale", width=4, scales=ScalesConfig(normalise=False)),
-    "not transformed": EncoderConfig(name="sora_multiscale", width=4, scales=ScalesConfig(transform=False)),
+    "lstm": encoder_config("sora", width=4),
+    "gru": encoder_config("sora", width=4, time={"cell": "gru"}),
+    "both ways": encoder_config("sora", width=4, time={"bidirectional": True}),
+    "two layers": encoder_config("sora", width=4, time={"layers": 2, "dropout": 0.2}),
+    "gates": encoder_config("sora", width=4, time={"attention": "sigmoid"}),
+    "mixed": encoder_config("sora", width=4, time={"mix": True, "bidirectional": True}),
+    "resnet18": encoder_config("sora", frame="resnet18"),
+    "scales": encoder_config("sora_multiscale", width=4),
+    "scales both ways": encoder_config("sora_multiscale", width=4, time={"bidirectional": True}),
+    "one scale": encoder_config("sora_multiscale", width=4, scales={"kernels": (3,)}),
+    "three scales": encoder_config("sora_multiscale", width=4, scales={"kernels": (1, 3, 5)}),
+    "not read over time": encoder_config("sora_multiscale", width=4, scales={"recurrent": False}),
+    "not normalised": encoder_config("sora_multiscale", width=4, scales={"normalise": False}),
+    "not transformed": encoder_config("sora_multiscale", width=4, scales={"transform": False}),
     **{
-        fusion: EncoderConfig(
-            name="sora_av", width=4, av=AVConfig(visual="sora", fusion=fusion, dim=16, mels=16)
+        fusion: encoder_config(
+            "sora_av", width=4, av={"visual": "sora", "fusion": fusion, "dim": 16, "mels": 16}
         )
         for fusion in ("concat", "average", "weighted", "attention")
     },

@@ -13,8 +13,8 @@ import pytest
 
 import sora_video
 from sora_video.cli.main import main
+from sora_video.configs.parts import ENCODERS
 from sora_video.pretrain.encoders.embeddings import read_embeddings, write_embeddings
-from sora_video.pretrain.encoders.registry import names
 
 SORA = Path(sys.executable).with_name("sora")
 TINY = [
@@ -236,7 +236,7 @@ def test_doctor_names_the_parts():
 
 def test_encoders_are_listed_with_what_they_cost():
     rows = json.loads(sora("encoders", "--frames", "16", "--size", "112", "--json"))
-    assert [row["name"] for row in rows] == names()
+    assert [row["name"] for row in rows] == ENCODERS.names()
     r3d = next(row for row in rows if row["name"] == "r3d_18")
     assert (r3d["frames"], r3d["size"], r3d["parameters"], r3d["dim"]) == (16, 112, 33_166_272, 512)
     assert 80e9 < r3d["flops"] < 82e9
@@ -263,7 +263,7 @@ def test_encoders_are_listed_with_what_they_cost():
         ("pretrain {videos} --out {tmp}/run slice.frames=0", "slice.frames=0: "),
         (
             "pretrain {videos} --out {tmp}/run encoder.name=vgg",
-            "encoder.name='vgg': input should be 'r3d_tiny'",
+            "encoder.name='vgg': is not known; choose one of r3d_tiny, ",
         ),
         ("pretrain {videos} --out {tmp}/run --config none.yaml", "neither a file nor a recipe"),
         ("pretrain {videos} --out {tmp}/none --resume", "no run there"),

@@ -1,0 +1,217 @@
+"""Sections whose settings depend on the part that they name: ``encoder`` and ``method``.
+
+The registries say where each part is defined; the part's own file declares its settings. So a part is added by
+one file and one line here, and a setting that a part does not have is refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, PrivateAttr
+
+from sora_video.base.registry import Registry
+
+from .section import Section
+
+__all__ = ["ENCODERS", "METHODS", "EncoderConfig", "MethodConfig", "PartConfig", "setting_names"]
+
+ENCODERS = Registry(
+    "encoder.name",
+    "sora_video.encoders",
+    {
+        "r3d_tiny": "sora_video.pretrain.encoders.r3d_tiny:R3DTiny",
+        "sora": "sora_video.pretrain.encoders.sora:Sora",
+        "sora_multiscale": "sora_video.pretrain.encoders.multiscale:SoraMultiscale",
+        "r3d_18": "sora_video.pretrain.encoders.torchvision_nets:R3D18",
+        "mc3_18": "sora_video.pretrain.encoders.torchvision_nets:MC318",
+        "r2plus1d_18": "sora_video.pretrain.encoders.torchvision_nets:R2Plus1D18",
+        "s3d": "sora_video.pretrain.encoders.torchvision_nets:S3DNet",
+        "mvit_v2_s": "sora_video.pretrain.encoders.torchvision_nets:MViTV2S",
+        "swin3d_t": "sora_video.pretrain.encoders.torchvision_nets:Swin3DT",
+        "sora_av": "sora_video.pretrain.encoders.sora_av:SoraAV",
+    },
+)
+METHODS = Registry(
+    "method.name",
+    "sora_video.methods",
+    {
+        "simclr": "sora_video.pretrain.training.simclr:SimCLR",
+        "moco": "sora_video.pretrain.training.moco:MoCo",
+    },
+)
+
+
+class PartConfig(Section):
+    """A section that names a part; a subclass has the settings of one part."""
+
+    registry: ClassVar[Registry]
+    spelt_out: ClassVar[Mapping[str, Any]] = {}
+    """Settings that version 0.1.0 wrote for every part, with or without them, and their defaults."""
+
+    name: str
+    _unused: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def unused(self) -> Mapping[str, Any]:
+        """Settings of a stored run that its part does not have."""
+        return self._unused
+
+    @classmethod
+    def section(cls) -> str:
+        """The section's name, such as ``"encoder"``."""
+        return cls.registry.key.partition(".")[0]
+
+    @classmethod
+    def model_for(cls, values: Mapping[str, Any]) -> type[Self]:  # noqa: ARG003
+        """The model that checks these values: this one, unless a part takes settings of another part."""
+        return cls
+
+    @classmethod
+    def resolve(cls, values: Any, *, stored: bool = False) -> Any:
+        """Check a section by the model of the part that it names.
+
+        Args:
+            values: the section as a mapping; anything else is returned as it is.
+            stored: whether they are of a stored run, whose part need not have all of them.
+
+        Returns:
+            The settings, an instance of the part's model.
+
+        Raises:
+            ConfigError: there is no such part.
+            ValueError: the part has no such setting, or its value is wrong.
+        """
+        if not isinstance(values, Mapping):
+            return values
+        name = values.get("name", cls.model_fields["name"].default)
+        model = cls.registry.load(name).settings.model_for(values)
+        settings, unused = split(values, model, cls.spelt_out)
+        if unused and not stored:
+            raise ValueError(refusal(cls.section(), name, unused, model))
+        checked = model.model_validate({**settings, "name": name})
+        checked._unused = unused
+        return checked
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as a mapping: the model may be one that was made for a combination of parts."""
+        return resolve_again, (type(self).base(), self.model_dump(), self._unused)
+
+    @classmethod
+    def base(cls) -> "type[PartConfig]":
+        """The section's own model, which has no part's settings."""
+        return next(model for model in cls.__mro__[::-1] if "registry" in vars(model))
+
+
+def resolve_again(section: type[PartConfig], values: dict[str, Any], unused: dict[str, Any]) -> PartConfig:
+    """The settings that :meth:`PartConfig.__reduce__` took apart."""
+    settings: PartConfig = section.resolve(values)
+    settings._unused = unused
+    return settings
+
+
+class EncoderConfig(PartConfig):
+    """Which network embeds a slice. Part of the fingerprint."""
+
+    registry = ENCODERS
+    spelt_out = {
+        "width": 16,
+        "frame": "small",
+        "time": {
+            "cell": "lstm",
+            "layers": 1,
+            "bidirectional": False,
+            "dropout": 0.0,
+            "attention": "softmax",
+            "mix": False,
+        },
+        "scales": {"kernels": [3, 5], "recurrent": True, "normalise": True, "transform": True},
+        "av": {"visual": "r3d_tiny", "fusion": "concat", "dim": 128, "mels": 64},
+    }
+    has_audio: ClassVar[bool] = False
+    """Whether the network has an audio branch."""
+
+    name: str = "r3d_tiny"
+    """Which network; ``sora encoders`` lists what they cost."""
+    input: Literal["rgb", "residual", "both"] = "residual"
+    """What the network sees: frames, differences of consecutive frames, or both in two streams."""
+    checkpoint: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time. Not part of the
+    fingerprint."""
+
+
+class MethodConfig(PartConfig):
+    """What a slice is compared with, and by which loss."""
+
+    registry = METHODS
+    spelt_out = {"momentum": 0.99, "queue": 4096, "shuffle": True}
+
+    name: str = "simclr"
+    """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
+
+
+def split(
+    values: Mapping[str, Any], model: type[BaseModel] | None, defaults: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Divide settings into those that a model has, and others that differ from their defaults.
+
+    Args:
+        values: the settings.
+        model: has some of them; None: none.
+        defaults: of settings that are dropped where the model does not have them.
+    """
+    settings: dict[str, Any] = {}
+    unused: dict[str, Any] = {}
+    fields = model.model_fields if model else {}
+    for key, value in values.items():
+        inner = section_of(fields[key].annotation) if key in fields else None
+        if isinstance(value, Mapping) and (inner or key not in fields):
+            inside = defaults.get(key)
+            own, rest = split(value, inner, inside if isinstance(inside, Mapping) else {})
+            if inner:
+                settings[key] = own
+            if rest:
+                unused[key] = rest
+        elif key in fields:
+            settings[key] = value
+        elif key not in defaults or value != defaults[key]:
+            unused[key] = value
+    return settings, unused
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds; None where it holds a plain value."""
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def refusal(section: str, name: Any, unused: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """One sentence on the settings that a part does not have."""
+    keys = [key for key in setting_names(model, f"{section}.") if key != f"{section}.name"]
+    remedy = f"its settings are {', '.join(keys)}" if keys else "it has none"
+    named = ", ".join(f"{key}={value!r}" for key, value in leaves(unused, f"{section}."))
+    return f"{named}: {name} has no such setting; {remedy}"
+
+
+def leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """All dotted keys of nested settings, and their values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All dotted keys of a config model.
+
+    Args:
+        model: a section, or the whole config.
+        prefix: of all keys.
+
+    Returns:
+        Keys such as ``"encoder.width"``, those of sections' settings without the sections themselves.
+    """
+    keys = []
+    for name, field in model.model_fields.items():
+        inner = section_of(field.annotation)
+        keys += setting_names(inner, f"{prefix}{name}.") if inner else [prefix + name]
+    return keys

@@ -1,0 +1,124 @@
+"""Comparing slices under several aspects, such as sight and sound."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sora_video.configs.schema import LossConfig
+
+from .loss import info_nce
+
+__all__ = ["Aspects", "Term", "contrast", "make_terms", "present"]
+
+
+class Aspects(NamedTuple):
+    """Projections of n slices under A aspects, and what is known of the slices."""
+
+    projections: Tensor
+    """(n, A, D)"""
+    present: Tensor
+    """(n, A) bool, which slices have which aspect."""
+    video: Tensor
+    """(n,) int64, equal for slices of the same video."""
+    number: Tensor
+    """(n,) int64, which slice of the batch; -1: one of an earlier step, which is never a positive."""
+
+    @classmethod
+    def of(cls, projections: Tensor, present: Tensor, video: Tensor) -> "Aspects":
+        """Those of a batch.
+
+        Args:
+            projections: (V, R, A, D) of R slices of V samples.
+            present: (V, R, A) bool.
+            video: (V,) videos of the samples.
+        """
+        numbers = torch.arange(present.shape[0] * present.shape[1], device=video.device)
+        owners = video.repeat_interleave(present.shape[1])
+        return cls(projections.flatten(0, 1), present.flatten(0, 1), owners, numbers)
+
+    def join(self, others: "Aspects") -> "Aspects":
+        """These and others."""
+        return Aspects(*(torch.cat(columns) for columns in zip(self, others, strict=True)))
+
+    def where(self, aspect: int) -> "Aspects":
+        """The slices that have an aspect, under that aspect alone."""
+        chosen = self.present[:, aspect]
+        return Aspects(
+            self.projections[chosen][:, aspect], self.present[chosen], self.video[chosen], self.number[chosen]
+        )
+
+
+class Term(NamedTuple):
+    """One InfoNCE loss between two aspects of slices."""
+
+    query: int
+    key: int
+    weight: float
+
+
+def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature: float) -> Tensor:
+    """A weighted sum of :func:`.loss.info_nce` within and across aspects.
+
+    Positives are the keys of the batch from the query's video, negatives all keys of other videos. Within one
+    aspect a slice's own key is neither; across aspects it is a positive: the sound of what is seen (after Morgado
+    et al., Audio-Visual Instance Discrimination with Cross-Modal Agreement, 2021). A term without a positive
+    pair, or without negatives, is left out.
+
+    Args:
+        queries: the batch's slices.
+        keys: the same, those of a momentum encoder, or these and those of earlier steps.
+        terms: which aspects are compared.
+        temperature: divisor of the similarities, above 0.
+
+    Returns:
+        The scalar loss; 0 where nothing can be compared.
+    """
+    total = queries.projections.sum() * 0
+    for query, key, weight in terms:
+        rows, columns = queries.where(query), keys.where(key)
+        same = rows.video[:, None] == columns.video
+        positives = same & (columns.number >= 0)
+        if query == key:
+            positives &= rows.number[:, None] != columns.number
+        if bool(positives.any() & ~same.all(1).any()):
+            loss = info_nce(rows.projections, columns.projections, positives, ~same, temperature)
+            total = total + weight * loss
+    return total
+
+
+def make_terms(config: LossConfig, aspects: int) -> list[Term]:
+    """Which aspects are compared: each with itself, and sight and sound with each other, both ways.
+
+    Args:
+        config: the weights.
+        aspects: A of the encoder; 1, or 3 for both senses, sight and sound.
+    """
+    if aspects == 1:
+        return [Term(0, 0, 1.0)]
+    within, cross = config.within, config.cross
+    pairs = [
+        Term(0, 0, 1.0),
+        Term(1, 1, within),
+        Term(2, 2, within),
+        Term(1, 2, cross / 2),
+        Term(2, 1, cross / 2),
+    ]
+    return [term for term in pairs if term.weight > 0]
+
+
+def present(has_audio: Tensor, aspects: int) -> Tensor:
+    """Which aspects slices have.
+
+    Args:
+        has_audio: (...) bool.
+        aspects: A of the encoder; of several the last is sound.
+
+    Returns:
+        (..., A) bool.
+    """
+    there = has_audio.new_ones((*has_audio.shape, aspects))
+    if aspects > 1:
+        there[..., -1] = has_audio
+    return there

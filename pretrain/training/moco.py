@@ -1,0 +1,106 @@
+"""MoCo: every slice against those of a momentum encoder and a queue of older ones."""
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from sora_video.configs.parts import MethodConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.section import Fraction
+
+from .aspects import Aspects, contrast, present
+from .methods import Embed, Known, Method
+
+if TYPE_CHECKING:
+    from .model import Contrastive
+
+__all__ = ["MoCo", "MoCoConfig"]
+
+
+class MoCoConfig(MethodConfig):
+    """Settings of moco."""
+
+    momentum: Fraction = 0.99
+    """Weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
+    queue: Annotated[int, Field(ge=0, le=2**22)] = 4096
+    """Slices that the queue holds; it fills during the run, and empty slots are ignored."""
+    shuffle: bool = True
+    """Give the momentum encoder the batch's slices in another order, so that a slice and its positives are
+    normalised with different ones; matters where optim.groups is above 1."""
+
+
+class MoCo(Method):
+    """InfoNCE against the momentum encoder's projections of the batch and of earlier steps.
+
+    Each slice of a step is a query and a key, and every key is enqueued. The queue starts empty; empty slots are
+    ignored, and the batch's own keys of other videos are always negatives.
+
+    Args:
+        model: the network that is trained; the momentum encoder starts as its copy.
+        config: momentum, queue, temperature and the projections' dimension.
+
+    References:
+        He et al., Momentum Contrast for Unsupervised Visual Representation Learning, 2020.
+    """
+
+    settings = MoCoConfig
+    queue: Tensor
+    queue_video: Tensor
+    queue_has_audio: Tensor
+    written: Tensor
+
+    def __init__(self, model: "Contrastive", config: PretrainConfig) -> None:
+        super().__init__(model, config)
+        assert isinstance(config.method, MoCoConfig)
+        self.config, self.learner = config.method, [model]  # in a list: its weights are not this module's
+        self.network = deepcopy(model).requires_grad_(False)
+        size = self.config.queue
+        self.register_buffer("queue", torch.zeros(size, self.senses, config.loss.projection_dim))
+        self.register_buffer("queue_video", torch.full((size,), -1))
+        self.register_buffer("queue_has_audio", torch.zeros(size, dtype=torch.bool))
+        self.register_buffer("written", torch.zeros((), dtype=torch.int64))
+        self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
+
+    def prepare(self, embed: Embed, step: int, steps: int) -> None:
+        """Move the momentum encoder and let it project the batch of step ``step`` of ``steps``."""
+        # imported here, as reading a config imports this file, and lightly takes two seconds
+        from lightly.models.utils import update_momentum
+        from lightly.utils.scheduler import cosine_schedule
+
+        momentum = cosine_schedule(step, steps, self.config.momentum, 1.0)
+        update_momentum(self.learner[0], self.network, momentum)
+        self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
+
+    def loss(self, projections: Tensor, known: Known) -> Tensor:
+        """See :func:`.aspects.contrast`; the keys are the momentum encoder's, of this step and the queue's."""
+        there = present(known.has_audio, self.senses)
+        queries = Aspects.of(projections, there, known.video)
+        keys = Aspects.of(self.keys, there, known.video).join(self.queued())
+        return contrast(queries, keys, self.terms, self.temperature)
+
+    def queued(self) -> Aspects:
+        """The slices in the queue."""
+        video = self.queue_video[self.queue_video >= 0]
+        has_audio = self.queue_has_audio[self.queue_video >= 0]
+        numbers = torch.full_like(video, -1)
+        return Aspects(self.queue[self.queue_video >= 0], present(has_audio, self.senses), video, numbers)
+
+    def keep(self, known: Known) -> None:
+        """Enqueue the keys in the place of the oldest."""
+        if (size := len(self.queue)) == 0:
+            return
+        keys = self.keys.flatten(0, 1)[-size:]
+        slots = (self.written + torch.arange(len(keys), device=keys.device)) % size
+        self.queue[slots] = keys
+        self.queue_video[slots] = known.video.repeat_interleave(self.keys.shape[1])[-size:]
+        self.queue_has_audio[slots] = known.has_audio.flatten()[-size:]
+        self.written += len(keys)
+
+
+def take_first_names(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Take the state of version 0.1.0 too, whose ``queue_has_audio`` was ``queue_heard``."""
+    if (first := f"{prefix}queue_heard") in state:
+        state[f"{prefix}queue_has_audio"] = state.pop(first)

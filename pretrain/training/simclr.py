@@ -1,0 +1,21 @@
+"""SimCLR: every slice against the others of its batch."""
+
+from torch import Tensor
+
+from .aspects import Aspects, contrast, present
+from .methods import Known, Method
+
+__all__ = ["SimCLR"]
+
+
+class SimCLR(Method):
+    """InfoNCE within the batch.
+
+    References:
+        Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020.
+    """
+
+    def loss(self, projections: Tensor, known: Known) -> Tensor:
+        """See :func:`.aspects.contrast`; the keys are the queries."""
+        slices = Aspects.of(projections, present(known.has_audio, self.senses), known.video)
+        return contrast(slices, slices, self.terms, self.temperature)
