@@ -1,7 +1,7 @@
 """Sections whose settings depend on the part that they name: ``encoder`` and ``method``.
 
-The registries say where each part is defined; the part's own file declares its settings. So a part is added by
-one file and one line here, and a setting that a part does not have is refused.
+The registries say where each part is defined; the part's own file declares its settings. So a part is added
+by one file and one line here, and a setting that a part does not have is refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -113,7 +113,7 @@ class EncoderConfig(PartConfig):
     """Which network embeds a slice. Part of the fingerprint."""
 
     registry = ENCODERS
-    spelt_out = {
+    spelt_out: ClassVar[Mapping[str, Any]] = {
         "width": 16,
         "frame": "small",
         "time": {
@@ -143,7 +143,7 @@ class MethodConfig(PartConfig):
     """What a slice is compared with, and by which loss."""
 
     registry = METHODS
-    spelt_out = {"momentum": 0.99, "queue": 4096, "shuffle": True}
+    spelt_out: ClassVar[Mapping[str, Any]] = {"momentum": 0.99, "queue": 4096, "shuffle": True}
 
     name: str = "simclr"
     """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""

@@ -95,8 +95,8 @@ class LossConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = 0.2
     """Divisor of the cosine similarities."""
     within: Annotated[float, Field(ge=0)] = 1.0
-    """Of encoders with an audio branch: weight of sight against sight and of sound against sound; both together
-    have weight 1."""
+    """Of encoders with an audio branch: weight of sight against sight and of sound against sound; both
+    together have weight 1."""
     cross: Annotated[float, Field(ge=0)] = 1.0
     """Of encoders with an audio branch: weight of sight against sound."""
     projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
@@ -232,8 +232,8 @@ class PretrainConfig(Section):
             values = getattr(self, section)
             if getattr(values, name) != type(values).model_fields[name].default:
                 raise ValueError(
-                    f"{section}.{name}={getattr(values, name)}: {self.encoder.name} has no audio branch; leave it "
-                    "out, or train encoder.name=sora_av"
+                    f"{section}.{name}={getattr(values, name)}: {self.encoder.name} has no audio branch; "
+                    "leave it out, or train encoder.name=sora_av"
                 )
         return self
 

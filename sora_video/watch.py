@@ -114,7 +114,7 @@ def open_normal(
         raise FingerprintError(f"model {model}", encoder.fingerprint, library.fingerprint, remedy)
     if encoder.config.encoder.has_audio:
         raise ConfigError(
-            f"model {model}: {encoder.config.encoder.name} has an audio branch, but only the frames of a stream "
+            f"model {model}: {encoder.config.encoder.name} has an audio branch, but of a stream only frames "
             "are read; build the library with an encoder that has none"
         )
     wanted = encoder.config.slice

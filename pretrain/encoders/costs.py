@@ -20,7 +20,8 @@ class Cost(NamedTuple):
     dim: int
     """Features of a slice, D."""
     flops: int
-    """Operations to embed one slice, with a second of sound where it has an audio branch; a multiply-add is two."""
+    """Operations to embed one slice, with a second of sound where it has an audio branch; a multiply-add
+    is two."""
 
 
 def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:

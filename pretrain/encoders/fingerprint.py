@@ -14,8 +14,8 @@ from sora_video.configs.schema import SliceConfig
 __all__ = ["fingerprint"]
 
 FIRST = {"name", "input", "width"}
-"""Settings of an encoder that have always been part of it; an encoder that has no width counts with the default
-of version 0.1.0, which wrote one for every encoder."""
+"""Settings of an encoder that have always been part of it; an encoder that has no width counts with the
+default of version 0.1.0, which wrote one for every encoder."""
 
 
 def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: SliceConfig) -> str:
@@ -24,8 +24,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
     slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides only how
     gradients are computed. Settings that came later count where they differ from their defaults, which stand
-    for what was before them, so that older fingerprints stay right; for the same reason, so do settings of a stored
-    run that its encoder does not have.
+    for what was before them, so that older fingerprints stay right; for the same reason, so do settings of a
+    stored run that its encoder does not have.
 
     Args:
         weights: the encoder's state.

@@ -18,10 +18,13 @@ from .temporal import AttentionPool, Recurrent, TimeConfig
 __all__ = ["SoraMultiscale", "SoraMultiscaleConfig"]
 
 
+Kernel = Annotated[int, Field(ge=1, le=15)]
+
+
 class ScalesConfig(Section):
     """The parallel 3D convolutions, and how they are fused."""
 
-    kernels: Annotated[tuple[Annotated[int, Field(ge=1, le=15)], ...], Field(min_length=1, max_length=8)] = (3, 5)
+    kernels: Annotated[tuple[Kernel, ...], Field(min_length=1, max_length=8)] = (3, 5)
     """Sides of the kernels, one branch each; odd."""
     recurrent: bool = True
     """Whether a recurrent network reads each branch over time."""

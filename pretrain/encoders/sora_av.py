@@ -34,23 +34,22 @@ class SoraAVConfig(SoundConfig):
         visual = choices.get("visual", default) if isinstance(choices, Mapping) else default
         settings = ENCODERS.load(visual).settings
         if settings.has_audio:
-            raise ValueError(
-                f"encoder.av.visual={visual}: has an audio branch of its own; choose another network"
-            )
+            raise ValueError(f"encoder.av.visual={visual}: has an audio branch of its own; choose another")
         return both_settings(settings, cls)
 
 
 @cache
 def both_settings(visual: type[EncoderConfig], av: type[SoraAVConfig]) -> type[SoraAVConfig]:
-    """A model with the settings of both; where both have one, as ``time``, the visual network's is the wider."""
+    """A model with the settings of both; of one that both have, such as ``time``, it takes the first's."""
     return cast("type[SoraAVConfig]", type(f"{visual.__name__}And{av.__name__}", (visual, av), {}))
 
 
 class SoraAV(nn.Module):
     """Sight and sound in one embedding.
 
-    Its aspects are the embeddings of a slice by both senses, by sight alone and by sound alone; all three have
-    the same dimension and are trained to be comparable. A slice without audio has the embedding of its sight.
+    Its aspects are the embeddings of a slice by both senses, by sight alone and by sound alone; all three
+    have the same dimension and are trained to be comparable. A slice without audio has the embedding of its
+    sight.
 
     Args:
         config: which fusion, and what the branches are.

@@ -36,9 +36,10 @@ TrunkFeatures = tuple[Tensor, Tensor | None]
 class TrunkModule(nn.Module, ABC):
     """Base of networks over one stream; a subclass sets ``dim``, and ``settings`` where it has any.
 
-    A subclass is made from its settings alone. Its ``forward`` takes (N, 3, T, H, W) standardised clips and (N,) how many frames of each are there, at
-    least one, or None for all; it gives (N, ``dim``) :data:`TrunkFeatures`. A network that cannot leave
-    frames out sees the others too, which show the last frame that is there.
+    A subclass is made from its settings alone. Its ``forward`` takes (N, 3, T, H, W) standardised clips and
+    (N,) how many frames of each are there, at least one, or None for all; it gives (N, ``dim``)
+    :data:`TrunkFeatures`. A network that cannot leave frames out sees the others too, which show the last
+    frame that is there.
     """
 
     settings: ClassVar[type[EncoderConfig]] = EncoderConfig

@@ -62,9 +62,9 @@ def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature
     """A weighted sum of :func:`.loss.info_nce` within and across aspects.
 
     Positives are the keys of the batch from the query's video, negatives all keys of other videos. Within one
-    aspect a slice's own key is neither; across aspects it is a positive: the sound of what is seen (after Morgado
-    et al., Audio-Visual Instance Discrimination with Cross-Modal Agreement, 2021). A term without a positive
-    pair, or without negatives, is left out.
+    aspect a slice's own key is neither; across aspects it is a positive: the sound of what is seen (after
+    Morgado et al., Audio-Visual Instance Discrimination with Cross-Modal Agreement, 2021). A term without a
+    positive pair, or without negatives, is left out.
 
     Args:
         queries: the batch's slices.

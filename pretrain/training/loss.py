@@ -12,14 +12,14 @@ def info_nce(
 ) -> Tensor:
     """InfoNCE between queries and keys, with any number of positives a query.
 
-    With q and k the L2-normalised rows, s_ij = q_i · k_j / temperature, P(i) the positives and N(i) the negatives
-    of query i, the loss is the mean over all pairs (i, p), p in P(i), of
+    With q and k the L2-normalised rows, s_ij = q_i · k_j / temperature, P(i) the positives and N(i) the
+    negatives of query i, the loss is the mean over all pairs (i, p), p in P(i), of
 
         -log( exp(s_ip) / (exp(s_ip) + sum_{n in N(i)} exp(s_in)) )
 
-    A key that is neither, such as the query itself, is ignored; the other positives of a query are not among its
-    negatives. For queries that are the keys, two of each video, this is NT-Xent. Sums are formed in float32 as
-    log-sum-exp.
+    A key that is neither, such as the query itself, is ignored; the other positives of a query are not among
+    its negatives. For queries that are the keys, two of each video, this is NT-Xent. Sums are formed in
+    float32 as log-sum-exp.
 
     Args:
         queries: (n, D) projections.
@@ -58,8 +58,8 @@ def check(queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor) -
         )
     if not bool(positives.any() & negatives.any(1).all()):
         raise ValueError(
-            f"got {int(positives.sum())} positive pairs and {int((~negatives.any(1)).sum())} queries without a "
-            "negative; a loss needs at least one pair, and negatives (slices of another video) for every query"
+            f"got {int(positives.sum())} positive pairs and {int((~negatives.any(1)).sum())} queries without "
+            "a negative; a loss needs a pair, and for every query a negative, as a slice of another video"
         )
 
 

@@ -35,8 +35,8 @@ class MoCoConfig(MethodConfig):
 class MoCo(Method):
     """InfoNCE against the momentum encoder's projections of the batch and of earlier steps.
 
-    Each slice of a step is a query and a key, and every key is enqueued. The queue starts empty; empty slots are
-    ignored, and the batch's own keys of other videos are always negatives.
+    Each slice of a step is a query and a key, and every key is enqueued. The queue starts empty; empty slots
+    are ignored, and the batch's own keys of other videos are always negatives.
 
     Args:
         model: the network that is trained; the momentum encoder starts as its copy.
@@ -75,7 +75,7 @@ class MoCo(Method):
         self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
-        """See :func:`.aspects.contrast`; the keys are the momentum encoder's, of this step and the queue's."""
+        """See :func:`.aspects.contrast`; the keys are the momentum encoder's and the queue's."""
         there = present(known.has_audio, self.senses)
         queries = Aspects.of(projections, there, known.video)
         keys = Aspects.of(self.keys, there, known.video).join(self.queued())

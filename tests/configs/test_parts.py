@@ -24,7 +24,10 @@ OTHER = {
     "method.shuffle": "false",
 }
 """A value that is not the default of each setting that some parts lack."""
-NAMES = [*(f"encoder.name={name}" for name in ENCODERS.names()), *(f"method.name={name}" for name in METHODS.names())]
+NAMES = [
+    *(f"encoder.name={name}" for name in ENCODERS.names()),
+    *(f"method.name={name}" for name in METHODS.names()),
+]
 
 
 def settings_of(choice):
@@ -56,8 +59,9 @@ def test_a_refusal_names_the_settings_of_the_part():
     with pytest.raises(ConfigError) as refused:
         load_config(None, ["encoder.time.layers=3", "encoder.widht=8", "optim.epochs=0"])
     assert str(refused.value) == (
-        "encoder.widht=8, encoder.time.layers=3: r3d_tiny has no such setting; its settings are encoder.input, "
-        "encoder.checkpoint, encoder.width; optim.epochs=0: input should be greater than or equal to 1"
+        "encoder.time.layers=3, encoder.widht=8: r3d_tiny has no such setting; its settings are "
+        "encoder.input, encoder.checkpoint, encoder.width; "
+        "optim.epochs=0: input should be greater than or equal to 1"
     )
 
 
@@ -73,7 +77,13 @@ def test_the_network_that_sees_brings_its_settings():
 
 @pytest.mark.parametrize(
     "setting",
-    ["loss.within=0.5", "loss.cross=0", "augment.sound_gain_db=3", "augment.sound_band=0", "augment.sound_gap=0"],
+    [
+        "loss.within=0.5",
+        "loss.cross=0",
+        "augment.sound_gain_db=3",
+        "augment.sound_band=0",
+        "augment.sound_gap=0",
+    ],
 )
 def test_settings_of_sound_need_an_audio_branch(setting):
     load_config(None, ["encoder.name=sora_av", setting])
@@ -98,7 +108,9 @@ def test_a_stored_run_keeps_what_its_encoder_lacks_in_its_fingerprint():
     """The fingerprints are those that version 0.1.0 gave these settings."""
     weights = {"weight": torch.arange(3.0)}
     plain = load_config().encoder
-    stored = load_config(None, ["encoder.time.layers=3", "method.queue=7", "loss.within=0.5"], stored=True).encoder
+    stored = load_config(
+        None, ["encoder.time.layers=3", "method.queue=7", "loss.within=0.5"], stored=True
+    ).encoder
     assert isinstance(stored, BaseModel)
     assert fingerprint(weights, plain, SliceConfig()) == PLAIN
     assert fingerprint(weights, stored, SliceConfig()) == WITH_LAYERS
@@ -107,6 +119,8 @@ def test_a_stored_run_keeps_what_its_encoder_lacks_in_its_fingerprint():
     assert fingerprint(weights, load_config(None, mixed, stored=True).encoder, SliceConfig()) == MIXED
     wide = ["encoder.name=r3d_18", "encoder.width=8"]
     assert fingerprint(weights, load_config(None, wide, stored=True).encoder, SliceConfig()) == WIDE
+
+
 PLAIN = "9c0d3637346a5f628380d63c0bf1bb0151091d52a7f0731aaec78482c5902767"
 WITH_LAYERS = "9c6526fadaa91f697cbe4c9b6fd338ae6092ddda6638536480b1373511c9357f"
 MIXED = "eace7649878e793df39666c0a2d736ecf93dd9007052c9141afcf4e1dd86c42b"
