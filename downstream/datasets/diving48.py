@@ -9,9 +9,10 @@ The group is the competition.
 
 from sora_video.base.errors import CorpusError
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 
 def read(folder: Folder) -> list[Entry]:
@@ -23,8 +24,17 @@ def read(folder: Folder) -> list[Entry]:
             name, label = row.get("vid_name", ""), row.get("label", -1)
             if not name or not 0 <= label < len(classes):
                 raise CorpusError(
-                    f"Diving48: {row} has no vid_name or no label of the vocabulary; mend the list"
+                    f"Diving48: {row} has no vid_name or no label of the vocabulary; fix the list"
                 )
             group = name.rpartition("_")[0]
             entries.append(Entry(name, {"label": classes[label], "group": group, "split": side}))
     return entries
+
+
+DATASET = Dataset(
+    title="Diving48 V2",
+    home="http://www.svcl.ucsd.edu/projects/resound/dataset.html",
+    splits="split",
+    groups="competition",
+    read=read,
+)

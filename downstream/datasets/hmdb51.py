@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 
 from sora_video.base.errors import CorpusError
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 LIST = re.compile(r"(?P<label>.+)_test_split(?P<number>[123])\.txt")
 SIDES = {"1": "train", "2": "test"}
@@ -42,3 +43,12 @@ def read(folder: Folder) -> list[Entry]:
 def source(name: str, label: str) -> str:
     """The film or clip that a name begins with, up to its class."""
     return name.partition(f"_{label}_")[0]
+
+
+DATASET = Dataset(
+    title="HMDB51",
+    home="https://serre-lab.clps.brown.edu/resource/hmdb-a-large-human-motion-database/",
+    splits="split1, split2, split3",
+    groups="source film within a class",
+    read=read,
+)

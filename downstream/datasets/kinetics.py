@@ -13,9 +13,10 @@ from pathlib import Path
 from sora_video.base.errors import CorpusError
 from sora_video.pretrain.video.corpus import read_rows
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 SIDES = {"train": "train", "val": "test", "validate": "test", "validation": "test"}
 NEEDED = {"label", "youtube_id", "time_start", "time_end"}
@@ -64,3 +65,12 @@ def from_folders(folder: Folder) -> list[Entry]:
             "lay it out in one of these ways"
         )
     return entries
+
+
+DATASET = Dataset(
+    title="Kinetics-400/600/700",
+    home="https://github.com/cvdfoundation/kinetics-dataset",
+    splits="split (validation is test)",
+    groups="YouTube video",
+    read=read,
+)

@@ -8,9 +8,10 @@ With 00sequences.txt every sequence is an entry, as in the paper; without it eve
 
 import re
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 SIDES = {
@@ -56,3 +57,12 @@ def sequences(folder: Folder) -> dict[str, list[tuple[float, float] | None]]:
         match[1]: [((int(a) - 1) / FPS, int(b) / FPS) for a, b in re.findall(r"(\d+)-(\d+)", match[2])]
         for match in found
     }
+
+
+DATASET = Dataset(
+    title="KTH actions",
+    home="https://www.csc.kth.se/cvap/actions/",
+    splits="split (validation persons are in train)",
+    groups="person",
+    read=read,
+)

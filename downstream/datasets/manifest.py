@@ -9,8 +9,8 @@ from sora_video.base.files import write_text
 from sora_video.pretrain.encoders.embeddings import write_embeddings
 from sora_video.pretrain.video.corpus import Corpus, Video
 
-from .registry import DATASETS, FEATURES, open_dataset
-from .youtube8m import read_features
+from .dataset import Dataset
+from .registry import DATASETS, open_dataset
 
 __all__ = ["Written", "list_datasets", "write_dataset"]
 
@@ -29,16 +29,18 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
     """Write the manifest of a data set that the user has; of feature tables their embeddings beside it.
 
     Args:
-        name: a key of :data:`DATASETS`, or ``youtube8m``.
+        name: one of :data:`DATASETS`.
         folder: holds it.
         out: the ``.csv`` file.
         groups: see :func:`open_dataset`.
 
     Raises:
-        SoraError: see :func:`open_dataset` and :func:`.youtube8m.read_features`.
+        ConfigError: there is no such data set.
+        SoraError: it cannot be read, see :func:`open_dataset`.
     """
-    if name == FEATURES:
-        table = read_features(folder)
+    dataset: Dataset = DATASETS.load(name)
+    if dataset.read_features is not None:
+        table = dataset.read_features(str(folder))
         write_embeddings(table.embeddings, out.with_suffix(".parquet"))
         videos = [replace(video, path=out.parent / video.video_id) for video in table.corpus.videos]
         write_manifest(replace(table.corpus, videos=tuple(videos)), out)
@@ -50,14 +52,16 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
 
 def list_datasets() -> list[dict[str, str]]:
     """What can be read, and where to get it."""
-    rows = [
-        {"name": name, "data set": one.title, "splits": one.splits, "groups": one.groups, "from": one.home}
-        for name, one in DATASETS.items()
-    ]
-    features = {"data set": "YouTube-8M features", "splits": "split (validation is test)", "groups": "video"}
+    datasets: dict[str, Dataset] = {name: DATASETS.load(name) for name in DATASETS.names()}
     return [
-        *rows,
-        {"name": FEATURES, **features, "from": "https://research.google.com/youtube8m/download.html"},
+        {
+            "name": name,
+            "data set": dataset.title,
+            "splits": dataset.splits,
+            "groups": dataset.groups,
+            "from": dataset.home,
+        }
+        for name, dataset in datasets.items()
     ]
 
 

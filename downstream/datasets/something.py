@@ -10,9 +10,10 @@ do not say who filmed what, so there are no groups.
 
 from sora_video.base.errors import CorpusError
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 OLDER = "something-something-v2"
 SIDES = {"train": "train", "validation": "test"}
@@ -28,3 +29,12 @@ def read(folder: Folder) -> list[Entry]:
             label = row["template"].replace("[", "").replace("]", "")
             entries.append(Entry(str(row["id"]), {"label": label, "split": side, "official": official}))
     return entries
+
+
+DATASET = Dataset(
+    title="Something-Something v2",
+    home="https://www.qualcomm.com/developer/software/something-something-v-2-dataset",
+    splits="split (validation is test)",
+    groups="none known",
+    read=read,
+)

@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 
 from sora_video.base.errors import CorpusError
 
+from .dataset import Dataset
 from .folder import Entry, Folder
 
-__all__ = ["read"]
+__all__ = ["DATASET", "read"]
 
 SPLITS = (1, 2, 3)
 
@@ -37,3 +38,12 @@ def group(name: str) -> str:
     if not (stem and clip.isdigit()):
         raise CorpusError(f"UCF101: {name} is not named like v_CLASS_gNN_cNN; restore the official names")
     return stem
+
+
+DATASET = Dataset(
+    title="UCF101",
+    home="https://www.crcv.ucf.edu/data/UCF101.php",
+    splits="split1, split2, split3",
+    groups="recording (gNN)",
+    read=read,
+)

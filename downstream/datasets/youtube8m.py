@@ -20,21 +20,13 @@ from sora_video.base.errors import CorpusError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.video.corpus import Corpus, Video
 
+from .dataset import Dataset, FeatureTable
 from .tfrecord import parse_example, read_records
 
-__all__ = ["FeatureTable", "read_features"]
+__all__ = ["DATASET", "read_features"]
 
 SIDES = {"train": "train", "validate": "test"}
 """Validation videos are tested on; the labels of the test set are not public."""
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """Features that others computed, and what they are labelled with."""
-
-    embeddings: Embeddings
-    corpus: Corpus
-    """A row a video; ``label`` is its first label, ``labels`` are all, with ``;`` between them."""
 
 
 def read_features(folder: str | Path, stream: str = "rgb") -> FeatureTable:
@@ -98,3 +90,12 @@ def to_video(features: dict[str, Any], side: str, path: Path) -> Video:
     video_id = named[0].decode()
     kept = {key: text for key, text in columns.items() if text}
     return Video(video_id=video_id, path=Path(video_id), columns=kept)
+
+
+DATASET = Dataset(
+    title="YouTube-8M features",
+    home="https://research.google.com/youtube8m/download.html",
+    splits="split (validation is test)",
+    groups="video",
+    read_features=read_features,
+)

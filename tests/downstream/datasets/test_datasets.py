@@ -131,7 +131,7 @@ MADE = {
 
 
 def test_every_data_set_has_a_miniature():
-    assert set(MADE) == set(DATASETS)
+    assert set(MADE) == {name for name in DATASETS.names() if DATASETS.load(name).read}
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -15,11 +15,11 @@ ONE_STEP = Path(__file__).with_name("one_step.py")
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16")
 CASES = {
     "simclr": ("method.name=simclr",),
-    "moco": ("method.name=moco",),
+    "moco": ("method.name=moco", "method.queue=32"),
     "simclr with sound": ("method.name=simclr", *SOUND),
-    "moco with sound": ("method.name=moco", *SOUND),
+    "moco with sound": ("method.name=moco", "method.queue=32", *SOUND),
 }
-SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "method.queue=32", "optim.lr=1e-9")
+SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "optim.lr=1e-9")
 
 
 def free_port():
