@@ -58,7 +58,9 @@ def open_dataset(name: str, folder: str | Path, *, groups: bool = True) -> Opene
     """
     dataset: Dataset = DATASETS.load(name)
     if dataset.read is None:
-        raise ConfigError(f"data set {name}: has features and no videos; `sora datasets {name}` writes a manifest")
+        raise ConfigError(
+            f"data set {name}: has features and no videos; `sora datasets {name}` writes a manifest"
+        )
     files = Folder(Path(folder).expanduser())
     entries = dataset.read(files)
     paths = {entry.name: files.video(entry.name) for entry in entries}

@@ -8,7 +8,6 @@ Bytes stand for numbers from -2 to 2. Features become embeddings, L2-normalised,
 those of ``sora embed``; a video-level feature is given the span from 0 to 1 s, its length being unknown.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
