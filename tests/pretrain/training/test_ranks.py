@@ -86,9 +86,9 @@ def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_con
         queue, other = (found[case]["state"]["method"] for found in (together, alone))
         assert queue["written"] == other["written"] == 54
         assert torch.equal(queue["queue_video"], other["queue_video"])
-        assert torch.equal(queue["queue_heard"], other["queue_heard"])
+        assert torch.equal(queue["queue_has_audio"], other["queue_has_audio"])
         assert_near(queue["queue"], other["queue"])
-    assert 0 < queue["queue_heard"].sum() < 32
+    assert 0 < queue["queue_has_audio"].sum() < 32
 
 
 @pytest.fixture(scope="module")
