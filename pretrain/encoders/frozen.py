@@ -210,13 +210,20 @@ class VideoEncoder:
         return embedded
 
     def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
-        """Sort rows by corpus entry; a video that failed in part gives none."""
+        """Sort rows by corpus entry; a video that cannot be read to its end gives none.
+
+        A span without sound leaves the other spans of its file alone.
+        """
         name = [video.video_id for video in corpus.videos]
+        unreadable = {name[entry] for entry in failures}
         silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
         failures = failures | dict.fromkeys(silent, "no sound in any of its slices")
         failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
         kept = [
-            (name[entry], part) for entry in sorted(rows) for part in rows[entry] if name[entry] not in failed
+            (name[entry], part)
+            for entry in sorted(rows)
+            for part in rows[entry]
+            if name[entry] not in unreadable and len(part.vectors)
         ]
         if not kept:
             first, reason = next(iter(failed.items()))
