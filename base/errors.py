@@ -5,13 +5,14 @@
     ├── CorpusError        a folder, glob or manifest of videos
     ├── VideoError         one file that cannot be read
     ├── RunError           a run folder: exists already, is missing or incomplete
+    │   └── Stopped        a run was asked to stop, and can be continued
     ├── LabelsError        labels or splits that cannot be used, or a classifier folder
     ├── LibraryError       a library folder
     ├── FingerprintError   embeddings of one model used with those of another
     └── StorageError       the disk refused a write
 
 Each message is one line that names the thing, its value and the remedy. The command line prints it and
-exits 2.
+exits 2; :class:`Stopped` has an exit code of its own.
 """
 
 from collections.abc import Sequence
@@ -25,13 +26,14 @@ __all__ = [
     "LibraryError",
     "RunError",
     "SoraError",
+    "Stopped",
     "StorageError",
     "VideoError",
 ]
 
 
 class SoraError(Exception):
-    """Base of all errors that the user can mend."""
+    """Base of all errors that the user can fix."""
 
 
 class ConfigError(SoraError):
@@ -57,6 +59,19 @@ class VideoError(SoraError):
 
 class RunError(SoraError):
     """A run folder exists already, is missing or is incomplete."""
+
+
+class Stopped(RunError):  # noqa: N818, since nothing went wrong
+    """A run was asked to stop, and can be continued.
+
+    Args:
+        message: the line.
+        exit_code: of the command: 0 for a limit that was set, 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class LabelsError(SoraError):

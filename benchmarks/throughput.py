@@ -30,6 +30,7 @@ from sora_video.pretrain.training.model import Contrastive, make_optimizer
 from sora_video.pretrain.training.ranks import confer, make_fabric
 from sora_video.pretrain.training.run.folder import Run
 from sora_video.pretrain.training.sampler import EpochSampler
+from sora_video.pretrain.training.signals import Stop
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.slices import Slices
@@ -70,7 +71,7 @@ def step_rate(config: PretrainConfig) -> float:
     fabric = make_fabric(config.optim)
     sampler = EpochSampler(config.optim.batch_size, config)
     learner, batch = Learner(config, fabric, sampler), random_batch(config)
-    common = confer(fabric, batch, sampler, stop=False, save=False)
+    common = confer(fabric, batch, sampler, stop=Stop.NO, save=False)
     return timed(lambda number: learner.step(batch, common, number), config)
 
 

@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_bytes
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
+
+from .fingerprint import fingerprint
 
 __all__ = ["is_finished", "read_config", "read_weights", "write_weights"]
 
@@ -34,32 +36,35 @@ def is_finished(run: Path) -> bool:
     return (run / "model.safetensors").is_file()
 
 
-def write_weights(run: Path, weights: Mapping[str, Tensor], fingerprint: str) -> None:
+def write_weights(run: Path, weights: Mapping[str, Tensor], mark: str) -> None:
     """Write the encoder's weights, the mark of a finished run.
 
     Args:
         run: the run folder.
         weights: the encoder's state, on any device.
-        fingerprint: of these weights, kept in the file's metadata.
+        mark: the fingerprint of these weights, kept in the file's metadata.
 
     Raises:
         StorageError: the disk refused the write.
     """
     data = save(
         {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
-        metadata={"fingerprint": fingerprint},
+        metadata={"fingerprint": mark},
     )
     write_bytes(run / "model.safetensors", data)
 
 
 def read_weights(run: Path) -> dict[str, Tensor]:
-    """Read the encoder's weights.
+    """Read the encoder's weights, and check that they are those that were written.
 
     Args:
         run: the run folder.
 
+    Returns:
+        The encoder's state, on the CPU.
+
     Raises:
-        RunError: the run is not finished, or the file is damaged.
+        RunError: the run is not finished, or a file of it is damaged or edited.
     """
     if not is_finished(run):
         raise RunError(
@@ -67,7 +72,28 @@ def read_weights(run: Path) -> dict[str, Tensor]:
             f"`sora pretrain CORPUS --out {run} --resume`"
         )
     try:
-        weights: dict[str, Tensor] = load_file(run / "model.safetensors")
+        with safe_open(run / "model.safetensors", "pt") as file:
+            weights: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise RunError(f"run {run}: model.safetensors is damaged: {error}; restore it") from error
+    check_weights(run, weights, metadata.get("fingerprint"))
     return weights
+
+
+def check_weights(run: Path, weights: Mapping[str, Tensor], stored: str | None) -> None:
+    """Refuse weights that are not finite, or not those of the fingerprint stored with them, if one is.
+
+    Raises:
+        RunError: they are not.
+    """
+    broken = [name for name, weight in weights.items() if not weight.isfinite().all()]
+    if broken:
+        raise RunError(f"run {run}: model.safetensors: {broken[0]} is not finite; restore it, or train anew")
+    config = read_config(run)
+    if stored is None or stored == fingerprint(weights, config.encoder, config.slice):
+        return
+    raise RunError(
+        f"run {run}: model.safetensors or config.yaml is damaged or edited: they do not fit the fingerprint "
+        f"{stored[:12]} stored with the weights; restore both"
+    )

@@ -28,7 +28,7 @@ from .methods import Known, make_method
 from .model import Contrastive, make_optimizer
 from .ranks import Common, gather, uses_bf16
 from .sampler import EpochSampler
-from .statistics import GroupStatistics
+from .statistics import GroupStatistics, assign
 
 __all__ = ["Learner", "StepReport"]
 
@@ -97,6 +97,7 @@ class Learner:
         known = Known(common.video[present], self.share(batch, batch.slices.has_audio)[present])
         groups = [part.flatten() for part in self.group_rows(batch)]
         self.statistics.begin()
+        self.method_before = [value.clone() for value in self.method.state_dict().values()]
         self.method.prepare(
             lambda network, shuffled: self.embed(network, batch, present, groups, number, shuffled),
             number,
@@ -223,6 +224,7 @@ class Learner:
             self.optimizer.step()
         else:
             self.statistics.restore()
+            assign(list(self.method.state_dict().values()), self.method_before)
             broken = ~projections.isfinite().flatten(1).all(1)
             culprits = sorted(set((known.video[broken] if bool(broken.any()) else known.video).tolist()))
         self.optimizer.zero_grad()

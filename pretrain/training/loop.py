@@ -2,13 +2,12 @@
 
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sora_video.base.errors import RunError
+from sora_video.base.errors import RunError, Stopped, StorageError
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
@@ -19,16 +18,18 @@ from .learner import Learner, StepReport
 from .loader import train_loader
 from .meter import Meter
 from .ranks import Common, confer, make_fabric, on_first
-from .run.checkpoint import Checkpoints, corpus_digest, pack, quality_of, unpack
-from .run.finish import Ending, finish
+from .run.checkpoint import Checkpoints, pack, unpack
+from .run.finish import Ending, attempted, finish
 from .run.folder import Run
 from .run.guard import COLLAPSED, Guard
+from .run.identity import check_identity, identity
 from .run.monitor import make_monitor
+from .run.noted import Noted
 from .run.tracking import BarTracker, JsonlTracker, Tracker, Trackers, WandbTracker
 from .run.views import draw_views
 from .sampler import EpochSampler
 from .schedule import set_learning_rate
-from .signals import StopSignal
+from .signals import Stop, StopSignal
 from .transfer import on_device
 
 __all__ = ["pretrain_encoder"]
@@ -59,7 +60,9 @@ def pretrain_encoder(
     Raises:
         ConfigError: the batch cannot be shared out to the groups and processes.
         CorpusError: there is nothing to learn from, or too many videos cannot be read.
-        RunError: the run exists already, is finished already, was stopped, or found no finite loss.
+        RunError: the run exists already, is finished already, or found no finite loss; what it would be
+            continued with differs from what it was started with.
+        Stopped: the run was asked to stop, by a signal or a limit, and can be continued.
         StorageError: the disk is full.
     """
     corpus, out = open_corpus(source), Path(out).expanduser()
@@ -87,7 +90,8 @@ class Training:
         self.monitor = on_first(self.fabric, lambda: make_monitor(config, self.fabric.device, warn))
         self.checkpoints = Checkpoints(out / "checkpoints", config.checkpoint.keep)
         self.guard = Guard(config.guard)
-        state = self.checkpoints.load()
+        state = self.checkpoints.load(self.say)
+        self.identity = on_first(self.fabric, lambda: self.identify(state))
         self.sampler = EpochSampler(
             len(corpus),
             config,
@@ -100,31 +104,43 @@ class Training:
         )
         loader = train_loader(corpus, config, cache, self.sampler, pin=self.fabric.device.type == "cuda")
         self.learner = Learner(config, self.fabric, self.sampler)
+        self.meter = Meter(self.learner.clock, self.fabric.world_size)
+        self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
         if state:
             self.take_over(state)
-        self.good = pack(self.state(self.sampler.first_step))
-        self.quality, self.measured = torch.zeros((), device=self.fabric.device), 0
         self.quarantine = Quarantine(len(corpus), config.data.max_bad_fraction)
         self.quarantine.read(out / "quarantine.json")
-        self.fabric.barrier()
-        self.begin_folder()
-        self.batches = on_device(iter(loader), self.fabric.device)
-
-    def begin_folder(self) -> None:
-        """Write what a run begins with; the first process alone keeps the run folder."""
         self.tracker: Tracker = Trackers([])
         self.events: Tracker = Trackers([])
-        if not self.fabric.is_global_zero:
-            return
+        on_first(self.fabric, self.begin_folder)
+        self.batches = on_device(iter(loader), self.fabric.device)
+
+    def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        """What a later part of the run is compared with, once this part is the same as those before."""
+        if state:
+            check_identity(self.run.path, state, self.corpus, self.config)
+        return identity(self.corpus, self.config)
+
+    def begin_folder(self) -> None:
+        """Write what a run begins with. A run that cannot begin leaves no folder."""
+        new = not self.run.begun
         self.run.begin()
+        try:
+            self.tracker, self.events = self.open_trackers()
+        except BaseException:
+            if new:
+                self.run.discard()
+            raise
+
+    def open_trackers(self) -> tuple[Tracker, Tracker]:
+        """Where metrics and events go."""
         out, first = self.run.path, self.sampler.first_step
-        trackers: list[Tracker] = [
-            JsonlTracker(out / "log.jsonl", first),
-            BarTracker(self.sampler.total_steps),
-        ]
-        if self.config.tracking.wandb:
-            trackers.append(WandbTracker(self.config, out))
-        self.tracker, self.events = Trackers(trackers), JsonlTracker(out / "events.jsonl", first)
+        more: list[Tracker] = [WandbTracker(self.config, out)] if self.config.tracking.wandb else []
+        log = JsonlTracker(out / "log.jsonl", first)
+        return (
+            Trackers([log, BarTracker(self.sampler.total_steps), *more]),
+            JsonlTracker(out / "events.jsonl", first),
+        )
 
     def complete(self) -> None:
         """Take every step that is left and finish the run."""
@@ -133,18 +149,23 @@ class Training:
                 with self.stop.watched():
                     self.steps()
                 self.guard.check_end()
-            finally:
-                if self.fabric.is_global_zero:
-                    self.quarantine.write(self.run.path / "quarantine.json")
-            if self.fabric.is_global_zero:
-                finish(self.ending(), self.monitor, self.tracker)
-                self.checkpoints.drop()
-        self.fabric.barrier()
+            except BaseException:
+                with suppress(StorageError):
+                    self.write_quarantine()
+                raise
+            restored = self.restore_best()
+            on_first(self.fabric, lambda: self.end(restored=restored))
 
-    def ending(self) -> Ending:
-        """What the run ends with: its last weights, or the best where they are asked for."""
-        restored = self.restore_best()
-        return Ending(
+    def write_quarantine(self) -> None:
+        """List the videos that could not be read, in the folder if it is still there."""
+        if self.fabric.is_global_zero and self.run.begun:
+            self.quarantine.write(self.run.path / "quarantine.json")
+
+    def end(self, *, restored: bool) -> None:
+        """Write what the run ends with, and delete the states that led to it."""
+        self.run.check_there()
+        self.write_quarantine()
+        ending = Ending(
             run=self.run,
             corpus=self.corpus,
             encoder=self.learner.inner.encoder,
@@ -152,68 +173,83 @@ class Training:
             steps=self.sampler.total_steps,
             unreadable=len(self.quarantine.failures),
         )
+        finish(ending, self.monitor, self.tracker, warn)
+        self.checkpoints.drop()
 
     def restore_best(self) -> bool:
         """Go back to the best state where that is asked for and better than the last; say whether."""
-        best = self.checkpoints.best() if self.config.checkpoint.final == "best" else None
-        if best is None or quality_of(best) >= self.mean_quality():
+        best = self.noted.better_than_now()
+        if best is None:
             return False
-        self.learner.load(unpack(best.read_bytes()))
+        self.learner.load(unpack(best))
         return True
 
     def steps(self) -> None:
         """Take every step that is left, logging, saving and heeding signals."""
-        meter, saved = Meter(self.learner.clock, self.fabric.world_size), time.monotonic()
+        saved = time.monotonic()
         for step in range(self.sampler.first_step, self.sampler.total_steps):
-            batch = meter.wait(self.batches)
+            batch = self.meter.wait(self.batches)
             due = self.fabric.is_global_zero and time.monotonic() - saved > self.config.checkpoint.every_s
             common = confer(self.fabric, batch, self.sampler, stop=self.stop.asked, save=due)
             for failure in common.failures:
                 self.quarantine.add(failure)
             if common.computable:
-                self.take(step, batch, common, meter)
-                if step == 0 and self.fabric.is_global_zero:
-                    self.show_views(batch, meter)
+                self.take(step, batch, common)
             done, last = step + 1, step + 1 == self.sampler.total_steps
-            look = self.monitor is not None and self.monitor.due(done, self.sampler)
-            if done % self.config.tracking.every == 0 or last or look:
-                self.log(done, meter)
-            if common.stop or (common.save and not last):
-                self.save(done)
+            if self.noted.due(done):
+                self.noted.note(pack(self.learner.state()))
+            if self.log_due(done) or last:
+                on_first(self.fabric, partial(self.log, done))
+                self.meter.reset()
+            if (common.stop or common.save) and not last:
+                on_first(self.fabric, partial(self.save, done))
                 saved = time.monotonic()
             if common.stop and not last:
-                raise RunError(f"run {self.run.path}: stopped after step {done}; continue it with --resume")
+                raise self.stopped(done, common.stop)
 
-    def take(self, step: int, batch: Batch, common: Common, meter: Meter) -> None:
+    def take(self, step: int, batch: Batch, common: Common) -> None:
         """Take one step, or skip it where its loss or gradient is not finite."""
         set_learning_rate(self.learner, self.guard.lr_scale, step)
         report = self.learner.step(batch, common, step)
-        if report.culprits is not None:
+        if report.culprits is None:
+            self.guard.taken()
+            self.meter.add(batch, report.metrics)
+            self.noted.measure(report.metrics)
+        else:
             self.skip(step + 1, report)
-            return
-        self.guard.taken()
-        meter.add(batch, report.metrics)
-        self.quality += report.metrics["alignment"] + report.metrics["uniformity"]
-        self.measured += 1
+        if step == 0:
+            on_first(self.fabric, lambda: self.show_views(batch))
 
     def skip(self, done: int, report: StepReport) -> None:
         """Note a step that was not taken; go back where there were too many of them."""
+        on_first(self.fabric, lambda: self.events.log(done, self.skipped(report)))
+        if self.guard.skipped():
+            self.learner.load(unpack(self.noted.last))
+            event = {"event": "rollback", "lr_scale": self.guard.lr_scale}
+            on_first(self.fabric, lambda: self.events.log(done, event))
+            self.say(f"step {done}: went back to an earlier state; learning rate x {self.guard.lr_scale:g}")
+
+    def skipped(self, report: StepReport) -> dict[str, Any]:
+        """What events.jsonl says of a step that was not taken."""
         ids = (video.video_id for video in self.corpus.videos)
         names = dict(zip(self.corpus.numbers(), ids, strict=True))
         record = {name: repr(report.metrics[name].item()) for name in ("loss", "gradient")}
         videos = [names[number] for number in report.culprits or ()]
-        self.events.log(done, {"event": "skipped", **record, "videos": videos})
-        if self.guard.skipped():
-            self.learner.load(unpack(self.good))
-            self.events.log(done, {"event": "rollback", "lr_scale": self.guard.lr_scale})
-            self.say(f"step {done}: went back to an earlier state; learning rate x {self.guard.lr_scale:g}")
+        return {"event": "skipped", **record, "videos": videos}
 
-    def log(self, done: int, meter: Meter) -> None:
-        """Write a line of metrics, and warn of a collapse."""
-        with meter.paused():
+    def log_due(self, done: int) -> bool:
+        """Whether to write a line after so many steps; all processes say the same."""
+        every = self.config.tracking.monitor_every * self.sampler.steps_per_epoch
+        look = self.config.tracking.monitor is not None and done % every == 0
+        return done % self.config.tracking.every == 0 or look
+
+    def log(self, done: int) -> None:
+        """Write a line of metrics, and warn of a collapse; for the first process."""
+        self.run.check_there()
+        with self.meter.paused():
             seen = self.look(done)
         rate = self.learner.optimizer.param_groups[0]["lr"]
-        metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **meter.read(), **seen}
+        metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **self.meter.read(), **seen}
         self.tracker.log(done, metrics)
         if metrics.get("std", 1.0) < COLLAPSED:
             self.events.log(done, {"event": "collapse", "std": metrics["std"]})
@@ -229,10 +265,10 @@ class Training:
         look = self.monitor.look(self.learner.inner.encoder)
         return {"knn": look.knn} if look else {}
 
-    def show_views(self, batch: Batch, meter: Meter) -> None:
+    def show_views(self, batch: Batch) -> None:
         """Draw what the network saw of the run's first batch."""
         path = self.run.path / "views.png"
-        with meter.paused():
+        with self.meter.paused(), attempted(path, warn):
             draw_views(batch, self.config.augment.size, self.learner.dtype, path)
             self.tracker.picture(0, "views", path)
 
@@ -241,24 +277,16 @@ class Training:
         if self.fabric.is_global_zero:
             warn(text)
 
-    def state(self, step: int) -> dict[str, Any]:
-        """All that the run's rest depends on."""
-        return {
-            "step": step,
-            "corpus": corpus_digest(self.corpus),
-            "guard": self.guard.state(),
-            **self.learner.state(),
-        }
-
     def take_over(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state."""
-        if state["corpus"] != corpus_digest(self.corpus):
-            raise RunError(
-                f"run {self.run.path}: was begun on other videos than {self.corpus.root}; resume on the same"
-            )
+        """Continue from a saved state; those of version 0.1.0 have neither noted states nor a meter."""
         try:
             self.guard.load(state["guard"])
             self.learner.load(state)
+            if "noted" in state:
+                self.noted.load(state["noted"])
+                self.meter.load(state["meter"])
+            else:
+                self.noted.note(pack(self.learner.state()))
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"run {self.run.path}: its state is one of another version of sora-video; "
@@ -266,17 +294,23 @@ class Training:
             ) from error
 
     def save(self, done: int) -> None:
-        """Keep the state in memory, to go back to, and on the disk, to continue from."""
-        self.good = pack(self.state(done))
-        if self.fabric.is_global_zero:
-            self.checkpoints.save(done, self.mean_quality(), self.good)
+        """Keep all that the run's rest depends on; for the first process."""
+        self.run.check_there()
+        state = {
+            "step": done,
+            **(self.identity or {}),
+            "guard": self.guard.state(),
+            "noted": self.noted.state(),
+            "meter": self.meter.state(),
+            **self.learner.state(),
+        }
+        self.checkpoints.save(done, pack(state))
 
-    def mean_quality(self) -> float:
-        """Alignment plus uniformity of the steps since it was last asked for; infinite without any."""
-        mean = (self.quality / self.measured).item() if self.measured else float("inf")
-        self.quality.zero_()
-        self.measured = 0
-        return mean
+    def stopped(self, done: int, stop: Stop) -> Stopped:
+        """What to tell a user who asked the run to stop."""
+        return Stopped(
+            f"run {self.run.path}: stopped after step {done}; continue it with --resume", stop.exit_code
+        )
 
 
 def warn(text: str) -> None:

@@ -1,8 +1,9 @@
 """What the log says of the steps since its last line."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor
 
@@ -29,8 +30,10 @@ class Meter:
     def reset(self) -> None:
         """Begin a new line."""
         self.sums: dict[str, Tensor] = {}
+        self.parts: dict[str, float] = {}
         self.clips = self.steps = self.taken = 0
         self.waited, self.reader_mb, self.began = 0.0, 0.0, time.monotonic()
+        self.clock.read()
 
     def wait(self, batches: Iterator[Batch]) -> Batch:
         """Take the next batch and time how long it kept the step waiting."""
@@ -56,6 +59,31 @@ class Meter:
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 
+    def time_parts(self) -> dict[str, float]:
+        """Seconds by part of a step, those before a resume too."""
+        for part, seconds in self.clock.read().items():
+            self.parts[part] = self.parts.get(part, 0.0) + seconds
+        return self.parts
+
+    def state(self) -> dict[str, Any]:
+        """All that the line under way is made of, to be saved."""
+        return {
+            "sums": self.sums,
+            "parts": dict(self.time_parts()),
+            "counts": [self.clips, self.steps, self.taken],
+            "waited": self.waited,
+            "reader_mb": self.reader_mb,
+            "spent": time.monotonic() - self.began,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.sums = {name: value.to(self.clock.device) for name, value in state["sums"].items()}
+        self.parts = dict(state["parts"])
+        self.clips, self.steps, self.taken = state["counts"]
+        self.waited, self.reader_mb = state["waited"], state["reader_mb"]
+        self.began = time.monotonic() - state["spent"]
+
     def read(self) -> dict[str, float]:
         """The averages since the last reading; without a step that was taken there is no loss among them.
 
@@ -63,7 +91,7 @@ class Meter:
         step; memory is the peak of this process and of its readers.
         """
         means = {name: (value / self.taken).item() for name, value in self.sums.items()}
-        spent, parts = time.monotonic() - self.began, self.clock.read()
+        spent, parts = time.monotonic() - self.began, self.time_parts()
         reading = {
             **means,
             "clips_per_s": self.clips / spent,

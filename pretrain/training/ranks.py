@@ -14,16 +14,19 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 from torch.distributed import all_gather_into_tensor, all_gather_object
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, RunError, SoraError
 from sora_video.configs.schema import OptimConfig
 from sora_video.pretrain.video.quarantine import Failure
 
 from .batch import Batch
 from .sampler import EpochSampler
+from .signals import Stop
 
-__all__ = ["Common", "confer", "gather", "make_fabric", "on_first", "uses_bf16"]
+__all__ = ["Common", "confer", "gather", "is_first_process", "make_fabric", "on_first", "uses_bf16"]
 
 Made = TypeVar("Made")
+STEP_NAMES = {"SLURM_STEP_ID", "SLURM_STEPID"}
+"""Variables that srun sets, and an allocation or its batch script does not."""
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision on every run
 warnings.filterwarnings(
@@ -46,32 +49,63 @@ def make_fabric(config: OptimConfig) -> Fabric:
 
 
 def layout() -> tuple[int, int]:
-    """Processes on each machine, and machines."""
+    """Processes on each machine, and machines.
+
+    Raises:
+        ConfigError: SLURM gave several tasks, but did not start this process as one of them; it would wait
+            for the others for ever.
+    """
     if "LOCAL_WORLD_SIZE" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         return local, int(os.environ["WORLD_SIZE"]) // local
     if SLURMEnvironment.detect():
-        machines = int(os.environ.get("SLURM_NNODES", "1"))
-        return int(os.environ["SLURM_NTASKS"]) // machines, machines
+        tasks, machines = int(os.environ["SLURM_NTASKS"]), int(os.environ.get("SLURM_NNODES", "1"))
+        if tasks > 1 and not STEP_NAMES & os.environ.keys():
+            raise ConfigError(
+                f"SLURM_NTASKS={tasks}: this process was not started by srun, and would wait for the others; "
+                "start it with srun, or unset SLURM_NTASKS to train in one process"
+            )
+        return tasks // machines, machines
     return 1, 1
 
 
+def is_first_process() -> bool:
+    """Whether this process is the first of those that torchrun or srun started together, or is alone."""
+    by_srun = bool(STEP_NAMES & os.environ.keys())
+    return os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0") if by_srun else "0") == "0"
+
+
 def on_first(fabric: Fabric, make: Callable[[], Made]) -> Made | None:
-    """Have the first process alone make something; None in the others.
+    """Have the first process alone do something, and all others wait for it. Every process calls it.
+
+    Args:
+        fabric: the processes.
+        make: what the first does.
+
+    Returns:
+        What it made; None in the other processes.
 
     Raises:
-        ConfigError: the first process was refused it; all raise the same, so that none waits for it.
+        BaseException: that of the first process. The others raise the same if it is one of ours, else a
+            :class:`~sora_video.base.errors.RunError` that names it, so that none waits for ever.
     """
-    made, refusal = None, None
-    if fabric.is_global_zero:
-        try:
-            made = make()
-        except ConfigError as error:
-            refusal = error
-    refusal = fabric.broadcast(refusal)
-    if refusal is not None:
-        raise refusal
+    if not fabric.is_global_zero:
+        refusal: SoraError | None = fabric.broadcast(None)
+        if refusal is not None:
+            raise refusal
+        return None
+    try:
+        made = make()
+    except BaseException as error:
+        fabric.broadcast(error if isinstance(error, SoraError) else first_ended(error))
+        raise
+    fabric.broadcast(None)
     return made
+
+
+def first_ended(error: BaseException) -> RunError:
+    """What the other processes say of an error that is none of ours."""
+    return RunError(f"the first process ended in {type(error).__name__}: {error}; see its output")
 
 
 def uses_bf16(config: OptimConfig) -> bool:
@@ -104,29 +138,29 @@ class Common:
     """(B,) videos of the whole batch by slot; -1 where one could not be read"""
     failures: Sequence[Failure]
     """Videos of the whole batch that could not be read."""
-    stop: bool
-    """Whether any process was asked to stop."""
+    stop: Stop
+    """Why to stop, if any process was asked to."""
     save: bool
     """Whether it is time to save."""
     computable: bool
     """Whether every group has a video and the batch has two."""
 
 
-def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: bool, save: bool) -> Common:
+def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, save: bool) -> Common:
     """Tell the other processes about this one's part of a batch, and hear about theirs.
 
     Args:
         fabric: the processes.
         batch: this process's part, on any device.
         sampler: tells how the batch is shared out.
-        stop: whether this process was asked to stop.
+        stop: why this process was asked to stop, if it was.
         save: whether it finds that it is time to save.
     """
     video = torch.full((sampler.share,), -1, device=fabric.device)
     video[batch.slot.to(fabric.device)] = batch.video.to(fabric.device)
-    flags = torch.tensor([stop, save, len(batch.failures)], device=fabric.device)
+    flags = torch.tensor([int(stop), save, len(batch.failures)], device=fabric.device)
     said = gather(fabric, torch.cat([flags, video])[None])
-    stops, saves, failed = said[:, :3].sum(0).tolist()
+    strongest, saves, failed = said[:, :3].amax(0).tolist()
     everyone = said[:, 3:].flatten()
     present = everyone >= 0
     computable = (
@@ -135,7 +169,7 @@ def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: bool, s
     return Common(
         everyone,
         gather_objects(fabric, batch.failures) if failed else (),
-        bool(stops),
+        Stop(strongest),
         bool(saves),
         computable,
     )

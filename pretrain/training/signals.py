@@ -4,9 +4,25 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from types import FrameType
 
-__all__ = ["StopSignal"]
+__all__ = ["Stop", "StopSignal"]
+
+
+class Stop(IntEnum):
+    """Why a run is to stop; the strongest reason of several processes counts."""
+
+    NO = 0
+    TIME = 1
+    """The time that it was given is up."""
+    INTERRUPT = signal.SIGINT
+    TERMINATE = signal.SIGTERM
+
+    @property
+    def exit_code(self) -> int:
+        """Of a command that stops for this reason: 0 for a limit, 128 and the number for a signal."""
+        return 0 if self in (Stop.NO, Stop.TIME) else 128 + self
 
 
 class StopSignal:
@@ -17,23 +33,27 @@ class StopSignal:
     """
 
     def __init__(self, minutes: float | None = None) -> None:
-        self.has_audio = False
+        self.received = Stop.NO
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
 
     @property
-    def asked(self) -> bool:
-        """Whether to stop now."""
-        return self.has_audio or (self.deadline is not None and time.monotonic() > self.deadline)
+    def asked(self) -> Stop:
+        """Why to stop now, if at all."""
+        if self.received is Stop.NO and self.deadline is not None and time.monotonic() > self.deadline:
+            return Stop.TIME
+        return self.received
 
-    def hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Note the wish to stop."""
-        self.has_audio = True
+    def receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Note a signal."""
+        self.received = Stop(number)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Listen within the block; outside the main thread signals are left alone."""
         try:
-            before = {number: signal.signal(number, self.hear) for number in (signal.SIGTERM, signal.SIGINT)}
+            before = {
+                number: signal.signal(number, self.receive) for number in (signal.SIGTERM, signal.SIGINT)
+            }
         except ValueError:
             before = {}
         try:

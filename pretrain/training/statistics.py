@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .ranks import gather
 
-__all__ = ["GroupStatistics"]
+__all__ = ["GroupStatistics", "assign"]
 
 
 class GroupStatistics:
@@ -60,6 +60,6 @@ class GroupStatistics:
 
 
 def assign(targets: list[Tensor], values: list[Tensor]) -> None:
-    """Copy values into tensors."""
+    """Copy values into tensors of the same shapes."""
     for target, value in zip(targets, values, strict=True):
         target.copy_(value)

@@ -102,7 +102,7 @@ def pretrain(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
 ) -> None:
     """Learn an encoder from unlabelled video; under torchrun or SLURM, with all of their processes."""
-    from sora_video.base.errors import ConfigError
+    from sora_video.base.errors import ConfigError, Stopped
     from sora_video.configs.loader import dump_config, load_config
 
     if resume and (overrides or config):
@@ -114,10 +114,16 @@ def pretrain(
         console.say(dump_config(Run.open(out).config if resume else resolved).strip())
         return
     from sora_video.pretrain.training.loop import pretrain_encoder
+    from sora_video.pretrain.training.ranks import is_first_process
 
-    run = pretrain_encoder(corpus, out, resolved, resume=resume, max_minutes=max_minutes)
-    if os.environ.get("RANK", "0") == "0":
-        console.say(f"finished {run.path}: loss {run.log()[-1]['loss']:.4f}; see {run.path / 'README.md'}")
+    try:
+        run = pretrain_encoder(corpus, out, resolved, resume=resume, max_minutes=max_minutes)
+    except Stopped as stop:
+        if is_first_process():
+            console.say(str(stop))
+        raise typer.Exit(stop.exit_code) from None
+    if is_first_process():
+        console.say(f"finished {run.path}: loss {run.metrics()['loss']:.4f}; see {run.path / 'README.md'}")
 
 
 @app.command(epilog="Example: sora embed ~/videos --model runs/first --out videos.parquet")

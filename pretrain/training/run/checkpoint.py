@@ -1,21 +1,26 @@
-"""States that a run can be continued from.
+"""States on the disk that a run can be continued from.
 
-checkpoints/1200_-2.3142.pt     the state after step 1200; the last number is its alignment plus uniformity
+checkpoints/1200.pt     the state after step 1200, and a SHA-256 of it at its end
 """
 
 import hashlib
+import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_bytes
-from sora_video.pretrain.video.corpus import Corpus
 
-__all__ = ["Checkpoints", "corpus_digest", "pack", "quality_of", "unpack"]
+__all__ = ["Checkpoints", "pack", "unpack"]
+
+MARK = b"sora-video state"
+"""Stands before the checksum."""
+NAME = re.compile(r"(?P<step>\d+)(?P<quality>_(-?\d+\.\d+|inf|nan))?\.pt")
+"""Version 0.1.0 wrote a quality too, and no checksum."""
 
 
 def pack(state: dict[str, Any]) -> bytes:
@@ -32,11 +37,11 @@ def unpack(data: bytes) -> dict[str, Any]:
 
 
 class Checkpoints:
-    """The states of one run on the disk: the newest and the best. Each file appears whole.
+    """The newest states of one run. Each file appears whole, and is read only if its checksum fits.
 
     Args:
         folder: where they are; made when needed.
-        keep: how many of the newest stay.
+        keep: how many stay.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -44,40 +49,47 @@ class Checkpoints:
 
     def files(self) -> list[Path]:
         """All states, the newest last."""
-        return sorted(self.folder.glob("[!.]*_*.pt"), key=step_of)
+        named = (path for path in self.folder.glob("[!.]*.pt") if NAME.fullmatch(path.name))
+        return sorted(named, key=step_of)
 
-    def best(self) -> Path | None:
-        """The state of the least alignment plus uniformity."""
-        return min(self.files(), key=quality_of, default=None)
+    def strays(self) -> list[str]:
+        """Names of what does not belong here; hidden files, as a kill leaves them, are not told."""
+        entries = self.folder.glob("[!.]*")
+        return sorted(path.name for path in entries if not NAME.fullmatch(path.name))
 
-    def save(self, step: int, quality: float, data: bytes) -> None:
-        """Write a state, then drop those that are neither among the newest nor the best.
+    def save(self, step: int, data: bytes) -> None:
+        """Write a state, then drop those that are not among the newest.
+
+        Args:
+            step: the step after which it was taken.
+            data: what :func:`pack` gave.
 
         Raises:
             StorageError: the disk is full; the earlier states are untouched.
         """
-        write_bytes(self.folder / f"{step}_{quality:.4f}.pt", data)
-        best, files = self.best(), self.files()
-        for file in files[: -self.keep]:
-            if file != best:
-                file.unlink()
+        write_bytes(self.folder / f"{step}.pt", data + MARK + hashlib.sha256(data).digest())
+        for file in self.files()[: -self.keep]:
+            file.unlink()
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self, warn: Callable[[str], None]) -> dict[str, Any] | None:
         """The newest state that can be read; None where there is none.
+
+        Args:
+            warn: is told of states that are damaged and of other files that are ignored.
 
         Raises:
             RunError: there are states, and none can be read.
         """
+        for name in self.strays():
+            warn(f"{self.folder / name}: is no state of this run and is ignored; remove it")
         files = self.files()
         for file in reversed(files):
             try:
-                return unpack(file.read_bytes())
-            except (RuntimeError, OSError, EOFError, UnpicklingError):
-                continue  # damaged by other hands, since saves are atomic: the one before it is as good
+                return read_state(file)
+            except Exception as error:  # old states without a checksum fail in any way
+                warn(f"{file}: is damaged ({error}); the state before it is used")
         if files:
-            raise RunError(
-                f"run {self.folder.parent}: {files[-1].name} is damaged; delete the run to train anew"
-            )
+            raise RunError(f"run {self.folder.parent}: all states are damaged; delete the run to train anew")
         return None
 
     def drop(self) -> None:
@@ -88,17 +100,22 @@ class Checkpoints:
             self.folder.rmdir()
 
 
-def corpus_digest(corpus: Corpus) -> str:
-    """A hash of which videos a corpus holds, in which order."""
-    entries = "\n".join(f"{video.video_id} {video.start_s} {video.end_s}" for video in corpus.videos)
-    return hashlib.sha256(entries.encode()).hexdigest()
+def read_state(file: Path) -> dict[str, Any]:
+    """Read a state whose checksum fits.
+
+    Raises:
+        ValueError: it does not.
+    """
+    data = file.read_bytes()
+    if "_" in file.stem:
+        return unpack(data)
+    size = len(data) - len(MARK) - hashlib.sha256().digest_size
+    content, seal = data[: max(size, 0)], data[max(size, 0) :]
+    if seal != MARK + hashlib.sha256(content).digest():
+        raise ValueError("its checksum does not fit")
+    return unpack(content)
 
 
 def step_of(file: Path) -> int:
     """The step after which a state was saved."""
     return int(file.stem.split("_")[0])
-
-
-def quality_of(file: Path) -> float:
-    """Alignment plus uniformity of a state; less is better."""
-    return float(file.stem.split("_")[1])

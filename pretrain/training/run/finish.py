@@ -1,7 +1,10 @@
 """The end of a run."""
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json, write_text
@@ -15,7 +18,7 @@ from .folder import Run
 from .monitor import Look, Monitor
 from .tracking import Tracker
 
-__all__ = ["Ending", "finish"]
+__all__ = ["Ending", "attempted", "finish"]
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,14 @@ class Ending:
     """Videos that could not be read."""
 
 
-def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker) -> None:
+def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Callable[[str], None]) -> None:
     """Write what a reader wants: the numbers, the card, the weights, and then the pictures.
 
     Args:
         ending: what the run ends with.
         monitor: scores the weights, where there is one.
         tracker: receives the map.
+        warn: is told of a picture that could not be drawn.
 
     Raises:
         RunError: there is nothing to finish, since not one step was taken.
@@ -68,6 +72,22 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker) -> None:
     write_text(run.path / "README.md", model_card(run.config, ending.corpus, metrics))
     write_weights(run.path, weights, mark)
     if monitor and look:
-        monitor.draw_map(look, run.path / "map.png")
-        tracker.picture(ending.steps, "map", run.path / "map.png")
+        path = run.path / "map.png"
+        with attempted(path, warn):
+            monitor.draw_map(look, path)
+            tracker.picture(ending.steps, "map", path)
     shutil.rmtree(run.path / "cache", ignore_errors=True)
+
+
+@contextmanager
+def attempted(picture: Path, warn: Callable[[str], None]) -> Iterator[None]:
+    """Draw a picture, which no run depends on: an error is told and not raised.
+
+    Args:
+        picture: the file, for the message.
+        warn: is told what went wrong.
+    """
+    try:
+        yield
+    except Exception as error:
+        warn(f"{picture}: could not be drawn: {error}")

@@ -16,13 +16,16 @@ probe/              the last probe's metrics
 """
 
 import json
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from sora_video.base.errors import RunError
-from sora_video.base.files import write_text
+from sora_video.base.files import read_lines, write_text
 from sora_video.base.unfinished import sweep
 from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
@@ -58,6 +61,30 @@ class Run:
         """
         return cls(path, read_config(path))
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder was made."""
+        return (self.path / "config.yaml").is_file()
+
+    def check_there(self) -> None:
+        """Refuse to write to a folder that is gone, and so to make it anew.
+
+        Raises:
+            RunError: it was deleted or moved since :meth:`begin`.
+        """
+        if not self.begun:
+            shutil.rmtree(self.path / "cache", ignore_errors=True)  # which readers made anew
+            with suppress(OSError):
+                self.path.rmdir()
+            raise RunError(
+                f"run {self.path}: its folder was deleted or moved while it was trained; leave it where it "
+                "is, and train anew"
+            )
+
+    def discard(self) -> None:
+        """Delete the folder of a run that could not begin."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def begin(self) -> None:
         """Make the folder, with the resolved config in it, and delete what a killed process left unfinished.
 
@@ -78,6 +105,16 @@ class Run:
         return read_weights(self.path)
 
     def log(self) -> list[dict[str, float]]:
-        """The metrics logged so far, one dictionary a line."""
-        text = (self.path / "log.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        """The metrics logged so far, one dictionary a line; a line that a kill cut off is left out."""
+        return [json.loads(line) for line in read_lines(self.path / "log.jsonl")]
+
+    def metrics(self) -> dict[str, Any]:
+        """The run in numbers, as metrics.json has them.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        if not self.finished:
+            raise RunError(f"run {self.path}: is not finished and has no metrics; continue it with --resume")
+        metrics: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
+        return metrics

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from sora_video.base.errors import ConfigError, CorpusError, LabelsError
+from sora_video.base.errors import ConfigError, CorpusError, LabelsError, RunError
 from sora_video.base.figures import STYLE, embedding_map
 from sora_video.base.files import atomic_path
 from sora_video.configs.schema import PretrainConfig
@@ -81,7 +81,7 @@ class Monitor:
         """
         try:
             self.last = self.measure(VideoEncoder(deepcopy(network), self.config, str(self.device)))
-        except (CorpusError, LabelsError, RuntimeError) as error:
+        except (CorpusError, LabelsError, RunError, RuntimeError) as error:
             # Files that went away or readers that were killed are no reason to end a run.
             self.warn(f"{self.name}: {error}")
             self.last = None

@@ -1,13 +1,14 @@
 """Where a run's metrics go."""
 
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 from sora_video.base.errors import ConfigError
-from sora_video.base.files import read_lines, write_text
+from sora_video.base.files import read_lines, write_json, write_text
 from sora_video.base.progress import Bar
 from sora_video.base.storage import storage_errors
 from sora_video.configs.schema import PretrainConfig
@@ -77,7 +78,11 @@ class WandbTracker:
         self.wandb: ModuleType = __import__("wandb")
         try:
             self.run: Any = self.wandb.init(
-                project=config.tracking.project, config=config.model_dump(mode="json"), dir=folder
+                project=config.tracking.project,
+                config=config.model_dump(mode="json"),
+                dir=folder,
+                id=wandb_id(folder / "wandb.json"),
+                resume="allow",
             )
         except self.wandb.Error as error:
             raise ConfigError(
@@ -95,6 +100,13 @@ class WandbTracker:
     def close(self) -> None:
         """Flush and finish."""
         self.run.finish()
+
+
+def wandb_id(path: Path) -> str:
+    """What W&B calls a run: as the file says, so that a run that is continued is one run there too."""
+    if not path.is_file():
+        write_json(path, {"id": secrets.token_hex(6)})
+    return str(json.loads(path.read_text(encoding="utf-8"))["id"])
 
 
 class BarTracker:

@@ -196,7 +196,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_bit_for_bit(
     states = Checkpoints(out / "checkpoints", 99).files()
     for file in states[2:]:  # as if it had been killed after the third step of four
         file.unlink()
-    assert states[1].name.startswith("2_")
+    assert states[1].name == "2.pt"
     unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
     resumed = pretrain_encoder(videos, out, resume=True)
     assert_equal(weights(resumed), weights(unbroken))
@@ -211,7 +211,7 @@ def test_time_that_is_up_stops_a_run_ready_to_be_continued(tiny_run, videos, mak
 
 
 def test_a_run_can_end_with_the_weights_of_its_best_state(videos, make_config, tmp_path):
-    long = ("optim.epochs=12", "checkpoint.every_s=1e-6", "checkpoint.final=best")
+    long = ("optim.epochs=12", "checkpoint.every_steps=1", "checkpoint.final=best")
     run = pretrain_encoder(videos, tmp_path / "run", make_config(*long))
     quality = [line["alignment"] + line["uniformity"] for line in run.log()]
     best = quality.index(min(quality))
@@ -244,7 +244,7 @@ def test_a_collapse_is_warned_of(write_video, make_config, tmp_path, capfd):
 def test_a_stopped_run_does_not_go_on_with_other_videos(to_resume, videos, tmp_path):
     shutil.copytree(videos, tmp_path / "other")
     (tmp_path / "other" / "even" / "clip 0.mp4").rename(tmp_path / "other" / "even" / "clip 9.mp4")
-    with pytest.raises(RunError, match=r"was begun on other videos than .*; resume on the same"):
+    with pytest.raises(RunError, match=r"was started on other videos than .*; resume on the same"):
         pretrain_encoder(tmp_path / "other", to_resume, resume=True)
     assert "checkpoints" in names(to_resume)
 

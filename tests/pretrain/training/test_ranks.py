@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import dump_config
 from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.ranks import is_first_process, layout
 from sora_video.pretrain.training.run.folder import Run
 
 ONE_STEP = Path(__file__).with_name("one_step.py")
@@ -122,7 +124,76 @@ def test_all_processes_stop_together_and_one_goes_on_alone(videos, pair, tmp_pat
     command = ["-m", "sora_video", "pretrain", videos, "--out", out, "--config", recipe]
     process = torchrun(2, *command, "--max-minutes", "0")
     text, _ = process.communicate(timeout=240)
-    assert process.returncode == 1, text
-    assert text.count(f"run {out}: stopped after step 1; continue it with --resume") == 2
+    assert process.returncode == 0, text
+    assert text.count(f"run {out}: stopped after step 1; continue it with --resume") == 1
     assert not Run.open(out).finished
     assert_alike(pretrain_encoder(videos, out, resume=True), single)
+
+
+def test_an_error_of_the_first_process_ends_all_with_that_error():
+    text = finished(torchrun(2, Path(__file__).with_name("on_first.py")))
+    assert sorted(line for line in text.splitlines() if line[:2] in ("0 ", "1 ")) == [
+        "0 KeyboardInterrupt: stop",
+        "0 StorageError: cannot write a: full",
+        "0 ValueError: a mistake of ours",
+        "0 made",
+        "1 None",
+        "1 RunError: the first process ended in KeyboardInterrupt: stop; see its output",
+        "1 RunError: the first process ended in ValueError: a mistake of ours; see its output",
+        "1 StorageError: cannot write a: full",
+    ]
+
+
+SLURM = {"SLURM_NTASKS": "4", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "train"}
+
+
+@pytest.fixture
+def slurm(monkeypatch):
+    """A function that sets what SLURM sets, and nothing else of it."""
+    for name in [
+        name for name in os.environ if name.startswith("SLURM") or name in ("RANK", "LOCAL_WORLD_SIZE")
+    ]:
+        monkeypatch.delenv(name)
+
+    def set_all(**variables):
+        for name, value in {**SLURM, **variables}.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+@pytest.mark.parametrize("batch_script", [{}, {"SLURM_PROCID": "0", "SLURM_LOCALID": "0"}])
+def test_an_allocation_of_several_tasks_without_srun_is_refused_in_one_line(slurm, batch_script):
+    slurm(**batch_script)
+    with pytest.raises(
+        ConfigError, match=r"SLURM_NTASKS=4: this process was not started by srun.*with srun, or"
+    ):
+        layout()
+
+
+def test_tasks_that_srun_started_are_counted_by_machine(slurm):
+    slurm(SLURM_STEP_ID="0", SLURM_PROCID="3")
+    assert layout() == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"SLURM_NTASKS": "1", "SLURM_NNODES": "1"}, {"SLURM_JOB_NAME": "interactive"}]
+)
+def test_an_allocation_of_one_task_or_a_shell_needs_no_srun(slurm, variables):
+    slurm(**variables)
+    assert layout() == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, True),
+        ({"SLURM_STEP_ID": "0", "SLURM_PROCID": "2"}, False),
+        ({"RANK": "0"}, True),
+        ({"RANK": "1"}, False),
+        ({}, True),
+    ],
+)
+def test_one_process_of_several_speaks_for_all(slurm, variables, first):
+    slurm(**variables)
+    assert is_first_process() is first

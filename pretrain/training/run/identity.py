@@ -1,0 +1,129 @@
+"""What must be the same when a run is continued: the videos, what they hold, and the settings."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from sora_video.base.digests import text_sha256
+from sora_video.base.errors import RunError
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.video.corpus import Corpus
+
+__all__ = ["check_identity", "identity"]
+
+SAMPLED_FILES = 2000
+"""Files of a corpus, evenly spread, of which more than the size is compared."""
+SAMPLED_BYTES = 4096
+"""Bytes compared at the start, in the middle and at the end of a file."""
+DIGEST = 8
+"""Bytes kept of each file's digest."""
+FREE = ("data.", "tracking.", "checkpoint.every_s", "checkpoint.keep")
+"""Settings that decide nothing about the weights, by which a run may be continued otherwise."""
+
+
+def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
+    """What :func:`check_identity` compares.
+
+    Of each file the size counts, and of at most ``SAMPLED_FILES`` of them samples of the content, so that a
+    large corpus is not read through. Times of change do not count, since copies have others.
+
+    Args:
+        corpus: the videos.
+        config: all settings.
+
+    Returns:
+        Plain values and a (videos, 8) uint8 tensor.
+    """
+    return {
+        "corpus": corpus_digest(corpus),
+        "contents": content_digests(corpus),
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: PretrainConfig) -> None:
+    """Refuse to continue a run with others than it was started with.
+
+    Args:
+        run: the run folder, for messages.
+        state: a state of the run; older versions kept less of what is compared.
+        corpus: the videos now.
+        config: the settings now.
+
+    Raises:
+        RunError: something differs; the message names the first.
+    """
+    if state["corpus"] != corpus_digest(corpus):
+        raise RunError(f"run {run}: was started on other videos than {corpus.root}; resume on the same")
+    if "contents" in state:
+        changed = (state["contents"] != content_digests(corpus)).any(1).nonzero().flatten().tolist()
+        if changed:
+            raise RunError(
+                f"run {run}: {corpus.videos[changed[0]].video_id} and {len(changed) - 1} other videos "
+                "changed since it was started; restore them, or train anew"
+            )
+    if "config" in state:
+        check_config(run, state["config"], config)
+
+
+def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:
+    """Refuse settings that were edited, but for those that decide nothing about the weights."""
+    try:
+        old = dict(flat(PretrainConfig.model_validate(before).model_dump(mode="json")))
+    except ValidationError as error:
+        raise RunError(
+            f"run {run}: its state is one of another version of sora-video; "
+            "finish it with that, or train anew"
+        ) from error
+    for key, value in flat(config.model_dump(mode="json")):
+        if value != old[key] and not key.startswith(FREE):
+            raise RunError(
+                f"run {run}: config.yaml was edited: {key}={value}, it was started with {old[key]}; "
+                "restore it, or train anew"
+            )
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted key."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def corpus_digest(corpus: Corpus) -> str:
+    """A hash of which videos a corpus holds, in which order."""
+    return text_sha256(
+        "\n".join(f"{video.video_id} {video.start_s} {video.end_s}" for video in corpus.videos)
+    )
+
+
+def content_digests(corpus: Corpus) -> Tensor:
+    """(videos, 8) uint8: a digest of each file's size and, for some, of samples of its content."""
+    stride = max(1, len(corpus) // SAMPLED_FILES)
+    digests = [
+        content_digest(video.path, sampled=number % stride == 0) for number, video in enumerate(corpus.videos)
+    ]
+    return torch.frombuffer(bytearray(b"".join(digests)), dtype=torch.uint8).view(-1, DIGEST)
+
+
+def content_digest(path: Path, *, sampled: bool) -> bytes:
+    """A digest of one file; that of nothing where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        digest.update(str(size).encode())
+        if sampled:
+            with path.open("rb") as file:
+                for start in (0, size // 2, max(0, size - SAMPLED_BYTES)):
+                    file.seek(start)
+                    digest.update(file.read(SAMPLED_BYTES))
+    except OSError:
+        digest = hashlib.sha256(b"unreadable")
+    return digest.digest()[:DIGEST]
