@@ -1,4 +1,4 @@
-"""Repair: what can be rebuilt is, and what cannot be saved is given up only where that is asked for."""
+"""Repair: what can be rebuilt is, and what cannot is deleted only on request."""
 
 from dataclasses import dataclass, replace
 
@@ -18,19 +18,19 @@ class Repair:
     rebuilt: tuple[str, ...]
     """Segments whose approximate index was built again."""
     dropped: tuple[Damage, ...]
-    """What was given up."""
+    """What was deleted."""
     lost: tuple[str, ...]
-    """Videos lost with it, as far as tables could still be read."""
+    """Videos whose slices cannot be read, as far as tables name them; gone with what was deleted."""
     left: tuple[Damage, ...]
     """Damage that is still there."""
 
 
 def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
-    """Rebuild, and give up, what is damaged.
+    """Rebuild, or delete, what is damaged.
 
     Args:
         snapshot: the library as it is.
-        drop: give up segments whose vectors or table are damaged, and edited attributes that are.
+        drop: delete segments whose vectors or table are damaged, and edited attributes that are.
 
     Returns:
         The manifest to commit, and what it changes.
@@ -38,23 +38,23 @@ def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
     Raises:
         StorageError: the disk refused the write.
     """
+    lost = [segment for segment in snapshot.segments if not segment.searchable]
     kept = [segment for segment in snapshot.segments if segment.searchable or not drop]
-    gone = [segment for segment in snapshot.segments if segment not in kept]
     broken = [segment for segment in kept if segment.searchable and segment.damage]
     records = [rebuild(snapshot, segment) if segment in broken else segment.record for segment in kept]
     edited = {} if snapshot.edited is None and drop else snapshot.edited
-    if edited and gone:
-        visible = {name for segment in kept if segment.searchable for name in segment.find(edited)}
+    if edited and lost and drop:
+        visible = {name for segment in kept for name in segment.find(edited)}
         edited = {name: value for name, value in edited.items() if name in visible}
-    mended = {one for segment in broken for one in segment.damage}
-    unmended = [one for one in snapshot.damage if one not in mended]
+    fixed = {damage for segment in broken for damage in segment.damage}
+    unfixed = tuple(damage for damage in snapshot.damage if damage not in fixed)
     manifest = succeed(snapshot, records, edited) if drop or broken else snapshot.manifest
     refitted = snapshot.manifest.whitening is not None and snapshot.stored_whitening() is None
     if refitted:
         manifest = replace(manifest, whitening=None)  # so that the commit fits one
     return manifest, Repair(
         rebuilt=(*(segment.record.name for segment in broken), *["whitening"] * refitted),
-        dropped=tuple(unmended) if drop else (),
-        lost=tuple(sorted(name for segment in gone for name in segment.visible_videos())),
-        left=() if drop else tuple(unmended),
+        dropped=unfixed if drop else (),
+        lost=tuple(sorted(name for segment in lost for name in segment.visible_videos())),
+        left=() if drop else unfixed,
     )

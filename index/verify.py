@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.base.errors import LibraryError
-
-from .store.files import Checks, Damage
+from .store.files import Checks, Damage, DamagedError
 from .store.guard import NORM_TOLERANCE
 from .store.manifest import Manifest, read_manifest
 from .store.segment import Segment
@@ -38,7 +36,7 @@ def verify(folder: Path) -> Verification:
     """Read all of a library, whatever was verified before.
 
     Raises:
-        LibraryError: there is no library, or its manifest is damaged.
+        LibraryError: there is no library, its manifest is damaged, or a file cannot be read now.
     """
     manifest = read_manifest(folder)
     while True:
@@ -56,7 +54,7 @@ def look(folder: Path, manifest: Manifest) -> Verification:
     for file in manifest.files:
         try:
             checks.path(file, again=True)
-        except LibraryError as error:
+        except DamagedError as error:
             damage.append(Damage(owners.get(file.name), file.name, str(error)))
     snapshot = open_snapshot(checks, manifest)
     named = {one.file for one in damage}

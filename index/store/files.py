@@ -1,7 +1,10 @@
 """Files of a library: immutable, named with size and SHA-256, verified before anything reads them."""
 
+import errno
 import hashlib
 import json
+import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +16,19 @@ from sora_video.base.digests import file_sha256
 from sora_video.base.errors import LibraryError, StorageError
 from sora_video.base.files import atomic_path, write_json
 
-__all__ = ["VERIFIED", "Checks", "Damage", "FileWriter", "StoredFile", "store", "stored_file", "storing"]
+__all__ = [
+    "VERIFIED",
+    "Checks",
+    "Damage",
+    "DamagedError",
+    "FileWriter",
+    "StoredFile",
+    "access_errors",
+    "refusal",
+    "store",
+    "stored_file",
+    "storing",
+]
 
 VERIFIED = "verified.json"
 """Remembers beside the manifest which files were verified; losing it loses nothing."""
@@ -21,6 +36,48 @@ REMEMBERED_BYTES = 1 << 20
 """Files from this size on are remembered; smaller ones are read anew each time."""
 TICK_NS = 50_000_000
 """A file that changed so shortly before it was verified may have changed once more under the same time."""
+
+MORE_FILES = "raise the limit of open files, see `ulimit -n`"
+REMEDIES = {
+    errno.EMFILE: MORE_FILES,
+    errno.ENFILE: MORE_FILES,
+    errno.ENOMEM: "free memory, or raise its limit, see `ulimit -v`",
+    errno.EACCES: "allow reading it with `chmod` or `chown`",
+    errno.EPERM: "allow reading it with `chmod` or `chown`",
+}
+"""By error number; the file itself may be whole."""
+
+
+class DamagedError(LibraryError):
+    """Bytes of a file are missing, or are not those that were written."""
+
+
+@contextmanager
+def access_errors(path: Path) -> Iterator[None]:
+    """Tell a file that is missing, which is damage, from one that this process may or can not read now.
+
+    Args:
+        path: the file, for the message.
+
+    Raises:
+        DamagedError: the block found the file missing.
+        LibraryError: memory, a permission or a limit kept the block from reading it; the message is a whole
+            line with the remedy.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise DamagedError("is missing") from error
+    except MemoryError as error:
+        raise refusal(path, errno.ENOMEM) from error
+    except OSError as error:
+        raise refusal(path, error.errno or errno.EIO) from error
+
+
+def refusal(path: Path, code: int) -> LibraryError:
+    """The error for a file that cannot be read now, by the operating system's error number."""
+    remedy = REMEDIES.get(code, "check the disk and try again")
+    return LibraryError(f"{path}: cannot be read: {os.strerror(code)}; {remedy}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,30 +172,29 @@ class Checks:
             again: read it even if it was verified before.
 
         Raises:
-            LibraryError: the file is missing, or is not as it was written; the message says which.
+            DamagedError: the file is missing, or is not as it was written; the message says which.
+            LibraryError: it cannot be read now, see :func:`access_errors`.
         """
         path = self.folder / file.name
-        try:
+        with access_errors(path):
             state = path.stat()
+            if not stat.S_ISREG(state.st_mode):
+                raise DamagedError("is missing: something else has its name")
             if state.st_size != file.size:
-                raise LibraryError(f"is damaged: {state.st_size} bytes, expected {file.size}")
+                raise DamagedError(f"is damaged: {state.st_size} bytes, expected {file.size}")
             mark: list[str | int] = [file.sha256, state.st_size, state.st_ctime_ns, state.st_ino]
             if again or self._verified.get(file.name) != mark:
-                began = time.time_ns()
-                found = file_sha256(path)
-                self._remember(file, mark if found == file.sha256 else None, began)
-                if found != file.sha256:
-                    raise LibraryError("is damaged: its SHA-256 does not fit the manifest")
-        except FileNotFoundError as error:
-            raise LibraryError("is missing") from error
-        except OSError as error:
-            raise LibraryError(f"cannot be read: {error.strerror or error}") from error
+                started_ns = time.time_ns()
+                sha256 = file_sha256(path)
+                self._remember(file, mark if sha256 == file.sha256 else None, started_ns)
+                if sha256 != file.sha256:
+                    raise DamagedError("is damaged: its SHA-256 does not fit the manifest")
         return path
 
-    def _remember(self, file: StoredFile, mark: list[str | int] | None, began: int) -> None:
+    def _remember(self, file: StoredFile, mark: list[str | int] | None, started_ns: int) -> None:
         """Keep, or forget, that a file was verified."""
         known = self._verified.pop(file.name, None)
-        if mark and file.size >= REMEMBERED_BYTES and int(mark[2]) < began - TICK_NS:
+        if mark and file.size >= REMEMBERED_BYTES and int(mark[2]) < started_ns - TICK_NS:
             self._verified[file.name] = mark
         self._changed |= known != self._verified.get(file.name)
 

@@ -4,6 +4,7 @@ A file that no manifest names does not exist for a reader: it is what a killed w
 is a new manifest renamed over the old one after all that it names is on the disk.
 """
 
+import errno
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from sora_video.base.locks import locked
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep as sweep_unfinished
 
-from .files import StoredFile
+from .files import StoredFile, refusal
 
 __all__ = [
     "SCRATCH",
@@ -167,7 +168,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise LibraryError(
             f"library {folder}: no library there ({NAME} is missing); check the path"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except NotADirectoryError as error:
+        raise LibraryError(f"library {folder}: is no folder; check the path") from error
+    except (OSError, MemoryError) as error:
+        raise refusal(path, getattr(error, "errno", None) or errno.ENOMEM) from error
+    except (ValueError, RecursionError) as error:
         raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise LibraryError(f"{path}: is no manifest of a library; check the path, or restore it from a copy")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
-from .files import Checks, Damage, StoredFile, store, storing
+from .files import Checks, Damage, DamagedError, StoredFile, store, storing
 from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
 from .table import Entry, Slices, Table, TableWriter
@@ -61,7 +61,7 @@ class Segment:
         """Verify and read one file; None, and damage, where that fails."""
         try:
             return read(self._checks.path(file))
-        except LibraryError as error:
+        except DamagedError as error:
             self.damage += (Damage(self.record.name, file.name, str(error)),)
             return None
 
@@ -72,7 +72,7 @@ class Segment:
         else:
             table, order = Table.open(path), None
         if table.rows != self.record.rows:
-            raise LibraryError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
+            raise DamagedError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
         return table, None if order is None or (order[1:] > order[:-1]).all() else order
 
     @property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .files import Checks, Damage
+from .files import Checks, Damage, DamagedError, access_errors
 from .filters import Attributes, Where
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
@@ -209,8 +209,10 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
     edited: Mapping[str, Attributes] | None = {}
     if manifest.attributes:
         try:
-            edited = json.loads(checks.path(manifest.attributes).read_bytes())
-        except LibraryError as error:
+            path = checks.path(manifest.attributes)
+            with access_errors(path):
+                edited = json.loads(path.read_bytes())
+        except DamagedError as error:
             edited = None
             damage.append(Damage(None, manifest.attributes.name, str(error)))
     checks.save({file.name for file in manifest.files})

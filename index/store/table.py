@@ -1,17 +1,19 @@
 """The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
 
+import errno
+import resource
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.base.errors import LibraryError
-
+from .files import DamagedError, access_errors
 from .filters import Attributes, Where, pairs, to_json
 
 __all__ = ["Entry", "Slices", "Table", "TableWriter"]
@@ -26,6 +28,15 @@ SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("e
 LOOKUP = 3
 """Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
 long as reading the table would, which is then done, once."""
+
+IN_MEMORY_BYTES = 1 << 20
+"""Tables up to this size are read into memory, so that they keep no file open."""
+FILES_SHARE = 4
+"""Tables keep at most one in so many of the files that a process may open; further ones are read into memory."""
+ON_DISK: "WeakSet[Table]" = WeakSet()
+"""Those that keep a file open."""
+UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)
+"""What SQLite answers where the operating system refuses."""
 
 
 class Slices(NamedTuple):
@@ -71,25 +82,37 @@ class Table:
 
     Args:
         connection: to a database of this module's schema.
+        path: of its file, for messages.
+
+    Raises:
+        DamagedError: it is no such table.
+        LibraryError: it cannot be read now.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
         self._looked_up = 0
-        with sqlite_errors():
-            (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
-            (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
+        (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
+        (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
 
     @classmethod
     def open(cls, path: Path) -> "Table":
         """Open a file that was verified; it stays readable when it is deleted.
 
         Raises:
-            LibraryError: it is no such table.
+            DamagedError: it is no such table.
+            LibraryError: it cannot be read now.
         """
-        with sqlite_errors():
+        with sqlite_errors(path):
+            if path.stat().st_size <= IN_MEMORY_BYTES or len(ON_DISK) >= most_files():
+                connection = sqlite3.connect(":memory:", check_same_thread=False)
+                connection.deserialize(path.read_bytes())
+                return cls(connection, path)
             address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-            return cls(sqlite3.connect(address, uri=True, check_same_thread=False))
+            table = cls(sqlite3.connect(address, uri=True, check_same_thread=False), path)
+        ON_DISK.add(table)
+        return table
 
     @cached_property
     def names(self) -> list[str]:
@@ -110,8 +133,9 @@ class Table:
     @cached_property
     def slices(self) -> NDArray[np.void]:
         """(rows,) all slices, as records of ``SLICE``."""
-        found = self._connection.execute("SELECT slice_id, slice_no, start_s, end_s FROM slices ORDER BY row")
-        return np.fromiter(found, SLICE, self.rows)
+        query = "SELECT slice_id, slice_no, start_s, end_s FROM slices ORDER BY row"
+        with sqlite_errors(self._path):
+            return np.fromiter(self._connection.execute(query), SLICE, self.rows)
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
         """The slices of some rows, in their order."""
@@ -125,15 +149,14 @@ class Table:
 
     def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
         """Those of some videos that have rows here."""
-        found = (
-            self._connection.execute(f"{ENTRY} WHERE video_id = ?", (name,)).fetchone() for name in video_ids
-        )
+        found = [self._one(f"{ENTRY} WHERE video_id = ?", name) for name in video_ids]
         return {row[1]: Entry(*row) for row in found if row}
 
     def entries(self) -> Iterator[Entry]:
         """All videos, in order of rows."""
-        for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
-            yield Entry(*row)
+        with sqlite_errors(self._path):
+            for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
+                yield Entry(*row)
 
     def row_of(self, slice_id: int) -> int | None:
         """The row of a slice; None: it is not here."""
@@ -154,11 +177,13 @@ class Table:
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query."""
-        return self._connection.execute(query, values).fetchall()
+        with sqlite_errors(self._path):
+            return self._connection.execute(query, values).fetchall()
 
     def _one(self, query: str, *values: Any) -> Any:
-        """The one row of a query."""
-        return self._connection.execute(query, values).fetchone()
+        """The first row of a query; None where it has none."""
+        with sqlite_errors(self._path):
+            return self._connection.execute(query, values).fetchone()
 
 
 class TableWriter:
@@ -197,16 +222,29 @@ class TableWriter:
         self._connection.commit()
         return self._connection.serialize()
 
-    def table(self) -> Table:
-        """What was collected, to read from memory."""
+    def table(self, path: Path) -> Table:
+        """What was collected, to read from memory.
+
+        Args:
+            path: of the file that it was collected from, for messages.
+        """
         self._connection.commit()
-        return Table(self._connection)
+        return Table(self._connection, path)
+
+
+def most_files() -> int:
+    """How many tables may keep a file open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE
 
 
 @contextmanager
-def sqlite_errors() -> Iterator[None]:
-    """Turn what SQLite cannot read into a :class:`LibraryError`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise LibraryError(f"is damaged: SQLite cannot read it: {error}") from error
+def sqlite_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite cannot read into damage, and what the operating system refused it into an error."""
+    with access_errors(path):
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in UNREADABLE:
+                path.open("rb").close()  # the operating system says why
+                raise OSError(errno.EIO, str(error)) from error
+            raise DamagedError(f"is damaged: SQLite cannot read it: {error}") from error

@@ -6,6 +6,7 @@ has to fit into memory to be compacted.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -17,9 +18,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.base.errors import LibraryError
-
-from .files import FileWriter
+from .files import DamagedError, FileWriter, access_errors
 
 __all__ = ["PRECISIONS", "attach", "open_index", "open_vectors", "silent", "write_header", "write_vectors"]
 
@@ -27,6 +26,17 @@ FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python
 
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
 """How a library may keep its vectors."""
+REFUSALS = (
+    errno.ENOENT,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EAGAIN,
+    errno.EIO,
+)
+"""Of the operating system, as FAISS quotes them."""
 
 
 def write_header(file: FileWriter, dim: int, precision: str, rows: int) -> None:
@@ -66,11 +76,12 @@ def open_vectors(path: Path, rows: int, order: NDArray[np.int64] | None = None) 
         The FAISS index; it stays whole when the file is deleted.
 
     Raises:
-        LibraryError: it is no such file.
+        DamagedError: it is no such file.
+        LibraryError: it cannot be read now.
     """
     index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if not isinstance(index, FAISS.IndexFlatCodes) or index.ntotal != rows:
-        raise LibraryError(f"is damaged: it does not hold {rows} plain vectors")
+        raise DamagedError(f"is damaged: it does not hold {rows} plain vectors")
     if order is None:
         return index
     ordered = FAISS.IndexFlatIP(index.d)
@@ -87,7 +98,8 @@ def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
         lists: whether its inverted lists lie in a file of their own beside it.
 
     Raises:
-        LibraryError: it does not.
+        DamagedError: it does not.
+        LibraryError: it cannot be read now.
     """
     if lists:
         with silent():
@@ -95,18 +107,25 @@ def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
     else:
         index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if (index.ntotal, index.d) != (vectors.ntotal, vectors.d):
-        raise LibraryError("is damaged: it does not belong to the segment's vectors")
+        raise DamagedError("is damaged: it does not belong to the segment's vectors")
     return attach(index, vectors)
 
 
 def read(path: Path, flags: int) -> Any:
     """Read a FAISS file with ``IO_FLAG_...`` flags."""
-    try:
-        with limits(path.stat().st_size):
+    with access_errors(path), limits(path.stat().st_size):
+        try:
             return FAISS.read_index(str(path), flags | FAISS.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
-    except (RuntimeError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise LibraryError(f"is damaged: FAISS cannot read it: {reason}") from error
+        except RuntimeError as error:
+            raise cause(" ".join(str(error).split())) from error
+
+
+def cause(reason: str) -> Exception:
+    """Why FAISS could not read a file: the operating system's refusal that it quotes, else damage."""
+    for code in REFUSALS:
+        if os.strerror(code) in reason:
+            return OSError(code, os.strerror(code))
+    return DamagedError(f"is damaged: FAISS cannot read it: {reason}")
 
 
 @contextmanager

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sora_video.base.errors import LibraryError
 from sora_video.base.files import read_parquet
 
+from .files import DamagedError, access_errors
 from .table import Slices, Table, TableWriter
 
 __all__ = ["SUFFIX", "open_table"]
@@ -27,14 +27,18 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
         The table, its rows grouped by video, and (rows,) the row in the file of each of them.
 
     Raises:
-        LibraryError: it is no such table.
+        DamagedError: it is no such table.
+        LibraryError: it cannot be read now.
     """
-    try:
-        columns = read_parquet(path)
-        names = columns["video_id"].to_pylist()
-        slices = Slices(*(columns[name].to_numpy() for name in Slices._fields))
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise LibraryError(f"is damaged: Arrow cannot read it: {error}") from error
+    with access_errors(path):
+        try:
+            columns = read_parquet(path)
+            names = columns["video_id"].to_pylist()
+            slices = Slices(*(columns[name].to_numpy() for name in Slices._fields))
+        except (pa.ArrowException, OSError, KeyError) as error:
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+                raise
+            raise DamagedError(f"is damaged: Arrow cannot read it: {error}") from error
     rows_of: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         rows_of.setdefault(name, []).append(row)
@@ -43,4 +47,4 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
     for name, rows in rows_of.items():
         writer.add(name, "", {}, len(rows))
     writer.add_slices(slices.take(order), 0)
-    return writer.table(), order
+    return writer.table(path), order

@@ -1,5 +1,6 @@
 """The ``sora index`` commands."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from .arguments import (
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
+    from sora_video.index.repair import Repair
     from sora_video.index.store.update import Added
     from sora_video.index.tune.choose import Wish
     from sora_video.pretrain.video.quarantine import Failure
@@ -212,24 +214,48 @@ def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
 @index_app.command(epilog="Example: sora index repair my.library   |   sora index repair my.library --drop")
 def repair(
     library: LibraryArgument,
-    drop: Annotated[bool, typer.Option("--drop", help="Give up what cannot be rebuilt.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Delete what cannot be rebuilt; names it and asks first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Rebuild what is damaged from the vectors; exits 2 if damage is left."""
     from sora_video.index.library import Library
 
     opened = Library.open(library)
-    done = opened.repair(drop)
-    for segment in done.rebuilt:
-        console.say(f"segment {segment}: its index is built again")
-    for one in done.dropped:
-        console.say(f"given up: {one}")
-    for video in done.lost:
-        console.say(f"lost: {video}")
+    repaired = opened.repair()
+    for segment in repaired.rebuilt:
+        console.say(f"segment {segment}: its index was rebuilt")
+    if repaired.left and drop:
+        confirm_drop(library, repaired, yes)
+        repaired = opened.repair(drop=True)
+        for damage in repaired.dropped:
+            console.say(f"deleted: {damage}")
     console.say(f"{library}: {len(opened)} slices of {opened.info().videos} videos")
-    for one in done.left:
-        console.warn(f"{library}: {one}; restore it from a copy, or give it up with --drop")
-    if done.left:
+    for damage in repaired.left:
+        console.warn(f"{library}: {damage}; restore it from a copy, or delete it with --drop")
+    if repaired.left:
         raise typer.Exit(2)
+
+
+def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
+    """Name what ``--drop`` deletes, and ask.
+
+    Raises:
+        LibraryError: there is nobody to ask, and ``yes`` was not given.
+        typer.Abort: the answer is no.
+    """
+    for damage in repaired.left:
+        console.say(f"to delete: {damage}")
+    for video in repaired.lost:
+        console.say(f"lost with it: {video}")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise LibraryError(
+            f"{library}: nothing is deleted without a yes; give --yes, or run it in a terminal"
+        )
+    typer.confirm(f"Delete this from {library} for good?", abort=True)
 
 
 @index_app.command(epilog="Example: sora index export my.library library.parquet")

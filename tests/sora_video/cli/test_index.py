@@ -71,7 +71,7 @@ def test_compact_export_and_import_keep_all(library, tmp_path):
     assert said.endswith("again: 3 slices of 3 videos\n")
 
 
-def test_damage_is_told_and_given_up_only_where_that_is_asked_for(library):
+def test_damage_is_told_and_deleted_only_after_a_yes(library):
     damaged = library / "segments/000001.vectors.faiss"
     damaged.write_bytes(b"")
     line = "segments/000001.vectors.faiss of segment 000001 is damaged: 0 bytes, expected "
@@ -80,9 +80,14 @@ def test_damage_is_told_and_given_up_only_where_that_is_asked_for(library):
     assert f"warning: {library}: {line}" in warned
     assert line in sora("index", "verify", library, check=2)[1]
     assert line in json.loads(sora("index", "verify", library, "--json", check=2)[0])["damage"][0]["line"]
-    assert "give it up with --drop" in sora("index", "repair", library, check=2)[1]
-    said, _ = sora("index", "repair", library, "--drop")
-    assert f"given up: {line}" in said
-    assert "lost: a.mp4\n" in said
+    assert "delete it with --drop" in sora("index", "repair", library, check=2)[1]
+    manifest = (library / "manifest.json").read_bytes()
+    with pytest.raises(LibraryError, match="nothing is deleted without a yes; give --yes"):
+        sora("index", "repair", library, "--drop")
+    assert (library / "manifest.json").read_bytes() == manifest
+    said, _ = sora("index", "repair", library, "--drop", "--yes")
+    assert f"to delete: {line}" in said
+    assert "lost with it: a.mp4\n" in said
+    assert f"\ndeleted: {line}" in said
     assert "2 slices of 2 videos" in said
     assert sora("index", "verify", library)[1] == ""
