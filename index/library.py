@@ -252,7 +252,10 @@ class Library:
             check_names(embeddings)
             manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
             manifest = replace(manifest, model=hint(model, manifest.model), root=hint(root, manifest.root))
-            self._commit(snapshot, manifest)
+            merged = compaction.merge_small(open_snapshot(Checks(self.path), manifest, snapshot))
+            self._commit(snapshot, merged)
+            if merged != manifest:
+                sweep(self.path, merged)
         return added
 
     def remove(self, video_ids: str | Iterable[str]) -> None:

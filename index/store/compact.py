@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,10 +18,12 @@ from .snapshot import Snapshot
 from .table import Entry
 from .update import content_key, succeed
 
-__all__ = ["compact", "visible_blocks", "whole"]
+__all__ = ["compact", "merge_small", "visible_blocks", "whole"]
 
 BLOCK_ROWS = 8192
 """Rows held in memory at once, except for a longer video."""
+GROWTH = 8
+"""Equal segments that are merged by themselves."""
 
 
 class Part(NamedTuple):
@@ -49,15 +51,58 @@ def compact(snapshot: Snapshot, max_rows: int | None = None) -> Manifest:
     """
     chosen = [s for s in snapshot.segments if max_rows is None or s.record.rows <= max_rows]
     edited = snapshot.edits()
-    written = {name for segment in chosen for name in segment.find(edited)}
-    if not chosen or (len(chosen) == 1 and not written and not wasteful(chosen[0])):
+    stale = any(segment.find(edited) for segment in chosen)
+    if not chosen or (len(chosen) == 1 and not stale and not wasteful(chosen[0])):
         return snapshot.manifest
+    return merge(snapshot, chosen)
+
+
+def merge(snapshot: Snapshot, chosen: Sequence[Segment]) -> Manifest:
+    """Write some segments as one, with what was edited of them.
+
+    Raises:
+        LibraryError: one of them is damaged, or the file of edited attributes is.
+        StorageError: the disk refused the write.
+    """
     whole(snapshot, chosen)
+    edited = snapshot.edits()
+    written = {name for segment in chosen for name in segment.find(edited)}
     rows = sum(segment.record.visible for segment in chosen)
     merged = write_segment(snapshot.folder, snapshot.manifest, rows, visible_blocks(chosen, edited))
     kept = [segment.record for segment in snapshot.segments if segment not in chosen]
     left = {name: value for name, value in edited.items() if name not in written}
     return succeed(snapshot, [*kept, merged], left)
+
+
+def merge_small(snapshot: Snapshot) -> Manifest:
+    """Merge small segments where there are many, so that n slices lie in O(log n) segments.
+
+    Each merge makes its segments :data:`GROWTH` times as large at least, so that a slice is written again
+    O(log n) times. Segments with an index of their own, and damaged ones, are left alone.
+
+    Args:
+        snapshot: the library as it is.
+
+    Returns:
+        The manifest to commit; the same where there are not many.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    chosen = small([s for s in snapshot.searchable if s.record.index is None])
+    return merge(snapshot, chosen) if chosen else snapshot.manifest
+
+
+def small(segments: Sequence[Segment]) -> list[Segment]:
+    """The smallest segments, as many as together are :data:`GROWTH` times as large as the largest of them."""
+    rising = sorted(segments, key=lambda segment: segment.record.rows)
+    totals = accumulate(segment.record.rows for segment in rising)
+    counts = [
+        count
+        for count, (segment, total) in enumerate(zip(rising, totals, strict=True), 1)
+        if total >= GROWTH * segment.record.rows
+    ]
+    return rising[: max(counts, default=0)]
 
 
 def wasteful(segment: Segment) -> bool:

@@ -32,7 +32,7 @@ long as reading the table would, which is then done, once."""
 IN_MEMORY_BYTES = 1 << 20
 """Tables up to this size are read into memory, so that they keep no file open."""
 FILES_SHARE = 4
-"""Tables keep at most one in so many of the files that a process may open; further ones are read into memory."""
+"""Tables keep one in so many of the files open that a process may; further ones are read into memory."""
 ON_DISK: "WeakSet[Table]" = WeakSet()
 """Those that keep a file open."""
 UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)

@@ -274,7 +274,7 @@ def import_file(
     library: LibraryArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sora index export` wrote.")],
 ) -> None:
-    """Make a library of one that was exported; slices keep their ids."""
+    """Make a library of an exported one; slices keep their ids."""
     from sora_video.index.library import Library
 
     report_change(Library.from_export(library, file))
