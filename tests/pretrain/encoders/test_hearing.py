@@ -63,11 +63,11 @@ def test_a_library_is_searched_by_either_sense(run, heard_videos, tmp_path, by):
     query = load_encoder(run.path, by=by).embed(heard_videos / "clip 2.mp4")
     hits = library.search(query, top=8)
     assert len(hits) == 8
-    assert all(np.isfinite(hit.score) for hit in hits)
+    assert all(np.isfinite(hit.cosine) for hit in hits)
     if run.config.encoder.av.fusion == "concat":  # whose products compare each sense with itself
         has_audio = [hit for hit in hits if hit.video_id not in ("clip 6.mp4", "clip 7.mp4")]
         assert has_audio[0].video_id == "clip 2.mp4"
-        assert has_audio[0].score == pytest.approx(1.0 if by is None else 0.5**0.5, abs=1e-5)
+        assert has_audio[0].cosine == pytest.approx(1.0 if by is None else 0.5**0.5, abs=1e-5)
 
 
 @pytest.mark.parametrize("run", ["concat"], indirect=True)
