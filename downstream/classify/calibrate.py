@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from sora_video.downstream.probe.metrics import balanced_accuracy
+
 __all__ = ["fit_temperature", "log_loss", "score_logits"]
 
 Logits = NDArray[np.float64]
@@ -49,11 +51,10 @@ def calibration_error(logits: Logits, codes: Codes) -> float:
 def score_logits(logits: Logits, codes: Codes) -> dict[str, float]:
     """Accuracy, balanced accuracy, log loss and expected calibration error of rows."""
     predicted = logits.argmax(1)
-    recalls = [np.mean(predicted[codes == code] == code) for code in np.unique(codes)]
     return {
         "rows": len(codes),
         "accuracy": float(np.mean(predicted == codes)),
-        "balanced_accuracy": float(np.mean(recalls)),
+        "balanced_accuracy": balanced_accuracy(codes, predicted),
         "log_loss": log_loss(logits, codes),
         "calibration_error": calibration_error(logits, codes),
     }

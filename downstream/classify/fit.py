@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.base.randomness import torch_seed
+from sora_video.downstream.probe.weights import class_weights as balanced_weights
 
 from .calibrate import fit_temperature, log_loss, score_logits
 from .head import Head, HeadKind, PoolKind, Rows, fit
@@ -91,8 +92,7 @@ def fit_task(task: Task, rows: Rows, recipe: Recipe) -> TaskHead:
 
 def class_weights(codes: NDArray[np.int64], classes: int, balanced: bool) -> NDArray[np.float64]:
     """(K,) weight of a row of each class; they average to 1 over the rows."""
-    counts = np.bincount(codes, minlength=classes)
-    return len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)) if balanced else np.ones(classes)
+    return balanced_weights(np.eye(classes)[codes]) if balanced else np.ones(classes)
 
 
 def new_head(task: Task, rows: Rows, fitted: NDArray[np.int64], recipe: Recipe) -> Head:

@@ -1,21 +1,19 @@
 """Label columns of a manifest as tasks, with everything refused that no classifier can be made of."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from sora_video.base.errors import LabelsError
+from sora_video.downstream.probe.folds import group_folds
 from sora_video.pretrain.video.corpus import Corpus, Video
 
 __all__ = ["Task", "folds", "read_tasks"]
 
 Rows = NDArray[np.int64]
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,19 @@ def read_tasks(
     columns: Sequence[str] = ("label",),
     group: str = "group",
     split: str = "split",
-    unreadable: frozenset[str] = frozenset(),
+    unreadable: NDArray[np.bool_] | None = None,
 ) -> list[Task]:
     """The tasks of a manifest.
 
-    Rows with ``split`` train are trained on, those with test are held out, others take no part; where no row
-    has a split, all are trained on. A row without a label in some column takes no part in that task.
+    Rows with ``split`` train are trained on, those with test are held out, others are ignored; where no row
+    has a split, all are trained on. A row without a label in some column is ignored in that task.
 
     Args:
         corpus: a manifest.
         columns: of labels, one a task.
         group: column of what may not be in train and test.
         split: column that says train or test.
-        unreadable: videos to leave out.
+        unreadable: (N,) rows of the manifest to leave out; None: none.
 
     Raises:
         LabelsError: a column is missing, a task has fewer than two classes or a class of a single group, a
@@ -64,7 +62,8 @@ def read_tasks(
         if column not in known:
             raise LabelsError(f"column {column!r} is in no row; the columns are {', '.join(known) or 'none'}")
     sides = np.array([video.columns.get(split, "") if split in known else "train" for video in videos])
-    sides[[video.video_id in unreadable for video in videos]] = ""
+    if unreadable is not None:
+        sides[unreadable] = ""
     names = [video.columns.get(group) or os.path.realpath(video.path) for video in videos]
     groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
     return [read_task(videos, column, sides, groups) for column in columns]
@@ -88,7 +87,10 @@ def read_task(
             )
     unknown = sorted(set(labels[test].tolist()) - set(classes.tolist()))
     if unknown:
-        raise LabelsError(f"{column}: class {unknown[0]!r} has test rows but no training row; mend the split")
+        raise LabelsError(
+            f"{column}: class {unknown[0]!r} has test rows but no training row that can "
+            "be read; add training rows, or remove the class"
+        )
     check_contradictions(videos, column, labels, np.concatenate([train, test]))
     shared = np.intersect1d(groups[train], groups[test])
     if len(shared):
@@ -118,16 +120,9 @@ def folds(task: Task, seed: int = 0) -> list[tuple[Rows, Rows]]:
     """Divide the training rows so that no group is on both sides.
 
     Returns:
-        (fit, check) rows of the manifest, five pairs or one a group; every training row is checked once.
+        (fit, check) rows of the manifest, at most five pairs; see
+        :func:`sora_video.downstream.probe.folds.group_folds`.
     """
     rows = task.train
-    groups = task.groups[rows]
-    _, counts = np.unique(task.codes[rows], return_counts=True)
-    count = min(FOLDS, len(np.unique(groups)), int(counts.max()))
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # classes with fewer rows than folds miss some folds
-        return [
-            (rows[fit], rows[check])
-            for fit, check in splitter.split(np.zeros(len(rows)), task.codes[rows], groups)
-        ]
+    pairs = group_folds(task.codes[rows], task.groups[rows], seed=seed, most=len(rows))
+    return [(rows[fit], rows[check]) for fit, check in pairs]

@@ -31,7 +31,7 @@ class Training(NamedTuple):
 
     classifier: Classifier
     failures: tuple[Failure, ...]
-    """Videos that could not be read and took no part."""
+    """Videos that could not be read and were ignored."""
 
 
 def train_classifier(
@@ -72,11 +72,12 @@ def train_classifier(
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))
     embeddings = embed(corpus, model)
     own = rows_by_entry(embeddings, corpus)
-    failed = {failure.video_id: failure for failure in embeddings.failures}
-    for video, rows in zip(corpus.videos, own, strict=True):
-        if not len(rows):
-            failed.setdefault(video.video_id, Failure(video.video_id, "has no slice"))
-    tasks = read_tasks(corpus, columns, group, split, frozenset(failed))
+    unreadable = np.array([len(rows) == 0 for rows in own])
+    failures = {failure.video_id: failure for failure in embeddings.failures}
+    for row in np.flatnonzero(unreadable):
+        video_id = corpus.videos[row].video_id
+        failures.setdefault(video_id, Failure(video_id, "has no slice"))
+    tasks = read_tasks(corpus, columns, group, split, unreadable)
     classifier = Classifier(
         tasks=tuple(fit_tasks(tasks, slice_rows(embeddings, own, recipe.pool), recipe)),
         kind=recipe.head,
@@ -87,7 +88,7 @@ def train_classifier(
         protocol=protocol(recipe, tasks, group, split),
     )
     classifier.save(out)
-    return Training(classifier, tuple(failed.values()))
+    return Training(classifier, tuple(failures.values()))
 
 
 def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
@@ -108,7 +109,7 @@ def embed(corpus: Corpus, model: str | Path) -> Embeddings:
     absent = [video.path for video in corpus.videos if not video.path.is_file()]
     if absent:
         raise LabelsError(
-            f"{len(absent)} labelled files do not exist, the first is {absent[0]}; mend the rows"
+            f"{len(absent)} labelled files do not exist, the first is {absent[0]}; fix the manifest"
         )
     return load_encoder(model).embed(corpus)
 

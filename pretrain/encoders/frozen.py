@@ -203,29 +203,27 @@ class VideoEncoder:
         )
 
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
-        """As :meth:`embed_slices`, of an encoder's input on its device.
-
-        Raises:
-            RunError: an embedding is not finite.
-        """
+        """As :meth:`embed_slices`, of an encoder's input on its device."""
         with torch.inference_mode():
             features = self.network(*clips).aspects[:, self.aspect]
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
-        if not np.isfinite(embedded).all():
-            raise RunError(
-                f"encoder {self.config.encoder.name} with fingerprint {self.fingerprint[:12]}: its "
-                "embeddings are not finite; train anew with a smaller optim.lr"
-            )
         return embedded
 
     def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
-        """Sort rows by corpus entry; a video that failed in part gives none."""
+        """Sort rows by corpus entry; a video that cannot be read to its end gives none.
+
+        A span without sound leaves the other spans of its file alone.
+        """
         name = [video.video_id for video in corpus.videos]
+        unreadable = {name[entry] for entry in failures}
         silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
         failures = failures | dict.fromkeys(silent, "no sound in any of its slices")
         failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
         kept = [
-            (name[entry], part) for entry in sorted(rows) for part in rows[entry] if name[entry] not in failed
+            (name[entry], part)
+            for entry in sorted(rows)
+            for part in rows[entry]
+            if name[entry] not in unreadable and len(part.vectors)
         ]
         if not kept:
             first, reason = next(iter(failed.items()))
