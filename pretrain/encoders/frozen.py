@@ -203,10 +203,19 @@ class VideoEncoder:
         )
 
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
-        """As :meth:`embed_slices`, of an encoder's input on its device."""
+        """As :meth:`embed_slices`, of an encoder's input on its device.
+
+        Raises:
+            RunError: an embedding is not finite.
+        """
         with torch.inference_mode():
             features = self.network(*clips).aspects[:, self.aspect]
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
+        if not np.isfinite(embedded).all():
+            raise RunError(
+                f"encoder {self.config.encoder.name} with fingerprint {self.fingerprint[:12]}: its "
+                "embeddings are not finite; train anew with a smaller optim.lr"
+            )
         return embedded
 
     def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
