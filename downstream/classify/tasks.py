@@ -54,7 +54,7 @@ def read_tasks(
     Raises:
         LabelsError: a column is missing, a task has fewer than two classes or a class of a single group, a
             test class has no training row, a group or file is in train and in test, or a video has two
-            classes.
+            classes, or no training row of a class can be read.
     """
     videos = corpus.videos
     known = sorted({key for video in videos for key in video.columns})
@@ -63,10 +63,25 @@ def read_tasks(
             raise LabelsError(f"column {column!r} is in no row; the columns are {', '.join(known) or 'none'}")
     sides = np.array([video.columns.get(split, "") if split in known else "train" for video in videos])
     if unreadable is not None:
+        for column in columns:
+            check_readable(videos, column, np.flatnonzero(sides == "train"), unreadable)
         sides[unreadable] = ""
     names = [video.columns.get(group) or os.path.realpath(video.path) for video in videos]
     groups = np.unique(names, return_inverse=True)[1].astype(np.int64)
     return [read_task(videos, column, sides, groups) for column in columns]
+
+
+def check_readable(videos: Sequence[Video], column: str, train: Rows, unreadable: NDArray[np.bool_]) -> None:
+    """Refuse a class of which no training row can be read, so that no class is dropped in silence."""
+    members: dict[str, list[int]] = {}
+    for row in train:
+        members.setdefault(videos[row].columns.get(column, ""), []).append(row)
+    for name, rows in sorted(members.items()):
+        if name and unreadable[rows].all():
+            raise LabelsError(
+                f"{column}: class {name!r} has {len(rows)} training rows but none can be read, the first is "
+                f"{videos[rows[0]].video_id}; fix these files, or remove the class from the labels"
+            )
 
 
 def read_task(
@@ -88,8 +103,8 @@ def read_task(
     unknown = sorted(set(labels[test].tolist()) - set(classes.tolist()))
     if unknown:
         raise LabelsError(
-            f"{column}: class {unknown[0]!r} has test rows but no training row that can "
-            "be read; add training rows, or remove the class"
+            f"{column}: class {unknown[0]!r} has test rows but no training row; "
+            "add training rows, or remove the class"
         )
     check_contradictions(videos, column, labels, np.concatenate([train, test]))
     shared = np.intersect1d(groups[train], groups[test])

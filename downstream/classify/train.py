@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
 from sora_video.base.errors import LabelsError
+from sora_video.downstream.probe.labels import members_by_class
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
@@ -69,6 +70,8 @@ def train_classifier(
     out = Path(out).expanduser()
     check_free(out)
     corpus = open_corpus(labels, class_folders=class_folders)
+    if class_folders:
+        members_by_class(corpus)
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))
     embeddings = embed(corpus, model)
     own = rows_by_entry(embeddings, corpus)

@@ -12,7 +12,7 @@ from sora_video.pretrain.video.corpus import Corpus
 
 from .split import Rows, Split, check_split
 
-__all__ = ["hold_out", "read_split"]
+__all__ = ["hold_out", "members_by_class", "read_split"]
 
 
 def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", split: str = "split") -> Split:
@@ -67,6 +67,30 @@ def check_files(corpus: Corpus, rows: Rows) -> None:
         )
 
 
+def members_by_class(corpus: Corpus) -> dict[str, list[int]]:
+    """The videos of each class folder.
+
+    Args:
+        corpus: videos with a label each.
+
+    Returns:
+        Positions in the corpus by class.
+
+    Raises:
+        LabelsError: a class has one video, which cannot be both trained on and checked.
+    """
+    members: dict[str, list[int]] = {}
+    for entry, video in enumerate(corpus.videos):
+        members.setdefault(video.columns["label"], []).append(entry)
+    for name, entries in members.items():
+        if len(entries) < 2:
+            raise LabelsError(
+                f"class folder {name!r} has 1 video ({corpus.videos[entries[0]].video_id}); a class needs 2, "
+                "one to train on and one to test: add a video to the folder, or remove it"
+            )
+    return members
+
+
 def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
     """Divide class folders, which name no split: the same fraction of each class is drawn for testing.
 
@@ -81,16 +105,8 @@ def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
     Raises:
         LabelsError: a class has one video, which cannot be on both sides.
     """
-    members: dict[str, list[int]] = {}
-    for entry, video in enumerate(corpus.videos):
-        members.setdefault(video.columns["label"], []).append(entry)
     test: set[int] = set()
-    for name, entries in members.items():
-        if len(entries) < 2:
-            raise LabelsError(
-                f"class folder {name!r} has 1 video ({corpus.videos[entries[0]].video_id}); a class needs 2, "
-                "one to train on and one to test: add a video to the folder, or remove it"
-            )
+    for name, entries in members_by_class(corpus).items():
         order = generator(seed, "hold out", name).permutation(len(entries))
         test.update(entries[place] for place in order[: max(1, round(fraction * len(entries)))])
     videos = (

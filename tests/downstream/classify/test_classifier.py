@@ -184,6 +184,28 @@ def test_labels_that_teach_nothing_are_refused(labelled, tiny_run, tmp_path, edi
     assert not (tmp_path / "head").exists()
 
 
+@pytest.mark.parametrize("sides", [("train",), ("train", "test")])
+def test_a_class_that_cannot_be_read_is_refused_by_name(labelled, tiny_run, tmp_path, sides):
+    rows = [{**row, "path": str(labelled.parent / row["path"])} for row in read_rows(labelled)]
+    for number in range(4):
+        (tmp_path / f"bad{number}.mp4").write_bytes(b"no video")
+        side = sides[number % len(sides)]
+        bad = {"path": str(tmp_path / f"bad{number}.mp4"), "label": "lost", "group": f"bad{number}"}
+        rows.append({**rows[0], **bad, "split": side})
+    count = 4 // len(sides)
+    with pytest.raises(LabelsError, match=rf"'lost' has {count} training rows but none can be read.*bad0"):
+        train_classifier(write_rows(tmp_path / "lost.csv", rows), tiny_run.path, tmp_path / "head")
+    assert not (tmp_path / "head").exists()
+
+
+def test_a_class_folder_with_one_video_is_refused_with_its_remedy(labelled, tiny_run, tmp_path):
+    for number, name in enumerate(("many", "many", "single")):
+        (tmp_path / "corpus" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(labelled.parent / f"{number}.mp4", tmp_path / "corpus" / name)
+    with pytest.raises(LabelsError, match=r"class folder 'single' has 1 video .*add a video to the folder"):
+        train_classifier(tmp_path / "corpus", tiny_run.path, tmp_path / "head", class_folders=True)
+
+
 def test_a_column_or_folder_that_is_wrong_is_refused(labelled, head, tiny_run, tmp_path):
     with pytest.raises(LabelsError, match="column 'action' is in no row; the columns are group, label"):
         train_classifier(labelled, tiny_run.path, tmp_path / "head", columns=["action"])
