@@ -9,7 +9,7 @@ segments/000001.index.faiss    an approximate index, where one was built
 attributes/000002.json         attributes edited since their segments were written
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -43,7 +43,7 @@ from .tune import tune as tuning
 from .tune.choose import Wish
 from .verify import Verification
 
-__all__ = ["Library", "LibraryInfo"]
+__all__ = ["Library", "LibraryInfo", "open_library"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Library:
             LibraryError: the folder holds something, ``dim`` is below 1, or there is no such precision.
             StorageError: the disk refused the write.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         if dim < 1:
             raise LibraryError(f"library {path}: dim={dim}: must be at least 1")
         if precision not in PRECISIONS:
@@ -116,7 +116,7 @@ class Library:
         Raises:
             LibraryError: there is none, or its manifest is damaged.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         manifest = read_manifest(path)
         while True:
             library = cls(path, manifest)
@@ -457,6 +457,25 @@ class Library:
             if committed.whitening != before.manifest.whitening:
                 sweep(self.path, committed)
         self._show(after)
+
+
+def open_library(path: str | Path, on_damage: Callable[[str], None]) -> Library:
+    """Open a library, and tell what of it cannot be read.
+
+    Args:
+        path: its folder; ``~`` is the home folder.
+        on_damage: is given a line for each damaged file.
+
+    Returns:
+        The library; searches go on without what is damaged.
+
+    Raises:
+        LibraryError: there is none, or its manifest is damaged.
+    """
+    library = Library.open(path)
+    for damage in library.damage:
+        on_damage(f"{path}: {damage}; it is left out, see `sora index repair`")
+    return library
 
 
 def hint(path: str | Path | None, before: str | None) -> str | None:

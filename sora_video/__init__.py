@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain.summary import summarize_video
     from sora_video.downstream.probe.probe import linear_probe
     from sora_video.index.duplicates import find_duplicates
-    from sora_video.index.library import Library
+    from sora_video.index.library import Library, open_library
     from sora_video.index.localize import localize
     from sora_video.index.store.filters import Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -47,6 +47,7 @@ __all__ = [
     "localize",
     "open_corpus",
     "open_dataset",
+    "open_library",
     "prepare_corpus",
     "pretrain_encoder",
     "read_embeddings",
@@ -74,6 +75,7 @@ HOME = {
     "localize": "index.localize",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
+    "open_library": "index.library",
     "prepare_corpus": "pretrain.video.prepare",
     "pretrain_encoder": "pretrain.training.loop",
     "read_embeddings": "pretrain.encoders.embeddings",

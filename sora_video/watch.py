@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from sora_video.base import console
 from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
-from sora_video.index.library import Library
+from sora_video.index.library import Library, open_library
 from sora_video.index.search.search import Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
@@ -102,7 +103,7 @@ def open_normal(
         LibraryError: there is none, it is damaged, has too few videos, or no run is known.
         RunError: there is no finished run.
     """
-    library = Library.open(path)
+    library = open_library(path, console.warn)
     model = model or library.model
     if model is None:
         raise LibraryError(f"library {path}: remembers no run; name it with --model")

@@ -25,8 +25,8 @@ SCAN_ROWS = 20_000
 SCAN_SCORES = 1 << 23
 """Scores held at once in a scan."""
 BLAS_QUERIES = 8
-"""FAISS multiplies matrices from this many queries on, unless there is a selector. Its default, 20, takes twice
-as long for ten slices."""
+"""FAISS multiplies matrices from this many queries on, unless there is a selector. Its default is 20; ten
+slices take twice as long with that."""
 FAISS.cvar.distance_compute_blas_threshold = BLAS_QUERIES
 MARGIN = 1e-5
 """More than two ways of summing one inner product of unit vectors can differ."""

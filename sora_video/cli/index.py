@@ -28,13 +28,22 @@ if TYPE_CHECKING:
     from sora_video.index.tune.choose import Wish
     from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["index_app", "open_library"]
+__all__ = ["open_and_warn", "register"]
 
 DEFAULT_RECALL = 0.95
 MANY_SEGMENTS = 16
 """From here on compaction is worth a hint."""
 
 index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.add_typer(index_app, name="index")
 
 
 @index_app.command(
@@ -77,7 +86,7 @@ def tune(
 ) -> None:
     """Build the fastest index that measures up to a recall, a memory and a latency."""
     wish = parse_wish(recall, memory, latency, seed)
-    tune_and_report(open_library(library), wish, as_json)
+    tune_and_report(open_and_warn(library), wish, as_json)
 
 
 def parse_wish(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Wish":
@@ -109,7 +118,7 @@ def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOpti
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
 
-    open_library(library)
+    open_and_warn(library)
     change = add_to_library(library, source, model)
     report_change(change.library, change.added, change.failures)
 
@@ -122,7 +131,7 @@ def remove(
     ],
 ) -> None:
     """Remove videos."""
-    opened = open_library(library)
+    opened = open_and_warn(library)
     opened.remove(videos)
     report_change(opened)
 
@@ -140,7 +149,7 @@ def attributes(
     """Show, or edit, the attributes of a video."""
     from sora_video.index.store.filters import parse_value
 
-    opened, wanted = open_library(library), {}
+    opened, wanted = open_and_warn(library), {}
     for word in changes or []:
         name, equals, text = word.partition("=")
         if not equals:
@@ -158,7 +167,7 @@ def attributes(
 @index_app.command(epilog="Example: sora index info my.library --json")
 def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
     """Say what a library holds."""
-    facts = open_library(library).info()
+    facts = open_and_warn(library).info()
     if as_json:
         show.print_json(asdict(facts))
         return
@@ -182,7 +191,7 @@ def compact(
     ] = None,
 ) -> None:
     """Merge segments, and give back the space of what was removed."""
-    opened = open_library(library)
+    opened = open_and_warn(library)
     before = opened.info()
     opened.compact(max_rows)
     after = opened.info()
@@ -264,7 +273,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
 ) -> None:
     """Write a library as one Parquet file, vectors and all."""
-    opened = open_library(library)
+    opened = open_and_warn(library)
     opened.export(file)
     console.say(f"{len(opened)} slices of {opened.info().videos} videos in {file}")
 
@@ -288,14 +297,11 @@ def measured(built: dict[str, Any]) -> str:
     return "not measured"
 
 
-def open_library(path: Path) -> "Library":
+def open_and_warn(path: Path) -> "Library":
     """Open a library, and name on standard error what of it is damaged."""
-    from sora_video.index.library import Library
+    from sora_video.index.library import open_library
 
-    library = Library.open(path)
-    for one in library.damage:
-        console.warn(f"{path}: {one}; it is left out, see `sora index repair`")
-    return library
+    return open_library(path, console.warn)
 
 
 def report_change(

@@ -9,7 +9,7 @@ from sora_video.base import console
 
 from . import show
 from .arguments import ByOption, HintedModelOption, JsonOption, LibraryArgument
-from .index import open_library
+from .index import open_and_warn
 
 __all__ = ["register"]
 
@@ -80,7 +80,7 @@ def search(
         raise ConfigError(f"--html with the query {query}: a page shows frames; search for a video file")
     if fps is not None and not Path(query).is_dir():
         raise ConfigError(f"--fps {fps:g} with the query {query}: is for a folder of images; leave it out")
-    root = videos or Path(open_library(library).root or ".")
+    root = videos or Path(open_and_warn(library).root or ".")
     hits = search_video(
         library,
         query,
@@ -127,9 +127,8 @@ def duplicates(
     from dataclasses import asdict
 
     from sora_video.index.duplicates import find_duplicates
-    from sora_video.index.library import Library
 
-    groups = find_duplicates(Library.open(library), threshold, cover, normalize)
+    groups = find_duplicates(open_and_warn(library), threshold, cover, normalize)
     if as_json:
         show.print_json([asdict(group) for group in groups])
         return

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
-from sora_video.index.library import Library
+from sora_video.index.library import Library, open_library
 
 EYE = np.eye(4)
 
@@ -130,3 +130,21 @@ def test_a_library_needs_no_torch():
     code = "import sys, sora_video.index.library, sora_video.index.build; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout == "False\n"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch, versions):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Library.create("~/library", "f" * 64, 8).add(versions({"a.mp4": 1}))
+    assert (tmp_path / "library" / "manifest.json").is_file()
+    assert Library.open("~/library").videos() == ["a.mp4"]
+
+
+def test_damage_is_told_a_line_a_file(tmp_path, versions):
+    Library.create(tmp_path / "library", "f" * 64, 8).add(versions({"a.mp4": 1}))
+    (path,) = (tmp_path / "library" / "segments").glob("*.vectors.faiss")
+    path.write_bytes(path.read_bytes()[:-1])
+    told = []
+    assert open_library(tmp_path / "library", told.append).videos() == []
+    assert len(told) == 1
+    assert path.name in told[0]
+    assert "sora index repair" in told[0]

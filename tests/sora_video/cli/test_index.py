@@ -54,7 +54,7 @@ def test_info_and_verify_say_what_a_library_holds(library):
     found = json.loads(sora("index", "verify", library, "--json")[0])
     assert (found["files"], found["damage"]) == (5, [])
     assert found["bytes"] > facts["bytes"]  # of the whitening and the slices
-    assert "4 files of 2 segments" in sora("index", "verify", library)[0]
+    assert "5 files of 2 segments" in sora("index", "verify", library)[0]
 
 
 def test_attributes_are_shown_and_edited(library):

@@ -1,0 +1,73 @@
+"""The commands that show what a video is about: explain and summarize."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import JsonOption, ModelOption
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(
+        epilog="Example: sora explain clip.mp4 --model runs/first --out why.html --start 10 --end 20"
+    )(explain)
+    app.command(epilog="Example: sora summarize clip.mp4 --model runs/first --out summary --seconds 20")(
+        summarize
+    )
+
+
+def explain(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
+    start: Annotated[float | None, typer.Option("--start", help="Begin of the span, seconds.")] = None,
+    end: Annotated[float | None, typer.Option("--end", help="End of the span, seconds.")] = None,
+) -> None:
+    """Show which frames the embeddings of a video hang on."""
+    from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
+
+    check_format(out)
+    found = explain_video(video, model, start, end)
+    write_explanation(found, out)
+    console.say(f"{len(found.shown())} of {len(found.start_s)} slices in {out}")
+
+
+def summarize(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write.")],
+    keyframes: Annotated[int | None, typer.Option("--keyframes", help="Slices to choose; default 8.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Choose slices that last so long in all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sum a video up in key frames and a short clip."""
+    from sora_video.downstream.explain.summary import summarize_video
+
+    summary = summarize_video(video, model, out, keyframes=keyframes, seconds=seconds)
+    if as_json:
+        show.print_json(summary.as_json())
+        return
+    rows = [
+        {
+            "frame": console.clock(frame.time_s),
+            "from": console.clock(frame.start_s),
+            "to": console.clock(frame.end_s),
+            "peak": frame.peak,
+        }
+        for frame in summary.keyframes
+    ]
+    show.print_table(rows)
+    console.say(f"see {out / 'contact.png'} and {out / 'highlight.mp4'}")

@@ -1,0 +1,117 @@
+"""The commands that measure frozen features: probe and compare."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import ByOption, JsonOption
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(
+        epilog="Example: sora probe labels.csv --model RUN   |   "
+        "sora probe ~/classes --class-folders --model RUN"
+    )(probe)
+    app.command(
+        epilog="Example: sora compare runs/first runs/second   |   sora compare a/metrics.json b/metrics.json"
+    )(compare)
+
+
+def probe(
+    labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
+    model: Annotated[
+        list[Path],
+        typer.Option(
+            "--model", metavar="RUN", help="A finished run folder; repeat it for other seeds of it."
+        ),
+    ],
+    label: Annotated[str, typer.Option("--label", help="Column of the class; a;b names several.")] = "label",
+    group: Annotated[str, typer.Option("--group", help="Column of what may not be on both sides.")] = "group",
+    split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
+    ] = False,
+    by: ByOption = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FOLDER", help="Write report.html and metrics.json there."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="FOLDER", help="Keeps features; default: RUN/features.")
+    ] = None,
+    views: Annotated[
+        str, typer.Option("--views", metavar="SxC", help="Slices x crops (1 or 3) of a video to average.")
+    ] = "allx1",
+    centre: Annotated[
+        bool, typer.Option("--centre", help="Retrieve by features less the mean of the gallery.")
+    ] = False,
+    finetune: Annotated[
+        int, typer.Option("--finetune", metavar="EPOCHS", help="Train all weights too, to compare with.")
+    ] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure frozen features on labels by the field's protocols, beside random and pixel baselines."""
+    from sora_video.downstream.probe.metrics_file import write_metrics
+    from sora_video.downstream.probe.page import write_results
+    from sora_video.downstream.probe.probe import linear_probe
+
+    result = linear_probe(
+        labels,
+        model,
+        label=label,
+        group=group,
+        split=split,
+        class_folders=class_folders,
+        by=by,
+        cache=cache,
+        views=views,
+        centre=centre,
+        finetune=finetune,
+    )
+    command = shlex.join(["sora", *sys.argv[1:]])
+    if report:
+        write_results(result, report.expanduser(), command)
+    else:
+        write_metrics(result, model[0].expanduser() / "probe" / "metrics.json", command)
+    if as_json:
+        show.print_json(result.as_json())
+        return
+    show.print_table(
+        result.table(),
+        title=f"{len(result.split.train)} training, {len(result.split.test)} test videos, "
+        f"{len(result.split.classes)} classes; linear, attentive and knn are "
+        + ("mAP over classes" if result.split.multi else "balanced accuracy"),
+    )
+    show.print_failures(result.failures, len(result.features))
+    if report:
+        console.say(f"see {report / 'report.html'}")
+
+
+def compare(
+    probes: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_METRICS...", help="Runs that were probed, or metrics of probes."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Hold probes against the first of them by a paired bootstrap over the same test rows."""
+    from sora_video.downstream.probe.compare import compare_probes
+
+    table = compare_probes(probes)
+    if as_json:
+        show.print_json(table)
+    else:
+        show.print_table(table)

@@ -1,0 +1,54 @@
+"""The demo of everything, and what this machine offers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import JsonOption, OverridesArgument
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(epilog="Example: sora demo --out demo")(demo)
+    app.command(epilog="Example: sora doctor")(doctor)
+
+
+def demo(
+    overrides: OverridesArgument = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("demo"),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretrainings to average over.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Do all of it on a corpus made on the spot: pretrain, embed, index, search, probe, report."""
+    from sora_video.demo import run_demo
+
+    outcome = run_demo(out, seeds, overrides or [])
+    if as_json:
+        show.print_json(outcome.as_json())
+        return
+    show.print_table(outcome.table(), title=outcome.title())
+    console.say(f"report: {out / 'report.html'}")
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this machine offers, and what is missing."""
+    from sora_video.doctor import examine
+
+    facts = examine()
+    if as_json:
+        show.print_json(facts)
+        return
+    missing = facts.pop("missing")
+    show.print_table([{"": name, "found": value} for name, value in facts.items()])
+    for line in missing:
+        console.say(f"missing {line}")

@@ -1,0 +1,114 @@
+"""The commands that make embeddings: pretrain, embed, and the list of encoders."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(epilog="Example: sora pretrain ~/videos --out runs/first optim.epochs=50 encoder.input=both")(
+        pretrain
+    )
+    app.command(epilog="Example: sora embed ~/videos --model runs/first --out videos.parquet")(embed)
+    app.command(epilog="Example: sora encoders --frames 16 --size 112")(encoders)
+
+
+def pretrain(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    overrides: OverridesArgument = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop after that time, ready to be continued.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+) -> None:
+    """Learn an encoder from unlabelled video; under torchrun or SLURM, with all of their processes."""
+    from sora_video.base.errors import ConfigError, Stopped
+    from sora_video.configs.loader import dump_config, load_config
+
+    if resume and (overrides or config):
+        raise ConfigError("--resume: a run keeps its own config; leave --config and key=value out")
+    resolved = load_config(config, overrides or [])
+    if dry_run:
+        from sora_video.pretrain.training.run.folder import Run
+
+        console.say(dump_config(Run.open(out).config if resume else resolved).strip())
+        return
+    from sora_video.pretrain.training.loop import pretrain_encoder
+    from sora_video.pretrain.training.ranks import is_first_process
+
+    try:
+        run = pretrain_encoder(corpus, out, resolved, resume=resume, max_minutes=max_minutes)
+    except Stopped as stop:
+        if is_first_process():
+            console.say(str(stop))
+        raise typer.Exit(stop.exit_code) from None
+    if is_first_process():
+        console.say(f"finished {run.path}: loss {run.metrics()['loss']:.4f}; see {run.path / 'README.md'}")
+
+
+def embed(
+    corpus: CorpusArgument,
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
+    by: ByOption = None,
+) -> None:
+    """Embed every slice of a corpus."""
+    from sora_video.base.errors import CorpusError
+    from sora_video.pretrain.encoders.embeddings import write_embeddings
+    from sora_video.pretrain.encoders.frozen import load_encoder
+    from sora_video.pretrain.video.corpus import open_corpus
+
+    if out.suffix != ".parquet":
+        raise CorpusError(f"--out {out}: embeddings are Parquet; end the name in .parquet")
+    encoder, videos = load_encoder(model, by=by), open_corpus(corpus)
+    embeddings = encoder.embed(videos)
+    write_embeddings(embeddings, out)
+    console.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
+    show.print_failures(embeddings.failures, len(videos))
+
+
+def encoders(
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of a slice.")] = 8,
+    size: Annotated[int, typer.Option("--size", min=16, help="Side of a frame in pixels.")] = 64,
+    as_json: JsonOption = False,
+) -> None:
+    """List the networks that encoder.name may take, and what a slice costs with each."""
+    from sora_video.configs.parts import ENCODERS
+    from sora_video.pretrain.encoders.costs import encoder_cost
+    from sora_video.pretrain.encoders.registry import encoder_config
+
+    costs = {name: encoder_cost(encoder_config(name, input="rgb"), frames, size) for name in ENCODERS.names()}
+    if as_json:
+        show.print_json(
+            [{"name": name, "frames": frames, "size": size, **cost._asdict()} for name, cost in costs.items()]
+        )
+        return
+    rows = [
+        {
+            "encoder.name": name,
+            "million parameters": cost.parameters / 1e6,
+            "features": cost.dim,
+            "GFLOPs a slice": cost.flops / 1e9,
+            "slice": f"{frames} x {size} x {size}",
+        }
+        for name, cost in costs.items()
+    ]
+    show.print_table(rows, title="encoder.input=rgb, default widths; a multiply-add is two FLOPs")

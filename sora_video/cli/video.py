@@ -1,0 +1,76 @@
+"""The commands that read a corpus: scan and prepare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sora_video.base import console
+
+from . import show
+from .arguments import CorpusArgument, JsonOption
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(epilog="Example: sora scan ~/videos   |   sora scan 'clips/**/*.mkv' --json")(scan)
+    app.command(
+        epilog="Example: sora prepare ~/videos --out small   |   sora prepare labels.csv --out small --fps 8"
+    )(prepare)
+
+
+def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
+    """Say what a corpus holds, what of it cannot be read, and why."""
+    from sora_video.pretrain.video.corpus import open_corpus
+    from sora_video.pretrain.video.scan import scan as scan_corpus
+
+    result = scan_corpus(open_corpus(corpus))
+    if as_json:
+        show.print_json(result.as_json())
+        return
+    total = len(result.videos) + len(result.failures)
+    console.say(f"{total} videos, {len(result.videos)} readable, {result.hours:.2f} hours")
+    rows = [
+        {"property": name, "value": value, "videos": count}
+        for name, counts in {
+            "codec": result.count(lambda video: video.codec),
+            "size": result.count(lambda video: f"{video.width}x{video.height}"),
+            "frames a second": result.count(lambda video: f"{video.fps:.3g}"),
+            "audio": result.count(lambda video: "yes" if video.audio else "no"),
+        }.items()
+        for value, count in counts.items()
+    ]
+    show.print_table(rows)
+    show.print_failures(result.failures, total)
+
+
+def prepare(
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; may be continued.")],
+    size: Annotated[int, typer.Option("--size", help="Short side in pixels; none is enlarged.")] = 128,
+    fps: Annotated[float, typer.Option("--fps", help="Most frames a second; none is invented.")] = 16.0,
+    class_folders: Annotated[
+        bool, typer.Option("--class-folders", help="CORPUS is a folder with one folder a class.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes; default: one a processor, at most 8.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Transcode a corpus once to the size and frame rate that training needs."""
+    from sora_video.pretrain.video.prepare import prepare_corpus
+
+    done = prepare_corpus(corpus, out, size=size, fps=fps, class_folders=class_folders, workers=workers)
+    if as_json:
+        show.print_json(done.as_json())
+        return
+    console.say(f"{done.videos} videos in {done.manifest or done.folder}, {done.made} of them new")
+    if done.strays:
+        console.say(f"{len(done.strays)} of other corpora lie there too, the first is {done.strays[0]}")
+    show.print_failures(done.failures, done.videos + len(done.failures))
