@@ -74,6 +74,11 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
     ids = np.zeros(0, np.int64)
     for segment in snapshot.searchable:
         record = segment.record
+        try:
+            segment.table.check()
+        except DamagedError as error:
+            yield Damage(record.name, record.slices.name, str(error))
+            continue
         for problem in problems(segment, snapshot.manifest, ids):
             yield Damage(record.name, record.slices.name, problem)
         ids = np.concatenate([ids, segment.table.slices["slice_id"]])

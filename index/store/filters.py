@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
-__all__ = ["Attributes", "Value", "Where", "check_attributes", "parse_value", "parse_where", "spell"]
+__all__ = [
+    "Attributes",
+    "Value",
+    "Where",
+    "attributes_from",
+    "check_attributes",
+    "parse_value",
+    "parse_where",
+    "spell",
+]
 
 Value = str | float | bool
 """Of an attribute; whole numbers are numbers too."""
@@ -117,6 +126,25 @@ def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
             raise LibraryError(
                 f"video {video_id}: attribute {name}={value!r}: must be text, a finite number, true or false"
             )
+
+
+def attributes_from(text: str | bytes) -> dict[str, Value]:
+    """The attributes of a video from their JSON.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    try:
+        attributes = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("attributes are nested") from error
+    if not isinstance(attributes, dict):
+        raise ValueError(f"attributes are {type(attributes).__name__}")
+    try:
+        check_attributes("", attributes)
+    except LibraryError as error:
+        raise ValueError(str(error)) from error
+    return attributes
 
 
 def to_json(attributes: Attributes) -> str:

@@ -6,12 +6,15 @@ is a new manifest renamed over the old one after all that it names is on the dis
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import LibraryError
@@ -38,6 +41,11 @@ FORMAT = "sora-video library"
 VERSION = 3
 """Version 1 had Parquet tables, and neither attributes nor built indexes; version 2 stored no whitening."""
 METRIC = "inner_product"
+FILE_NAME = re.compile(r"(segments|attributes|whitening)/\w[\w.-]*", re.ASCII)
+"""Of files of a library; none leaves its folder."""
+MOST_DIM = 1 << 20
+MOST_NUMBER = (1 << 63) - 1
+MOST_PARAMETER = 1 << 31
 NAME = "manifest.json"
 SCRATCH = ".scratch."
 """Begins the names of folders beside the segments that a writer works in."""
@@ -145,6 +153,9 @@ class Manifest:
         return sum(record.visible for record in self.segments)
 
 
+MANIFEST = TypeAdapter(Manifest)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Commit: from here on ``manifest`` is the library.
 
@@ -182,39 +193,51 @@ def read_manifest(folder: Path) -> Manifest:
         )
     if body.pop("sha256", None) != json_sha256(body):
         raise LibraryError(f"{path}: is damaged or edited: its SHA-256 does not fit; restore it from a copy")
-    for key in ("format", "version", "metric"):
-        body.pop(key)
-    segments = tuple(record_from(record) for record in body.pop("segments"))
-    edits, whitening = body.pop("attributes", None), body.pop("whitening", None)
-    return Manifest(
-        **body,
-        attributes=StoredFile(**edits) if edits else None,
-        whitening=whitening_from(whitening) if whitening else None,
-        segments=segments,
-    )
+    try:
+        manifest = MANIFEST.validate_json(json.dumps(body), strict=True)
+        check_manifest(manifest, body.get("metric"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "manifest"
+        raise LibraryError(f"{path}: {key}: {first['msg']}; restore it from a copy") from error
+    except ValueError as error:
+        raise LibraryError(f"{path}: {error}; restore it from a copy") from error
+    return manifest
 
 
-def whitening_from(body: dict[str, Any]) -> StoredWhitening:
-    """A whitening's record from its JSON."""
-    return StoredWhitening(file=StoredFile(**body["file"]), slices=body["slices"])
+def check_manifest(manifest: Manifest, metric: str | None) -> None:
+    """Refuse values that no correct writer writes.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if metric != METRIC:
+        raise ValueError(f"metric={metric}: must be {METRIC}")
+    if manifest.precision not in ("fp32", "fp16"):
+        raise ValueError(f"precision={manifest.precision}: must be fp32 or fp16")
+    if not manifest.fingerprint or not 1 <= manifest.dim <= MOST_DIM:
+        raise ValueError(f"fingerprint={manifest.fingerprint!r}, dim={manifest.dim}: cannot be of an encoder")
+    if not (0 <= manifest.next_slice_id < MOST_NUMBER and 1 <= manifest.next_segment < MOST_NUMBER):
+        raise ValueError("next_slice_id or next_segment: is out of range")
+    for file in manifest.files:
+        if not FILE_NAME.fullmatch(file.name) or file.size < 0:
+            raise ValueError(f"file {file.name!r} of {file.size} bytes: is no file of a library")
+    for record in manifest.segments:
+        check_record(record)
 
 
-def record_from(body: dict[str, Any]) -> SegmentRecord:
-    """A segment's record from its JSON."""
-    built = body.get("index")
-    return SegmentRecord(
-        rows=body["rows"],
-        vectors=StoredFile(**body["vectors"]),
-        slices=StoredFile(**body["slices"]),
-        index=index_from(built) if built else None,
-        removed=body["removed"],
-    )
+def check_record(record: SegmentRecord) -> None:
+    """Refuse a segment whose numbers cannot be.
 
-
-def index_from(body: dict[str, Any]) -> BuiltIndex:
-    """A built index's record from its JSON."""
-    files = {name: StoredFile(**body[name]) if body.get(name) else None for name in ("file", "lists")}
-    return BuiltIndex(**{**body, **files})
+    Raises:
+        ValueError: they cannot.
+    """
+    removed, stored = record.removed.values(), record.vectors.size
+    if not 1 <= record.rows <= stored or min(removed, default=1) < 1 or sum(removed) > record.rows:
+        raise ValueError(f"segment {record.name}: rows={record.rows}: cannot be in {stored} bytes of vectors")
+    parameters = record.index.parameters if record.index else {}
+    if any(not 1 <= value < MOST_PARAMETER for value in parameters.values()):
+        raise ValueError(f"segment {record.name}: parameters={dict(parameters)}: are out of range")
 
 
 def writer_lock(folder: Path) -> AbstractContextManager[None]:

@@ -31,6 +31,7 @@ class Segment:
     Args:
         checks: of the library.
         record: the segment in its manifest.
+        dim: of the library's vectors.
     """
 
     damage: tuple[Damage, ...] = ()
@@ -40,13 +41,13 @@ class Segment:
     index: Any
     """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
 
-    def __init__(self, checks: Checks, record: SegmentRecord) -> None:
+    def __init__(self, checks: Checks, record: SegmentRecord, dim: int) -> None:
         self.record = record
         self._checks = checks
         opened = self._open(record.slices, self._open_table)
         self._table: Table | None = opened[0] if opened else None
         order = opened[1] if opened else None
-        self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, order))
+        self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, dim, order))
         self.index = self.vectors
         built = record.index
         if built and built.file and self.vectors is not None:

@@ -15,7 +15,7 @@ from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import Checks, Damage, DamagedError, access_errors
-from .filters import Attributes, Where
+from .filters import Attributes, Where, attributes_from
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
@@ -204,14 +204,16 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
         before: an earlier moment, whose segments are taken where they are the same.
     """
     opened = {segment.record.files: segment for segment in before.segments} if before else {}
-    segments = tuple(reopen(opened.get(record.files), checks, record) for record in manifest.segments)
+    segments = tuple(
+        reopen(opened.get(record.files), checks, record, manifest.dim) for record in manifest.segments
+    )
     damage = [one for segment in segments for one in segment.damage]
     edited: Mapping[str, Attributes] | None = {}
     if manifest.attributes:
         try:
             path = checks.path(manifest.attributes)
             with access_errors(path):
-                edited = json.loads(path.read_bytes())
+                edited = edits_from(path.read_bytes())
         except DamagedError as error:
             edited = None
             damage.append(Damage(None, manifest.attributes.name, str(error)))
@@ -219,6 +221,21 @@ def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = 
     return Snapshot(checks=checks, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage))
 
 
-def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord) -> Segment:
+def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord, dim: int) -> Segment:
     """A segment under a record, opened already or not."""
-    return Segment(checks, record) if segment is None or segment.damage else segment.under(record)
+    return Segment(checks, record, dim) if segment is None or segment.damage else segment.under(record)
+
+
+def edits_from(data: bytes) -> dict[str, Attributes]:
+    """Edited attributes by video, from their file.
+
+    Raises:
+        DamagedError: it holds something else.
+    """
+    try:
+        edited = json.loads(data)
+        for attributes in edited.values():
+            attributes_from(json.dumps(attributes))
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise DamagedError(f"is damaged: it holds no attributes by video: {error}") from error
+    return dict(edited)

@@ -1,6 +1,7 @@
 """The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
 
 import errno
+import re
 import resource
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .files import DamagedError, access_errors
-from .filters import Attributes, Where, pairs, to_json
+from .filters import Attributes, Where, attributes_from, pairs, to_json
+from .names import check_video_id
 
 __all__ = ["Entry", "Slices", "Table", "TableWriter"]
 
@@ -37,6 +39,9 @@ ON_DISK: "WeakSet[Table]" = WeakSet()
 """Those that keep a file open."""
 UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)
 """What SQLite answers where the operating system refuses."""
+
+TABLES = [(re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, SCHEMA.split(";"))) if sql]
+"""Name and SQL of each, by name."""
 
 
 class Slices(NamedTuple):
@@ -93,8 +98,36 @@ class Table:
         self._connection = connection
         self._path = path
         self._looked_up = 0
+        self._check_schema()
         (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
         (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
+
+    def _check_schema(self) -> None:
+        """Refuse views and triggers, which may do anything, in place of this module's tables."""
+        query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name LIMIT 3"
+        if self._all(query) != [("table", name, sql) for name, sql in TABLES]:
+            raise DamagedError("is damaged: it has other tables than a library")
+
+    def check(self) -> None:
+        """Read all, and refuse what no correct writer writes.
+
+        Raises:
+            DamagedError: a video without name or rows, a time that is none, a number out of range.
+        """
+        if not 1 <= self.videos <= self.rows:
+            raise DamagedError(f"is damaged: {self.videos} videos of {self.rows} rows")
+        if len(self.names) != self.videos or self.first_row[0] != 0 or (np.diff(self.first_row) < 1).any():
+            raise DamagedError("is damaged: it has a video without rows, or rows without a video")
+        with sqlite_errors(self._path):
+            for entry in self.entries():
+                check_video_id(entry.video_id)
+                attributes_from(entry.attributes)
+        slices = self.slices
+        times_s = np.stack([slices["start_s"], slices["end_s"]])
+        if not (np.isfinite(times_s).all() and (0 <= times_s[0]).all() and (times_s[0] <= times_s[1]).all()):
+            raise DamagedError("is damaged: it has a slice whose times are negative, infinite or reversed")
+        if (slices["slice_id"] < 0).any() or (slices["slice_no"] < 0).any():
+            raise DamagedError("is damaged: it has a slice whose number is negative")
 
     @classmethod
     def open(cls, path: Path) -> "Table":
@@ -108,7 +141,9 @@ class Table:
             if path.stat().st_size <= IN_MEMORY_BYTES or len(ON_DISK) >= most_files():
                 connection = sqlite3.connect(":memory:", check_same_thread=False)
                 connection.deserialize(path.read_bytes())
-                return cls(connection, path)
+                table = cls(connection, path)
+                table.check()
+                return table
             address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
             table = cls(sqlite3.connect(address, uri=True, check_same_thread=False), path)
         ON_DISK.add(table)
@@ -117,13 +152,16 @@ class Table:
     @cached_property
     def names(self) -> list[str]:
         """The videos, in order of rows."""
-        return [name for (name,) in self._all("SELECT video_id FROM videos ORDER BY number")]
+        return [
+            name for (name,) in self._all("SELECT video_id FROM videos ORDER BY number LIMIT ?", self.videos)
+        ]
 
     @cached_property
     def first_row(self) -> NDArray[np.int64]:
         """(videos + 1,) first row of each video, and the number of rows."""
-        found = self._all("SELECT first_row FROM videos ORDER BY number")
-        return np.array([row for (row,) in found] + [self.rows], np.int64)
+        found = self._all("SELECT first_row FROM videos ORDER BY number LIMIT ?", self.videos)
+        with sqlite_errors(self._path):
+            return np.array([row for (row,) in found] + [self.rows], np.int64)
 
     @cached_property
     def video_no(self) -> NDArray[np.int32]:
@@ -248,3 +286,5 @@ def sqlite_errors(path: Path) -> Iterator[None]:
                 path.open("rb").close()  # the operating system says why
                 raise OSError(errno.EIO, str(error)) from error
             raise DamagedError(f"is damaged: SQLite cannot read it: {error}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DamagedError(f"is damaged: it holds other values than a library: {error}") from error

@@ -64,12 +64,13 @@ def write_vectors(file: FileWriter, precision: str, vectors: NDArray[np.float32]
     file.write(np.ascontiguousarray(vectors, PRECISIONS[precision]).tobytes())
 
 
-def open_vectors(path: Path, rows: int, order: NDArray[np.int64] | None = None) -> Any:
+def open_vectors(path: Path, rows: int, dim: int, order: NDArray[np.int64] | None = None) -> Any:
     """Map a file of vectors into memory.
 
     Args:
         path: verified, for FAISS does not survive arbitrary bytes.
         rows: vectors it has to hold.
+        dim: of these vectors.
         order: (rows,) copy them into memory in this order instead.
 
     Returns:
@@ -80,13 +81,24 @@ def open_vectors(path: Path, rows: int, order: NDArray[np.int64] | None = None) 
         LibraryError: it cannot be read now.
     """
     index = read(path, FAISS.IO_FLAG_MMAP_IFC)
-    if not isinstance(index, FAISS.IndexFlatCodes) or index.ntotal != rows:
-        raise DamagedError(f"is damaged: it does not hold {rows} plain vectors")
+    if not plain(index) or (index.ntotal, index.d) != (rows, dim):
+        raise DamagedError(f"is damaged: it does not hold {rows} plain vectors of dim={dim}")
     if order is None:
         return index
     ordered = FAISS.IndexFlatIP(index.d)
     ordered.add(index.reconstruct_batch(order))
     return ordered
+
+
+def plain(index: Any) -> bool:
+    """Whether an index is one of those that :func:`write_header` starts, with all its vectors."""
+    if isinstance(index, FAISS.IndexScalarQuantizer):
+        width = 2 if index.sq.qtype == FAISS.ScalarQuantizer.QT_fp16 else 0
+    else:
+        width = 4 if isinstance(index, FAISS.IndexFlat) else 0
+    size = width * index.d
+    inner = index.metric_type == FAISS.METRIC_INNER_PRODUCT
+    return bool(width and inner and index.code_size == size and index.codes.size() == index.ntotal * size)
 
 
 def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
@@ -108,7 +120,33 @@ def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
         index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if (index.ntotal, index.d) != (vectors.ntotal, vectors.d):
         raise DamagedError("is damaged: it does not belong to the segment's vectors")
+    check_lists(index, path)
     return attach(index, vectors)
+
+
+def check_lists(index: Any, path: Path) -> None:
+    """Refuse an inverted file whose lists name rows that are not there, and any index of another metric.
+
+    Raises:
+        DamagedError: it is such an index.
+    """
+    if index.metric_type != FAISS.METRIC_INNER_PRODUCT:
+        raise DamagedError("is damaged: it has another metric")
+    if isinstance(index, FAISS.IndexHNSW):
+        return
+    ivf = FAISS.try_extract_index_ivf(index)
+    if ivf is None or ivf.quantizer.ntotal != ivf.nlist or ivf.invlists.nlist != ivf.nlist:
+        raise DamagedError("is damaged: it is no index of a library")
+    lists = FAISS.downcast_InvertedLists(ivf.invlists)
+    if isinstance(lists, FAISS.OnDiskInvertedLists) and Path(lists.filename).parent != path.parent:
+        raise DamagedError("is damaged: its lists lie elsewhere")
+    for number in range(ivf.nlist):
+        size = lists.list_size(number)
+        if not size:
+            continue
+        rows = FAISS.rev_swig_ptr(lists.get_ids(number), size)
+        if rows.min() < 0 or rows.max() >= index.ntotal:
+            raise DamagedError("is damaged: it names rows that are not there")
 
 
 def read(path: Path, flags: int) -> Any:
