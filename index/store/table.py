@@ -124,7 +124,7 @@ class Table:
                 attributes_from(entry.attributes)
         slices = self.slices
         times_s = np.stack([slices["start_s"], slices["end_s"]])
-        if not (np.isfinite(times_s).all() and (0 <= times_s[0]).all() and (times_s[0] <= times_s[1]).all()):
+        if not (np.isfinite(times_s).all() and (times_s[0] >= 0).all() and (times_s[0] <= times_s[1]).all()):
             raise DamagedError("is damaged: it has a slice whose times are negative, infinite or reversed")
         if (slices["slice_id"] < 0).any() or (slices["slice_no"] < 0).any():
             raise DamagedError("is damaged: it has a slice whose number is negative")

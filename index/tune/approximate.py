@@ -12,7 +12,9 @@ with all of them; they are the same again with ``OMP_NUM_THREADS=1``.
 Where FAISS sees GPUs, centroids are found there, and indexes that it knows there are filled there.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from math import log2, sqrt
 from pathlib import Path
@@ -23,6 +25,9 @@ import faiss
 import numpy as np
 from faiss.contrib.ondisk import merge_ondisk
 from numpy.typing import NDArray
+
+from sora_video.base.errors import StorageError
+from sora_video.base.storage import storage_errors
 
 from ..store.gpu import off_gpus, on_gpus
 from ..store.vectors import silent
@@ -155,8 +160,10 @@ class Builder:
                 part = FAISS.deserialize_index(empty)
                 self._filled(part, first, min(first + block, self.rows))
                 parts.append(str(Path(folder) / f"{first}.faiss"))
-                FAISS.write_index(part, parts[-1])
-            with silent():
+                with writing(lists_file):
+                    FAISS.write_index(part, parts[-1])
+            reserve(lists_file, self.rows * (8 + FAISS.extract_index_ivf(index).code_size))
+            with silent(), writing(lists_file):
                 merge_ondisk(index, parts, str(lists_file))
         return index
 
@@ -212,6 +219,31 @@ class Builder:
             else:
                 index.add(self.segment.read(rows))
         return index
+
+
+def reserve(path: Path, size: int) -> None:
+    """Refuse a disk without space for a file; FAISS maps it, and a map without space ends the process.
+
+    Args:
+        path: the file, which is made.
+        size: in bytes.
+
+    Raises:
+        StorageError: there is no space.
+    """
+    with storage_errors(path), path.open("wb") as file:
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what FAISS could not write for a file into a :class:`StorageError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise StorageError(f"cannot write {path}: {reason}; free space or choose another folder") from error
 
 
 def write_index(index: Any, write: Callable[[bytes], None]) -> None:
