@@ -1,4 +1,4 @@
-"""Confidences that mean what they say: temperature scaling, and how it is judged.
+"""Calibrated confidences by temperature scaling, and metrics of calibration.
 
 Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
@@ -27,14 +27,14 @@ def fit_temperature(logits: Logits, codes: Codes) -> float:
         logits: (N, K) of rows that the head was not trained on.
         codes: (N,) their classes.
     """
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         lambda log_t: log_loss(logits / np.exp(log_t), codes), bounds=RANGE, method="bounded"
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def log_loss(logits: Logits, codes: Codes, weights: NDArray[np.float64] | None = None) -> float:
-    """Mean negative log probability of the true class, in nats; rows may weigh differently."""
+    """Mean negative log probability of the true class, in nats; rows may have weights."""
     losses = -log_softmax(logits, axis=1)[np.arange(len(codes)), codes]
     return float(np.average(losses, weights=weights))
 

@@ -1,4 +1,4 @@
-"""Heads, with all that is chosen about them chosen on rows whose group was not trained on."""
+"""Heads, with C and the temperature chosen on rows whose group was not trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Recipe:
     head: HeadKind = "linear"
     pool: PoolKind = "mean"
     balanced: bool = True
-    """Whether classes weigh alike, whatever their number of rows."""
+    """Whether classes count alike, whatever their number of rows."""
     seed: int = 0
 
 
@@ -60,7 +60,9 @@ def fit_task(task: Task, rows: Rows, recipe: Recipe) -> TaskHead:
     unseen = {strength: np.zeros((len(codes), len(task.classes))) for strength in STRENGTHS}
     fair = np.zeros(len(codes), bool)
     for fitted, check in pairs:
-        fair[check] = np.isin(codes[check], codes[fitted])  # a class that was not there cannot be told
+        fair[check] = np.isin(
+            codes[check], codes[fitted]
+        )  # a class without rows to fit on cannot be predicted
         for strength, logits in trained(task, rows, fitted, check, recipe, STRENGTHS):
             unseen[strength][check] = logits
     places = [check[fair[check]] for _, check in pairs]
@@ -116,13 +118,13 @@ def trained(
     recipe: Recipe,
     strengths: Sequence[float],
 ) -> list[tuple[float, NDArray[np.float64]]]:
-    """Logits of ``check`` by heads trained on ``fitted``, each beginning where the one before ended."""
-    head, found = new_head(task, rows, fitted, recipe), []
+    """Logits of ``check`` by heads trained on ``fitted``, each starting from the one before."""
+    head, logits = new_head(task, rows, fitted, recipe), []
     for strength in strengths:
         fit_rows(head, task, rows, fitted, recipe, strength)
         with torch.no_grad():
-            found.append((strength, head(rows.select(check)).numpy()))
-    return found
+            logits.append((strength, head(rows.select(check)).numpy()))
+    return logits
 
 
 def last(
@@ -150,10 +152,10 @@ def cross_fitted(
 ) -> dict[str, float]:
     """Scores of each fold's rows under the temperature that the other folds give."""
     scaled = logits.copy()
-    for own in places:
-        others = np.setdiff1d(np.concatenate(places), own)
-        if len(own) and len(others):
-            scaled[own] /= fit_temperature(logits[others], codes[others])
+    for fold in places:
+        others = np.setdiff1d(np.concatenate(places), fold)
+        if len(fold) and len(others):
+            scaled[fold] /= fit_temperature(logits[others], codes[others])
     kept = np.concatenate(places)
     return both(logits[kept], scaled[kept], codes[kept])
 

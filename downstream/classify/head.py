@@ -5,7 +5,7 @@ The feature of a video is the L2-normalised weighted mean of its slices,
     f = normalise(Σ_t w_t x_t),   w = softmax_t(s(x_t)),
 
 with s = 0 (``mean``) or s(x) = √D q·x with a learned query q (``attention``), standardised by the training
-rows' mean and deviation. On it stands a linear layer, or an MLP with one hidden layer. One slice is a video
+rows' mean and deviation. A linear layer, or an MLP with one hidden layer, classifies it. One slice is a video
 of one slice, and slices may come one after another: a state of D + 2 numbers is all that is kept of them.
 """
 
@@ -72,7 +72,7 @@ class Head(nn.Module):
         self.query = nn.Parameter(torch.zeros(dim)) if pool == "attention" else None
         hidden = nn.Linear(dim, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, classes)
         self.body = nn.Sequential(*hidden) if kind == "mlp" else nn.Linear(dim, classes)
-        if isinstance(self.body, nn.Linear):  # a convex problem: begin where no class is preferred
+        if isinstance(self.body, nn.Linear):  # a convex problem: start where no class is preferred
             nn.init.zeros_(self.body.weight)
             nn.init.zeros_(self.body.bias)
 
@@ -120,7 +120,7 @@ def fit(head: Head, rows: Rows, codes: Tensor, weights: Tensor, strength: float)
     weights w.
 
     Args:
-        head: where to begin; trained in place.
+        head: the start; trained in place.
         rows: N videos.
         codes: (N,) classes.
         weights: (N,) of the videos.

@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of one video, or of the span of one that a manifest names."""
+    """A classifier's answers for one video, or for the span of one that a manifest names."""
 
     video_id: str
     start_s: float
@@ -57,7 +57,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of a corpus."""
+    """A classifier's answers for a corpus."""
 
     videos: tuple[Prediction, ...]
     failures: tuple[Failure, ...]
@@ -109,10 +109,10 @@ class Open:
 
 
 def encoder_of(classifier: Classifier, model: str | Path | None = None) -> VideoEncoder:
-    """Load the encoder that a classifier stands on.
+    """Load the encoder that a classifier was trained on.
 
     Args:
-        classifier: knows its fingerprint.
+        classifier: has its fingerprint.
         model: run folder; None: the one it was trained with.
 
     Raises:
@@ -167,7 +167,7 @@ def classify_videos(
     Args:
         head: the classifier's folder.
         source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
-        model: run folder of the encoder; None: the one that the classifier remembers.
+        model: run folder of the encoder; None: the one that the classifier was trained with.
         smooth_s: see :mod:`.timeline`; None: the length of three slices.
 
     Returns:
@@ -185,19 +185,19 @@ def classify_videos(
     classifier = load_classifier(head)
     encoder, corpus = encoder_of(classifier, model), open_corpus(source)
     width_s = SMOOTH_SLICES * encoder.config.slice.length_s if smooth_s is None else smooth_s
-    found: list[Prediction] = []
+    videos: list[Prediction] = []
     failures: list[Failure] = []
     with Bar("classify", len(corpus), "videos") as bar:
         for number, one in enumerate(predict(classifier, encoder, corpus, width_s), start=1):
             if isinstance(one, Failure):
                 failures.append(one)
             else:
-                found.append(one)
+                videos.append(one)
             bar.advance(number)
-    if not found:
+    if not videos:
         raise CorpusError(
             f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} is readable"
         )
     order = {video.video_id: entry for entry, video in reversed(list(enumerate(corpus.videos)))}
-    found.sort(key=lambda one: (order[one.video_id], one.start_s))
-    return Predictions(tuple(found), tuple(failures), width_s, classifier.fingerprint)
+    videos.sort(key=lambda one: (order[one.video_id], one.start_s))
+    return Predictions(tuple(videos), tuple(failures), width_s, classifier.fingerprint)

@@ -30,7 +30,7 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class TaskHead:
-    """What one label column has taught."""
+    """The trained head of one label column."""
 
     name: str
     """The column."""
@@ -48,8 +48,8 @@ class TaskHead:
 
     def chances(self, logits: Tensor) -> NDArray[np.float32]:
         """(..., K) logits to calibrated probabilities."""
-        found: NDArray[np.float32] = (logits / self.temperature).softmax(-1).numpy()
-        return found
+        chances: NDArray[np.float32] = (logits / self.temperature).softmax(-1).numpy()
+        return chances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class Classifier:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a place that holds something.
+    """Refuse a file, or a folder that is not empty.
 
     Raises:
         LabelsError: it is a file, or a folder that is not empty.
@@ -141,9 +141,9 @@ def assemble(body: dict[str, Any], weights: dict[str, Tensor]) -> Classifier:
     for number, task in enumerate(body["tasks"]):
         with torch.random.fork_rng(devices=[]):
             head = Head(body["dim"], len(task["classes"]), body["head"], body["pool"])
-        own = f"{number}."
+        prefix = f"{number}."
         head.load_state_dict(
-            {name.removeprefix(own): weight for name, weight in weights.items() if name.startswith(own)}
+            {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
         )
         lists = {key: tuple(task[key]) for key in ("classes", "counts")}
         tasks.append(TaskHead(**{**task, **lists}, head=head.eval().requires_grad_(False)))

@@ -1,4 +1,4 @@
-"""Label columns of a manifest as tasks, with everything refused that no classifier can be made of."""
+"""Label columns of a manifest as tasks; labels that no classifier can be trained on are refused."""
 
 import os
 from collections.abc import Sequence
@@ -92,13 +92,13 @@ def read_task(
     train, test = (np.flatnonzero((sides == side) & (labels != "")) for side in ("train", "test"))
     classes = np.unique(labels[train])
     if len(classes) < 2:
-        found = f"only class {str(classes[0])!r}" if len(classes) else "no class"
-        raise LabelsError(f"{column}: {found} has training rows; a classifier needs 2 classes or more")
+        known = f"only class {str(classes[0])!r}" if len(classes) else "no class"
+        raise LabelsError(f"{column}: {known} has training rows; a classifier needs 2 classes or more")
     for name in classes:
         if len(np.unique(groups[train][labels[train] == name])) < 2:
             raise LabelsError(
-                f"{column}: class {str(name)!r} has training rows of a single group; label clips of a second "
-                "one, as confidences are set on groups that were not trained on"
+                f"{column}: class {str(name)!r} has training rows of a single group; add clips of "
+                "another group, as confidences are set on groups that were not trained on"
             )
     unknown = sorted(set(labels[test].tolist()) - set(classes.tolist()))
     if unknown:

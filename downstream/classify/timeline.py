@@ -1,4 +1,4 @@
-"""What happens when: slices' probabilities, smoothed and merged to spans, in constant memory.
+"""Timelines: slices' probabilities, smoothed and merged to spans, in constant memory.
 
 The rule. A slice's probabilities are the head's for that slice alone. They are smoothed to the mean over all
 slices whose middles lie at most half of ``smooth_s`` from its own, and its label is the likeliest class then.
@@ -86,7 +86,7 @@ class Timeline:
             self.place -= 1
 
     def extend(self, start_s: float, end_s: float, code: int, confidence: float) -> None:
-        """Add a labelled cell to the last span, or begin another where that ends."""
+        """Add a labelled cell to the last span, or start another at its end."""
         label = self.classes[code]
         if self.spans and self.spans[-1].label == label:
             old = self.spans[-1]
@@ -94,8 +94,8 @@ class Timeline:
             self.spans[-1] = Span(old.start_s, end_s, label, mean)
             self.cells += 1
         else:
-            begin_s = self.spans[-1].end_s if self.spans else start_s
-            self.spans.append(Span(begin_s, end_s, label, confidence))
+            since_s = self.spans[-1].end_s if self.spans else start_s
+            self.spans.append(Span(since_s, end_s, label, confidence))
             self.cells = 1
 
     def end(self) -> tuple[Span, ...]:

@@ -95,7 +95,7 @@ def train_classifier(
 
 
 def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
-    """The rows that some task has a use for, so that no others are embedded."""
+    """The rows of some task, so that no others are embedded."""
     rows = sorted({int(row) for task in tasks for row in (*task.train, *task.test)})
     return Corpus(corpus.root, tuple(corpus.videos[row] for row in rows))
 

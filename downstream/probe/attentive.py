@@ -95,8 +95,8 @@ def attentive_probe(frozen: Frozen, split: Split) -> list[Prediction]:
     for fit, check in split.pairs:
         rows, checked = split.train[fit], split.train[check]
         scaled = task.standardised(rows)
-        for place, scores in enumerate(train(scaled, rows, checked, DECAYS, SEEDS[0])):
-            sums[place] += quality(split.targets[checked], scores, split.multi)
+        for number, scores in enumerate(train(scaled, rows, checked, DECAYS, SEEDS[0])):
+            sums[number] += quality(split.targets[checked], scores, split.multi)
     decay = DECAYS[int(sums.argmax())] if split.pairs else DEFAULT_DECAY
     scaled = task.standardised(split.train)
     choice = {"weight decay": decay}
@@ -107,12 +107,12 @@ def gather(frozen: Frozen, split: Split) -> Task:
     """The slices of all videos, side by side."""
     used = np.r_[split.train, split.test]
     rows = {int(entry): frozen.rows(int(entry), MOST_SLICES) for entry in used}
-    longest = max(len(own) for own in rows.values())
+    longest = max(map(len, rows.values()))
     slices = torch.zeros(len(frozen), longest, frozen.vectors.shape[1])
     there = torch.zeros(len(frozen), longest, dtype=torch.bool)
-    for entry, own in rows.items():
-        slices[entry, : len(own)] = torch.from_numpy(np.array(frozen.vectors[own]))
-        there[entry, : len(own)] = True
+    for entry, views in rows.items():
+        slices[entry, : len(views)] = torch.from_numpy(np.array(frozen.vectors[views]))
+        there[entry, : len(views)] = True
     return Task(slices, there, torch.from_numpy(split.targets.astype(np.float32)), split.multi)
 
 

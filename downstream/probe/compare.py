@@ -73,7 +73,7 @@ def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
 def compare_row(
     name: str, probe: Measured, first: Measured, weights: Weights | None, number: int
 ) -> dict[str, Any]:
-    """One metric of one probe, held against the first; no interval where test rows are one group."""
+    """One metric of one probe, compared with the first; no interval where test rows are one group."""
     count = len(first.rows)
     value = estimate(probe.metrics[name], weights, count)
     row: dict[str, Any] = {"metric": name, "probe": probe.name, "value": value.value}
@@ -100,8 +100,8 @@ def check_rows(first: Measured, other: Measured) -> None:
         alone = sorted({row[0] for row in set(one.rows) - set(two.rows)})
         if alone:
             raise LabelsError(
-                f"test rows differ: {alone[0]} ({len(alone)} such) is tested, so labelled, in {one.name} "
-                f"and not in {two.name}; probe both on the same labels and split"
+                f"test rows differ: {alone[0]} ({len(alone)} such) is a test row with these classes in "
+                f"{one.name} and not in {two.name}; probe both on the same labels and split"
             )
 
 
@@ -114,9 +114,9 @@ def read_measured(place: Path) -> Measured:
     files = [place] if place.is_file() else [place / "probe" / "metrics.json", place / "metrics.json"]
     for path in files:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if "test rows" in found:
-                return understand(str(place), found)
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if "test rows" in content:
+                return understand(str(place), content)
         except (OSError, ValueError, KeyError, TypeError):
             continue
     raise RunError(

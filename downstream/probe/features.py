@@ -112,7 +112,7 @@ def video_keys(corpus: Corpus, cache: Path) -> tuple[list[str | None], list[str]
 
     Returns:
         A key of content and span for each entry, None where the file cannot be read; and the files' hashes,
-        empty for those.
+        empty where they cannot be read.
     """
     contents = Contents(cache)
     keys: list[str | None] = []
@@ -154,8 +154,8 @@ def frozen_features(
             for _, group in groupby(pairs, key=lambda pair: decoding(pair[0])):
                 failures |= add_missing(list(group), corpus, keys, viewing.crops)
     failed = {corpus.videos[entry].video_id: reason for entry, reason in sorted(failures.items())}
-    found = [Frozen(*store.read(keys), viewing) for store in stores]
-    return found, tuple(Failure(video_id, reason) for video_id, reason in failed.items())
+    frozen = [Frozen(*store.read(keys), viewing) for store in stores]
+    return frozen, tuple(Failure(video_id, reason) for video_id, reason in failed.items())
 
 
 def decoding(encoder: VideoEncoder) -> str:
@@ -164,7 +164,7 @@ def decoding(encoder: VideoEncoder) -> str:
 
 
 def open_store(encoder: VideoEncoder, cache: Path, crops: int) -> FeatureStore:
-    """The place of an encoder's features."""
+    """The store of an encoder's features."""
     about: dict[str, Any] = {
         "fingerprint": encoder.fingerprint,
         "by": encoder.by,
@@ -226,7 +226,7 @@ def keep(
 
 
 def embed_views(encoder: VideoEncoder, slices: Slices[NDArray[Any]], crops: int) -> Features:
-    """(n * crops, D) features of n slices; by sound, of those that were heard."""
+    """(n * crops, D) features of n slices; by sound, of those that have audio."""
     if crops == 1:
         rows = encoder.embed_slices(slices)[:, None]
     else:

@@ -1,4 +1,4 @@
-"""Few-shot: what a linear probe learns from 1, 5 and 10 labels a class."""
+"""Few-shot: a linear probe on 1, 5 and 10 labels a class."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ DRAWS = 5
 
 
 def few_shot(features: NDArray[np.float32], split: Split) -> Mapping[int, list[float]]:
-    """Scores by a linear probe on few training rows, with C = 1, as there are no others to choose by.
+    """Score a linear probe on few training rows, with C = 1, as no rows are left to choose C by.
 
     Args:
         features: (N, D), one row a video.
@@ -29,29 +29,29 @@ def few_shot(features: NDArray[np.float32], split: Split) -> Mapping[int, list[f
         For each of :data:`SHOTS` that leaves some rows of some class out, the :func:`quality` of each draw.
     """
     targets = split.targets[split.train]
-    found: dict[int, list[float]] = {}
+    scores: dict[int, list[float]] = {}
     for shots in SHOTS:
         if shots >= targets.sum(0).max():
             break
-        found[shots] = []
+        scores[shots] = []
         for draw in range(DRAWS):
             rows = chosen(targets, shots, draw)
-            scores = fit_linear(
+            predicted = fit_linear(
                 features[split.train[rows]],
                 targets[rows],
                 features[split.test],
                 DEFAULT_STRENGTH,
                 split.multi,
             )
-            found[shots].append(quality(split.targets[split.test], scores, split.multi))
-    return found
+            scores[shots].append(quality(split.targets[split.test], predicted, split.multi))
+    return scores
 
 
 def chosen(targets: NDArray[np.bool_], shots: int, draw: int) -> NDArray[np.int64]:
     """Training rows with ``shots`` of each class; a row that has several classes counts for each."""
     rows: set[int] = set()
     for name in range(targets.shape[1]):
-        own = np.flatnonzero(targets[:, name])
-        order = generator(draw, "shots", name).permutation(len(own))
-        rows.update(own[order[:shots]].tolist())
+        members = np.flatnonzero(targets[:, name])
+        order = generator(draw, "shots", name).permutation(len(members))
+        rows.update(members[order[:shots]].tolist())
     return np.array(sorted(rows), np.int64)

@@ -47,7 +47,7 @@ SWEEP_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of the test rows."""
+    """Scores of the test rows by a classifier."""
 
     scores: Scores
     """(n, C) for the training classes, in [0, 1]."""
@@ -75,7 +75,7 @@ def nearest_predict(features: Features, split: Split) -> Labels:
 
 
 def nearest_rows(features: Features, split: Split) -> NDArray[np.int64]:
-    """(n,) the place within ``split.train`` of the row of least Euclidean distance to each test row."""
+    """(n,) position within ``split.train`` of the nearest row to each test row, by Euclidean distance."""
     train, test = features[split.train], features[split.test]
     length = np.square(train).sum(1)
     blocks = np.array_split(test, -(-len(test) // BLOCK))
@@ -83,7 +83,7 @@ def nearest_rows(features: Features, split: Split) -> NDArray[np.int64]:
 
 
 def quality(targets: Targets, scores: Scores, multi: bool) -> float:
-    """What choices are made by: balanced accuracy, or mAP where a row may have several classes."""
+    """The metric that choices are made by: balanced accuracy, or mAP where a row may have several classes."""
     metric = next(iter(classification_metrics(targets, scores, multi).values()))
     return float(metric(np.ones((1, len(targets))))[0])
 
@@ -91,7 +91,7 @@ def quality(targets: Targets, scores: Scores, multi: bool) -> float:
 def linear_probe_scores(features: Features, split: Split) -> Prediction:
     """Multinomial logistic regression on standardised features, fitted by L-BFGS.
 
-    Classes weigh alike; C is chosen by :func:`quality` over group-safe folds of the training rows, each fit
+    Classes count alike; C is chosen by :func:`quality` over group-safe folds of the training rows, each fit
     starting from that of the next smaller C. Where rows may have several classes there is one
     regression a class, all with the same C.
 
@@ -102,8 +102,8 @@ def linear_probe_scores(features: Features, split: Split) -> Prediction:
     train, targets = features[split.train], split.targets[split.train]
     sums = np.zeros(len(STRENGTHS))
     for rows, check in split.pairs:
-        for place, scores in enumerate(sweep(train[rows], targets[rows], train[check], split.multi)):
-            sums[place] += quality(targets[check], scores, split.multi)
+        for number, scores in enumerate(sweep(train[rows], targets[rows], train[check], split.multi)):
+            sums[number] += quality(targets[check], scores, split.multi)
     strength = STRENGTHS[int(sums.argmax())] if split.pairs else DEFAULT_STRENGTH
     return Prediction(
         fit_linear(train, targets, features[split.test], strength, split.multi), {"C": strength}
@@ -148,21 +148,23 @@ def fit_each(
                 continue
             model.set_params(C=strength)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # a weak one may go on for ever
+                warnings.simplefilter(
+                    "ignore", ConvergenceWarning
+                )  # with little regularisation it may not converge
                 model.fit(train, classes)
-            found = model.predict_proba(test)
+            chances = model.predict_proba(test)
             if multi:
-                scores[:, column] = found[:, 1]
+                scores[:, column] = chances[:, 1]
             else:
-                scores[:, model.classes_] = found
+                scores[:, model.classes_] = chances
         yield scores
 
 
 def knn_probe(features: Features, split: Split) -> Prediction:
     """A weighted vote of the k most similar training rows.
 
-    Votes weigh exp(cosine / T); where a row has one class, divided by the class's number of training rows. k
-    and T are chosen as C is in :func:`linear_probe_scores`.
+    A vote has the weight exp(cosine / T); where a row has one class, divided by the class's number of
+    training rows. k and T are chosen as C is in :func:`linear_probe_scores`.
 
     Args:
         features: (N, D), one row a video, L2-normalised.
@@ -173,9 +175,9 @@ def knn_probe(features: Features, split: Split) -> Prediction:
     sums = np.zeros(len(choices))
     for rows, check in split.pairs:
         votes = nearest(train[check], train[rows], max(NEIGHBOURS))
-        for place, (k, temperature) in enumerate(choices):
+        for number, (k, temperature) in enumerate(choices):
             scores = shares(*votes, targets[rows], k, temperature, split.multi)
-            sums[place] += quality(targets[check], scores, split.multi)
+            sums[number] += quality(targets[check], scores, split.multi)
     k, temperature = choices[int(sums.argmax())] if split.pairs else (DEFAULT_NEIGHBOURS, TEMPERATURE)
     votes = nearest(features[split.test], train, k)
     scores = shares(*votes, targets, k, temperature, split.multi)
@@ -185,7 +187,7 @@ def knn_probe(features: Features, split: Split) -> Prediction:
 def shares(
     similarity: Features, rows: NDArray[np.int64], targets: Targets, k: int, temperature: float, multi: bool
 ) -> Scores:
-    """(Q, C) what each class has of the votes of the first k neighbours."""
+    """(Q, C) share of each class in the votes of the first k neighbours."""
     weights = np.ones(targets.shape[1]) if multi else class_weights(targets)
     votes = similarity[:, :k], rows[:, :k]
     totals = tally(*votes, targets * weights, temperature)

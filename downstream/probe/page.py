@@ -46,7 +46,7 @@ def write_results(results: Results, folder: Path, command: str) -> None:
     classes = class_table(results.scores[0].predictions["linear"][0], split)
     write_report(
         folder / "report.html",
-        title="What frozen features say of labels",
+        title="How well frozen features predict labels",
         lead=f"{len(split.train)} training, {len(split.test)} test videos, {len(split.classes)} classes; "
         "numbers with their 95 % intervals over the test videos. An encoder that does not beat random "
         "initialisation and raw pixels has learnt nothing worth keeping.",
@@ -113,14 +113,14 @@ def mistakes(results: Results) -> list[Strip]:
     right = np.where(truth, scores, np.inf).min(1)
     excess = wrong.max(1) - right
     strips = []
-    for place in np.argsort(-excess, kind="stable")[:MISTAKES]:
-        if not 0 < excess[place] < np.inf:
+    for row in np.argsort(-excess, kind="stable")[:MISTAKES]:
+        if not 0 < excess[row] < np.inf:
             break
-        taken = split.classes[int(wrong[place].argmax())]
-        note = f"{wrong[place].max():.2f} against {right[place]:.2f}"
-        title = f"{split.labels[split.test[place]]}, taken for {taken}"
+        taken = split.classes[int(wrong[row].argmax())]
+        note = f"{wrong[row].max():.2f} against {right[row]:.2f}"
+        title = f"{split.labels[split.test[row]]}, taken for {taken}"
         with suppress(VideoError):
-            strips.append(picture(results.videos[split.test[place]], title, note, good=False))
+            strips.append(picture(results.videos[split.test[row]], title, note, good=False))
     return strips
 
 

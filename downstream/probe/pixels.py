@@ -1,4 +1,4 @@
-"""What raw pixels say of a video: the baseline that learning has to beat."""
+"""Pixel features of a video: the baseline that learned features have to beat."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class PixelFeatures:
-    """What raw pixels say of each video."""
+    """Pixel features of N videos."""
 
     mean_frame: Features
     """(N, 640) grey mean frame at 32 x 20."""
@@ -41,12 +41,15 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
 
     Args:
         corpus: N videos or spans of videos.
-        cache: a folder to keep them in; None: they are computed anew.
+        cache: a folder to keep them in; None: they are not kept.
+
+    Returns:
+        The features of each video.
     """
     both = np.zeros((2, len(corpus), GRID[0] * GRID[1]), np.float32)
     if cache is None:
-        for entry, (_, found) in enumerate(measured(corpus)):
-            both[:, entry] = found
+        for entry, (_, features) in enumerate(measured(corpus)):
+            both[:, entry] = features
         return PixelFeatures(*both)
     keys, _ = video_keys(corpus, cache)
     about = {"features": "mean frame, motion map", "grid": list(GRID), "fps": FPS, "dim": GRID[0] * GRID[1]}
@@ -57,9 +60,9 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
             missing = {key: video for key, video in zip(keys, corpus.videos, strict=True) if key}
             missing = {key: video for key, video in missing.items() if key not in store}
             rest = Corpus(corpus.root, tuple(missing.values()))
-            for (read, found), key in zip(measured(rest), missing, strict=True):
+            for (read, features), key in zip(measured(rest), missing, strict=True):
                 if read:
-                    store.add(key, np.stack(found))
+                    store.add(key, np.stack(features))
             store.commit()
     vectors, first, count = store.read(keys)
     for entry in np.flatnonzero(count).tolist():

@@ -1,4 +1,4 @@
-"""The probe: how much do frozen features say of labels, beside an untrained encoder and raw pixels."""
+"""The probe: how well frozen features predict labels, compared with an untrained encoder and raw pixels."""
 
 import tempfile
 from collections.abc import Sequence
