@@ -342,7 +342,7 @@ def read_vectors(path: Path, library: Library) -> Embeddings:
     except (OSError, ValueError, EOFError) as error:
         raise LibraryError(f"query {path}: cannot be read: {error}; write it with numpy.save") from error
     if vectors.ndim != 2:
-        raise LibraryError(f"query {path}: has shape {vectors.shape}, not (N, {library.dim}); mend it")
+        raise LibraryError(f"query {path}: has shape {vectors.shape}, not (N, {library.dim}); fix it")
     return Embeddings(
         video_id=np.full(len(vectors), str(path), object),
         slice_no=np.arange(len(vectors), dtype=np.int32),

@@ -1,4 +1,4 @@
-"""What in a video its embeddings hang on: frames under a curve of their weights, slice by slice."""
+"""What in a video its embeddings depend on: frames under a curve of their weights, slice by slice."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -100,7 +100,7 @@ def parse_where(words: Iterable[str]) -> Where:
         if not name or not equals:
             raise LibraryError(f"where {word!r}: is not of the form NAME=VALUE; write for instance camera=3")
         if name in ("start_s", "end_s") and (isinstance(value, str | bool)):
-            raise LibraryError(f"where {word!r}: {text!r} is not a number of seconds; mend it")
+            raise LibraryError(f"where {word!r}: {text!r} is not a number of seconds; fix it")
         if name in WORDS:
             found[name] = text if name == "videos" else value
         else:

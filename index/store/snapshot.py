@@ -93,7 +93,7 @@ class Snapshot:
         unknown = ", ".join(sorted(set(video_ids) - held.keys()))
         if unknown:
             raise LibraryError(
-                f"library {self.folder}: holds no video {unknown}; nothing is done, mend the name"
+                f"library {self.folder}: holds no video {unknown}; nothing is done, fix the name"
             )
         return held
 
@@ -182,7 +182,7 @@ class Snapshot:
                 continue
             found = self.embeddings(self.find_all([name])[name])
             return found.select(np.array([row - int(segment.table.find([name])[name].first_row)]))
-        raise LibraryError(f"library {self.folder}: holds no slice {slice_id}; mend the number")
+        raise LibraryError(f"library {self.folder}: holds no slice {slice_id}; fix the number")
 
     def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
         """The manifest's segments with some more videos hidden."""

@@ -1,4 +1,4 @@
-"""Which frames of a slice its embedding hangs on."""
+"""Which frames of a slice its embedding depends on."""
 
 from typing import Any
 

@@ -20,9 +20,9 @@ class Senses(NamedTuple):
     moments: Tensor
     """(N, M, D) sound, moment by moment."""
     seen: Tensor
-    """(N,) bool; where it is false, sight takes no part."""
+    """(N,) bool; where it is false, sight is ignored."""
     has_audio: Tensor
-    """(N,) bool; where it is false, sound takes no part."""
+    """(N,) bool; where it is false, sound is ignored."""
 
 
 class Fusion(nn.Module, ABC):

@@ -241,7 +241,7 @@ def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
     start_s = seconds(place, "start_s", row.get("start_s", "")) or 0.0
     end_s = seconds(place, "end_s", row.get("end_s", ""))
     if end_s is not None and end_s <= start_s:
-        raise CorpusError(f"{place}: end_s={end_s:g} must be after start_s={start_s:g}; mend the row")
+        raise CorpusError(f"{place}: end_s={end_s:g} must be after start_s={start_s:g}; fix the row")
     path = Path(row["path"])
     known = {"path", "start_s", "end_s"}
     return Video(
@@ -262,5 +262,5 @@ def seconds(place: str, column: str, text: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise CorpusError(f"{place}: {column}={text!r} is not a number of seconds; mend the row")
+        raise CorpusError(f"{place}: {column}={text!r} is not a number of seconds; fix the row")
     return value

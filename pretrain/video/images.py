@@ -67,4 +67,4 @@ def read_image(path: Path) -> av.VideoFrame:
         with av.open(path) as opened:
             return next(opened.decode(video=0))
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
-        raise VideoError(f"{path}: cannot be read as an image: {reason(error)}; mend it") from error
+        raise VideoError(f"{path}: cannot be read as an image: {reason(error)}; fix it") from error

@@ -26,7 +26,7 @@ def span(video: Video, frames: Frames) -> tuple[float, float]:
     end_s = min(video.end_s or frames.duration_s, frames.duration_s)
     if video.start_s >= end_s:
         raise VideoError(
-            f"start_s={video.start_s:g} is not before its end at {end_s:.3f} s; mend the manifest"
+            f"start_s={video.start_s:g} is not before its end at {end_s:.3f} s; fix the manifest"
         )
     return video.start_s, end_s
 

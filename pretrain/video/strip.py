@@ -21,7 +21,7 @@ def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str
 
     Args:
         path: the video.
-        start_s: begin of the span in seconds.
+        start_s: start of the span in seconds.
         end_s: end of the span in seconds.
         count: frames to show.
 

@@ -31,10 +31,10 @@ def explain(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
-    start: Annotated[float | None, typer.Option("--start", help="Begin of the span, seconds.")] = None,
+    start: Annotated[float | None, typer.Option("--start", help="Start of the span, seconds.")] = None,
     end: Annotated[float | None, typer.Option("--end", help="End of the span, seconds.")] = None,
 ) -> None:
-    """Show which frames the embeddings of a video hang on."""
+    """Show which frames the embeddings of a video depend on."""
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
 
     check_format(out)

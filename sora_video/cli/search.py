@@ -32,7 +32,7 @@ def search(
         ),
     ],
     start: Annotated[
-        float | None, typer.Option("--start", help="Begin of the span to look for, seconds.")
+        float | None, typer.Option("--start", help="Start of the span to look for, seconds.")
     ] = None,
     end: Annotated[float | None, typer.Option("--end", help="End of the span to look for, seconds.")] = None,
     top: Annotated[int, typer.Option("--top", help="Videos to find.")] = 10,

@@ -22,8 +22,9 @@ SAMPLED_BYTES = 4096
 """Bytes compared at the start, in the middle and at the end of a file."""
 DIGEST = 8
 """Bytes kept of each file's digest."""
-FREE = ("data.", "tracking.", "checkpoint.every_s", "checkpoint.keep")
-"""Settings that decide nothing about the weights, by which a run may be continued otherwise."""
+FREE_SECTIONS = ("data.", "tracking.")
+FREE = ("checkpoint.every_s", "checkpoint.keep")
+"""Settings, and sections of them, that decide nothing about the weights: a resume may change them."""
 
 
 def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -
             "finish it with that, or train anew"
         ) from error
     for key, value in flat(config.model_dump(mode="json")):
-        if value != old[key] and not key.startswith(FREE):
+        if value != old[key] and key not in FREE and not key.startswith(FREE_SECTIONS):
             raise RunError(
                 f"run {run}: config.yaml was edited: {key}={value}, it was started with {old[key]}; "
                 "restore it, or train anew"

@@ -200,7 +200,7 @@ def test_more_like_a_slice_finds_other_videos(library):
     library.remove("1/10.mp4")
     assert slice_id in held
     for number in (slice_id, 10**6):
-        with pytest.raises(LibraryError, match=f"holds no slice {number}; mend the number"):
+        with pytest.raises(LibraryError, match=f"holds no slice {number}; fix the number"):
             library.search_like(number)
 
 

@@ -185,7 +185,7 @@ def test_a_span_is_cut_at_the_end_and_refused_beyond_it(videos):
     assert span(Video(video_id="v", path=Path("v")), frames) == (0.0, frames.duration_s)
     assert span(Video(video_id="v", path=Path("v"), start_s=0.5, end_s=99), frames)[1] == frames.duration_s
     assert span(Video(video_id="v", path=Path("v"), start_s=0.5, end_s=1.5), frames) == (0.5, 1.5)
-    with pytest.raises(VideoError, match=r"start_s=50 is not before its end at 2\.\d+ s; mend the manifest"):
+    with pytest.raises(VideoError, match=r"start_s=50 is not before its end at 2\.\d+ s; fix the manifest"):
         span(Video(video_id="v", path=Path("v"), start_s=50), frames)
 
 

@@ -116,11 +116,11 @@ def test_a_parquet_manifest_reads_like_csv(tree):
         ("", "has no rows; add one video a row"),
         ("file,label\na.mp4,x\n", "has no column 'path', only file, label; add one"),
         ("path,label\na.mp4,x\n,y\n", "line 3: path is empty; name a file or drop the row"),
-        ("path,start_s\na.mp4,soon\n", "line 2: start_s='soon' is not a number of seconds; mend the row"),
-        ("path,end_s\na.mp4,-2\n", "line 2: end_s='-2' is not a number of seconds; mend the row"),
+        ("path,start_s\na.mp4,soon\n", "line 2: start_s='soon' is not a number of seconds; fix the row"),
+        ("path,end_s\na.mp4,-2\n", "line 2: end_s='-2' is not a number of seconds; fix the row"),
         ("path,end_s\na.mp4,inf\n", "line 2: end_s='inf' is not a number of seconds"),
         ("path,end_s\na.mp4,nan\n", "line 2: end_s='nan' is not a number of seconds"),
-        ("path,start_s,end_s\na.mp4,3,2\n", "line 2: end_s=2 must be after start_s=3; mend the row"),
+        ("path,start_s,end_s\na.mp4,3,2\n", "line 2: end_s=2 must be after start_s=3; fix the row"),
     ],
 )
 def test_a_bad_manifest_is_named_with_line_and_remedy(tmp_path, text, expected):

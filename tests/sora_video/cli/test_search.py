@@ -119,7 +119,7 @@ def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
     ("query", "message"),
     [
         ("slice:x", "query slice:x: no slice id; write for instance slice:12"),
-        ("slice:1200", "holds no slice 1200; mend the number"),
+        ("slice:1200", "holds no slice 1200; fix the number"),
         ("missing.npy", r"query missing\.npy: cannot be read: .*; write it with numpy.save"),
     ],
 )
