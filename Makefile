@@ -50,6 +50,7 @@ bench-downstream: setup
 bench-library: setup
 	$(BIN)/python -m benchmarks.library
 	$(BIN)/python -m benchmarks.moments
+	$(BIN)/python -m benchmarks.localize
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info demo

@@ -7,6 +7,7 @@ segments/000001.vectors.faiss  vectors, as a FAISS index that is searched exactl
 segments/000001.slices.sqlite  their videos, attributes and slices
 segments/000001.index.faiss    an approximate index, where one was built
 attributes/000002.json         attributes edited since their segments were written
+whitening/0123….safetensors    what likeness is measured by, fitted at commit
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,5 +1,6 @@
 """A search as one self-contained HTML file: frames of the query above frames of what was found."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,9 @@ def standing(hit: Hit) -> str:
 def parts_of(hit: Hit, query: Path, videos: Path) -> list[Part]:
     """The aligned spans of a hit beside their query's, else its moments."""
     path = videos / hit.video_id
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(videos)):
+        note = f"no frames: {hit.video_id!r} lies outside of {videos}; name a folder above it with --videos"
+        return [Part(Strip("", "found", note))]
     if not hit.aligned:
         return [
             Part(strip(path, "found", one.start_s, one.end_s, f", likeness {one.likeness:.3f}"))

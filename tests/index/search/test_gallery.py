@@ -98,3 +98,19 @@ def test_a_browser_shows_the_frames(gallery, tmp_path):
     assert shown.returncode == 0, shown.stderr
     pixels = np.asarray(Image.open(shot).convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000  # frames, not text alone
+
+
+@pytest.mark.parametrize("outside", ["../other/secret.mp4", "even/../../other/secret.mp4", "{other}/secret.mp4"])
+def test_nothing_outside_of_the_videos_folder_is_shown(videos, tmp_path, outside):
+    """A library from elsewhere may name any file."""
+    held, other = tmp_path / "videos", tmp_path / "other"
+    shutil.copytree(videos, held)
+    other.mkdir()
+    shutil.copy(videos / "odd/clip 1.mp4", other / "secret.mp4")
+    name = outside.format(other=other)
+    assert (held / name).is_file()
+    query = open_span(videos / "even/clip 0.mp4", 0.5, 1.5).videos[0]
+    write_gallery(tmp_path / "page.html", query, [hit(name, moments=(Moment(0, 1, 0.5),))], held)
+    page = Page(tmp_path / "page.html")
+    assert page.tags.count("img") == 1  # the query
+    assert "lies outside of" in page.text
