@@ -100,7 +100,9 @@ def test_a_browser_shows_the_frames(gallery, tmp_path):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 1000  # frames, not text alone
 
 
-@pytest.mark.parametrize("outside", ["../other/secret.mp4", "even/../../other/secret.mp4", "{other}/secret.mp4"])
+@pytest.mark.parametrize(
+    "outside", ["../other/secret.mp4", "even/../../other/secret.mp4", "{other}/secret.mp4"]
+)
 def test_nothing_outside_of_the_videos_folder_is_shown(videos, tmp_path, outside):
     """A library from elsewhere may name any file."""
     held, other = tmp_path / "videos", tmp_path / "other"

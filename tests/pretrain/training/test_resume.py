@@ -57,16 +57,17 @@ def assert_same_run(first, second):
 
 
 @pytest.mark.usefixtures("broken_steps")
-@pytest.mark.parametrize("method", ["simclr", "moco"])
-@pytest.mark.parametrize("final", ["last", "best"])
-@pytest.mark.parametrize("every_s", ["1e-6", "1e6"])
+@pytest.mark.parametrize(
+    ("method", "final", "every_s"),
+    [("simclr", "last", "1e-6"), ("simclr", "best", "1e6"), ("moco", "best", "1e-6")],
+)
 def test_going_back_and_the_best_do_not_depend_on_the_clock(
     videos, make_config, tmp_path, method, final, every_s
 ):
     config = make_config(
         f"method.name={method}", f"checkpoint.final={final}", f"checkpoint.every_s={every_s}",
         "checkpoint.every_steps=2", "checkpoint.keep=1", "guard.max_skips=3", "optim.epochs=5",
-        "tracking.every=3", "method.queue=16",
+        "tracking.every=3", *["method.queue=16"] * (method == "moco"),
     )  # fmt: skip
     unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
     assert [event["event"] for event in events(unbroken)] == [*["skipped"] * 3, "rollback"]
