@@ -209,5 +209,5 @@ def test_weights_of_another_config_are_refused(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, copy)
     config = copy / "config.yaml"
     config.write_text(config.read_text().replace("width: 4", "width: 8"))
-    with pytest.raises(RunError, match="damaged or edited: they do not fit the fingerprint .* restore both"):
+    with pytest.raises(RunError, match=r"damaged or edited: they do not fit the fingerprint .* restore both"):
         load_encoder(copy)
