@@ -71,7 +71,7 @@ def embeddings_of(
         The embeddings; videos that could not be read are in its ``failures``.
 
     Raises:
-        CorpusError: the table cannot be read, or not one slice of the corpus.
+        CorpusError: the table cannot be read, or no slice of the corpus.
         FingerprintError: the encoder is another one.
         LibraryError: an encoder is needed, and ``model`` names none.
         RunError: the run is not finished, or damaged.

@@ -35,7 +35,7 @@ FEWEST = 5
 BLOCK = 2048
 """Slices searched for at once."""
 MOST = 0.9
-"""Highest background, so that what is all but identical is told of any number of copies."""
+"""Highest background: videos that are nearly identical are found however many copies there are."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ lead is measured against a rival, the ``RIVALS``-th video behind the best:
     lead = (likeness - that of the rival) / (1 - that of the rival)
 
 It is 1 for the same film and 0 for one of many. From :data:`.search.search.SURE` on a video is said
-to be where the query comes from; below, nobody can tell.
+to be where the query comes from; below, the search cannot tell.
 """
 
 from collections.abc import Iterable, Sequence

@@ -175,7 +175,7 @@ def classify_videos(
 
     Raises:
         ConfigError: ``smooth_s`` is below 0.
-        CorpusError: not one video could be read.
+        CorpusError: no video can be read.
         FingerprintError: the encoder is another one.
         LabelsError: there is no classifier.
         RunError: there is no finished run.

@@ -36,7 +36,7 @@ class Hit:
     slice_id: int
     """Stable id of the best slice."""
     lead: float | None = None
-    """How far it stands out from other videos, 0 not at all, 1 as the same film; None: nobody can tell."""
+    """How far it stands out from other videos: 0 not at all, 1 as the same film; None with too few videos."""
     moments: tuple[Moment, ...] = ()
     """All that is like the query, best first; see :func:`sora_video.index.localize.localize`."""
     aligned: tuple[AlignedSpan, ...] = ()
