@@ -1,12 +1,13 @@
 """From a recipe's name or a YAML file, and dotted overrides, to a checked config."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from sora_video.base.errors import ConfigError
@@ -15,9 +16,12 @@ from .parts import setting_names
 from .schema import PretrainConfig
 from .text import plain, read_yaml
 
-__all__ = ["dump_config", "load_config", "recipe_names", "recipe_path"]
+__all__ = ["check_settings", "dump_config", "load_config", "override", "recipe_names", "recipe_path"]
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 RECIPES = Path(__file__).parent
+PRETRAIN_KEYS = "see `sora pretrain --dry-run` for all keys"
 
 
 def recipe_names() -> list[str]:
@@ -60,21 +64,62 @@ def load_config(
     Raises:
         ConfigError: an unknown key, a value out of range, or text that cannot be parsed.
     """
-    for override in overrides:
-        if "=" not in override:
-            raise ConfigError(f"override {override!r}: must have the form key=value, as in optim.epochs=10")
     try:
-        base = read_yaml(recipe_path(name)) if name else OmegaConf.create()
-        changes = OmegaConf.from_dotlist(list(overrides))
-        values = plain(OmegaConf.merge(plain(base), plain(changes)))
+        base = plain(read_yaml(recipe_path(name))) if name else {}
     except (OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
-    if not isinstance(values, dict):
+    if not isinstance(base, dict):
         raise ConfigError(f"config {name}: holds a list; a config is a mapping of keys to values")
+    return check_settings(PretrainConfig, override(base, overrides), stored=stored)
+
+
+def override(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Nested settings with some of them replaced.
+
+    Args:
+        base: the settings.
+        overrides: ``"dotted.key=value"`` strings, the later ones win; a value is YAML.
+
+    Returns:
+        The settings, with those of the overrides.
+
+    Raises:
+        ConfigError: an override cannot be parsed.
+    """
+    for text in overrides:
+        if "=" not in text:
+            raise ConfigError(f"override {text!r}: must have the form key=value, as in optim.epochs=10")
     try:
-        return PretrainConfig.model_validate(values, context={"stored": stored})
+        changes = plain(OmegaConf.from_dotlist(list(overrides)))
+        values: dict[str, Any] = plain(OmegaConf.merge(dict(base), changes))
+    except (OmegaConfBaseException, YAMLError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"override {' '.join(overrides)}: cannot be parsed: {first_line(error)}; check its YAML"
+        ) from error
+    return values
+
+
+def check_settings(
+    model: type[Settings], values: Mapping[str, Any], *, stored: bool = False, lists: str = PRETRAIN_KEYS
+) -> Settings:
+    """Check every key and value of nested settings.
+
+    Args:
+        model: what they are settings of.
+        values: the settings.
+        stored: see :func:`load_config`.
+        lists: where a user finds all keys, for an error.
+
+    Returns:
+        An instance of the model.
+
+    Raises:
+        ConfigError: an unknown key, or a value out of range.
+    """
+    try:
+        return model.model_validate(values, context={"stored": stored})
     except ValidationError as error:
-        raise ConfigError("; ".join(humanise(error))) from error
+        raise ConfigError("; ".join(humanise(error, model, lists))) from error
 
 
 def dump_config(config: PretrainConfig) -> str:
@@ -87,15 +132,13 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def humanise(error: ValidationError) -> Iterator[str]:
+def humanise(error: ValidationError, model: type[BaseModel], lists: str) -> Iterator[str]:
     """One sentence per fault, naming the key, the value and the remedy."""
     for fault in error.errors():
         key = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            close = get_close_matches(
-                key, [*PretrainConfig.model_fields, *setting_names(PretrainConfig)], n=1, cutoff=0.5
-            )
-            hint = f"did you mean {close[0]!r}?" if close else "see `sora pretrain --dry-run` for all keys"
+            close = get_close_matches(key, [*model.model_fields, *setting_names(model)], n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else lists
             yield f"unknown key: {key!r}; {hint}"
         elif fault["type"] == "value_error":
             yield str(fault["ctx"]["error"])

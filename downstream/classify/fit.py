@@ -1,112 +1,140 @@
 """Heads, with C and the temperature chosen on rows whose group was not trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sora_video.base.errors import ConfigError, LabelsError
+from sora_video.base.errors import LabelsError
 from sora_video.base.randomness import torch_seed
+from sora_video.configs.loader import check_settings, override
 from sora_video.downstream.probe.weights import class_weights as balanced_weights
 
 from .calibrate import fit_temperature, log_loss, score_logits
-from .head import Head, HeadKind, PoolKind, Rows, fit
+from .head import Head, fit
+from .parts import Recipe
+from .pool import Rows
 from .store import TaskHead
 from .tasks import Task, folds
 
-__all__ = ["STRENGTHS", "Recipe", "fit_rows", "fit_tasks", "make_recipe", "new_head"]
+__all__ = ["STRENGTHS", "fit_rows", "fit_tasks", "make_recipe", "new_head"]
 
 STRENGTHS = (0.01, 0.1, 1.0, 10.0)
 """Values of C tried."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How heads are trained."""
-
-    head: HeadKind = "linear"
-    pool: PoolKind = "mean"
-    balanced: bool = True
-    """Whether classes count alike, whatever their number of rows."""
-    seed: int = 0
-
-
-def make_recipe(head: str, pool: str, weights: str, seed: int) -> Recipe:
+def make_recipe(head: str, pool: str, weights: str, seed: int, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from words.
 
+    Args:
+        head: a name in :data:`.parts.HEADS`.
+        pool: a name in :data:`.parts.POOLS`.
+        weights: of classes: ``balanced`` or ``none``.
+        seed: decides the folds and the first weights.
+        overrides: ``"head.key=value"`` or ``"pool.key=value"`` settings of these parts.
+
+    Returns:
+        The recipe.
+
     Raises:
-        ConfigError: one of them is not known.
+        ConfigError: there is no such part, a part has no such setting, or a value is out of range.
     """
-    choices = {"head": (head, get_args(HeadKind)), "pool": (pool, get_args(PoolKind))}
-    for name, (word, known) in {**choices, "weights": (weights, ("balanced", "none"))}.items():
-        if word not in known:
-            raise ConfigError(f"--{name} {word}: is not known; choose {' or '.join(known)}")
-    return Recipe(head=head, pool=pool, balanced=weights == "balanced", seed=seed)  # type: ignore[arg-type]
+    values = {"head": {"name": head}, "pool": {"name": pool}, "weights": weights, "seed": seed}
+    keys = "settings of a head or pool are given as head.KEY=VALUE and pool.KEY=VALUE"
+    return check_settings(Recipe, override(values, overrides), lists=keys)
 
 
 def fit_tasks(tasks: Sequence[Task], rows: Rows, recipe: Recipe) -> list[TaskHead]:
-    """A head a task, each trained on its own."""
+    """Train a head for each task, independently of the others.
+
+    Args:
+        tasks: label columns.
+        rows: slices of N videos, see :meth:`.pool.Pool.training_rows`.
+        recipe: how.
+
+    Returns:
+        The trained heads, in the order of the tasks.
+
+    Raises:
+        LabelsError: the training rows of a task cannot be divided by their groups.
+    """
     return [fit_task(task, rows, recipe) for task in tasks]
 
 
 def fit_task(task: Task, rows: Rows, recipe: Recipe) -> TaskHead:
     """Choose C and the temperature on rows whose group was not trained on, then train on all rows."""
     codes = task.codes
-    weights = class_weights(codes[task.train], len(task.classes), recipe.balanced)
+    weights = class_weights(codes[task.train], len(task.classes), recipe)
     pairs = folds(task, recipe.seed)
+    if not pairs:
+        raise LabelsError(too_few_groups(task))
     unseen = {strength: np.zeros((len(codes), len(task.classes))) for strength in STRENGTHS}
-    fair = np.zeros(len(codes), bool)
+    fitted_on = np.zeros(len(codes), bool)  # a class without rows to fit on cannot be predicted
     for fitted, check in pairs:
-        fair[check] = np.isin(
-            codes[check], codes[fitted]
-        )  # a class without rows to fit on cannot be predicted
+        fitted_on[check] = np.isin(codes[check], codes[fitted])
         for strength, logits in trained(task, rows, fitted, check, recipe, STRENGTHS):
             unseen[strength][check] = logits
-    places = [check[fair[check]] for _, check in pairs]
-    kept = np.concatenate(places)
-    if len(np.unique(codes[kept])) < 2:
-        raise LabelsError(
-            f"{task.name}: too few groups to set confidences on; label clips of more recordings"
-        )
-    warmth = {strength: fit_temperature(logits[kept], codes[kept]) for strength, logits in unseen.items()}
+    folds_rows = [check[fitted_on[check]] for _, check in pairs]
+    checked = np.concatenate(folds_rows)
+    if len(np.unique(codes[checked])) < 2:
+        raise LabelsError(too_few_groups(task))
+    temperatures = {
+        strength: fit_temperature(logits[checked], codes[checked]) for strength, logits in unseen.items()
+    }
     losses = {
-        strength: log_loss(unseen[strength][kept] / warmth[strength], codes[kept], weights[codes[kept]])
+        strength: log_loss(
+            unseen[strength][checked] / temperatures[strength], codes[checked], weights[codes[checked]]
+        )
         for strength in STRENGTHS
     }
     best = min(losses, key=losses.__getitem__)
-    head, logits = last(task, rows, recipe, STRENGTHS[: STRENGTHS.index(best) + 1])
-    scores = {"validation": cross_fitted(unseen[best], codes, places)}
+    head, logits = train_on_all(task, rows, recipe, STRENGTHS[: STRENGTHS.index(best) + 1])
+    scores = {"validation": cross_fitted(unseen[best], codes, folds_rows)}
     if len(task.test):
-        scores["test"] = both(logits, logits / warmth[best], codes[task.test])
+        scores["test"] = both(logits, logits / temperatures[best], codes[task.test])
     return TaskHead(
         name=task.name,
         classes=task.classes,
         counts=tuple(np.bincount(codes[task.train]).tolist()),
         head=head.float().eval().requires_grad_(False),
-        temperature=warmth[best],
+        temperature=temperatures[best],
         strength=best,
         scores=scores,
     )
 
 
-def class_weights(codes: NDArray[np.int64], classes: int, balanced: bool) -> NDArray[np.float64]:
+def too_few_groups(task: Task) -> str:
+    """Why no row can be held back to set confidences on."""
+    groups = len(np.unique(task.groups[task.train]))
+    return (
+        f"{task.name}: the {len(task.train)} training rows are of {groups} groups, too few to hold some back "
+        "and train on two classes; label clips of more recordings"
+    )
+
+
+def class_weights(codes: NDArray[np.int64], classes: int, recipe: Recipe) -> NDArray[np.float64]:
     """(K,) weight of a row of each class; they average to 1 over the rows."""
-    return balanced_weights(np.eye(classes)[codes]) if balanced else np.ones(classes)
+    return balanced_weights(np.eye(classes)[codes]) if recipe.weights == "balanced" else np.ones(classes)
 
 
 def new_head(task: Task, rows: Rows, fitted: NDArray[np.int64], recipe: Recipe) -> Head:
-    """An untrained head, standardised for the rows to train on; the seed and the task decide its weights."""
+    """An untrained head, standardised for the rows to train on; the seed and the task decide its weights.
+
+    Args:
+        task: its classes.
+        rows: slices of N videos.
+        fitted: (n,) the videos to train on.
+        recipe: which head and pool.
+
+    Returns:
+        The head in double precision.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(recipe.seed, "head", task.name))
         head = Head(rows.slices.shape[-1], len(task.classes), recipe.head, recipe.pool).double()
     with torch.no_grad():
-        features = head.features(rows.select(fitted))
-        head.mean.copy_(features.mean(0))
-        deviation = features.std(0, correction=0)
-        head.scale.copy_(torch.where(deviation > 1e-9, deviation, 1.0))
+        head.standardise(head.pool(rows.select(fitted)))
     return head
 
 
@@ -127,7 +155,7 @@ def trained(
     return logits
 
 
-def last(
+def train_on_all(
     task: Task, rows: Rows, recipe: Recipe, strengths: Sequence[float]
 ) -> tuple[Head, NDArray[np.float64]]:
     """The head trained on all training rows, and its logits of the test rows."""
@@ -141,27 +169,36 @@ def last(
 def fit_rows(
     head: Head, task: Task, rows: Rows, fitted: NDArray[np.int64], recipe: Recipe, strength: float
 ) -> None:
-    """Train a head on some rows."""
+    """Train a head on some rows.
+
+    Args:
+        head: the start; trained in place.
+        task: its classes.
+        rows: slices of N videos.
+        fitted: (n,) the videos to train on.
+        recipe: weights of the classes.
+        strength: C.
+    """
     codes = task.codes[fitted]
-    weights = class_weights(codes, len(task.classes), recipe.balanced)[codes]
+    weights = class_weights(codes, len(task.classes), recipe)[codes]
     fit(head, rows.select(fitted), torch.from_numpy(codes), torch.from_numpy(weights), strength)
 
 
 def cross_fitted(
-    logits: NDArray[np.float64], codes: NDArray[np.int64], places: Sequence[NDArray[np.int64]]
+    logits: NDArray[np.float64], codes: NDArray[np.int64], folds_rows: Sequence[NDArray[np.int64]]
 ) -> dict[str, float]:
     """Scores of each fold's rows under the temperature that the other folds give."""
     scaled = logits.copy()
-    for fold in places:
-        others = np.setdiff1d(np.concatenate(places), fold)
+    checked = np.concatenate(folds_rows)
+    for fold in folds_rows:
+        others = np.setdiff1d(checked, fold)
         if len(fold) and len(others):
             scaled[fold] /= fit_temperature(logits[others], codes[others])
-    kept = np.concatenate(places)
-    return both(logits[kept], scaled[kept], codes[kept])
+    return both(logits[checked], scaled[checked], codes[checked])
 
 
 def both(raw: NDArray[np.float64], scaled: NDArray[np.float64], codes: NDArray[np.int64]) -> dict[str, float]:
     """Scores with temperature, and what log loss and calibration error were without."""
     before = score_logits(raw, codes)
-    kept = {f"{name}_uncalibrated": before[name] for name in ("log_loss", "calibration_error")}
-    return {**score_logits(scaled, codes), **kept}
+    uncalibrated = {f"{name}_uncalibrated": before[name] for name in ("log_loss", "calibration_error")}
+    return {**score_logits(scaled, codes), **uncalibrated}

@@ -1,55 +1,20 @@
-"""Light heads on the slices of a video, trained by L-BFGS on all rows at once.
+"""One task's classifier: a pool, standardisation and a head, trained by L-BFGS on all rows at once.
 
-The feature of a video is the L2-normalised weighted mean of its slices,
-
-    f = normalise(Σ_t w_t x_t),   w = softmax_t(s(x_t)),
-
-with s = 0 (``mean``) or s(x) = √D q·x with a learned query q (``attention``), standardised by the training
-rows' mean and deviation. A linear layer, or an MLP with one hidden layer, classifies it. One slice is a video
-of one slice, and slices may come one after another: a state of D + 2 numbers is all that is kept of them.
+A pool makes one L2-normalised feature of a video's slices, which is standardised by the mean and deviation of
+the training rows; a head classifies it. One slice is a video of one slice.
 """
 
-from typing import Literal, NamedTuple
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy
 
-__all__ = ["Head", "HeadKind", "PoolKind", "Pooled", "Rows", "fit"]
+from .parts import HEADS, POOLS, HeadConfig, PoolConfig
+from .pool import Pool, Rows
 
-HeadKind = Literal["linear", "mlp"]
-PoolKind = Literal["mean", "attention"]
-HIDDEN = 256
-"""Width of the MLP."""
+__all__ = ["Head", "fit"]
+
 STEPS = 300
 """Most iterations of L-BFGS."""
-
-
-class Rows(NamedTuple):
-    """Slices of N videos, at most S of each."""
-
-    slices: Tensor
-    """(N, S, D) L2-normalised."""
-    there: Tensor
-    """(N, S) bool, which slices there are; one a video at least."""
-
-    def select(self, rows: NDArray[np.int64]) -> "Rows":
-        """Some of the videos."""
-        chosen = torch.from_numpy(rows)
-        return Rows(self.slices[chosen], self.there[chosen])
-
-
-class Pooled(NamedTuple):
-    """What is kept of a video's slices so far."""
-
-    peak: Tensor
-    """() greatest score."""
-    weight: Tensor
-    """() sum of exp(score - peak)."""
-    total: Tensor
-    """(D,) sum of the slices with these weights."""
 
 
 class Head(nn.Module):
@@ -58,35 +23,25 @@ class Head(nn.Module):
     Args:
         dim: D, features of a slice.
         classes: K.
-        kind: linear, or an MLP with 256 hidden units.
-        pool: how slices become a video.
+        head: which head classifies, and its settings.
+        pool: how slices become a video, and its settings.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, dim: int, classes: int, kind: HeadKind, pool: PoolKind) -> None:
+    def __init__(self, dim: int, classes: int, head: HeadConfig, pool: PoolConfig) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
-        self.query = nn.Parameter(torch.zeros(dim)) if pool == "attention" else None
-        hidden = nn.Linear(dim, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, classes)
-        self.body = nn.Sequential(*hidden) if kind == "mlp" else nn.Linear(dim, classes)
-        if isinstance(self.body, nn.Linear):  # a convex problem: start where no class is preferred
-            nn.init.zeros_(self.body.weight)
-            nn.init.zeros_(self.body.bias)
+        self.pool: Pool = POOLS.load(pool.name)(pool, dim)
+        self.body: nn.Module = HEADS.load(head.name)(head, dim, classes)
 
-    def scores(self, slices: Tensor) -> Tensor:
-        """(..., D) slices to (...) scores."""
-        if self.query is None:
-            return slices.new_zeros(slices.shape[:-1])
-        scores: Tensor = slices @ self.query * slices.shape[-1] ** 0.5
-        return scores
-
-    def features(self, rows: Rows) -> Tensor:
-        """(N, D) features before they are standardised."""
-        weights = self.scores(rows.slices).masked_fill(~rows.there, -torch.inf).softmax(1)
-        return normalize((weights[..., None] * rows.slices).sum(1), dim=1)
+    def standardise(self, features: Tensor) -> None:
+        """Set mean and deviation to those of (n, D) features."""
+        self.mean.copy_(features.mean(0))
+        deviation = features.std(0, correction=0)
+        self.scale.copy_(torch.where(deviation > 1e-9, deviation, 1.0))
 
     def classify(self, features: Tensor) -> Tensor:
         """(..., D) features to (..., K) logits."""
@@ -95,22 +50,7 @@ class Head(nn.Module):
 
     def forward(self, rows: Rows) -> Tensor:
         """(N, K) logits."""
-        return self.classify(self.features(rows))
-
-    def begin(self) -> Pooled:
-        """A video of which no slice has been seen."""
-        return Pooled(self.mean.new_tensor(-torch.inf), self.mean.new_zeros(()), torch.zeros_like(self.mean))
-
-    def take(self, state: Pooled, slices: Tensor) -> Pooled:
-        """A video with (n, D) more slices."""
-        scores = self.scores(slices)
-        peak = torch.maximum(state.peak, scores.max())
-        old, new = (state.peak - peak).exp(), (scores - peak).exp()
-        return Pooled(peak, state.weight * old + new.sum(), state.total * old + new @ slices)
-
-    def end(self, state: Pooled) -> Tensor:
-        """(K,) logits of a video."""
-        return self.classify(normalize(state.total / state.weight, dim=0))
+        return self.classify(self.pool(rows))
 
 
 def fit(head: Head, rows: Rows, codes: Tensor, weights: Tensor, strength: float) -> None:

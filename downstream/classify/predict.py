@@ -78,7 +78,7 @@ class View:
     """One task's view of one video while its slices come in."""
 
     def __init__(self, task: TaskHead, smooth_s: float) -> None:
-        self.task, self.state = task, task.head.begin()
+        self.task, self.state = task, task.head.pool.start()
         self.timeline = Timeline(task.classes, smooth_s)
 
     def take(
@@ -86,14 +86,15 @@ class View:
     ) -> None:
         """Look at (n, D) more slices."""
         slices = torch.from_numpy(vectors)
-        self.state = self.task.head.take(self.state, slices)
+        self.state = self.task.head.pool.take(self.state, slices)
         chances = self.task.chances(self.task.head.classify(slices))
         for start_s, end_s, one in zip(starts.tolist(), ends.tolist(), chances, strict=True):
             self.timeline.add(start_s, end_s, one)
 
     def end(self) -> Answer:
         """The answer, all slices seen."""
-        chances = self.task.chances(self.task.head.end(self.state)).tolist()
+        feature = self.task.head.pool.end(self.state)
+        chances = self.task.chances(self.task.head.classify(feature)).tolist()
         best = int(np.argmax(chances))
         by_class = dict(zip(self.task.classes, chances, strict=True))
         return Answer(self.task.classes[best], chances[best], by_class, self.timeline.end())

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,15 +17,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from sora_video.base.errors import LabelsError
+from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.base.files import write_bytes, write_json
 
-from .head import Head, HeadKind, PoolKind
+from .head import Head
+from .parts import HeadConfig, PoolConfig
 
 __all__ = ["Classifier", "TaskHead", "check_free", "load_classifier"]
 
 FORMAT = "sora-video classifier"
 VERSION = 1
+RENAMED = {"query": "pool.query"}
+"""Weights of version 0.1.0 by the name that they have now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +60,8 @@ class Classifier:
     """Heads on one encoder's slices."""
 
     tasks: tuple[TaskHead, ...]
-    kind: HeadKind
-    pool: PoolKind
+    head: HeadConfig
+    pool: PoolConfig
     dim: int
     fingerprint: str
     """Of the encoder."""
@@ -90,8 +93,12 @@ class Classifier:
             "fingerprint": self.fingerprint,
             "model": self.model,
             "dim": self.dim,
-            "head": self.kind,
-            "pool": self.pool,
+            "head": self.head.name,
+            "pool": self.pool.name,
+            "settings": {
+                section: part.model_dump(mode="json", exclude={"name"})
+                for section, part in (("head", self.head), ("pool", self.pool))
+            },
             "tasks": [{key: getattr(task, key) for key in shown} for task in self.tasks],
             "protocol": self.protocol,
         }
@@ -99,6 +106,9 @@ class Classifier:
 
 def check_free(path: Path) -> None:
     """Refuse a file, or a folder that is not empty.
+
+    Args:
+        path: where a classifier is to be written.
 
     Raises:
         LabelsError: it is a file, or a folder that is not empty.
@@ -110,8 +120,15 @@ def check_free(path: Path) -> None:
 def load_classifier(path: str | Path) -> Classifier:
     """Read a classifier's folder.
 
+    Args:
+        path: the folder.
+
+    Returns:
+        The classifier, ready to predict.
+
     Raises:
-        LabelsError: there is none, it is damaged, or of a later version.
+        LabelsError: there is none, it is damaged, of a later version, or has a head or pool that is not
+            installed.
     """
     folder = Path(path).expanduser()
     remedy = "restore it, or train it again with `sora classify train`"
@@ -129,28 +146,32 @@ def load_classifier(path: str | Path) -> Classifier:
         raise LabelsError(f"classifier {path}: head.json is not of format {FORMAT!r} {VERSION}; {remedy}")
     try:
         return assemble(body, weights)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except ConfigError as error:
+        raise LabelsError(f"classifier {path}: {error}; install the package that has this part") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise LabelsError(f"classifier {path}: head.json does not fit head.safetensors; {remedy}") from error
 
 
 def assemble(body: dict[str, Any], weights: dict[str, Tensor]) -> Classifier:
     """A classifier from what its two files hold."""
-    if body["head"] not in get_args(HeadKind) or body["pool"] not in get_args(PoolKind):
-        raise KeyError(body["head"], body["pool"])
+    settings = body.get("settings", {"head": {}, "pool": {}})  # version 0.1.0 wrote none
+    head_config = HeadConfig.resolve({**settings["head"], "name": body["head"]})
+    pool_config = PoolConfig.resolve({**settings["pool"], "name": body["pool"]})
     tasks = []
     for number, task in enumerate(body["tasks"]):
         with torch.random.fork_rng(devices=[]):
-            head = Head(body["dim"], len(task["classes"]), body["head"], body["pool"])
+            head = Head(body["dim"], len(task["classes"]), head_config, pool_config)
         prefix = f"{number}."
-        head.load_state_dict(
-            {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
-        )
+        named = {
+            name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)
+        }
+        head.load_state_dict({RENAMED.get(name, name): weight for name, weight in named.items()})
         lists = {key: tuple(task[key]) for key in ("classes", "counts")}
         tasks.append(TaskHead(**{**task, **lists}, head=head.eval().requires_grad_(False)))
     return Classifier(
         tasks=tuple(tasks),
-        kind=body["head"],
-        pool=body["pool"],
+        head=head_config,
+        pool=pool_config,
         dim=body["dim"],
         fingerprint=body["fingerprint"],
         model=body["model"],

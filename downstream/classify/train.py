@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn.functional import normalize
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import members_by_class
@@ -16,15 +14,12 @@ from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
-from .fit import STRENGTHS, Recipe, fit_tasks
-from .head import PoolKind, Rows
+from .fit import STRENGTHS, fit_tasks
+from .parts import POOLS, Recipe
 from .store import Classifier, check_free
 from .tasks import Task, read_tasks
 
-__all__ = ["Training", "slice_rows", "train_classifier"]
-
-SLICES = 32
-"""Most slices of a video that an attentive head is trained on, evenly spread."""
+__all__ = ["Training", "train_classifier"]
 
 
 class Training(NamedTuple):
@@ -74,16 +69,17 @@ def train_classifier(
         members_by_class(corpus)
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))
     embeddings = embed(corpus, model)
-    own = rows_by_entry(embeddings, corpus)
-    unreadable = np.array([len(rows) == 0 for rows in own])
+    rows_by_video = rows_by_entry(embeddings, corpus)
+    unreadable = np.array([len(rows) == 0 for rows in rows_by_video])
     failures = {failure.video_id: failure for failure in embeddings.failures}
     for row in np.flatnonzero(unreadable):
         video_id = corpus.videos[row].video_id
         failures.setdefault(video_id, Failure(video_id, "has no slice"))
     tasks = read_tasks(corpus, columns, group, split, unreadable)
+    slices = POOLS.load(recipe.pool.name).training_rows(embeddings, rows_by_video)
     classifier = Classifier(
-        tasks=tuple(fit_tasks(tasks, slice_rows(embeddings, own, recipe.pool), recipe)),
-        kind=recipe.head,
+        tasks=tuple(fit_tasks(tasks, slices, recipe)),
+        head=recipe.head,
         pool=recipe.pool,
         dim=embeddings.dim,
         fingerprint=embeddings.fingerprint,
@@ -117,37 +113,14 @@ def embed(corpus: Corpus, model: str | Path) -> Embeddings:
     return load_encoder(model).embed(corpus)
 
 
-def slice_rows(embeddings: Embeddings, own: Sequence[NDArray[np.int64]], pool: PoolKind) -> Rows:
-    """The slices of each entry as a head takes them; a mean needs one vector a video.
-
-    Args:
-        embeddings: all slices.
-        own: (N) rows of each entry; entries without any get zeros.
-        pool: see :class:`.head.Head`.
-    """
-    if pool == "mean":
-        means = np.zeros((len(own), 1, embeddings.dim))
-        for entry, rows in enumerate(own):
-            if len(rows):
-                means[entry, 0] = embeddings.vectors[rows].mean(0)
-        return Rows(normalize(torch.from_numpy(means), dim=2), torch.ones(len(own), 1, dtype=torch.bool))
-    chosen = [rows[np.linspace(0, len(rows) - 1, min(len(rows), SLICES)).round().astype(int)] for rows in own]
-    most = max(map(len, chosen))
-    slices, there = np.zeros((len(own), most, embeddings.dim)), np.zeros((len(own), most), bool)
-    for entry, rows in enumerate(chosen):
-        slices[entry, : len(rows)] = embeddings.vectors[rows]
-        there[entry, : max(1, len(rows))] = True
-    return Rows(torch.from_numpy(slices), torch.from_numpy(there))
-
-
 def protocol(recipe: Recipe, tasks: Sequence[Task], group: str, split: str) -> dict[str, object]:
     """What is needed to repeat and to judge a training."""
     return {
         "rows": {task.name: {"train": len(task.train), "test": len(task.test)} for task in tasks},
         "columns": {"group": group, "split": split},
-        "class_weights": "balanced" if recipe.balanced else "none",
+        "class_weights": recipe.weights,
         "seed": recipe.seed,
         "selection": f"C of {list(STRENGTHS)} by class-weighted log loss, temperature by log loss, both on "
         "training rows by heads that had not seen their group (5 folds)",
-        "features": f"slices pooled by {recipe.pool}, L2-normalised, standardised",
+        "features": f"slices pooled by {recipe.pool.name}, L2-normalised, standardised",
     }

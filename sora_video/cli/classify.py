@@ -17,7 +17,11 @@ classify_app = typer.Typer(no_args_is_help=True, help="Train a classifier on lab
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
     app.add_typer(classify_app, name="classify")
     app.command(epilog="Example: sora datasets ucf101 ~/UCF101 --out ucf101.csv")(datasets)
     app.command(epilog="Example: sora watch normal.library rtsp://camera/1 --false-alarms 1/day")(watch)
@@ -65,6 +69,10 @@ def train(
         Path, typer.Option("--model", metavar="RUN", help="A finished run, or its embeddings as .parquet.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="HEAD", help="The folder to write.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the head or pool, as in head.hidden=512."),
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="Column of classes; give it again for more tasks.")
     ] = None,
@@ -73,13 +81,15 @@ def train(
     class_folders: Annotated[
         bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
     ] = False,
-    head: Annotated[str, typer.Option("--head", help="linear or mlp.")] = "linear",
-    pool: Annotated[str, typer.Option("--pool", help="Of slices: mean or attention.")] = "mean",
+    head: Annotated[str, typer.Option("--head", help="Which network classifies, such as linear or mlp.")] = "linear",
+    pool: Annotated[
+        str, typer.Option("--pool", help="How slices become one feature, such as mean or attention.")
+    ] = "mean",
     weights: Annotated[str, typer.Option("--weights", help="Of classes: balanced or none.")] = "balanced",
     seed: Annotated[int, typer.Option("--seed", help="Decides folds and an MLP's first weights.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a classifier, with confidences that mean what they say."""
+    """Train a classifier with calibrated confidences."""
     from sora_video.downstream.classify.fit import make_recipe
     from sora_video.downstream.classify.train import train_classifier
 
@@ -91,7 +101,7 @@ def train(
         group=group,
         split=split,
         class_folders=class_folders,
-        recipe=make_recipe(head, pool, weights, seed),
+        recipe=make_recipe(head, pool, weights, seed, overrides or []),
     )
     if as_json:
         show.print_json(done.classifier.as_json())

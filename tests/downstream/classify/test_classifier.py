@@ -6,8 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
+from sora_video.downstream.classify.fit import make_recipe
 from sora_video.downstream.classify.page import write_predictions
 from sora_video.downstream.classify.predict import classify_videos
 from sora_video.downstream.classify.store import load_classifier
@@ -123,6 +126,22 @@ def test_what_is_written_is_what_was_trained(head, labelled, tiny_run, tmp_path)
     assert stored.as_json()["tasks"] == again.classifier.as_json()["tasks"]
 
 
+def test_a_classifier_of_version_0_1_0_is_read(labelled, tiny_run, tmp_path):
+    """It stored no settings of its parts, and the attention's query beside the head's own weights."""
+    recipe = make_recipe("mlp", "attention", "balanced", 0)
+    train_classifier(labelled, tiny_run.path, tmp_path / "now", recipe=recipe)
+    shutil.copytree(tmp_path / "now", tmp_path / "before")
+    body = json.loads((tmp_path / "now/head.json").read_text())
+    assert body.pop("settings") == {"head": {"hidden": 256}, "pool": {}}
+    (tmp_path / "before/head.json").write_text(json.dumps(body))
+    weights = load_file(tmp_path / "now/head.safetensors")
+    weights["0.query"] = weights.pop("0.pool.query")
+    save_file(weights, tmp_path / "before/head.safetensors")
+    now, before = (load_classifier(tmp_path / name).tasks[0].head.state_dict() for name in ("now", "before"))
+    assert now.keys() == before.keys()
+    assert all(torch.equal(now[name], before[name]) for name in now)
+
+
 def test_embeddings_that_are_there_serve_as_well(head, labelled, tiny_run, tmp_path):
     table = tmp_path / "table.parquet"
     write_embeddings(load_encoder(tiny_run.path).embed(labelled), table)
@@ -224,6 +243,11 @@ def test_a_damaged_classifier_is_named(head, labelled, tmp_path):
         (broken / name).write_bytes(data)
         with pytest.raises(LabelsError, match="restore it"):
             classify_videos(broken, labelled.parent / "0.mp4")
+    absent = tmp_path / "absent"
+    shutil.copytree(head, absent)
+    (absent / "head.json").write_text((head / "head.json").read_text().replace('"linear"', '"cosine"'))
+    with pytest.raises(LabelsError, match=r"head\.name='cosine': is not known.*; install the package"):
+        load_classifier(absent)
     fewer = tmp_path / "fewer"
     shutil.copytree(head, fewer)
     body = json.loads((fewer / "head.json").read_text())

@@ -6,15 +6,16 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.downstream.classify.calibrate import (
     calibration_error,
     fit_temperature,
     log_loss,
     score_logits,
 )
-from sora_video.downstream.classify.fit import Recipe, fit_rows, fit_tasks, make_recipe, new_head
-from sora_video.downstream.classify.head import Head, Rows
+from sora_video.downstream.classify.fit import fit_rows, fit_tasks, make_recipe, new_head
+from sora_video.downstream.classify.parts import HEADS, POOLS, HeadConfig, PoolConfig, Recipe
+from sora_video.downstream.classify.pool import Rows
 from sora_video.downstream.classify.tasks import Task
 
 
@@ -49,35 +50,35 @@ def task(codes, name="label", groups=None, test=0):
 
 
 @pytest.mark.parametrize("strength", [0.01, 1.0])
-@pytest.mark.parametrize("balanced", [True, False])
-def test_a_linear_head_is_logistic_regression(strength, balanced):
+@pytest.mark.parametrize("weights", ["balanced", "none"])
+def test_a_linear_head_is_logistic_regression(strength, weights):
     rows, codes = draw()
-    one, recipe = task(codes), Recipe(balanced=balanced)
+    one, recipe = task(codes), Recipe(weights=weights)
     head = new_head(one, rows, one.train, recipe)
     fit_rows(head, one, rows, one.train, recipe, strength)
     features = StandardScaler().fit_transform(pooled(rows))
     oracle = LogisticRegression(
-        C=strength, class_weight="balanced" if balanced else None, max_iter=2000, tol=1e-8
+        C=strength, class_weight="balanced" if weights == "balanced" else None, max_iter=2000, tol=1e-8
     ).fit(features, codes)
     with torch.no_grad():
         chances = head(rows).softmax(1).numpy()
     np.testing.assert_allclose(chances, oracle.predict_proba(features), atol=2e-4)
 
 
-@pytest.mark.parametrize("pool", ["mean", "attention"])
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
+@pytest.mark.parametrize("pool", POOLS.names())
+@pytest.mark.parametrize("kind", HEADS.names())
 def test_slices_may_come_in_any_chunks(kind, pool):
     rows, codes = draw(slices=7)
     head = new_head(task(codes), rows, np.arange(len(codes)), Recipe(head=kind, pool=pool))
-    if head.query is not None:
-        torch.nn.init.normal_(head.query, generator=torch.Generator().manual_seed(0))
+    for parameter in head.pool.parameters():  # those of a new pool may weigh all slices alike
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = head(rows)
         for cuts in ([7], [1, 2, 4], [3, 4]):
-            state = head.begin()
+            state = head.pool.start()
             for part in rows.slices[5].split(cuts):
-                state = head.take(state, part)
-            torch.testing.assert_close(head.end(state), whole[5])
+                state = head.pool.take(state, part)
+            torch.testing.assert_close(head.classify(head.pool.end(state)), whole[5])
 
 
 def test_attention_finds_the_slice_that_tells():
@@ -104,7 +105,7 @@ def test_padding_changes_nothing():
     head = new_head(task(codes), rows, np.arange(len(codes)), Recipe(pool="attention"))
     padded = Rows(
         torch.cat([rows.slices, torch.zeros_like(rows.slices)], 1),
-        torch.cat([rows.there, torch.zeros_like(rows.there)], 1),
+        torch.cat([rows.present, torch.zeros_like(rows.present)], 1),
     )
     with torch.no_grad():
         torch.testing.assert_close(head(padded), head(rows))
@@ -153,8 +154,8 @@ def test_rare_classes_count_when_weights_are_balanced():
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
     rows = Rows(torch.from_numpy(vectors), torch.ones(400, 1, dtype=torch.bool))
     even, plain = (
-        fit_tasks([task(codes, test=150)], rows, Recipe(balanced=balanced))[0].scores["test"]
-        for balanced in (True, False)
+        fit_tasks([task(codes, test=150)], rows, Recipe(weights=weights))[0].scores["test"]
+        for weights in ("balanced", "none")
     )
     assert even["balanced_accuracy"] > plain["balanced_accuracy"] + 0.1
 
@@ -207,6 +208,43 @@ def test_validation_scores_are_of_groups_that_were_not_trained_on():
 
 @pytest.mark.parametrize("words", [("tree", "mean", "none"), ("mlp", "max", "none"), ("mlp", "mean", "some")])
 def test_words_that_are_not_known_are_refused(words):
-    with pytest.raises(ConfigError, match="is not known; choose"):
+    with pytest.raises(ConfigError, match="is not known; choose|should be 'balanced' or 'none'"):
         make_recipe(*words, 0)
-    assert Head(4, 2, "linear", "mean").query is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("head.hidden=8", "head.hidden=8: linear has no such setting; it has none"),
+        ("pool.slices=8", "pool.slices=8: mean has no such setting; it has none"),
+        ("had.hidden=8", "unknown key: 'had'; did you mean 'head'?"),
+        ("zzzzzz=8", "unknown key: 'zzzzzz'; settings of a head or pool are given as head.KEY=VALUE"),
+        ("head.hidden", "must have the form key=value"),
+    ],
+)
+def test_a_setting_that_a_part_lacks_is_refused_by_name(setting, message):
+    with pytest.raises(ConfigError) as refused:
+        make_recipe("linear", "mean", "balanced", 0, [setting])
+    assert message in str(refused.value)
+
+
+def test_a_part_takes_its_own_settings():
+    recipe = make_recipe("mlp", "attention", "none", 0, ["head.hidden=7"])
+    rows, codes = draw()
+    head = new_head(task(codes), rows, np.arange(len(codes)), recipe)
+    assert head.body[0].out_features == 7
+    with pytest.raises(ConfigError, match=r"head\.hidden=0: "):
+        make_recipe("mlp", "mean", "none", 0, ["head.hidden=0"])
+
+
+@pytest.mark.parametrize("registry", [HEADS, POOLS])
+def test_every_part_declares_its_settings(registry):
+    section = {HEADS: HeadConfig, POOLS: PoolConfig}[registry]
+    for name in registry.names():
+        assert isinstance(section.resolve({"name": name}), registry.load(name).settings)
+
+
+def test_rows_that_no_fold_can_hold_back_are_refused_with_a_remedy():
+    rows, codes = draw(videos=12, slices=1, classes=2)
+    with pytest.raises(LabelsError, match=r"label: the 12 training rows are of 1 groups, .*; label clips of"):
+        fit_tasks([task(codes, groups=np.zeros(12, np.int64))], rows, Recipe())

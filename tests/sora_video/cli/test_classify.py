@@ -54,7 +54,7 @@ def test_a_classifier_is_trained_and_used(sora, videos, tiny_run, tmp_path):
     assert (tmp_path / "out/timeline.html").is_file()
     wrong = ("--head", "tree", "--out", tmp_path / "other")
     refusal = sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, *wrong, code=2)
-    assert refusal == "error: --head tree: is not known; choose linear or mlp\n"
+    assert refusal == "error: head.name='tree': is not known; choose one of linear, mlp\n"
 
 
 def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path):
