@@ -1,9 +1,10 @@
-"""How long files and functions are, and how many exported functions do not name their arguments.
+"""Lengths of files and functions, exported functions without ``Args``, and files touched to add a part.
 
 Printed by ``python -m benchmarks.code [FOLDER]``; FOLDER is a checkout, for instance of another version.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,8 +61,26 @@ def spread(lines: Sequence[int]) -> list[float]:
     return [*np.quantile(lines, [0.5, 0.95]), max(lines)]
 
 
+def files_to_add(root: Path) -> dict[str, int]:
+    """Files touched to add a part, by the section of docs/extending.md that shows it.
+
+    Args:
+        root: a checkout.
+
+    Returns:
+        By section: the files that it says to write or to change.
+    """
+    text = (root / "docs" / "extending.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    touched = {
+        name: set(re.findall(r"^The (?:file|line), (?:in `\w+` of )?`([\w./]+)`", body, re.MULTILINE))
+        for name, body in sections
+    }
+    return {name: len(files) for name, files in touched.items() if files}
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1])
     read = [(room, path.read_text(encoding="utf-8")) for room, path in sources(root)]
     trees = [(room, (len(text.splitlines()), ast.parse(text))) for room, text in read]
@@ -72,6 +91,10 @@ def main() -> None:
         if chosen:
             print(row(name, chosen))
     print(row("all", [tree for _, tree in trees]))
+    if (root / "docs" / "extending.md").is_file():
+        print("\n| part | files touched to add one |\n|---|---|")
+        for name, files in files_to_add(root).items():
+            print(f"| {name} | {files} |")
 
 
 if __name__ == "__main__":

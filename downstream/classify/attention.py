@@ -58,9 +58,7 @@ class QueryPool(Pool):
         scores = self.scores(slices)
         peak = torch.maximum(state.peak, scores.max())
         before, added = (state.peak - peak).exp(), (scores - peak).exp()
-        return WeightedSum(
-            peak, state.weight * before + added.sum(), state.total * before + added @ slices
-        )
+        return WeightedSum(peak, state.weight * before + added.sum(), state.total * before + added @ slices)
 
     def end(self, state: WeightedSum) -> Tensor:
         """(D,) feature."""

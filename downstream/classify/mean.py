@@ -22,7 +22,7 @@ class Sum(NamedTuple):
 
     total: Tensor
     """(D,) their sum."""
-    count: int
+    slices: int
 
 
 class MeanPool(Pool):
@@ -64,8 +64,8 @@ class MeanPool(Pool):
 
     def take(self, state: Sum, slices: Tensor) -> Sum:
         """Add (n, D) slices."""
-        return Sum(state.total + slices.sum(0), state.count + len(slices))
+        return Sum(state.total + slices.sum(0), state.slices + len(slices))
 
     def end(self, state: Sum) -> Tensor:
         """(D,) feature."""
-        return normalize(state.total / state.count, dim=0)
+        return normalize(state.total / state.slices, dim=0)

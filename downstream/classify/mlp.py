@@ -14,7 +14,7 @@ class MLPConfig(HeadConfig):
     """Settings of mlp."""
 
     hidden: Annotated[int, Field(ge=1, le=2**14)] = 256
-    """Width of the hidden layer; classifiers that were written before it could be chosen have this default."""
+    """Width of the hidden layer; classifiers of version 0.1.0, which did not store it, have the default."""
 
 
 class MLPHead(nn.Sequential):

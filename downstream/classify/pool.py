@@ -40,8 +40,8 @@ class Rows(NamedTuple):
 class Pool(nn.Module, ABC):
     """Base of pools: slices to one feature a video. A subclass sets ``settings``.
 
-    Slices may also come one after another: ``start``, then ``take`` for each chunk, then ``end`` give the same
-    feature as ``forward`` from a state whose size does not grow with the video.
+    Slices may also come one after another: ``start``, then ``take`` for each chunk, then ``end`` give the
+    same feature as ``forward``, from a state whose size does not grow with the video.
 
     Args:
         config: an instance of ``settings``.

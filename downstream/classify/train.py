@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import members_by_class

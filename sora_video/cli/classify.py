@@ -81,7 +81,9 @@ def train(
     class_folders: Annotated[
         bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
     ] = False,
-    head: Annotated[str, typer.Option("--head", help="Which network classifies, such as linear or mlp.")] = "linear",
+    head: Annotated[
+        str, typer.Option("--head", help="Which network classifies, such as linear or mlp.")
+    ] = "linear",
     pool: Annotated[
         str, typer.Option("--pool", help="How slices become one feature, such as mean or attention.")
     ] = "mean",

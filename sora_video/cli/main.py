@@ -6,31 +6,54 @@ import sys
 import typer
 
 from sora_video.base.errors import SoraError
+from sora_video.base.registry import Registry
 
-from . import classify, explain, index, probe, search, tour, train, video
+__all__ = ["COMMANDS", "main", "make_app"]
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="sora",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help="Learn video representations without labels, search with them, and measure them.",
+COMMANDS = Registry(
+    "command",
+    "sora_video.commands",
+    {
+        "video": "sora_video.cli.video:register",
+        "train": "sora_video.cli.train:register",
+        "index": "sora_video.cli.index:register",
+        "search": "sora_video.cli.search:register",
+        "probe": "sora_video.cli.probe:register",
+        "classify": "sora_video.cli.classify:register",
+        "explain": "sora_video.cli.explain:register",
+        "tour": "sora_video.cli.tour:register",
+    },
 )
-for group in (video, train, index, search, probe, classify, explain, tour):
-    group.register(app)
+"""Groups of commands; each is a function that adds its commands to the ``sora`` command."""
+
+
+def make_app() -> typer.Typer:
+    """The ``sora`` command with all of its groups, those of other packages last.
+
+    Raises:
+        ConfigError: a group of another package cannot be imported.
+    """
+    app = typer.Typer(
+        name="sora",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help="Learn video representations without labels, search with them, and measure them.",
+    )
+    for name in COMMANDS.names():
+        COMMANDS.load(name)(app)
+    return app
 
 
 def main() -> None:
     """Run the command; the user's mistakes end in one line and exit code 2."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle compute threads leave processors to decoding
     try:
-        app()
+        make_app()()
     except SoraError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except OSError as error:  # a place that cannot be read or made, met outside of any video
+    except OSError as error:  # a path that cannot be read or made, outside of reading videos
         print(f"error: {error}; check that it exists and may be used", file=sys.stderr)
         sys.exit(2)

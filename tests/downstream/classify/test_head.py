@@ -208,7 +208,7 @@ def test_validation_scores_are_of_groups_that_were_not_trained_on():
 
 @pytest.mark.parametrize("words", [("tree", "mean", "none"), ("mlp", "max", "none"), ("mlp", "mean", "some")])
 def test_words_that_are_not_known_are_refused(words):
-    with pytest.raises(ConfigError, match="is not known; choose|should be 'balanced' or 'none'"):
+    with pytest.raises(ConfigError, match=r"is not known; choose|should be 'balanced' or 'none'"):
         make_recipe(*words, 0)
 
 

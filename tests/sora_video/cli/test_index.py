@@ -7,13 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sora_video.base.errors import LibraryError
-from sora_video.cli.main import app
+from sora_video.cli.main import make_app
 from sora_video.pretrain.encoders.embeddings import Embeddings, write_embeddings
 
 
 def sora(*arguments, check=0):
     """Run the command; returns what it printed and what it warned of."""
-    done = CliRunner().invoke(app, [*map(str, arguments)])
+    done = CliRunner().invoke(make_app(), [*map(str, arguments)])
     if isinstance(done.exception, LibraryError):
         raise done.exception
     assert done.exit_code == check, done.output

@@ -8,13 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from sora_video.base.errors import ConfigError, SoraError
-from sora_video.cli.main import app
+from sora_video.cli.main import make_app
 from sora_video.pretrain.encoders.embeddings import Embeddings, write_embeddings
 
 
 def sora(*arguments):
     """Run the command; returns what it printed."""
-    done = CliRunner().invoke(app, [*map(str, arguments)])
+    done = CliRunner().invoke(make_app(), [*map(str, arguments)])
     if isinstance(done.exception, SoraError):
         raise done.exception
     assert done.exit_code == 0, done.output
@@ -92,10 +92,10 @@ def test_a_search_says_what_stands_out_and_when_nothing_does(tmp_path, table):
     (hit,) = json.loads(sora("search", library, query, "--top", "1", "--json"))
     assert (hit["sure"], hit["lead"]) == (True, pytest.approx(1, abs=1e-4))
     for known in (query, "slice:4"):  # what is only like a slice need not stand out
-        done = CliRunner().invoke(app, ["search", str(library), str(known)])
+        done = CliRunner().invoke(make_app(), ["search", str(library), str(known)])
         assert "stands out" not in done.stderr
     np.save(query, np.full(8, 8**-0.5, np.float32))
-    done = CliRunner().invoke(app, ["search", str(library), str(query)])
+    done = CliRunner().invoke(make_app(), ["search", str(library), str(query)])
     assert "no video stands out, by a lead of 0.65: the query may come from none of them" in done.stderr
 
 
