@@ -146,7 +146,7 @@ class Bench:
 
     def recall(self, rows: NDArray[np.int64]) -> float:
         """Recall@10 of the (Q, 10) rows that were found for the first Q queries."""
-        found = Shelf(self.segment).score(self.world.queries[: len(rows)], rows)
+        found = Shelf(self.segment).cosines(self.world.queries[: len(rows)], rows)
         return float((found >= self.exact[: len(rows)]).mean())
 
     def times(self, search: Callable[[Floats], Any], most: int = SINGLE) -> str:
@@ -271,10 +271,12 @@ OPEN = """
 import sys, time
 import numpy as np
 from sora_video.index.library import Library
+from sora_video.index.query import Query, without_times
 began = time.perf_counter()
 library = Library.open(sys.argv[1])
 opened = time.perf_counter()
-library.search_many(np.eye(1, library.dim, dtype=np.float32), 10)
+vector = np.eye(1, library.dim, dtype=np.float32)
+library.search_many(Query(without_times(vector, library.fingerprint)))
 print(opened - began, time.perf_counter() - opened)
 """
 

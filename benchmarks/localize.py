@@ -14,6 +14,7 @@ import torch
 
 from sora_video import Embeddings, Library, find_duplicates, localize
 from sora_video.base.files import write_text
+from sora_video.index.query import Query
 
 RESULTS = Path(__file__).parent / "results" / "localize.md"
 VIDEOS, SLICES, DIM, ALONG = 987, 10, 1280, 64
@@ -52,7 +53,7 @@ def main() -> None:
         for number in range(QUERIES):
             query = library.embeddings(f"{17 * number:04d}.mp4")
             start = time.perf_counter()
-            hits = localize(library, query)
+            hits = localize(library, Query(query))
             times.append(1000 * (time.perf_counter() - start))
             if hits[0].video_id != query.video_id[0]:
                 raise AssertionError(f"{query.video_id[0]} was not found first")

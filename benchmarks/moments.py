@@ -20,6 +20,7 @@ from sora_video.configs.loader import load_config
 from sora_video.index.duplicates import find_duplicates
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
+from sora_video.index.query import Query
 from sora_video.index.search.search import SURE, Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
@@ -133,8 +134,8 @@ def name_of(excerpt: Excerpt) -> str:
 def search(library: Library, embedded: Embeddings, excerpt: Excerpt) -> Outcome:
     """Search for one excerpt, and hold what is found against what was planted."""
     query = embedded.select(embedded.video_id == name_of(excerpt))
-    hits = localize(library, query, TOP)
-    absent = localize(library, query, 1, exclude=excerpt.video_id)[0]
+    hits = localize(library, Query(query, top=TOP))
+    absent = localize(library, Query(query, top=1, exclude=excerpt.video_id))[0]
     rank, iou, speed_error = rank_of(excerpt, hits), 0.0, np.nan
     if rank < np.inf:
         hit = hits[int(rank) - 1]
@@ -142,7 +143,7 @@ def search(library: Library, embedded: Embeddings, excerpt: Excerpt) -> Outcome:
         shared = min(span.end_s, excerpt.end_s) - max(span.start_s, excerpt.start_s)
         iou = max(0.0, shared) / (max(span.end_s, excerpt.end_s) - min(span.start_s, excerpt.start_s))
         speed_error = hit.aligned[0].speed - KINDS[excerpt.kind][2] if hit.aligned else np.nan
-    cosine_rank = rank_of(excerpt, library.search(query, TOP))
+    cosine_rank = rank_of(excerpt, library.search(Query(query, top=TOP)))
     return Outcome(excerpt.kind, cosine_rank, rank, iou, speed_error, hits[0].sure, absent.sure)
 
 

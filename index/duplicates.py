@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .library import Library
 from .localize import CANDIDATES, RIVALS, by_time
+from .opened import OpenedLibrary
+from .query import Query, without_times
 from .search.align import AlignedSpan, align
 
 __all__ = ["Group", "Pair", "find_duplicates"]
@@ -61,7 +62,7 @@ class Group:
 
 
 def find_duplicates(
-    library: Library, threshold: float = THRESHOLD, cover: float = COVER, normalize: bool = True
+    library: OpenedLibrary, threshold: float = THRESHOLD, cover: float = COVER, normalize: bool = True
 ) -> list[Group]:
     """Find groups of near-duplicate videos.
 
@@ -92,10 +93,12 @@ def find_duplicates(
     return group(pair for pair in pairs if pair.cover >= cover)
 
 
-def neighbours(library: Library) -> Iterator[tuple[str, dict[str, float]]]:
+def neighbours(library: OpenedLibrary) -> Iterator[tuple[str, dict[str, float]]]:
     """Each video with the videos nearest to it, and the likeness of its best pair of slices with each."""
     for queries in blocks(library):
-        matches = library.search_many(np.concatenate([query.vectors for query in queries]), CANDIDATES + 1)
+        vectors = np.concatenate([query.vectors for query in queries])
+        slices = without_times(vectors, library.fingerprint)
+        matches = library.search_many(Query(slices, top=CANDIDATES + 1))
         first = 0
         for query in queries:
             name, part = str(query.video_id[0]), slice(first, first + len(query))
@@ -106,7 +109,7 @@ def neighbours(library: Library) -> Iterator[tuple[str, dict[str, float]]]:
             yield name, {other: float(compared[other].likeness.max()) for other in others}
 
 
-def blocks(library: Library) -> Iterator[list[Embeddings]]:
+def blocks(library: OpenedLibrary) -> Iterator[list[Embeddings]]:
     """The videos of a library, some at a time, to bound memory."""
     block: list[Embeddings] = []
     for name in library.videos():
@@ -135,7 +138,7 @@ def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str,
     )
 
 
-def compare(library: Library, first: str, second: str, threshold: float, level: float) -> Pair:
+def compare(library: OpenedLibrary, first: str, second: str, threshold: float, level: float) -> Pair:
     """Align two videos, whose likeness is 0 at a level above 0."""
     query = by_time(library.embeddings(first))
     directions = library.comparison.directions(query.vectors)

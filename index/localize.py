@@ -13,7 +13,7 @@ It is 1 for the same film and 0 for one of many. From :data:`.search.search.SURE
 to be where the query comes from; below, the search cannot tell.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,14 @@ import numpy as np
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
+from .query import Query
 from .search.align import align
 from .search.compare import Compared
 from .search.moments import find_moments, match_level
 from .search.search import Hit
-from .store.guard import check_top
 
 if TYPE_CHECKING:
-    from .library import Library
-    from .store.filters import Where
+    from .opened import OpenedLibrary
 
 __all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
 
@@ -43,21 +42,12 @@ ALIKE = 1e-6
 """Room above the rival that counts as none."""
 
 
-def localize(
-    library: "Library",
-    query: Embeddings,
-    top: int = 10,
-    exclude: str | Iterable[str] = (),
-    where: "Where | None" = None,
-) -> list[Hit]:
+def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     """Find the videos that a query is most like, and where in them it is.
 
     Args:
         library: where to look.
-        query: what to look for, slices of one video.
-        top: most videos to find.
-        exclude: videos to leave out.
-        where: which slices may be found.
+        query: slices of one video to look for.
 
     Returns:
         Hits by falling lead, with their ``lead`` and ``moments``, and for a query of several slices that have
@@ -65,33 +55,33 @@ def localize(
 
     Raises:
         FingerprintError: another encoder made the query.
-        LibraryError: ``top`` is below 1, the query is not L2-normalised, or the library was damaged since.
+        LibraryError: the query is not L2-normalised, or the library was damaged since.
     """
-    check_top(top)
-    query = by_time(query)
-    hits = library.search(query, max(top, CANDIDATES), exclude, where)
+    query = replace(query, embeddings=by_time(query.embeddings))
+    hits = library.search(replace(query, top=max(query.top, CANDIDATES)))
     if not hits:
         return []
-    compared = compare_hits(library, query, hits, where)
+    compared = compare_hits(library, query, hits)
     likeness = [float(video.likeness.max(axis=1).mean()) for video in compared]
     order = sorted(range(len(hits)), key=lambda number: -likeness[number])
     leads = leads_of([likeness[number] for number in order])
-    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)][:top]
-    beside = [compared[number] for number in order[:top]]
+    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
+    beside = [compared[number] for number in order[: query.top]]
     least = match_level([video.likeness for video in beside])
-    return [locate(query, hit, video, least) for hit, video in zip(ranked, beside, strict=True)]
+    return [
+        locate(query.embeddings, hit, video, least)
+        for hit, video in zip(ranked[: query.top], beside, strict=True)
+    ]
 
 
-def compare_hits(
-    library: "Library", query: Embeddings, hits: Sequence[Hit], where: "Where | None"
-) -> list[Compared]:
+def compare_hits(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Compared]:
     """The videos of hits beside a query, with the slices that may be found."""
-    directions = library.comparison.directions(query.vectors)
+    directions = library.comparison.directions(query.embeddings.vectors)
     by_video = library.comparison.compare(directions, [hit.video_id for hit in hits])
     compared = [by_video[hit.video_id] for hit in hits]
-    if where is None:
+    if query.where is None:
         return compared
-    return [video.select(where.within(video.start_s, video.end_s)) for video in compared]
+    return [video.select(query.where.within(video.start_s, video.end_s)) for video in compared]
 
 
 def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:

@@ -1,9 +1,14 @@
 """Repair: what can be rebuilt is, and what cannot is deleted only on request."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from sora_video.base.errors import LibraryError
+
 from .store.files import Damage
+from .store.filters import Attributes
 from .store.manifest import Manifest
+from .store.segment import Segment
 from .store.snapshot import Snapshot
 from .store.update import succeed
 from .tune.tune import rebuild
@@ -25,36 +30,59 @@ class Repair:
     """Damage that is still there."""
 
 
-def repair(snapshot: Snapshot, drop: bool) -> tuple[Manifest, Repair]:
+def repair(snapshot: Snapshot, drop: Collection[Damage] = ()) -> tuple[Manifest, Repair]:
     """Rebuild, or delete, what is damaged.
 
     Args:
         snapshot: the library as it is.
-        drop: delete segments whose vectors or table are damaged, and edited attributes that are.
+        drop: damage that may be deleted: of segments whose vectors or table are damaged, and of edited
+            attributes. Empty: nothing is deleted.
 
     Returns:
         The manifest to commit, and what it changes.
 
     Raises:
+        LibraryError: something else would have to be deleted as well.
         StorageError: the disk refused the write.
     """
-    lost = [segment for segment in snapshot.segments if not segment.searchable]
-    kept = [segment for segment in snapshot.segments if segment.searchable or not drop]
-    broken = [segment for segment in kept if segment.searchable and segment.damage]
-    records = [rebuild(snapshot, segment) if segment in broken else segment.record for segment in kept]
-    edited = {} if snapshot.edited is None and drop else snapshot.edited
-    if edited and lost and drop:
-        visible = {name for segment in kept for name in segment.find(edited)}
-        edited = {name: value for name, value in edited.items() if name in visible}
+    broken = [segment for segment in snapshot.searchable if segment.damage]
     fixed = {damage for segment in broken for damage in segment.damage}
     unfixed = tuple(damage for damage in snapshot.damage if damage not in fixed)
-    manifest = succeed(snapshot, records, edited) if drop or broken else snapshot.manifest
-    refitted = snapshot.manifest.whitening is not None and snapshot.stored_whitening() is None
+    if drop:
+        check_named(snapshot, unfixed, drop)
+    kept = [segment for segment in snapshot.segments if segment.searchable or not drop]
+    records = [rebuild(snapshot, segment) if segment in broken else segment.record for segment in kept]
+    manifest = snapshot.manifest
+    if drop or broken:
+        manifest = succeed(snapshot, records, edits_of(snapshot, kept) if drop else snapshot.edited)
+    refitted = manifest.whitening is not None and snapshot.stored_whitening() is None
     if refitted:
         manifest = replace(manifest, whitening=None)  # so that the commit fits one
+    lost = [segment for segment in snapshot.segments if not segment.searchable]
     return manifest, Repair(
         rebuilt=(*(segment.record.name for segment in broken), *["whitening"] * refitted),
         dropped=unfixed if drop else (),
         lost=tuple(sorted(name for segment in lost for name in segment.visible_videos())),
         left=() if drop else unfixed,
     )
+
+
+def edits_of(snapshot: Snapshot, kept: Iterable[Segment]) -> dict[str, Attributes]:
+    """The edited attributes of the videos of some segments; none where they are damaged."""
+    edited = snapshot.edited or {}
+    visible = {name for segment in kept for name in segment.find(edited)}
+    return {name: attributes for name, attributes in edited.items() if name in visible}
+
+
+def check_named(snapshot: Snapshot, unfixed: Collection[Damage], drop: Collection[Damage]) -> None:
+    """Refuse to delete more than was asked for.
+
+    Raises:
+        LibraryError: there is damage that ``drop`` does not name.
+    """
+    for damage in unfixed:
+        if damage not in drop:
+            raise LibraryError(
+                f"library {snapshot.folder}: {damage}: was not named as to be deleted, so nothing is; "
+                "repair again"
+            )

@@ -32,12 +32,16 @@ class Verification:
     """By segment, recall@10 of an approximate index against exact search, on a sample of its own vectors."""
 
 
-def verify(folder: Path) -> Verification:
+def verify(path: str | Path) -> Verification:
     """Read all of a library, whatever was verified before.
+
+    Args:
+        path: its folder.
 
     Raises:
         LibraryError: there is no library, its manifest is damaged, or a file cannot be read now.
     """
+    folder = Path(path).expanduser()
     manifest = read_manifest(folder)
     while True:
         found = look(folder, manifest)

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from sora_video.downstream.explain.summary import summarize_video
     from sora_video.downstream.probe.probe import linear_probe
     from sora_video.index.duplicates import find_duplicates
-    from sora_video.index.library import Library, open_library
+    from sora_video.index.example import Example, query_by_example
+    from sora_video.index.library import Library
     from sora_video.index.localize import localize
+    from sora_video.index.opening import open_library
+    from sora_video.index.query import Query
     from sora_video.index.store.filters import Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
@@ -32,8 +35,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Embeddings",
+    "Example",
     "Library",
     "PretrainConfig",
+    "Query",
     "SoraError",
     "VideoEncoder",
     "Where",
@@ -50,6 +55,7 @@ __all__ = [
     "open_library",
     "prepare_corpus",
     "pretrain_encoder",
+    "query_by_example",
     "read_embeddings",
     "scan",
     "summarize_video",
@@ -60,8 +66,10 @@ __all__ = [
 
 HOME = {
     "Embeddings": "pretrain.encoders.embeddings",
+    "Example": "index.example",
     "Library": "index.library",
     "PretrainConfig": "configs.schema",
+    "Query": "index.query",
     "SoraError": "base.errors",
     "VideoEncoder": "pretrain.encoders.frozen",
     "Where": "index.store.filters",
@@ -75,9 +83,10 @@ HOME = {
     "localize": "index.localize",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
-    "open_library": "index.library",
+    "open_library": "index.opening",
     "prepare_corpus": "pretrain.video.prepare",
     "pretrain_encoder": "pretrain.training.loop",
+    "query_by_example": "index.example",
     "read_embeddings": "pretrain.encoders.embeddings",
     "scan": "pretrain.video.scan",
     "summarize_video": "downstream.explain.summary",

@@ -26,6 +26,7 @@ from sora_video.downstream.probe.quick import Scores, score_features
 from sora_video.downstream.probe.report import Answer, write_report
 from sora_video.downstream.probe.split import Labels, Split
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
@@ -175,7 +176,7 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
             corpus.videos[entry], float(query.start_s[0]), float(query.end_s[0]), "query, " + name
         )
         hits = []
-        for hit in library.search(query, top=HITS):
+        for hit in library.search(Query(query, top=HITS)):
             found = place[hit.video_id]
             label = str(split.labels[found])
             strip = picture(corpus.videos[found], hit.start_s, hit.end_s, label, hit.cosine)

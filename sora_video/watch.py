@@ -12,7 +12,9 @@ from sora_video.base import console
 from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
-from sora_video.index.library import Library, open_library
+from sora_video.index.library import Library
+from sora_video.index.opening import open_library
+from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
@@ -61,7 +63,7 @@ class Normal:
 
 def distance(library: Library, slice_: Embeddings, neighbours: int) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
-    hits = library.search(slice_, top=neighbours)
+    hits = library.search(Query(slice_, top=neighbours))
     return 1 - float(np.mean([hit.cosine for hit in hits])), hits[0]
 
 
@@ -72,10 +74,11 @@ def normal_distances(library: Library, neighbours: int) -> list[float]:
         for first in range(0, len(names), VIDEOS_AT_ONCE):
             group = names[first : first + VIDEOS_AT_ONCE]
             vectors = [library.embeddings(name).vectors for name in group]
-            matches = library.search_many(np.concatenate(vectors), neighbours + 1)
+            queries = without_times(np.concatenate(vectors), library.fingerprint)
+            matches = library.search_many(Query(queries, top=neighbours + 1))
             own = [name for name, rows in zip(group, vectors, strict=True) for _ in rows]
             for row, name in enumerate(own):
-                found = zip(matches.video_ids(row), matches.scores[row].tolist(), strict=False)
+                found = zip(matches.video_ids(row), matches.cosines[row].tolist(), strict=False)
                 others = [score for video_id, score in found if video_id != name]
                 distances.append(1 - float(np.mean(others[:neighbours])))
             bar.advance(first + len(group))

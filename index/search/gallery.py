@@ -47,6 +47,7 @@ def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -
     Raises:
         StorageError: the disk refused the write.
     """
+    path, videos = path.expanduser(), videos.expanduser()
     shown = [
         Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, videos))
         for rank, hit in enumerate(hits, 1)

@@ -1,11 +1,12 @@
-"""The nearest videos of many queries at once: FAISS finds candidates, their stored vectors score them.
+"""The nearest videos of many queries at once: FAISS finds candidates, their stored vectors rank them.
 
 The k nearest slices of a query may all belong to one video, so more are fetched than are wanted. A query is
 settled when nothing that was not fetched can change its k best videos. Those that are not are asked once
-more, with GROWTH times the effort; what is left then, and what a filter makes few, is scored slice by slice.
+more, with GROWTH times the effort; what is left then, and what a filter makes few, is compared slice by
+slice.
 
-Scores are inner products with the stored vectors, each summed on its own: equal slices score equally whatever
-index found them, and videos of equal score come by name.
+Cosines are inner products with the stored vectors, each summed on its own: equal slices have equal cosines
+whatever index found them, and videos of equal cosine come by name.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ GROWTH = 8
 class Nearest(NamedTuple):
     """The best videos of each query, best first, each with its best slice."""
 
-    scores: NDArray[np.float32]
+    cosines: NDArray[np.float32]
     """(Q, top) inner products; -inf past the last video."""
     segments: NDArray[np.int64]
     """(Q, top) which of the segments; -1 past the last video."""
@@ -46,7 +47,7 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
         top: videos wanted, at least 1.
 
     Returns:
-        Best first; videos of equal score by name. Exact where the indexes are.
+        Best first; videos of equal cosine by name. Exact where the indexes are.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     nearest = no_answers(len(vectors), top)
@@ -64,9 +65,9 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
 def ask(
     shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int, growth: int | None
 ) -> tuple[Nearest, NDArray[np.bool_]]:
-    """One round over all segments, and which queries it settled; ``growth=None`` scores every slice."""
+    """One round over all segments, and which queries it settled; ``growth=None`` compares every slice."""
     bounds = np.full(len(vectors), -np.inf, np.float32)
-    rows, scores = [], []
+    rows, cosines = [], []
     for shelf in shelves:
         if growth is None:
             own = shelf.scan(vectors, top)
@@ -74,25 +75,25 @@ def ask(
             own, bound = shelf.candidates(vectors, top, growth)
             bounds = np.maximum(bounds, bound)
         rows.append(own)
-        scores.append(shelf.score(vectors, own))
-    nearest = best_of(shelves, rows, scores, top)
-    return nearest, (nearest.scores[:, -1] > bounds) | (bounds == -np.inf)
+        cosines.append(shelf.cosines(vectors, own))
+    nearest = best_of(shelves, rows, cosines, top)
+    return nearest, (nearest.cosines[:, -1] > bounds) | (bounds == -np.inf)
 
 
 def best_of(
-    shelves: Sequence[Shelf], rows: list[NDArray[np.int64]], scores: list[NDArray[np.float32]], top: int
+    shelves: Sequence[Shelf], rows: list[NDArray[np.int64]], cosines: list[NDArray[np.float32]], top: int
 ) -> Nearest:
     """Group the candidates of all segments by video: of many, the best few, where these are enough."""
     place = np.repeat(np.arange(len(shelves)), [part.shape[1] for part in rows])
-    row, score = np.concatenate(rows, axis=1), np.concatenate(scores, axis=1)
+    row, cosine = np.concatenate(rows, axis=1), np.concatenate(cosines, axis=1)
     few = 2 * top
     if row.shape[1] <= 2 * few:
-        return grouped(shelves, place, row, score, top)
-    least = np.partition(score, -few, axis=1)[:, -few:][:, :1]
-    nearest = grouped(shelves, place, np.where(score < least, -1, row), score, top)
+        return grouped(shelves, place, row, cosine, top)
+    least = np.partition(cosine, -few, axis=1)[:, -few:][:, :1]
+    nearest = grouped(shelves, place, np.where(cosine < least, -1, row), cosine, top)
     short = np.flatnonzero(nearest.rows[:, -1] < 0)
     if len(short):
-        put(nearest, short, grouped(shelves, place, row[short], score[short], top))
+        put(nearest, short, grouped(shelves, place, row[short], cosine[short], top))
     return nearest
 
 
@@ -100,12 +101,12 @@ def grouped(
     shelves: Sequence[Shelf],
     place: NDArray[np.int64],
     row: NDArray[np.int64],
-    score: NDArray[np.float32],
+    cosine: NDArray[np.float32],
     top: int,
 ) -> Nearest:
     """The best videos of (Q, C) candidates, ``place`` being the segment of each column."""
     query, column = np.nonzero(row >= 0)
-    segment, row_of, score_of = place[column], row[query, column], score[query, column]
+    segment, row_of, cosine_of = place[column], row[query, column], cosine[query, column]
     video = np.empty_like(row_of)
     for number, shelf in enumerate(shelves):
         own = slice(None) if len(shelves) == 1 else segment == number
@@ -116,10 +117,10 @@ def grouped(
         place = int(np.searchsorted(first, number, side="right")) - 1
         return shelves[place].segment.videos[number - int(first[place])]
 
-    best = rank(len(row), query, first[segment] + video, score_of, name, top)
+    best = rank(len(row), query, first[segment] + video, cosine_of, name, top)
     there, nearest = best >= 0, no_answers(len(best), top)
     found = best[there]
-    put(nearest, there, Nearest(score_of[found], segment[found], row_of[found], video[found]))
+    put(nearest, there, Nearest(cosine_of[found], segment[found], row_of[found], video[found]))
     return nearest
 
 
@@ -140,7 +141,7 @@ def rank(
     groups: int,
     group: NDArray[np.int64],
     video: NDArray[np.int64],
-    score: NDArray[np.float32],
+    cosine: NDArray[np.float32],
     name: Callable[[int], str],
     top: int,
 ) -> NDArray[np.int64]:
@@ -150,31 +151,31 @@ def rank(
         groups: how many there are.
         group: (P,) group of each entry, from 0, rising.
         video: (P,) number of its video, rising within a group.
-        score: (P,) the higher the better; of a video's equal ones the first is taken.
-        name: of a video, by which videos of equal score are ordered.
+        cosine: (P,) the higher the better; of a video's equal ones the first is taken.
+        name: of a video, by which videos of equal cosine are ordered.
         top: videos wanted of each group.
 
     Returns:
         (groups, top) entries, best first; -1 past the last video.
     """
-    if not len(score):
+    if not len(cosine):
         return np.full((groups, top), -1, np.int64)
     starts = np.flatnonzero((np.diff(group, prepend=-1) != 0) | (np.diff(video, prepend=-1) != 0))
     lengths = np.diff(starts, append=len(group))
-    highest = np.flatnonzero(score == np.repeat(np.maximum.reduceat(score, starts), lengths))
+    highest = np.flatnonzero(cosine == np.repeat(np.maximum.reduceat(cosine, starts), lengths))
     run = np.repeat(np.arange(len(starts)), lengths)[highest]
     best = highest[np.diff(run, prepend=-1) != 0]
     many = np.bincount(group[best], minlength=groups)
     cell = group[best], np.arange(len(best)) - np.repeat(np.cumsum(many) - many, many)
     entries = np.full((groups, max(top, int(many.max()))), -1, np.int64)
-    scores = np.full(entries.shape, -np.inf, np.float32)
-    entries[cell], scores[cell] = best, score[best]
-    order = np.argsort(-scores, axis=1, kind="stable")
-    falling = np.take_along_axis(scores, order, axis=1)
+    cosines = np.full(entries.shape, -np.inf, np.float32)
+    entries[cell], cosines[cell] = best, cosine[best]
+    order = np.argsort(-cosines, axis=1, kind="stable")
+    falling = np.take_along_axis(cosines, order, axis=1)
     equal = (falling[:, 1:] == falling[:, :-1]) & (falling[:, 1:] > -np.inf)
     for number in np.flatnonzero(equal[:, :top].any(axis=1)):
         there = entries[number] >= 0
         names = [name(int(one)) for one in video[entries[number, there]]]
         by_name = np.unique(names, return_inverse=True)[1]
-        order[number, : len(names)] = np.lexsort((by_name, -scores[number, there]))
+        order[number, : len(names)] = np.lexsort((by_name, -cosines[number, there]))
     return np.take_along_axis(entries, order[:, :top], axis=1)

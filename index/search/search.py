@@ -52,7 +52,7 @@ class Hit:
 class Matches:
     """Answers to Q queries of one vector each: the best videos, best first, each with its best slice."""
 
-    scores: NDArray[np.float32]
+    cosines: NDArray[np.float32]
     """(Q, top) inner products; -inf past the last video."""
     slice_ids: NDArray[np.int64]
     """(Q, top) the best slice of each video; -1 past the last video."""
@@ -71,18 +71,18 @@ class Matches:
         return [self.names[segment][video] for segment, video in pairs if segment >= 0]
 
     def best_of(self, queries: slice) -> dict[str, float]:
-        """The videos of several queries together, best first, those of equal score by name.
+        """The videos of several queries together, best first, those of equal cosine by name.
 
         Args:
             queries: which of the Q.
 
         Returns:
-            The best score by video.
+            The best cosine by video.
         """
         best: dict[str, float] = {}
-        for query in range(*queries.indices(len(self.scores))):
-            for name, score in zip(self.video_ids(query), self.scores[query].tolist(), strict=False):
-                best[name] = max(score, best.get(name, score))
+        for query in range(*queries.indices(len(self.cosines))):
+            for name, cosine in zip(self.video_ids(query), self.cosines[query].tolist(), strict=False):
+                best[name] = max(cosine, best.get(name, cosine))
         return dict(sorted(best.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -108,28 +108,28 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
         top: videos wanted, at least 1.
 
     Returns:
-        At most ``top`` videos by falling score, those of equal score by name.
+        At most ``top`` videos by falling cosine, those of equal cosine by name.
     """
     found = nearest_videos(shelves, query.vectors, top)
     query_row, place = np.nonzero(found.rows >= 0)
-    score, number = found.scores[query_row, place], found.videos[query_row, place]
+    cosine, number = found.cosines[query_row, place], found.videos[query_row, place]
     segment, row = found.segments[query_row, place], found.rows[query_row, place]
     video_ids = [shelves[s].segment.videos[n] for s, n in zip(segment, number, strict=True)]
     names, video = np.unique(np.array(video_ids, dtype=object), return_inverse=True)
     order = np.lexsort((query_row, video))
-    ranked = rank(1, np.zeros_like(video), video[order], score[order], names.__getitem__, top)[0]
+    ranked = rank(1, np.zeros_like(video), video[order], cosine[order], names.__getitem__, top)[0]
     return [
-        to_hit(shelves[segment[n]], video_ids[n], int(row[n]), float(score[n]), query, int(query_row[n]))
+        to_hit(shelves[segment[n]], video_ids[n], int(row[n]), float(cosine[n]), query, int(query_row[n]))
         for n in order[ranked[ranked >= 0]]
     ]
 
 
-def to_hit(shelf: Shelf, video_id: str, row: int, score: float, query: Embeddings, query_row: int) -> Hit:
+def to_hit(shelf: Shelf, video_id: str, row: int, cosine: float, query: Embeddings, query_row: int) -> Hit:
     """A found slice with its times."""
     columns = shelf.segment.columns(np.array([row]))
     return Hit(
         video_id=video_id,
-        cosine=score,
+        cosine=cosine,
         start_s=float(columns.start_s[0]),
         end_s=float(columns.end_s[0]),
         query_start_s=float(query.start_s[query_row]),

@@ -1,4 +1,4 @@
-"""A segment as one search sees it: which slices may hold its best videos, and what they score."""
+"""A segment as one search sees it: which slices may hold its best videos, and their cosines."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,9 @@ FETCH = 4
 FETCH_APPROXIMATE = 2
 """The same where each slice costs; an index that is re-ranked says itself."""
 SCAN_ROWS = 20_000
-"""So few slices that a filter lets through are scored one by one, since no index is made for them."""
-SCAN_SCORES = 1 << 23
-"""Scores held at once in a scan."""
+"""So few slices that a filter lets through are compared one by one, since no index is made for them."""
+SCAN_COSINES = 1 << 23
+"""Cosines held at once in a scan."""
 BLAS_QUERIES = 8
 """FAISS multiplies matrices from this many queries on, unless there is a selector. Its default is 20; ten
 slices take twice as long with that."""
@@ -61,12 +61,12 @@ class Shelf:
     def slices(
         self, vectors: NDArray[np.float32], fetch: int, growth: int = 1
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(Q, fetch) scores and rows of the nearest slices as the index sees them; -1 where it finds none."""
+        """(Q, fetch) cosines and rows of the slices nearest by the index; -1 where it finds none."""
         index, parameters = self.index, self._parameters(growth)
         if self.visible is None and fetch <= MOST_FETCHED:
             index = resident(index)
-        scores, rows = index.search(vectors, fetch, params=parameters)
-        return scores, rows
+        cosines, rows = index.search(vectors, fetch, params=parameters)
+        return cosines, rows
 
     def candidates(
         self, vectors: NDArray[np.float32], top: int, growth: int
@@ -79,7 +79,7 @@ class Shelf:
             growth: how many times the usual effort.
 
         Returns:
-            (Q, C) rising rows, -1 where there is none, and (Q,) the score that no other row exceeds, as far
+            (Q, C) rising rows, -1 where there is none, and (Q,) the cosine that no other row exceeds, as far
             as the index knows.
         """
         nothing = np.full(len(vectors), -np.inf, np.float32)
@@ -87,17 +87,17 @@ class Shelf:
             return self.scan(vectors, top), nothing
         each = FETCH if self.exact else self.tuned.get("rerank", FETCH_APPROXIMATE)
         fetch = min(each * growth * top, self.count)
-        scores, rows = self.slices(vectors, fetch, growth)
-        bounds = np.where(rows[:, -1] < 0, np.inf, scores[:, -1]).astype(np.float32)
+        cosines, rows = self.slices(vectors, fetch, growth)
+        bounds = np.where(rows[:, -1] < 0, np.inf, cosines[:, -1]).astype(np.float32)
         if "rerank" not in self.tuned:
-            rows = self._needed(scores, rows, top)
+            rows = self._needed(cosines, rows, top)
         rows.sort(axis=1)
         if self.exact:
             return rows, nothing if fetch == self.count else bounds + MARGIN
         return rows, np.where(self._distinct(rows) >= top, nothing, bounds)
 
     def _scans(self, queries: int) -> bool:
-        """Whether scoring slice by slice is better than asking the index."""
+        """Whether comparing slice by slice is better than asking the index."""
         hidden = self.visible is not None
         if self.exact:
             return self.count == 0 or (hidden and queries >= BLAS_QUERIES)
@@ -113,11 +113,11 @@ class Shelf:
         effort = growth * self.segment.record.rows / self.count
         return search_parameters(self.index, self.tuned, effort, selector)
 
-    def _needed(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:
+    def _needed(self, cosines: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:
         """The rows, best first, without what lies below ``top`` that are of as many videos."""
         first = np.sort(self.segment.video_of(rows[:, :top]), axis=1)
         full = (first[:, 1:] != first[:, :-1]).all(axis=1, keepdims=True)
-        return np.where(full & (scores < scores[:, :top][:, -1:] - MARGIN), -1, rows)
+        return np.where(full & (cosines < cosines[:, :top][:, -1:] - MARGIN), -1, rows)
 
     def _distinct(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """(Q,) how many videos the found rising rows belong to."""
@@ -126,29 +126,29 @@ class Shelf:
         return counts
 
     def scan(self, vectors: NDArray[np.float32], top: int) -> NDArray[np.int64]:
-        """Rows with the best slices of the ``top`` best videos, by scoring every visible row.
+        """Rows with the best slices of the ``top`` best videos, by comparing every visible row.
 
         Args:
             vectors: (Q, D) queries.
             top: videos wanted.
 
         Returns:
-            (Q, C) rising rows, those of equal score among them; -1 where there is none.
+            (Q, C) rising rows, those of equal cosine among them; -1 where there is none.
         """
         best = np.full((len(vectors), top), -np.inf, np.float32)
         found = []
-        for rows, starts in self._blocks(SCAN_SCORES // len(vectors)):
-            scores = vectors @ self.segment.read(rows).T
-            own = np.maximum.reduceat(scores, starts, axis=1)
+        for rows, starts in self._blocks(SCAN_COSINES // len(vectors)):
+            cosines = vectors @ self.segment.read(rows).T
+            own = np.maximum.reduceat(cosines, starts, axis=1)
             best = np.partition(np.concatenate([best, own], axis=1), -top, axis=1)[:, -top:]
             lengths = np.diff(starts, append=len(rows))
             wanted = np.repeat(np.maximum(own, best[:, :1]), lengths, axis=1) - MARGIN
-            query, place = np.nonzero(scores >= wanted)
-            found.append((query, rows[place], scores[query, place]))
+            query, place = np.nonzero(cosines >= wanted)
+            found.append((query, rows[place], cosines[query, place]))
         if not found:
             return np.full((len(vectors), 0), -1, np.int64)
-        query, row, score = (np.concatenate(part) for part in zip(*found, strict=True))
-        keep = score >= best[query, 0] - MARGIN
+        query, row, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+        keep = cosine >= best[query, 0] - MARGIN
         return padded(query[keep], row[keep], len(vectors))
 
     def _blocks(self, most: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -166,22 +166,22 @@ class Shelf:
                 end = starts[after] if after < len(starts) else len(rows)
                 yield rows[part[0] : end], part - part[0]
 
-    def score(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def cosines(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(Q, C) inner products of (Q, D) queries with their own stored rows; -inf where the row is -1."""
-        scores = np.full(rows.shape, -np.inf, np.float32)
+        cosines = np.full(rows.shape, -np.inf, np.float32)
         if not rows.size:
-            return scores
+            return cosines
         stored = self.segment.vectors
         if isinstance(stored, FAISS.IndexFlat):
             rows = np.ascontiguousarray(rows)
-            pointers = (FAISS.swig_ptr(array) for array in (scores, vectors))
+            pointers = (FAISS.swig_ptr(array) for array in (cosines, vectors))
             FAISS.fvec_inner_products_by_idx(
                 *pointers, stored.get_xb(), FAISS.swig_ptr(rows), stored.d, *rows.shape
             )
         else:
             query, place = np.nonzero(rows >= 0)
-            scores[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
-        return scores
+            cosines[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
+        return cosines
 
 
 def search_parameters(index: Any, tuned: Mapping[str, int], effort: float = 1, selector: Any = None) -> Any:

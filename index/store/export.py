@@ -106,7 +106,7 @@ def import_library(path: str | Path, source: str | Path) -> Path:
         LibraryError: the folder holds something, or the file is no export of a library.
         StorageError: the disk refused the write.
     """
-    place, source = Path(path).resolve(), Path(source)
+    place, source = Path(path).expanduser().resolve(), Path(source).expanduser()
     with appearing(place) as beside:
         try:
             with pq.ParquetFile(source, pre_buffer=False) as file:

@@ -156,7 +156,7 @@ class Exam:
         found: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """(Q, C) true scores of found slices, best first, the query itself last."""
-        scores = shelf.score(queries, np.where(found == rows[:, None], -1, found))
+        scores = shelf.cosines(queries, np.where(found == rows[:, None], -1, found))
         return -np.sort(-scores, axis=1)
 
     def take(self, index: Any, parameters: dict[str, int]) -> Point:

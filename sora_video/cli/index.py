@@ -118,8 +118,7 @@ def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOpti
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
 
-    open_and_warn(library)
-    change = add_to_library(library, source, model)
+    change = add_to_library(open_and_warn(library), source, model)
     report_change(change.library, change.added, change.failures)
 
 
@@ -231,13 +230,13 @@ def repair(
     """Rebuild what is damaged from the vectors; exits 2 if damage is left."""
     from sora_video.index.library import Library
 
-    opened = Library.open(library)
+    opened = Library.open(library)  # its damage is told below, with what became of it
     repaired = opened.repair()
     for segment in repaired.rebuilt:
         console.say(f"segment {segment}: its index was rebuilt")
     if repaired.left and drop:
         confirm_drop(library, repaired, yes)
-        repaired = opened.repair(drop=True)
+        repaired = opened.repair(drop=repaired.left)
         for damage in repaired.dropped:
             console.say(f"deleted: {damage}")
     console.say(f"{library}: {len(opened)} slices of {opened.info().videos} videos")
@@ -299,7 +298,7 @@ def measured(built: dict[str, Any]) -> str:
 
 def open_and_warn(path: Path) -> "Library":
     """Open a library, and name on standard error what of it is damaged."""
-    from sora_video.index.library import open_library
+    from sora_video.index.opening import open_library
 
     return open_library(path, console.warn)
 

@@ -68,6 +68,7 @@ from pathlib import Path
 from zlib import crc32
 import numpy as np
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 def versions(wanted):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,13 +10,19 @@ from sora_video.index.build import (
     add_to_library,
     build_library,
     embeddings_of,
-    query_embeddings,
-    search_video,
 )
+from sora_video.index.example import Example, query_by_example
 from sora_video.index.library import Library
+from sora_video.index.localize import localize
+from sora_video.index.verify import verify
 from sora_video.pretrain.encoders.embeddings import write_embeddings
 
 NO_MODEL = "model: none is named and none remembered; name a run folder with --model"
+
+
+def query_a_video(library, source):
+    """Embed a video with the library's encoder."""
+    query_by_example(library, Example(source))
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def test_build_and_add_from_tables(tmp_path, table, make_embeddings):
     assert (failures, added) == ((), (2, 0, 0))
     more = tmp_path / "more.parquet"
     write_embeddings(make_embeddings({"b.mp4": np.eye(4)[:1], "c.mp4": np.eye(4)[:1]}), more)
-    grown, _, added = add_to_library(library.path, more)
+    grown, _, added = add_to_library(library, more)
     assert added == (1, 1, 0)
     assert (grown.videos(), len(grown)) == (["a.mp4", "b.mp4", "c.mp4"], 4)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["library"]
@@ -91,25 +99,52 @@ def test_adding_from_another_model_is_refused(tmp_path, table, make_embeddings):
     other = tmp_path / "other.parquet"
     write_embeddings(make_embeddings({"c.mp4": np.eye(4)}, fingerprint="0" * 64), other)
     with pytest.raises(FingerprintError):
-        add_to_library(tmp_path / "library", other)
+        add_to_library(Library.open(tmp_path / "library"), other)
     assert len(Library.open(tmp_path / "library")) == 4
 
 
 def test_a_remembered_run_that_is_gone_has_a_remedy(tmp_path, table):
-    build_library(tmp_path / "library", table, model=tmp_path / "gone")
-    for use in (add_to_library, search_video):
+    library, _, _ = build_library(tmp_path / "library", table, model=tmp_path / "gone")
+    for use in (add_to_library, query_a_video):
         with pytest.raises(LibraryError, match=r"gone: no such run folder; name it with --model"):
-            use(tmp_path / "library", tmp_path / "videos")
+            use(library, tmp_path / "videos")
 
 
 def test_video_without_a_model_is_refused(tmp_path, table):
-    build_library(tmp_path / "library", table)
-    for use in (add_to_library, search_video):
+    library, _, _ = build_library(tmp_path / "library", table)
+    for use in (add_to_library, query_a_video):
         with pytest.raises(LibraryError, match=NO_MODEL):
-            use(tmp_path / "library", tmp_path / "videos")
-    for embed in (lambda: embeddings_of(tmp_path), lambda: query_embeddings(tmp_path / "q.mp4", None)):
-        with pytest.raises(LibraryError, match=NO_MODEL):
-            embed()
+            use(library, tmp_path / "videos")
+    with pytest.raises(LibraryError, match=NO_MODEL):
+        embeddings_of(tmp_path)
     with pytest.raises(LibraryError, match=NO_MODEL):
         build_library(tmp_path / "another", tmp_path)
     assert not (tmp_path / "another").exists()
+
+
+def test_what_a_killed_build_left_is_swept_by_the_next(tmp_path, table, script):
+    os.mkfifo(tmp_path / "endless.parquet")  # nobody writes to it, so that its reader waits
+    code = "from sora_video.index.build import build_library; build_library(sys.argv[1], sys.argv[2])"
+    with script(code, tmp_path / "library", tmp_path / "endless.parquet") as process:
+        while not (leftovers := list(tmp_path.glob(".*"))):
+            assert process.poll() is None
+        process.kill()
+    (leftovers[0] / "large").write_bytes(b"what it had written")
+    build_library(tmp_path / "library", table)
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tmp_path, table, monkeypatch):
+    assert table.parent == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    library, _, _ = build_library("~/library", "~/embeddings.parquet", model="~/run")
+    assert library.model == str(tmp_path / "run")
+    library.export("~/all.parquet")
+    np.save(tmp_path / "query.npy", np.eye(4, dtype=np.float32)[:2])
+    imported = Library.from_export("~/again", "~/all.parquet")
+    assert add_to_library(imported, "~/embeddings.parquet").added == (0, 0, 2)
+    query = query_by_example(imported, Example("~/query.npy"), top=1)
+    assert [hit.video_id for hit in localize(imported, query)] == ["a.mp4"]
+    assert verify("~/again").damage == ()
+    assert not (tmp_path / "~").exists()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.index.store.manifest import read_manifest, writer_lock
 
 
@@ -19,7 +20,7 @@ def check(path, expected, versions):
         assert np.array_equal(library.embeddings(name).vectors, versions({name: version}).vectors)
     if expected:
         made = versions({name: version for name, (version, _) in expected.items()})
-        hits = library.search(made, len(expected) + 1)
+        hits = library.search(Query(made, top=len(expected) + 1))
         assert {hit.video_id for hit in hits} == expected.keys()
         assert all(round(hit.cosine, 4) == 1 for hit in hits)
     assert library.verify().damage == ()
@@ -181,7 +182,7 @@ while not done.exists() or not looks:
         assert name.replace("left", "right") in held
         made = versions({name: library.attributes(name)["mark"]})
         assert np.array_equal(library.embeddings(name).vectors, made.vectors)
-        assert library.search(made, 1)[0].video_id == name
+        assert library.search(Query(made, top=1))[0].video_id == name
     looks += 1
 print(looks)
 """

@@ -9,6 +9,7 @@ import pytest
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.index.store.files import store
 from sora_video.index.store.manifest import BuiltIndex, write_manifest
 
@@ -47,7 +48,7 @@ def answers(path, versions):
     """All that a reader can see."""
     opened = Library.open(path)
     query = versions({"a.mp4": 1, "b.mp4": 5})
-    return opened.videos(), opened.info(), opened.search(query), opened.damage
+    return opened.videos(), opened.info(), opened.search(Query(query)), opened.damage
 
 
 def same_json(one, other):
@@ -132,7 +133,8 @@ def test_what_is_damaged_is_not_lost_silently(library, versions, name):
 def test_repair_gives_a_segment_up_where_it_is_told_to(library, versions, name, lost):
     (library.path / name).unlink()
     opened = Library.open(library.path)
-    repaired = opened.repair(drop=True)
+    assert opened.repair().lost == lost
+    repaired = opened.repair(drop=opened.damage)
     assert [one.file for one in repaired.dropped] == [name]
     assert (repaired.lost, repaired.left, repaired.rebuilt) == (lost, (), ())
     for found in (opened, Library.open(library.path)):
@@ -140,6 +142,30 @@ def test_repair_gives_a_segment_up_where_it_is_told_to(library, versions, name, 
     opened.add(versions({"a.mp4": 1}))
     assert opened.attributes("a.mp4") == {}
     assert opened.verify().damage == ()
+
+
+@pytest.mark.parametrize("later", [FILES[0], FILES[3]])
+def test_repair_deletes_nothing_that_was_found_after_it_was_asked(library, later):
+    (library.path / FILES[1]).unlink()
+    shown = Library.open(library.path).repair().left
+    (library.path / later).write_bytes(b"")
+    manifest = (library.path / "manifest.json").read_bytes()
+    opened = Library.open(library.path)
+    with pytest.raises(LibraryError, match=rf"{later}.* was not named as to be deleted, so nothing is"):
+        opened.repair(drop=shown)
+    assert (library.path / "manifest.json").read_bytes() == manifest
+    assert {damage.file for damage in opened.repair(drop=opened.damage).dropped} == {FILES[1], later}
+    assert Library.open(library.path).videos() == ["d.mp4"]
+
+
+def test_repair_keeps_what_became_whole_after_it_was_asked(library, versions):
+    before, path = answers(library.path, versions), library.path / FILES[0]
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    shown = Library.open(library.path).repair().left
+    path.write_bytes(whole)
+    assert Library.open(library.path).repair(drop=shown).dropped == ()
+    assert answers(library.path, versions) == before
 
 
 def test_repair_builds_an_index_again(library, versions):
@@ -154,11 +180,11 @@ def test_repair_builds_an_index_again(library, versions):
 def test_damaged_edits_are_never_taken_for_none(library, versions):
     (library.path / FILES[3]).unlink()
     opened = Library.open(library.path)
-    assert len(opened.search(versions({"a.mp4": 1}))) == 3
+    assert len(opened.search(Query(versions({"a.mp4": 1})))) == 3
     for act in (lambda: opened.attributes("a.mp4"), lambda: opened.remove("a.mp4")):
         with pytest.raises(LibraryError, match=r"attributes/000004\.json is missing; see"):
             act()
-    assert [one.file for one in opened.repair(drop=True).dropped] == [FILES[3]]
+    assert [one.file for one in opened.repair(drop=opened.damage).dropped] == [FILES[3]]
     assert Library.open(library.path).attributes("a.mp4") == {"camera": 3}
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.index.store.filters import Where
 
 SIGNS = [np.roll([sign, 0.0, 0.0, 0.0], place) for sign in (1.0, -1.0) for place in range(4)]
@@ -69,7 +70,7 @@ def compare(library, told, make_embeddings, query, top, exclude):
     """Assert that all that can be asked has the same answer."""
     assert (library.videos(), library.damage) == (sorted(told.held), ())
     assert len(library) == sum(map(len, told.held.values()))
-    hits = library.search(make_embeddings({"q": query}), top, exclude)
+    hits = library.search(Query(make_embeddings({"q": query}), top=top, exclude=exclude))
     assert [(hit.video_id, hit.cosine) for hit in hits] == told.search(query, top, exclude)
     for hit in hits:
         ids = [number for number, vector in told.held[hit.video_id] if max(query @ vector) == hit.cosine]

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
-from sora_video.index.library import Library, open_library
+from sora_video.index.library import Library
+from sora_video.index.opening import open_library
+from sora_video.index.query import Query
 
 EYE = np.eye(4)
 
@@ -52,7 +54,7 @@ def test_info_counts(library, make_embeddings):
 
 def test_slice_ids_are_stable_and_never_used_again(library, make_embeddings):
     def ids():
-        return {hit.video_id: hit.slice_id for hit in library.search(make_embeddings({"q": EYE}))}
+        return {hit.video_id: hit.slice_id for hit in library.search(Query(make_embeddings({"q": EYE})))}
 
     assert ids() == {"a.mp4": 0, "b.mp4": 1}
     library.add(make_embeddings({"b.mp4": EYE[2:3]}))
@@ -74,14 +76,25 @@ def test_an_opened_library_stays_as_it_was_while_another_writes(library, make_em
     library.remove("a.mp4")
     library.add(make_embeddings({"c.mp4": EYE[:1]}))
     assert reader.videos() == ["a.mp4", "b.mp4"]
-    assert reader.search(query, 1)[0].video_id == "a.mp4"
+    assert reader.search(Query(query, top=1))[0].video_id == "a.mp4"
     reader.remove("b.mp4")
     assert reader.videos() == ["c.mp4"]
 
 
 def test_another_fingerprint_is_refused_though_dimensions_agree(library, make_embeddings):
     other = make_embeddings({"a.mp4": EYE[:1]}, fingerprint="0" * 64)
-    for use, what in ((library.add, "the embeddings to add"), (library.search, "the query")):
+
+    def search(embeddings):
+        library.search(Query(embeddings))
+
+    def search_many(embeddings):
+        library.search_many(Query(embeddings))
+
+    for use, what in (
+        (library.add, "the embeddings to add"),
+        (search, "the query"),
+        (search_many, "the query"),
+    ):
         with pytest.raises(FingerprintError, match=f"{what} has fingerprint 000000000000, expected fffff"):
             use(other)
     assert len(library) == 3
@@ -98,7 +111,7 @@ def test_another_fingerprint_is_refused_though_dimensions_agree(library, make_em
 )
 def test_vectors_that_cannot_be_compared_are_refused(library, make_embeddings, vectors, message):
     odd = make_embeddings({"a.mp4": vectors})
-    for use in (library.add, library.search):
+    for use in (library.add, lambda embeddings: library.search(Query(embeddings))):
         with pytest.raises(LibraryError, match=message):
             use(odd)
 

@@ -3,6 +3,7 @@ import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.index.localize import localize
+from sora_video.index.query import Query
 from sora_video.index.store.filters import Where
 
 
@@ -24,7 +25,7 @@ def excerpt(library, name, random_vectors, normed):
 
 def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors, normed):
     query = excerpt(alike, "17.mp4", random_vectors, normed)
-    first, *others = localize(alike, query)
+    first, *others = localize(alike, Query(query))
     assert (first.video_id, first.sure) == ("17.mp4", True)
     assert [(span.start_s, span.end_s) for span in first.aligned] == [
         pytest.approx((3, 8), abs=0.3),
@@ -37,7 +38,7 @@ def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors
 def test_without_its_video_nothing_stands_out(alike, random_vectors, normed):
     for number in range(0, 60, 5):
         name = f"{number:02d}.mp4"
-        hits = localize(alike, excerpt(alike, name, random_vectors, normed), exclude=name)
+        hits = localize(alike, Query(excerpt(alike, name, random_vectors, normed), exclude=name))
         assert len(hits) == 10
         assert not any(hit.sure for hit in hits)
         assert [hit.lead for hit in hits] == sorted((hit.lead for hit in hits), reverse=True)
@@ -51,14 +52,14 @@ def test_all_slices_of_a_query_count(make_library, random_vectors, normed):
     held["all of it.mp4"] = normed(film + 0.3 * random_vectors(52, 4, 64))
     library = make_library(held | {"query": film})
     query = library.embeddings("query")
-    assert library.search(query, top=1, exclude="query")[0].video_id == "one slice.mp4"
-    assert localize(library, query, top=1, exclude="query")[0].video_id == "all of it.mp4"
+    assert library.search(Query(query, top=1, exclude="query"))[0].video_id == "one slice.mp4"
+    assert localize(library, Query(query, top=1, exclude="query"))[0].video_id == "all of it.mp4"
 
 
 @pytest.mark.parametrize("videos", [1, 2])
 def test_among_too_few_videos_nobody_can_tell(make_library, random_vectors, videos):
     library = make_library({f"{n}.mp4": random_vectors(n, 5, 8) for n in range(videos)})
-    hits = localize(library, library.embeddings("0.mp4"))
+    hits = localize(library, Query(library.embeddings("0.mp4")))
     assert [hit.video_id for hit in hits][:1] == ["0.mp4"]
     assert [(hit.lead, hit.sure) for hit in hits] == [(None, False)] * videos
 
@@ -66,7 +67,7 @@ def test_among_too_few_videos_nobody_can_tell(make_library, random_vectors, vide
 def test_where_all_videos_are_the_same_none_stands_out(make_library, random_vectors):
     film = random_vectors(0, 5, 8)
     library = make_library({f"{n}.mp4": film for n in range(30)})
-    hits = localize(library, library.embeddings("3.mp4"))
+    hits = localize(library, Query(library.embeddings("3.mp4")))
     assert len(hits) == 10
     assert not any(hit.sure for hit in hits)
 
@@ -74,7 +75,7 @@ def test_where_all_videos_are_the_same_none_stands_out(make_library, random_vect
 def test_several_copies_all_stand_out(make_library, random_vectors):
     held = {f"{n}.mp4": random_vectors(n, 5, 32) for n in range(40)}
     library = make_library(held | {f"copy {n}.mp4": held["3.mp4"] for n in range(4)})
-    hits = localize(library, library.embeddings("3.mp4"))
+    hits = localize(library, Query(library.embeddings("3.mp4")))
     assert {hit.video_id for hit in hits if hit.sure} == {"3.mp4", *(f"copy {n}.mp4" for n in range(4))}
 
 
@@ -83,20 +84,20 @@ def test_moments_lie_in_the_time_that_is_asked_for(make_library, random_vectors)
     held["0.mp4"][15] = held["0.mp4"][4]
     library = make_library(held)
     query = library.embeddings("0.mp4").select([4])
-    assert {one.start_s for one in localize(library, query, top=1)[0].moments} == {4, 15}
-    (hit,) = localize(library, query, top=1, where=Where(start_s=10))
+    assert {one.start_s for one in localize(library, Query(query, top=1))[0].moments} == {4, 15}
+    (hit,) = localize(library, Query(query, top=1, where=Where(start_s=10)))
     assert [one.start_s for one in hit.moments] == [15]
 
 
 def test_what_cannot_be_searched_for_is_refused(alike, make_embeddings):
     query = alike.embeddings("00.mp4")
     with pytest.raises(LibraryError, match="top=0: must be at least 1"):
-        localize(alike, query, top=0)
+        localize(alike, Query(query, top=0))
     with pytest.raises(LibraryError, match="has dim=4, the library has 64"):
-        localize(alike, make_embeddings({"a.mp4": np.eye(4)}))
+        localize(alike, Query(make_embeddings({"a.mp4": np.eye(4)})))
     with pytest.raises(FingerprintError):
-        localize(alike, make_embeddings({"a.mp4": np.eye(64)}, fingerprint="0" * 64))
+        localize(alike, Query(make_embeddings({"a.mp4": np.eye(64)}, fingerprint="0" * 64)))
 
 
 def test_nothing_found_is_an_empty_answer(alike):
-    assert localize(alike, alike.embeddings("00.mp4"), exclude=alike.videos()) == []
+    assert localize(alike, Query(alike.embeddings("00.mp4"), exclude=alike.videos())) == []

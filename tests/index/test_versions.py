@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 
 HELD = {"a.mp4": 1, "b.mp4": 4, "d.mp4": 5, "e.mp4": 2, "f.mp4": 5}
 ATTRIBUTES = {1: {}, 2: {"camera": 3, "place": "beach"}}
@@ -33,13 +34,13 @@ def check(library, held, versions):
             stored = found.embeddings(name)
             assert np.array_equal(stored.vectors[np.argsort(stored.start_s)], made.vectors)
             for row in range(len(made)):
-                assert found.search(made.select([row]), 1)[0].video_id == name
+                assert found.search(Query(made.select([row]), top=1))[0].video_id == name
     assert library.verify().damage == ()
 
 
 def slice_ids(library, versions):
     """The stable ids of the best slices."""
-    return {name: library.search(versions({name: HELD[name]}), 1)[0].slice_id for name in HELD}
+    return {name: library.search(Query(versions({name: HELD[name]}), top=1))[0].slice_id for name in HELD}
 
 
 def test_an_old_library_is_read(library, version):
@@ -52,7 +53,7 @@ def test_an_old_library_answers(library, versions):
     for name, number in HELD.items():
         made = versions({name: number})
         for row in range(len(made)):
-            (hit,) = library.search(made.select([row]), 1)
+            (hit,) = library.search(Query(made.select([row]), top=1))
             assert (hit.video_id, round(hit.cosine, 4)) == (name, 1.0)
         assert library.embeddings(name).fingerprint == "f" * 64
 
@@ -70,7 +71,7 @@ def test_an_old_library_is_written(library, version, versions):
     assert library.attributes("a.mp4") == {**ATTRIBUTES[version], "camera": 5}
     library.remove(["e.mp4", "f.mp4"])
     check(library, held, versions)
-    assert library.search(versions({"a.mp4": 1}), 1)[0].slice_id == before["a.mp4"]
+    assert library.search(Query(versions({"a.mp4": 1}), top=1))[0].slice_id == before["a.mp4"]
     assert not list(library.path.glob("segments/*.parquet"))
 
 

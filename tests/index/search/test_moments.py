@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
+from sora_video.index.query import Query
 from sora_video.index.search.moments import Moment, find_moments, match_level
 
 
@@ -80,7 +81,7 @@ def seconds(embeddings):
 
 def test_a_hit_tells_all_its_moments_and_which_part_of_the_query_they_are(library):
     query = library.embeddings("0.mp4").select(np.arange(8, 16))
-    hits = localize(library, query, top=3)
+    hits = localize(library, Query(query, top=3))
     assert [hit.video_id for hit in hits][:2] == ["0.mp4", "1.mp4"]
     assert [(one.start_s, one.end_s) for one in hits[0].moments] == [(8, 16)]
     assert sorted((one.start_s, one.end_s) for one in hits[1].moments) == [(4, 8), (20, 24)]
@@ -93,7 +94,7 @@ def test_a_hit_tells_all_its_moments_and_which_part_of_the_query_they_are(librar
 
 def test_a_query_of_one_slice_has_moments_alone(library):
     query = library.embeddings("0.mp4").select([11])
-    first, second = localize(library, query, top=2)
+    first, second = localize(library, Query(query, top=2))
     assert first.aligned == second.aligned == ()
     assert [(one.start_s, one.end_s) for one in first.moments] == [(11, 12)]
     assert sorted((one.start_s, one.end_s) for one in second.moments) == [(5, 6), (21, 22)]

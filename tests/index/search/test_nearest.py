@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import LibraryError
+from sora_video.index.example import Example, query_by_example
 from sora_video.index.library import Library
+from sora_video.index.query import Query, without_times
 from sora_video.index.search import nearest, shelf
 from sora_video.index.search.nearest import nearest_videos
 from sora_video.index.search.shelf import Shelf
@@ -71,25 +73,25 @@ def library(tmp_path, make_embeddings, random_vectors):
 def test_many_queries_are_answered_as_by_plain_loops(
     library, random_vectors, monkeypatch, queries, top, scores, block
 ):
-    monkeypatch.setattr(shelf, "SCAN_SCORES", scores)
+    monkeypatch.setattr(shelf, "SCAN_COSINES", scores)
     monkeypatch.setattr(nearest, "QUERY_BLOCK", block)
     asked = random_vectors(9, queries, DIM)
-    found = library.search_many(asked, top)
+    found = library.search_many(Query(without_times(asked, library.fingerprint), top=top))
     assert answers(found) == grouped(library, asked, top)
     there = found.slice_ids >= 0
-    assert found.scores.shape == (queries, top)
-    assert np.array_equal(there, found.scores > -np.inf)
+    assert found.cosines.shape == (queries, top)
+    assert np.array_equal(there, found.cosines > -np.inf)
     assert np.array_equal(there, found.segments >= 0)
-    assert (np.diff(np.where(there, found.scores, -9), axis=1) <= 0).all()
+    assert (np.diff(np.where(there, found.cosines, -9), axis=1) <= 0).all()
 
 
 def test_many_at_once_are_answered_as_one_by_one(library, make_embeddings, random_vectors):
     asked = random_vectors(3, 40, DIM)
-    found = library.search_many(asked, 7)
+    found = library.search_many(Query(without_times(asked, library.fingerprint), top=7))
     for number, query in enumerate(asked):
-        hits = library.search(make_embeddings({"q": query[None]}), 7)
+        hits = library.search(Query(make_embeddings({"q": query[None]}), top=7))
         assert [(hit.video_id, hit.slice_id) for hit in hits] == answers(found)[number]
-        assert [hit.cosine for hit in hits] == found.scores[number].tolist()
+        assert [hit.cosine for hit in hits] == found.cosines[number].tolist()
 
 
 @pytest.mark.parametrize("queries", [1, 33])
@@ -105,7 +107,10 @@ def test_many_at_once_are_answered_as_one_by_one(library, make_embeddings, rando
 def test_a_filter_works_inside_the_search(library, random_vectors, queries, where, passes):
     asked = random_vectors(4, queries, DIM)
     expected = grouped(library, asked, 5, lambda video, _: passes(video))
-    assert answers(library.search_many(asked, 5, where=where)) == expected
+    assert (
+        answers(library.search_many(Query(without_times(asked, library.fingerprint), top=5, where=where)))
+        == expected
+    )
 
 
 def test_a_filter_on_time_leaves_the_best_of_the_slices_that_it_lets_through(library, random_vectors):
@@ -115,7 +120,14 @@ def test_a_filter_on_time_leaves_the_best_of_the_slices_that_it_lets_through(lib
         columns = segment.columns(np.arange(segment.record.rows))
         first |= dict(zip(columns.slice_id.tolist(), columns.start_s.tolist(), strict=True))
     expected = grouped(library, asked, 5, lambda _, slice_id: 2 <= first[slice_id] <= 4)
-    assert answers(library.search_many(asked, 5, where=Where(start_s=2.0, end_s=6.0))) == expected
+    assert (
+        answers(
+            library.search_many(
+                Query(without_times(asked, library.fingerprint), top=5, where=Where(start_s=2.0, end_s=6.0))
+            )
+        )
+        == expected
+    )
 
 
 @pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "PCAR8,IVF30,PQ4x4fsr"])
@@ -136,7 +148,7 @@ def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     asked = random_vectors(1, 25, DIM)
     found = nearest_videos([Shelf(segment, few, index=index, tuned=tuned)], asked, 5)
     scores = np.where(few, asked @ vectors.T, -np.inf).reshape(25, 4000, 2).max(axis=2)
-    np.testing.assert_allclose(found.scores, -np.sort(-scores, axis=1)[:, :5], atol=1e-6)
+    np.testing.assert_allclose(found.cosines, -np.sort(-scores, axis=1)[:, :5], atol=1e-6)
     assert few[found.rows].all()
 
 
@@ -160,7 +172,7 @@ def test_an_approximate_index_fills_the_answer_with_videos_and_true_scores(
     found = nearest_videos([Shelf(segment, index=index, tuned=tuned)], asked, 10)
     assert (found.rows >= 0).all()
     assert all(len(set(videos)) == 10 for videos in found.videos.tolist())
-    np.testing.assert_allclose(found.scores, np.einsum("qd,qkd->qk", asked, vectors[found.rows]), atol=1e-6)
+    np.testing.assert_allclose(found.cosines, np.einsum("qd,qkd->qk", asked, vectors[found.rows]), atol=1e-6)
     exact = nearest_videos([Shelf(segment)], asked, 10)
     assert np.array_equal(found.rows[:3], exact.rows[:3])
 
@@ -179,39 +191,41 @@ def test_copies_score_the_same_in_every_segment_and_come_by_name(
         library.tune(Wish(recall=0.5))
     library.add(make_embeddings(dict.fromkeys(reversed(names[1::2]), row)))
     asked = np.concatenate([row, random_vectors(4, 30, 32)])
-    found = library.search_many(asked, 20)
+    found = library.search_many(Query(without_times(asked, library.fingerprint), top=20))
     exact = library._snapshot.searchable[0].index is library._snapshot.searchable[0].vectors
     if exact:
         assert found.video_ids(0) == names[:20]
     assert found.video_ids(0) == sorted(found.video_ids(0))
-    assert len(set(found.scores[0].tolist())) == 1
+    assert len(set(found.cosines[0].tolist())) == 1
 
 
 def test_more_like_a_slice_finds_other_videos(library):
     slices = library.embeddings("1/10.mp4")
-    ids = {hit.slice_id: hit.start_s for hit in library.search(slices, 1)}
+    ids = {hit.slice_id: hit.start_s for hit in library.search(Query(slices, top=1))}
     ((slice_id, start_s),) = ids.items()
     query = library.slice(slice_id)
     assert (query.video_id.tolist(), query.start_s.tolist()) == (["1/10.mp4"], [start_s])
-    hits = library.search_like(slice_id, 4, exclude="0/00.mp4")
-    assert hits == library.search(query, 4, exclude=["1/10.mp4", "0/00.mp4"])
+    like = Example(f"slice:{slice_id}")
+    hits = library.search(query_by_example(library, like, top=4, exclude="0/00.mp4"))
+    assert hits == library.search(Query(query, top=4, exclude=["1/10.mp4", "0/00.mp4"]))
     gone = grouped(library, query.vectors, 1000)
     held = {found for _, found in gone[0]}
     library.remove("1/10.mp4")
     assert slice_id in held
     for number in (slice_id, 10**6):
         with pytest.raises(LibraryError, match=f"holds no slice {number}; fix the number"):
-            library.search_like(number)
+            query_by_example(library, Example(f"slice:{number}"))
 
 
 def test_queries_that_cannot_be_compared_are_refused(library):
     for wrong, message in (
-        (np.eye(DIM + 1), f"the queries: has dim={DIM + 1}, the library has {DIM}"),
-        (np.eye(DIM)[0], "the queries: has dim="),
-        (2 * np.eye(DIM), "the queries: vector 0 has length 2, not 1; L2-normalise it"),
+        (np.eye(DIM + 1), f"the query: has dim={DIM + 1}, the library has {DIM}"),
+        (np.eye(DIM)[0], r"query vectors: has shape .*, must be \(N, D\)"),
+        (2 * np.eye(DIM), "the query: a vector of vectors has length 2, not 1; L2-normalise it"),
     ):
         with pytest.raises(LibraryError, match=message):
-            library.search_many(wrong.astype(np.float32))
+            library.search_many(Query(without_times(wrong.astype(np.float32), library.fingerprint)))
     with pytest.raises(LibraryError, match="top=0"):
-        library.search_many(np.eye(DIM, dtype=np.float32), 0)
-    assert library.search_many(np.zeros((0, DIM), np.float32), 3).slice_ids.shape == (0, 3)
+        library.search_many(Query(without_times(np.eye(DIM, dtype=np.float32), library.fingerprint), top=0))
+    nothing = without_times(np.zeros((0, DIM), np.float32), library.fingerprint)
+    assert library.search_many(Query(nothing, top=3)).slice_ids.shape == (0, 3)

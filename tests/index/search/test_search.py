@@ -4,6 +4,7 @@ import pytest
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 
 
 def best_pairs(held, query, top):
@@ -36,7 +37,7 @@ def test_search_is_exact(tmp_path, make_embeddings, random_vectors, queries, top
             held[name] = [(first + n, float(n), row) for n, row in enumerate(rows)]
             first += len(rows)
     query = random_vectors([9], queries, 16)
-    found = as_tuples(library.search(make_embeddings({"q": query}), top))
+    found = as_tuples(library.search(Query(make_embeddings({"q": query}), top=top)))
     expected = best_pairs(held, query, top)
     assert [hit[:1] + hit[2:] for hit in found] == [hit[:1] + hit[2:] for hit in expected]
     np.testing.assert_allclose([hit[1] for hit in found], [hit[1] for hit in expected], atol=1e-6)
@@ -49,7 +50,7 @@ def test_search_agrees_with_plain_faiss(tmp_path, make_embeddings, random_vector
     plain = faiss.IndexFlatIP(32)
     plain.add(vectors)
     scores, rows = plain.search(query, 25)
-    hits = library.search(make_embeddings({"q": query}), 25)
+    hits = library.search(Query(make_embeddings({"q": query}), top=25))
     assert [hit.slice_id for hit in hits] == rows[0].tolist()
     np.testing.assert_allclose([hit.cosine for hit in hits], scores[0], atol=1e-6)
 
@@ -63,7 +64,7 @@ def test_one_video_with_all_the_nearest_slices_does_not_crowd_out_others(tmp_pat
     }
     library = Library.create(tmp_path / "library", "f" * 64, 4)
     library.add(make_embeddings(vectors))
-    hits = library.search(make_embeddings({"q": np.eye(4)[:1]}), 10)
+    hits = library.search(Query(make_embeddings({"q": np.eye(4)[:1]}), top=10))
     assert [hit.video_id for hit in hits] == ["crowd.mp4", *(f"far {n}.mp4" for n in range(9))]
     assert hits[0].start_s == 0.0
 
@@ -77,7 +78,7 @@ def test_a_query_slice_whose_fetch_is_full_does_not_hide_its_other_videos(tmp_pa
     }
     library = Library.create(tmp_path / "library", "f" * 64, 4)
     library.add(make_embeddings(vectors))
-    hits = library.search(make_embeddings({"q": np.eye(4)[[0, 2]]}), 2)
+    hits = library.search(Query(make_embeddings({"q": np.eye(4)[[0, 2]]}), top=2))
     assert [hit.video_id for hit in hits] == ["crowd.mp4", "next.mp4"]
 
 
@@ -89,7 +90,7 @@ def test_copies_score_the_same_and_come_by_name(tmp_path, make_embeddings, rando
     for part in (names[1::2], names[::2]):
         library.add(make_embeddings(dict.fromkeys(reversed(part), row)))
     query = np.concatenate([random_vectors(4, queries - 1, 128), row])
-    hits = library.search(make_embeddings({"q": query}), 20)
+    hits = library.search(Query(make_embeddings({"q": query}), top=20))
     assert [hit.video_id for hit in hits] == names[:20]
     assert len({hit.cosine for hit in hits}) == 1
 
@@ -97,11 +98,13 @@ def test_copies_score_the_same_and_come_by_name(tmp_path, make_embeddings, rando
 def test_excluded_videos_make_room_for_others(tmp_path, make_embeddings):
     library = Library.create(tmp_path / "library", "f" * 64, 4)
     query = make_embeddings({"q": np.eye(4)[:1]})
-    assert library.search(query) == []
+    assert library.search(Query(query)) == []
     library.add(make_embeddings({"a": np.tile(np.eye(4)[:1], (100, 1)), "b": np.eye(4)[1:2], "c": np.eye(4)}))
-    assert [hit.video_id for hit in library.search(query, 1, exclude="a")] == ["c"]
-    assert [hit.video_id for hit in library.search(query, 2, exclude=["a", "c", "unknown"])] == ["b"]
-    assert library.search(query, exclude=library.videos()) == []
-    assert library.search(make_embeddings({})) == []
+    assert [hit.video_id for hit in library.search(Query(query, top=1, exclude="a"))] == ["c"]
+    assert [hit.video_id for hit in library.search(Query(query, top=2, exclude=["a", "c", "unknown"]))] == [
+        "b"
+    ]
+    assert library.search(Query(query, exclude=library.videos())) == []
+    assert library.search(Query(make_embeddings({}))) == []
     with pytest.raises(LibraryError, match="top=0: must be at least 1"):
-        library.search(query, 0)
+        library.search(Query(query, top=0))

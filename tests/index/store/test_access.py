@@ -19,13 +19,16 @@ def attempt(act):
         act()
     except LibraryError as error:
         print(error)
+def drop_all():
+    opened = Library.open(".")
+    opened.repair(drop=opened.damage)
 """
 FORBIDDEN = """
 os.chmod(sys.argv[2], 0)
 if os.geteuid() == 0:
     os.seteuid(65534)
 attempt(lambda: Library.open("."))
-attempt(lambda: Library.open(".").repair(drop=True))
+attempt(drop_all)
 """
 LIMITED = """
 library = Library.open(".")

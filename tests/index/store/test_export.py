@@ -5,6 +5,7 @@ import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.index.store import export
 from sora_video.pretrain.encoders.embeddings import read_embeddings
 
@@ -100,4 +101,6 @@ def test_export_and_import_refuse_what_would_overwrite_or_mislead(library, tmp_p
     Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     other = versions({"a.mp4": 1})
     with pytest.raises(FingerprintError):
-        Library.open(tmp_path / "again").search(type(other)(**{**vars(other), "fingerprint": "0" * 64}))
+        Library.open(tmp_path / "again").search(
+            Query(type(other)(**{**vars(other), "fingerprint": "0" * 64}))
+        )

@@ -29,6 +29,22 @@ ids = {name: int(library._snapshot.segments[held[name].place].columns(
 print(json.dumps([library.info().segments, len(library.verify().damage), ids,
     {name: library.attributes(name) for name in held}]))
 """
+FULL = """
+import resource, signal
+from sora_video.index.store import compact
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+library = Library.create(sys.argv[1], "f" * 64, 8)
+vectors = np.tile(np.eye(8, dtype=np.float32), (100, 1))
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # as a disk that has room for no larger file
+for number in range(compact.GROWTH + 2):
+    rows = np.arange(len(vectors))
+    name = np.full(len(rows), f"{number}.mp4", object)
+    made = Embeddings(video_id=name, slice_no=rows.astype(np.int32), start_s=rows * 1.0, end_s=rows + 1.0,
+        vectors=vectors, fingerprint="f" * 64)
+    assert library.add(made).added == 1
+    assert len(Library.open(sys.argv[1]).videos()) == number + 1
+"""
 GONE = {number for number in range(120) if number % 10 == 4}
 
 
@@ -48,6 +64,23 @@ def test_hundreds_of_adds_leave_few_segments(tmp_path, script):
     assert (damage, segments <= 3 * compact.GROWTH) == (0, True)
     stored = len(list((tmp_path / "library/segments").iterdir()))
     assert stored == 2 * segments
+
+
+def test_an_add_stays_where_the_merge_after_it_finds_no_room(tmp_path, script):
+    output, errors = script(FULL, tmp_path / "library").communicate()
+    assert (output, errors) == ("", "")
+    library = Library.open(tmp_path / "library")
+    assert library.info().segments == compact.GROWTH + 2
+    library.add(library.embeddings("0.mp4").select([0, 1]))
+    assert library.info().segments == 1
+    assert library.verify().damage == ()
+
+
+def test_a_merge_keeps_the_whitening(tmp_path, versions):
+    library = Library.create(tmp_path / "library", "f" * 64, 8)
+    for number in range(3 * compact.GROWTH):
+        library.add(versions({f"{number}.mp4": 0}))
+        assert library.verify().damage == ()
 
 
 def test_a_library_of_many_segments_keeps_few_files_open(tmp_path, script):

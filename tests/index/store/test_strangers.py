@@ -20,7 +20,7 @@ try:
     for damage in found.damage:
         print(damage)
     library = Library.open(sys.argv[1])
-    library.search(versions({"a.mp4": 1}))
+    library.search(Query(versions({"a.mp4": 1})))
 except LibraryError as error:
     print(error)
 """

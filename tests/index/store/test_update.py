@@ -8,6 +8,7 @@ import pytest
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.index.store import files
 from sora_video.index.store.filters import Where
 
@@ -22,7 +23,7 @@ def library(tmp_path, make_embeddings):
 
 
 def ids(library, make_embeddings):
-    return {hit.video_id: hit.slice_id for hit in library.search(make_embeddings({"q": EYE}))}
+    return {hit.video_id: hit.slice_id for hit in library.search(Query(make_embeddings({"q": EYE})))}
 
 
 def test_only_what_changed_is_replaced(library, make_embeddings):
@@ -226,5 +227,5 @@ def test_dropping_a_segment_drops_the_edits_of_its_videos_only(library, make_emb
     library.set_attributes({"a.mp4": {"camera": 1}, "b.mp4": {"camera": 2}})
     (library.path / "segments/000002.vectors.faiss").unlink()
     again = Library.open(library.path)
-    assert again.repair(drop=True).lost == ("a.mp4",)
+    assert again.repair(drop=again.damage).lost == ("a.mp4",)
     assert (again.attributes("b.mp4"), again.verify().damage) == ({"camera": 2}, ())

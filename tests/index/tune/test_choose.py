@@ -9,6 +9,7 @@ import pytest
 
 from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.index.library import Library
+from sora_video.index.query import Query, without_times
 from sora_video.index.tune.approximate import Builder, kinds
 from sora_video.index.tune.choose import Exam, Wish, parse_bytes, parse_ms
 
@@ -83,16 +84,18 @@ def test_the_chosen_index_has_the_recall_and_the_size_that_were_wished(library, 
 
 def test_an_index_changes_neither_videos_nor_what_was_removed(library, clustered, make_embeddings):
     queries = clustered(2, 50)
-    exact = library.search_many(queries, 5)
+    exact = library.search_many(Query(without_times(queries, library.fingerprint), top=5))
     library.tune(Wish(recall=0.99, memory=100_000))
     assert only(library).index is not only(library).vectors
-    found = Library.open(library.path).search_many(queries, 5)
+    found = Library.open(library.path).search_many(Query(without_times(queries, library.fingerprint), top=5))
     assert (found.slice_ids == exact.slice_ids).mean() > 0.9
     same = found.slice_ids == exact.slice_ids
-    np.testing.assert_allclose(found.scores[same], exact.scores[same], atol=1e-6)
+    np.testing.assert_allclose(found.cosines[same], exact.cosines[same], atol=1e-6)
     assert "0007.mp4" not in library.videos()
     library.add(make_embeddings({"new.mp4": queries[:1]}))
-    assert library.search_many(queries[:1], 1).video_ids(0) == ["new.mp4"]
+    assert library.search_many(Query(without_times(queries[:1], library.fingerprint), top=1)).video_ids(
+        0
+    ) == ["new.mp4"]
     assert library.verify().damage == ()
 
 
@@ -125,21 +128,29 @@ def test_lists_larger_than_the_memory_are_merged_on_the_disk(tmp_path, library):
 
 def test_an_index_on_the_disk_is_chosen_where_nothing_else_fits(library, clustered):
     queries = clustered(2, 30)
-    exact = library.search_many(queries, 5)
+    exact = library.search_many(Query(without_times(queries, library.fingerprint), top=5))
     library.tune(Wish(recall=0.9, memory=60_000))
     (built,) = library.info().indexes
     assert built["lists"]["name"].endswith(".ivfdata")
     opened = Library.open(library.path)
     assert opened.damage == ()
-    found = opened.search_many(queries, 5)
+    found = opened.search_many(Query(without_times(queries, library.fingerprint), top=5))
     assert (found.slice_ids == exact.slice_ids).mean() > 0.8
     (library.path / built["lists"]["name"]).write_bytes(b"damaged")
     damaged = Library.open(library.path)
     assert damaged.damage[0].file == built["lists"]["name"]
-    assert np.array_equal(damaged.search_many(queries, 5).slice_ids, exact.slice_ids)
+    assert np.array_equal(
+        damaged.search_many(Query(without_times(queries, library.fingerprint), top=5)).slice_ids,
+        exact.slice_ids,
+    )
     damaged.repair()
     assert Library.open(library.path).damage == ()
-    assert np.array_equal(Library.open(library.path).search_many(queries, 5).slice_ids, found.slice_ids)
+    assert np.array_equal(
+        Library.open(library.path)
+        .search_many(Query(without_times(queries, library.fingerprint), top=5))
+        .slice_ids,
+        found.slice_ids,
+    )
 
 
 @pytest.mark.parametrize("kind", kinds(ROWS, DIM)[2:])

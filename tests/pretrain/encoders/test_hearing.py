@@ -7,6 +7,7 @@ import pytest
 
 from sora_video.base.errors import ConfigError, CorpusError, RunError
 from sora_video.index.library import Library
+from sora_video.index.query import Query
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 
@@ -61,7 +62,7 @@ def test_a_library_is_searched_by_either_sense(run, heard_videos, tmp_path, by):
     )
     library.add(load_encoder(run.path).embed(heard_videos))
     query = load_encoder(run.path, by=by).embed(heard_videos / "clip 2.mp4")
-    hits = library.search(query, top=8)
+    hits = library.search(Query(query, top=8))
     assert len(hits) == 8
     assert all(np.isfinite(hit.cosine) for hit in hits)
     if run.config.encoder.av.fusion == "concat":  # whose products compare each sense with itself

@@ -199,7 +199,7 @@ def test_add_and_remove_change_what_is_found(videos, run, tmp_path):
 def test_python_and_command_give_the_same(videos, run, library):
     encoder = sora_video.load_encoder(run)
     query = encoder.embed(videos / "odd/clip 3.mp4")
-    hits = sora_video.localize(sora_video.Library.open(library), query, top=2)
+    hits = sora_video.localize(sora_video.Library.open(library), sora_video.Query(query, top=2))
     told = json.loads(sora("search", library, videos / "odd/clip 3.mp4", "--top", 2, "--json"))
     assert [hit.video_id for hit in hits] == [hit["video_id"] for hit in told]
 

@@ -1,0 +1,173 @@
+"""An opened library: what can be asked of it; :mod:`.library` has what changes it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from .info import LibraryInfo, info_of
+from .query import Query
+from .search.compare import Comparison
+from .search.search import Hit, Matches, find, find_many
+from .search.shelf import Shelf
+from .store.export import export_library
+from .store.files import Damage
+from .store.filters import Attributes
+from .store.guard import check_embeddings
+from .store.snapshot import Snapshot
+from .verify import Verification, verify
+
+__all__ = ["OpenedLibrary"]
+
+
+class OpenedLibrary:
+    """A library as it was at one moment.
+
+    Damage does not close a library: what is whole can be searched, and :attr:`damage` names the rest.
+
+    Args:
+        path: its folder.
+        snapshot: what was committed there.
+    """
+
+    def __init__(self, path: Path, snapshot: Snapshot) -> None:
+        self.path = path
+        self._show(snapshot)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        """Answer from a snapshot from now on."""
+        self._snapshot, self.comparison = snapshot, Comparison(snapshot)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the encoder whose embeddings it holds."""
+        return self._snapshot.manifest.fingerprint
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embeddings."""
+        return self._snapshot.manifest.dim
+
+    @property
+    def model(self) -> str | None:
+        """Run folder of the encoder, where one was named; it may have moved since."""
+        return self._snapshot.manifest.model
+
+    @property
+    def root(self) -> str | None:
+        """Folder below which the videos added last lie, where it is known; it may have moved since."""
+        return self._snapshot.manifest.root
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """All that cannot be read; searches go on without it."""
+        return self._snapshot.damage
+
+    def __len__(self) -> int:
+        """Slices that can be searched."""
+        return sum(segment.record.visible for segment in self._snapshot.searchable)
+
+    def videos(self) -> list[str]:
+        """The videos that can be searched, sorted."""
+        return sorted(name for segment in self._snapshot.searchable for name in segment.visible_videos())
+
+    def attributes(self, video_id: str) -> Attributes:
+        """The attributes of a video.
+
+        Raises:
+            LibraryError: the library does not hold it, or is damaged.
+        """
+        return self._snapshot.find_all([video_id])[video_id].attributes
+
+    def embeddings(self, video_id: str) -> Embeddings:
+        """The slices of a video, with their vectors as they are stored.
+
+        Raises:
+            LibraryError: the library does not hold it, or is damaged.
+        """
+        return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
+
+    def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
+        """SHA-256 of the content of those of some videos that are held; see :meth:`add`.
+
+        Raises:
+            LibraryError: the library is damaged.
+        """
+        return {name: held.entry.content for name, held in self._snapshot.find(list(video_ids)).items()}
+
+    def slice(self, slice_id: int) -> Embeddings:
+        """One slice, with its vector as it is stored.
+
+        Raises:
+            LibraryError: the library does not hold it.
+        """
+        return self._snapshot.slice(slice_id)
+
+    def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.store.whitening`."""
+        return self._snapshot.whitening(vectors)
+
+    def info(self) -> LibraryInfo:
+        """The library in numbers; what is damaged is not counted."""
+        return info_of(self._snapshot)
+
+    def search(self, query: Query) -> list[Hit]:
+        """Find the videos with the slices most like those of a query, exactly where no index was built.
+
+        Args:
+            query: slices to look for together; a video's cosine is that of its best pair with any of them.
+
+        Returns:
+            A hit a video, by falling cosine, those of equal cosine by name.
+
+        Raises:
+            FingerprintError: another encoder made the query.
+            LibraryError: the query is not L2-normalised, or the library was damaged since.
+        """
+        return find(self._shelves(query), query.embeddings, query.top)
+
+    def search_many(self, query: Query) -> Matches:
+        """Find the best videos of each of thousands of slices.
+
+        Args:
+            query: Q slices, each looked for alone.
+
+        Returns:
+            Arrays of (Q, top), best first.
+
+        Raises:
+            FingerprintError: another encoder made the query.
+            LibraryError: the query is not L2-normalised, or the library was damaged since.
+        """
+        return find_many(self._shelves(query), query.embeddings.vectors, query.top)
+
+    def _shelves(self, query: Query) -> list[Shelf]:
+        """The segments, each with what may be found there."""
+        check_embeddings(query.embeddings, "the query", self._snapshot.manifest)
+        return [
+            Shelf(segment, self._snapshot.visible(segment, query.exclude, query.where))
+            for segment in self._snapshot.searchable
+        ]
+
+    def verify(self) -> Verification:
+        """Read every byte on the disk, and compare the parts with each other.
+
+        Raises:
+            LibraryError: the manifest is damaged.
+        """
+        return verify(self.path)
+
+    def export(self, path: str | Path) -> None:
+        """Write all that is visible as one Parquet file; see :meth:`Library.from_export`.
+
+        Args:
+            path: the file; its name ends in ``.parquet``.
+
+        Raises:
+            LibraryError: the file is not named ``.parquet``, or the library is damaged.
+            StorageError: the disk refused the write.
+        """
+        export_library(self._snapshot, Path(path).expanduser())

@@ -1,0 +1,67 @@
+"""A query: everything that one search asks for."""
+
+from collections.abc import Collection
+from dataclasses import KW_ONLY, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.embeddings import Embeddings
+
+from .store.filters import Where
+
+__all__ = ["Query", "without_times"]
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What to look for in a library, how many videos to find, and which of them may be found.
+
+    Args:
+        embeddings: N slices to look for, of the library's encoder.
+        top: most videos to find.
+        exclude: a video, or several, that may not be found, whether the library holds them or not.
+        where: which slices may be found; None: all.
+
+    Raises:
+        LibraryError: ``top`` is below 1.
+    """
+
+    embeddings: Embeddings
+    _: KW_ONLY
+    top: int = 10
+    exclude: Collection[str] = ()
+    where: Where | None = None
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise LibraryError(f"top={self.top}: must be at least 1; ask for one video or more")
+        names = [self.exclude] if isinstance(self.exclude, str) else self.exclude
+        object.__setattr__(self, "exclude", frozenset(names))
+
+
+def without_times(vectors: NDArray[np.float32], fingerprint: str, name: str = "vectors") -> Embeddings:
+    """Vectors as the embeddings of slices whose times nobody knows.
+
+    Args:
+        vectors: (N, D) L2-normalised.
+        fingerprint: of their encoder.
+        name: of where they come from, for messages.
+
+    Returns:
+        N slices of one video, each from 0 s to 0 s.
+
+    Raises:
+        LibraryError: the vectors are of another shape.
+    """
+    if vectors.ndim != 2:
+        raise LibraryError(f"query {name}: has shape {vectors.shape}, must be (N, D): a row a vector")
+    return Embeddings(
+        video_id=np.full(len(vectors), name, object),
+        slice_no=np.arange(len(vectors), dtype=np.int32),
+        start_s=np.zeros(len(vectors)),
+        end_s=np.zeros(len(vectors)),
+        vectors=vectors,
+        fingerprint=fingerprint,
+    )
