@@ -96,12 +96,12 @@ def open_normal(
 
     Args:
         path: the library's folder.
-        model: run folder of the encoder; None: the one that the library remembers.
+        model: run folder of the encoder; None: the one that the library was built with.
         false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
         neighbours: videos that a slice is compared with.
 
     Raises:
-        ConfigError: a setting is wrong, or the encoder listens.
+        ConfigError: a setting is wrong, or the encoder has an audio branch.
         FingerprintError: another encoder made the library.
         LibraryError: there is none, it is damaged, has too few videos, or no run is known.
         RunError: there is no finished run.
@@ -109,7 +109,7 @@ def open_normal(
     library = open_library(path, console.warn)
     model = model or library.model
     if model is None:
-        raise LibraryError(f"library {path}: remembers no run; name it with --model")
+        raise LibraryError(f"library {path}: does not say which run made it; name the run with --model")
     if neighbours < 1:
         raise ConfigError(f"--neighbours {neighbours}: must be at least 1")
     encoder = load_encoder(model)
@@ -142,16 +142,16 @@ def watch_stream(
         normal: what is normal.
         source: a file, an address, or ``-``, see :class:`sora_video.pretrain.video.stream.VideoStream`.
         follow_s: wait so many seconds for a file to grow.
-        timeout_s: give an address up after so many seconds without data.
+        timeout_s: end the stream of an address after so many seconds without data.
 
     Yields:
-        ``begin`` where an alert begins, ``alert`` where it has ended, ``summary`` at last; times in seconds.
+        ``start`` where an alert starts, ``alert`` where it has ended, ``summary`` at last; times in seconds.
 
     Raises:
         VideoError: the source cannot be opened, or shows not one frame.
     """
     stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
-    alerts, began, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
+    alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
     try:
         for one in stream:
             end_s = one.end_s
@@ -164,7 +164,7 @@ def watch_stream(
         "event": "summary",
         "source": source,
         "seconds": end_s,
-        "wall_s": time.monotonic() - began,
+        "wall_s": time.monotonic() - started,
         "alerts": alerts.found,
         "slices": alerts.slices,
         "slices_over": alerts.over,
@@ -175,11 +175,11 @@ def watch_stream(
 
 
 def look(normal: Normal, alerts: Alerts, one: StreamSlice) -> Iterator[dict[str, Any]]:
-    """Measure one slice; tells an alert that begins or ends with it."""
+    """Measure one slice; tells an alert that starts or ends with it."""
     going_on = alerts.current is not None
     far, nearest = normal.measure(one)
     if ended := alerts.take(one.start_s, one.end_s, far):
         yield {"event": "alert", **asdict(ended)}
     elif alerts.current and not going_on:
         like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
-        yield {"event": "begin", "start_s": one.start_s, "distance": far, "nearest": like}
+        yield {"event": "start", "start_s": one.start_s, "distance": far, "nearest": like}

@@ -52,7 +52,7 @@ def test_a_planted_anomaly_is_found_where_it_is(normal, tmp_path, write_video):
     alerts = [one for one in found if one["event"] == "alert"]
     assert max(alerts, key=lambda one: one["distance"])["start_s"] == pytest.approx(6, abs=1)
     assert any(one["start_s"] <= 7 and one["end_s"] >= 8 for one in alerts)
-    assert summary["alerts"] == len(alerts) == sum(one["event"] == "begin" for one in found)
+    assert summary["alerts"] == len(alerts) == sum(one["event"] == "start" for one in found)
     assert summary["seconds"] == 15
     assert json.loads(json.dumps(summary)) == summary
 

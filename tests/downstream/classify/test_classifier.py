@@ -148,7 +148,7 @@ def test_embeddings_that_are_there_serve_as_well(head, labelled, tiny_run, tmp_p
     done = train_classifier(labelled, table, tmp_path / "head", columns=["label", "place"])
     assert (tmp_path / "head/head.safetensors").read_bytes() == (head / "head.safetensors").read_bytes()
     assert done.classifier.model is None
-    with pytest.raises(LabelsError, match="remembers no run"):
+    with pytest.raises(LabelsError, match="not with a run; name the run with --model"):
         classify_videos(tmp_path / "head", labelled.parent / "0.mp4")
     named = classify_videos(tmp_path / "head", labelled.parent / "0.mp4", model=tiny_run.path)
     assert named.videos[0].answers["label"].label == "still"

@@ -1,0 +1,123 @@
+"""README.md and docs/: every command parses, every setting and name exists, every link leads somewhere."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+import sora_video
+from sora_video.cli.main import make_app
+from sora_video.configs.loader import load_config
+from sora_video.configs.parts import ENCODERS, METHODS, EncoderConfig, MethodConfig, setting_names
+from sora_video.configs.schema import PretrainConfig
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(r"^(?:.*-m sora_video|sora) (.*)$", re.MULTILINE)
+ADDED = ("mean_colour", "decoupled", "penguins", "low_rank", "tally")
+"""Parts that docs/extending.md adds; tests/docs/test_extending.py runs them."""
+
+
+def blocks(path, language):
+    """The blocks of code of a page in one language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+def commands():
+    """Every command line that is shown, with its page."""
+    return [
+        pytest.param(line, id=f"{path.stem}: {line.split('#')[0].strip()}")
+        for path in PAGES
+        for line in COMMAND.findall("\n".join(blocks(path, "bash")).replace("\\\n", " "))
+    ]
+
+
+def mentions():
+    """Every command that a sentence names, with the options that it names."""
+    lines = {line for path in PAGES for line in re.findall(r"`sora ([a-z][^`]*)`", path.read_text("utf-8"))}
+    return sorted(line for line in lines if not any(name in line for name in ADDED))
+
+
+def parse(line):
+    """Parse a command line as ``sora`` does, without running it."""
+    command, words = typer.main.get_command(make_app()), shlex.split(line, comments=True)
+    context = command.make_context("sora", list(words))
+    while hasattr(command, "resolve_command"):
+        name, command, words = command.resolve_command(context, words)
+        context = command.make_context(name, list(words), parent=context)
+    return context.params
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_documented_command_parses(line):
+    params = parse(line)
+    overrides = params.get("overrides") or []
+    assert all("=" in word for word in overrides)
+    if line.startswith("pretrain"):
+        assert load_config(params["config"], overrides)
+
+
+@pytest.mark.parametrize("line", mentions())
+def test_every_command_that_a_sentence_names_exists(line):
+    try:
+        parse(line)
+    except Exception as error:  # a sentence leaves arguments out
+        if "missing" not in str(error).lower():
+            raise
+
+
+@pytest.mark.parametrize(
+    "line", ["idnex build", "index build my.library videos --modle run", "search my.library"]
+)
+def test_a_command_that_is_wrong_does_not_parse(line):
+    with pytest.raises(Exception, match=r"(?i)missing|no such"):
+        parse(line)
+
+
+def all_settings():
+    """Dotted keys of all settings of all parts."""
+    for name in ENCODERS.names():
+        yield from setting_names(type(EncoderConfig.resolve({"name": name})), "encoder.")
+    for name in METHODS.names():
+        yield from setting_names(type(MethodConfig.resolve({"name": name})), "method.")
+    yield from setting_names(PretrainConfig)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_setting_that_is_named_exists(path):
+    sections = "|".join(PretrainConfig.model_fields.keys() - {"seed"})
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(rf"`((?:{sections})\.[a-z_.]*[a-z_])[=`]", text))
+    assert named <= {*all_settings(), "encoder.cells", "method.pull"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_link_leads_to_a_file(path):
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
+    absent = [link for link in links if not link.startswith("http") and not (path.parent / link).exists()]
+    assert absent == []
+
+
+def test_every_page_is_linked_from_the_readme():
+    text = PAGES[0].read_text(encoding="utf-8")
+    assert [path.name for path in PAGES[1:] if f"(docs/{path.name})" not in text] == []
+
+
+def test_names_in_the_python_example_are_public():
+    (code,) = blocks(PAGES[0], "python")
+    named = {
+        node.attr
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sora_video"
+    }
+    assert named
+    assert named <= set(sora_video.__all__)
+
+
+def test_the_readme_is_short():
+    assert len(PAGES[0].read_text(encoding="utf-8").split()) < 1300
