@@ -123,7 +123,9 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
     """
     model = model or classifier.model
     if model is None:
-        raise LabelsError("the classifier was trained on a table of embeddings, not with a run; name the run with --model")
+        raise LabelsError(
+            "the classifier was trained on a table of embeddings, not with a run; name the run with --model"
+        )
     encoder = load_encoder(model)
     if encoder.fingerprint != classifier.fingerprint:
         remedy = "name the run that the classifier was trained with by --model"

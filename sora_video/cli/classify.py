@@ -175,7 +175,8 @@ def watch(
         float | None, typer.Option("--follow", metavar="SECONDS", help="Wait so long for a file to grow.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="End an address that sends no data for so long.")
+        float,
+        typer.Option("--timeout", metavar="SECONDS", help="Stop once an address has sent no data for so long."),
     ] = 30.0,
 ) -> None:
     """Watch a stream for what normal footage does not show; prints a line of JSON for each event."""

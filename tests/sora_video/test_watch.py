@@ -115,7 +115,7 @@ def test_what_cannot_be_watched_with_is_refused(normal, tmp_path, tiny_run):
     with pytest.raises(ConfigError, match="--false-alarms never"):
         open_normal(normal, false_alarms="never")
     strange = Library.create(tmp_path / "strange", "f" * 64, load_encoder(tiny_run.path).dim)
-    with pytest.raises(LibraryError, match="remembers no run"):
+    with pytest.raises(LibraryError, match="does not say which run made it"):
         open_normal(strange.path)
     with pytest.raises(FingerprintError, match="name the library's own run"):
         open_normal(strange.path, tiny_run.path)
