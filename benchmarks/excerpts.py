@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.decode import open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 
 __all__ = ["KINDS", "Excerpt", "plant"]
 
@@ -72,7 +72,7 @@ def plant(video: Video, folder: Path, rng: np.random.Generator) -> list[Excerpt]
     Returns:
         The excerpts, with the exact times of the part.
     """
-    info = probe(video.path)
+    info = inspect(video.path)
     frames = open_video(video.path, (info.height, info.width))
     length_s = min(rng.uniform(SHORTEST_S, LONGEST_S), MOST * frames.duration_s)
     begin_s = rng.uniform(0, frames.duration_s - length_s)

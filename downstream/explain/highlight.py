@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sora_video.base.figures import STYLE
 from sora_video.base.files import atomic_path
 from sora_video.pretrain.video.decode import Frames, open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.prepare import upright_size
 from sora_video.pretrain.video.slices import frames_at
 from sora_video.pretrain.video.sound import RATE, read_sound
@@ -69,7 +69,7 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
         StorageError: the disk is full.
         VideoError: the video cannot be read.
     """
-    size, info = upright_size(video, FILM), probe(video)
+    size, info = upright_size(video, FILM), inspect(video)
     frames = open_video(video, size)
     sounds = [read_sound(video, info.origin_s, np.array([begin]), end - begin) for begin, end in spans]
     with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:

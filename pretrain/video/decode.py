@@ -170,7 +170,7 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
     Raises:
         VideoError: the file has no video that can be read.
     """
-    info = KNOWN.probe(path)
+    info = KNOWN.inspect(path)
     if size[1] in UNSAFE_WIDTHS or info.open_gop:
         return PyAVFrames(path, info, size)
     try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
 
-__all__ = ["VideoInfo", "probe", "reason", "sound_stream", "video_stream"]
+__all__ = ["VideoInfo", "inspect", "reason", "sound_stream", "video_stream"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,7 +19,7 @@ class VideoInfo:
     codec: str
     width: int
     height: int
-    audio: bool
+    has_audio: bool
     origin_s: float
     """Seconds on the container's clock, which its sound has too, of the first frame."""
     times: NDArray[np.float64]
@@ -58,7 +58,7 @@ def sound_stream(container: av.container.InputContainer) -> av.AudioStream | Non
     return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
 
-def probe(path: Path) -> VideoInfo:
+def inspect(path: Path) -> VideoInfo:
     """Read a video's properties and presentation times.
 
     Where packets carry no usable timestamps (old AVI files), the frames are counted by decoding and lie on
@@ -122,7 +122,7 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream)
         codec=context.name,
         width=context.width,
         height=context.height,
-        audio=bool(container.streams.audio),
+        has_audio=bool(container.streams.audio),
         origin_s=origin_s,
         times=times,
         duration_s=float(times[-1] + final_s),

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from pathlib import Path
 
-from .inspect import VideoInfo, probe
+from .inspect import VideoInfo, inspect
 
 __all__ = ["KnownVideos"]
 
@@ -21,15 +21,15 @@ class KnownVideos:
         self.room = frames
         self.infos: OrderedDict[tuple[Path, int, int], VideoInfo] = OrderedDict()
 
-    def probe(self, path: Path) -> VideoInfo:
-        """See :func:`sora_video.pretrain.video.inspect.probe`."""
+    def inspect(self, path: Path) -> VideoInfo:
+        """See :func:`sora_video.pretrain.video.inspect.inspect`."""
         try:
             found = path.stat()
         except (OSError, ValueError):
-            return probe(path)  # which says what is wrong with it
+            return inspect(path)  # which says what is wrong with it
         key = (path.absolute(), found.st_size, found.st_mtime_ns)
         if key not in self.infos:
-            self.remember(key, probe(path))
+            self.remember(key, inspect(path))
         self.infos.move_to_end(key)
         return self.infos[key]
 

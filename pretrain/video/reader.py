@@ -61,4 +61,4 @@ def listen(path: Path, starts: NDArray[np.float64], config: PretrainConfig) -> S
     """The sound of slices; of no length where the config's encoder does not listen."""
     if not config.encoder.has_audio:
         return Sound(np.zeros((len(starts), 0), np.int16), np.zeros(len(starts), np.bool_))
-    return read_sound(path, KNOWN.probe(path).origin_s, starts, config.slice.length_s)
+    return read_sound(path, KNOWN.inspect(path).origin_s, starts, config.slice.length_s)

@@ -14,7 +14,7 @@ from sora_video.base.progress import Bar
 
 from .corpus import Corpus, Video
 from .decode import open_video
-from .inspect import probe
+from .inspect import inspect
 from .quarantine import Failure
 
 __all__ = ["Scan", "ScannedVideo", "scan"]
@@ -33,7 +33,7 @@ class ScannedVideo:
     fps: float
     """Mean frames a second."""
     duration_s: float
-    audio: bool
+    has_audio: bool
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def scan(corpus: Corpus) -> Scan:
 def scan_video(video: Video) -> ScannedVideo | Failure:
     """One video's properties, or why it cannot be read."""
     try:
-        info = probe(video.path)
+        info = inspect(video.path)
         open_video(video.path, SIZE).frames(np.array([0, len(info.times) - 1]))
     except VideoError as error:
         return Failure(video.video_id, str(error))
     return ScannedVideo(
-        video.video_id, info.codec, info.width, info.height, info.fps, info.duration_s, info.audio
+        video.video_id, info.codec, info.width, info.height, info.fps, info.duration_s, info.has_audio
     )

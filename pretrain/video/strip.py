@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from .decode import open_video
-from .inspect import probe
+from .inspect import inspect
 from .slices import frames_at
 
 __all__ = ["frame_strip"]
@@ -28,7 +28,7 @@ def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str
     Raises:
         VideoError: the video cannot be read.
     """
-    info = probe(path)
+    info = inspect(path)
     width = max(32, round(STRIP_HEIGHT * info.width / info.height / 4) * 4)
     video = open_video(path, (STRIP_HEIGHT, width))
     moments = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count

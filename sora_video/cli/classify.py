@@ -176,7 +176,9 @@ def watch(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", metavar="SECONDS", help="Stop once an address has sent no data for so long."),
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="Stop once an address has sent no data for so long."
+        ),
     ] = 30.0,
 ) -> None:
     """Watch a stream for what normal footage does not show; prints a line of JSON for each event."""

@@ -42,7 +42,7 @@ def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
             "codec": result.count(lambda video: video.codec),
             "size": result.count(lambda video: f"{video.width}x{video.height}"),
             "frames a second": result.count(lambda video: f"{video.fps:.3g}"),
-            "audio": result.count(lambda video: "yes" if video.audio else "no"),
+            "audio": result.count(lambda video: "yes" if video.has_audio else "no"),
         }.items()
         for value, count in counts.items()
     ]

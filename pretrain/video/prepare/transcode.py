@@ -11,7 +11,7 @@ import av
 from sora_video.base.errors import StorageError, VideoError
 from sora_video.base.files import atomic_path
 
-from ..inspect import VideoInfo, probe, reason, sound_stream, video_stream
+from ..inspect import VideoInfo, inspect, reason, sound_stream, video_stream
 from .picture import Picture, Settings, clock, reduced
 from .sound import keep_sound
 
@@ -38,7 +38,7 @@ def transcode(source: Path, target: Path, settings: Settings) -> int:
         VideoError: the video cannot be read, in whole or in part.
         StorageError: the target cannot be written.
     """
-    info = probe(source)
+    info = inspect(source)
     try:
         first = first_frame(source)
         with (

@@ -11,7 +11,7 @@ from sora_video.base.errors import ConfigError, VideoError
 from sora_video.downstream.explain.explain import Explanation, explain_video, write_explanation
 from sora_video.pretrain.encoders.attention import frame_weights
 from sora_video.pretrain.encoders.frozen import random_encoder
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.slices import Slices
 
 ENCODERS = {
@@ -165,6 +165,6 @@ def test_the_command_sums_a_video_up(heard_videos, tiny_run, tmp_path, sora):
     told = json.loads(said)
     assert told == json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert len(told["keyframes"]) == 2
-    made = probe(out / "highlight.mp4")
-    assert made.audio
+    made = inspect(out / "highlight.mp4")
+    assert made.has_audio
     assert made.duration_s == pytest.approx(sum(end - begin for begin, end in told["highlights"]), abs=0.08)

@@ -11,7 +11,7 @@ from sora_video.downstream.explain.explain import Explanation
 from sora_video.downstream.explain.highlight import draw_contact_sheet, write_highlight
 from sora_video.downstream.explain.summary import choose, spread, summarize_video
 from sora_video.pretrain.video.decode import open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.sound import RATE, read_sound
 
 
@@ -73,14 +73,14 @@ def test_a_film_shows_the_spans_after_each_other(tmp_path, write_video, grey_ram
     ).astype(np.float32)
     path = write_video(tmp_path / "ramp.mp4", grey_ramp(np.arange(100) / 25), sound=sound)
     write_highlight(path, [(0.5, 1.0), (3.0, 3.6)], tmp_path / "film.mp4")
-    made = probe(tmp_path / "film.mp4")
+    made = inspect(tmp_path / "film.mp4")
     assert made.duration_s == pytest.approx(1.1, abs=0.05)
     frames = open_video(tmp_path / "film.mp4", (64, 64))
     grey = frames.frames(np.arange(len(frames.times))).mean((1, 2, 3))
     expected = np.where(frames.times < 0.5 - 1e-6, frames.times + 0.5, frames.times + 2.5)
     np.testing.assert_allclose((grey - 20) / 50, expected, atol=0.08)
     has_audio = read_sound(tmp_path / "film.mp4", made.origin_s, np.array([0.1, 0.6]), 0.3)
-    original = read_sound(path, probe(path).origin_s, np.array([0.6, 3.1]), 0.3)
+    original = read_sound(path, inspect(path).origin_s, np.array([0.6, 3.1]), 0.3)
     assert has_audio.has_audio.all()
     for ours, theirs in zip(has_audio.samples / 2**15, original.samples / 2**15, strict=True):
         pitch, other = (np.abs(np.fft.rfft(wave)).argmax() for wave in (ours, theirs))
@@ -93,7 +93,7 @@ def test_a_film_keeps_uneven_times_and_lasts_as_long_as_its_spans(tmp_path, writ
         tmp_path / "ramp.mp4", grey_ramp(pts / 1000), pts=pts.tolist(), time_base=Fraction(1, 1000)
     )
     write_highlight(path, [(0.0, 0.5), (0.8, 1.5)], tmp_path / "film.mp4")
-    made = probe(tmp_path / "film.mp4")
+    made = inspect(tmp_path / "film.mp4")
     np.testing.assert_allclose(made.times, [0, 0.005, 0.007, 0.019, 0.429, 0.463, 0.5, 0.6], atol=1e-3)
     assert made.duration_s == pytest.approx(1.2, abs=1e-3)
     with av.open(tmp_path / "film.mp4") as container:

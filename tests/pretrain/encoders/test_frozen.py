@@ -13,7 +13,7 @@ from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
 from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.slices import Slices, slice_starts
 
 
@@ -42,7 +42,7 @@ def test_every_slice_of_every_video_has_a_row(embeddings, encoder, videos):
     assert embeddings.videos() == [video.video_id for video in corpus.videos]
     for video in corpus.videos:
         mine = embeddings.select(embeddings.video_id == video.video_id)
-        duration_s = probe(video.path).duration_s
+        duration_s = inspect(video.path).duration_s
         np.testing.assert_allclose(mine.start_s, slice_starts(duration_s, 1.0, 1.0))
         np.testing.assert_allclose(mine.end_s, mine.start_s + 1.0)
         assert mine.slice_no.tolist() == list(range(len(mine)))

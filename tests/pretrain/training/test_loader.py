@@ -13,7 +13,7 @@ from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.decode import open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.reader import read_slices, span
 from sora_video.pretrain.video.slices import slice_starts
 
@@ -212,7 +212,7 @@ def test_slices_show_the_same_moments_at_any_frame_rate(tmp_path, write_video, g
     path = write_video(
         tmp_path / "ramp.mp4", grey_ramp(pts / 1000), pts=pts.tolist(), time_base=Fraction(1, 1000)
     )
-    duration_s = probe(path).duration_s
+    duration_s = inspect(path).duration_s
     starts = slice_starts(duration_s, 1.0, 0.7)
     slices = read(path, starts, duration_s, size)
     pixels = slices.frames
@@ -227,7 +227,7 @@ def test_slices_show_the_same_moments_at_any_frame_rate(tmp_path, write_video, g
 
 def test_a_video_shorter_than_a_slice_holds_its_last_frame(tmp_path, write_video, grey_ramp):
     path = write_video(tmp_path / "short.mp4", grey_ramp(np.arange(10) / 25))
-    duration_s = probe(path).duration_s
+    duration_s = inspect(path).duration_s
     starts = slice_starts(duration_s, 1.0, 1.0)
     pixels, lengths, *_ = read(path, starts, duration_s)
     assert starts.tolist() == [0.0]

@@ -7,7 +7,7 @@ import pytest
 
 from sora_video.base.errors import CorpusError, VideoError
 from sora_video.pretrain.video.corpus import open_corpus
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 
 
 @pytest.fixture
@@ -171,4 +171,4 @@ def test_names_that_are_not_utf8_can_be_printed_and_say_why_they_are_left_out(tm
     video = open_corpus(tmp_path).videos[0]
     assert video.video_id == "caf\\xe9.mp4"
     with pytest.raises(VideoError, match="not UTF-8; rename it"):
-        probe(video.path)
+        inspect(video.path)

@@ -9,7 +9,7 @@ import pytest
 
 from sora_video.base.errors import VideoError
 from sora_video.pretrain.video.decode import DecordFrames, PyAVFrames, open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 
 SIZE = (80, 128)
 TOLERANCE = 4.0
@@ -102,7 +102,7 @@ def test_an_odd_file_can_be_read_or_says_why_not(odd_file):
 
 def check_random_access(path):
     """Both readers give, at indices chosen at random, what sequential decoding gives at those times."""
-    info = probe(path)
+    info = inspect(path)
     count = min(len(info.times), 250)
     times, pictures = decode_all(path, most=count)
     wanted = np.random.default_rng(0).integers(0, len(info.times) if count < 250 else 240, 6)
@@ -124,7 +124,7 @@ def test_open_gops_are_left_to_pyav(data):
     path = data / "odd" / "synthetic_pattern" / "torchcodec__test_resources_h265_video.mp4"
     frames = open_video(path, SIZE)
     _, pictures = decode_all(path)
-    assert probe(path).open_gop
+    assert inspect(path).open_gop
     assert isinstance(frames, PyAVFrames)
     for number in reversed(range(len(pictures))):
         assert distance(frames.frames(np.array([number]))[0], pictures[number]) < TOLERANCE
@@ -148,7 +148,7 @@ def test_frames_come_in_the_order_asked_with_repeats(film):
 
 def test_pyav_random_access_is_sequential_decoding_to_the_bit(film):
     _, path = film
-    frames, (times, pictures) = PyAVFrames(path, probe(path), SIZE), decode_all(path)
+    frames, (times, pictures) = PyAVFrames(path, inspect(path), SIZE), decode_all(path)
     np.testing.assert_allclose(frames.times, times)
     for seed in range(5):
         wanted = np.random.default_rng(seed).permutation(60)[:7]
@@ -158,11 +158,11 @@ def test_pyav_random_access_is_sequential_decoding_to_the_bit(film):
 
 def test_times_and_duration_are_those_of_the_container(film):
     _, path = film
-    info = probe(path)
+    info = inspect(path)
     np.testing.assert_allclose(info.times, np.arange(60) / 25)
     assert info.duration_s == pytest.approx(60 / 25)
     assert info.fps == pytest.approx(25)
-    assert (info.codec, info.width, info.height, info.audio) == ("h264", 128, 96, False)
+    assert (info.codec, info.width, info.height, info.has_audio) == ("h264", 128, 96, False)
     assert not info.open_gop
 
 

@@ -18,7 +18,7 @@ import sora_video
 from sora_video.base.errors import ConfigError, CorpusError, RunError, VideoError
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.decode import DecordFrames, open_video, to_rgb
-from sora_video.pretrain.video.inspect import probe, video_stream
+from sora_video.pretrain.video.inspect import inspect, video_stream
 from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.prepare.account import open_account
 from sora_video.pretrain.video.prepare.apart import map_apart
@@ -53,11 +53,11 @@ def first_frames(path, most, size=SIZE):
 
 def check_copy(source, copy, fps=16):
     """A copy holds the frames it should, when the video shows them, and decord reads it exactly."""
-    theirs, ours = probe(source), probe(copy)
+    theirs, ours = inspect(source), inspect(copy)
     kept = thin(theirs.times, theirs.duration_s, fps)
     np.testing.assert_allclose(ours.times, theirs.times[kept], rtol=0, atol=2e-5)
     assert ours.duration_s == pytest.approx(theirs.duration_s, abs=2e-5)
-    assert ours.audio == theirs.audio
+    assert ours.has_audio == theirs.has_audio
     assert not ours.open_gop
     assert np.isin(ours.pts, ours.keyframes).nonzero()[0].tolist() == list(range(0, len(kept), 8))
     pictures = first_frames(source, 30)
@@ -85,7 +85,7 @@ def test_an_odd_file_is_prepared_or_says_why_not(odd_file, odd, data):
     entry = account[odd_file.relative_to(data / "odd").as_posix()]
     if entry["status"] == "failed":
         with pytest.raises(VideoError):
-            open_video(odd_file, SIZE).frames(np.array([0, len(probe(odd_file).times) - 1]))
+            open_video(odd_file, SIZE).frames(np.array([0, len(inspect(odd_file).times) - 1]))
         assert entry["reason"]
         assert "\n" not in entry["reason"]
         assert not (prepared.folder / entry["output"]).exists()
@@ -109,8 +109,8 @@ def test_frames_at_the_same_times_look_alike(tmp_path, write_video, moving_squar
     source = write_video(tmp_path / "film.mp4", pictures, fps=rate)
     copy = copy_of(source)
     check_copy(source, copy)
-    assert len(probe(copy).times) == min(50, np.ceil(50 / rate * 16))
-    times = probe(copy).times
+    assert len(inspect(copy).times) == min(50, np.ceil(50 / rate * 16))
+    times = inspect(copy).times
     found = open_video(copy, (48, 64)).frames(np.arange(len(times)))
     nearest = distance(found[:, None], np.stack(pictures)[None]).argmin(1)
     np.testing.assert_array_equal(nearest, np.rint(times * rate))
@@ -121,7 +121,7 @@ def test_slices_on_the_grid_show_the_same_frames(tmp_path, write_video, moving_s
     source = write_video(
         tmp_path / "film.mkv", moving_square(2, 90), pts=np.cumsum(gaps).tolist(), time_base=Fraction(1, 1000)
     )
-    theirs, ours = probe(source).times, probe(copy_of(source)).times
+    theirs, ours = inspect(source).times, inspect(copy_of(source)).times
     moments = cell_times(np.arange(20) / 8, 8, 8.0)
     np.testing.assert_allclose(
         ours[frames_at(ours, moments)], theirs[frames_at(theirs, moments)], rtol=0, atol=1e-9
@@ -171,7 +171,7 @@ def test_sides_are_even_and_never_enlarged(tmp_path, write_video, given, size, m
     picture = np.broadcast_to(ramp[None, :, None], (*given, 3)).copy()
     source = write_video(tmp_path / "film.mp4", [picture] * 3, pix_fmt="yuv444p")
     copy = copy_of(source, size=size)
-    info = probe(copy)
+    info = inspect(copy)
     assert (info.codec, info.height, info.width) == ("h264", *made)
     with av.open(copy) as container:
         assert container.streams.video[0].format.name == "yuv420p"
@@ -368,7 +368,7 @@ def test_what_is_done_is_left_alone_and_what_changed_is_done_again(
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*.mp4")}
     assert (second.videos, second.made, second.failures) == (4, 3, ())
     assert {path for path in before if before[path] == after[path]} == {out / "walk/a.mp4"}
-    assert len(probe(out / "run/a.mp4").times) == len(thin(np.arange(30) / 25, 1.2, 16))
+    assert len(inspect(out / "run/a.mp4").times) == len(thin(np.arange(30) / 25, 1.2, 16))
     (films / "walk/a.mp4").write_text("no video")
     (films / "c.mp4").unlink()
     third = prepare_corpus(films, out)
@@ -467,7 +467,7 @@ def check_continues(source, out):
     before = {name: (out / name).stat().st_mtime_ns for name in done}
     assert 3 <= len(done) < 20
     for path in out.glob("[0-9]*.mp4"):
-        assert len(probe(path).times) == 26
+        assert len(inspect(path).times) == 26
     prepared = prepare_corpus(source, out)
     assert (prepared.videos, prepared.made) == (20, 20 - len(done))
     assert {name: (out / name).stat().st_mtime_ns for name in done} == before

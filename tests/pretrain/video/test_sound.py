@@ -8,7 +8,7 @@ from sora_video.base.errors import VideoError
 from sora_video.configs.schema import PretrainConfig, SliceConfig
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.decode import open_video
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.reader import read_slices
 from sora_video.pretrain.video.sound import RATE, read_sound
 
@@ -65,7 +65,7 @@ def write(tmp_path):
 
 
 def hear(path, starts, length_s=1.0):
-    sound = read_sound(path, probe(path).origin_s, np.array(starts, np.float64), length_s)
+    sound = read_sound(path, inspect(path).origin_s, np.array(starts, np.float64), length_s)
     return sound.samples / 2**15, sound.has_audio
 
 
@@ -171,7 +171,7 @@ def test_a_broken_track_is_not_heard_where_it_is_broken(write):
 def test_no_file_of_the_world_ends_the_reading_of_its_sound(odd_file):
     origin_s = 0.0
     with suppress(VideoError):  # some have no picture
-        origin_s = probe(odd_file).origin_s
+        origin_s = inspect(odd_file).origin_s
     sound = read_sound(odd_file, origin_s, np.array([0.0, 0.5, 2.0]), 1.0)
     assert sound.samples.shape == (3, RATE)
     assert not sound.samples[~sound.has_audio].any()

@@ -12,7 +12,7 @@ import pytest
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.video.decode import PyAVFrames
-from sora_video.pretrain.video.inspect import probe
+from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.slices import cell_times, frames_at, slice_starts
 from sora_video.pretrain.video.stream import VideoStream
 
@@ -34,7 +34,7 @@ def seen(source, config=SLICE, **options):
 
 def check(slices, film, config=SLICE):
     """Slices are those of random access, of which the last, overlapping one is not looked at."""
-    frames = PyAVFrames(film, probe(film), (config.size,) * 2)
+    frames = PyAVFrames(film, inspect(film), (config.size,) * 2)
     hop_s = config.hop_s or config.length_s
     starts = [
         one for one in slice_starts(frames.duration_s, config.length_s, hop_s) if one / hop_s % 1 < 1e-9
