@@ -28,10 +28,12 @@ from benchmarks.peer_indexes import PEERS, Search
 from sora_video.base.files import write_text
 from sora_video.index.library import Library
 from sora_video.index.search.nearest import nearest_videos
-from sora_video.index.search.shelf import Shelf, search_parameters
+from sora_video.index.search.shelf import Shelf
+from sora_video.index.store.kinds import RERANK, IndexKind, make_kind
 from sora_video.index.store.segment import Segment
-from sora_video.index.tune.approximate import Builder, kinds, memory_of, write_index
-from sora_video.index.tune.choose import Candidate, Exam, Point, Wish, sweep
+from sora_video.index.store.source import Source
+from sora_video.index.tune.choose import Candidate, Exam, Point, Wish, kinds, sweep
+from sora_video.index.tune.tune import write_index
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
@@ -184,21 +186,21 @@ class Bench:
                 yield from self.measure(kind)
                 done.touch()
 
-    def measure(self, kind: str) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+    def measure(self, kind: IndexKind) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         """Build one kind, and a row for each of rising parameters."""
         segment = self.segment
-        seconds, index = 0.0, segment.vectors
-        size = memory_of(kind, segment.record.rows, segment.vectors.d, segment.vectors.sa_code_size())
-        if kind != "Flat":
-            seconds, index = timed(lambda: Builder(segment, 0).build(kind))
+        source = Source(segment.vectors, 0)
+        size = kind.memory(source.rows, source.dim, source.stored)
+        seconds, index = timed(lambda: kind.build(source))
+        if index is not segment.vectors:
             sizes: list[int] = []
             write_index(index, lambda data: sizes.append(len(data)))
             size = sum(sizes)
         candidate = Candidate(kind=kind, index=index, memory=size)
         for point in sweep(candidate, Exam(segment, 0), Wish()):
-            name = " ".join([kind, *(f"{key}={value}" for key, value in point.parameters.items())])
+            name = " ".join([str(kind), *(f"{key}={value}" for key, value in point.parameters.items())])
             known = [f"{seconds:.0f}", f"{size / segment.record.rows:.0f}"]
-            shelf = Shelf(segment, index=index, tuned=point.parameters)
+            shelf = Shelf(segment, index=index, tuned=point.parameters, kind=kind)
             yield name, partial(self.compare, known, shelf, point)
 
     def compare(self, known: list[str], shelf: Shelf, point: Point) -> list[Any]:
@@ -220,11 +222,11 @@ class Bench:
         """FAISS's own search of the same index for 10 slices, with FAISS's own re-ranking."""
         if not parameters:
             return lambda queries: shelf.index.search(queries, K)
-        asked = search_parameters(shelf.index, parameters)
-        if "rerank" not in parameters:
+        asked = shelf.kind.asked(parameters[shelf.kind.effort], None)
+        if RERANK not in parameters:
             return lambda queries: shelf.index.search(queries, K, params=asked)
         refined = FAISS.IndexRefine(shelf.index, shelf.segment.vectors)
-        both = FAISS.IndexRefineSearchParameters(k_factor=parameters["rerank"], base_index_params=asked)
+        both = FAISS.IndexRefineSearchParameters(k_factor=parameters[RERANK], base_index_params=asked)
         return lambda queries: refined.search(queries, K, params=both)
 
     def crowded(self) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
@@ -234,9 +236,9 @@ class Bench:
         self.world.fill(library, 0, count, runs=PER_VIDEO)
         library.compact()
         (segment,) = library._snapshot.searchable
-        for kind, parameters in (("Flat", {}), ("HNSW32", {"efSearch": 64})):
-            index = segment.vectors if kind == "Flat" else Builder(segment, 0).build(kind)
-            shelf = Shelf(segment, index=index, tuned=parameters)
+        for kind, parameters in ((make_kind(), {}), (make_kind("HNSW", links=32), {"efSearch": 64})):
+            index = kind.build(Source(segment.vectors, 0))
+            shelf = Shelf(segment, index=index, tuned=parameters, kind=kind)
             name = " ".join([f"{count:,} slices, {kind}", *(f"{k}={v}" for k, v in parameters.items())])
             yield name, partial(self.crowd, shelf, parameters)
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .store.kinds import make_kind
 from .store.snapshot import Snapshot
 
 __all__ = ["LibraryInfo", "info_of"]
@@ -40,7 +41,7 @@ def info_of(snapshot: Snapshot) -> LibraryInfo:
     rows = sum(segment.record.rows for segment in segments)
     slices = sum(segment.record.visible for segment in segments)
     size = sum(file.size for segment in segments for file in segment.record.files)
-    kinds = {segment.record.index.kind if segment.record.index else "Flat" for segment in segments}
+    kinds = {segment.kind.name for segment in segments} or {make_kind().name}
     return LibraryInfo(
         videos=sum(segment.table.videos - len(segment.record.removed) for segment in segments),
         slices=slices,
@@ -50,7 +51,7 @@ def info_of(snapshot: Snapshot) -> LibraryInfo:
         bytes_per_slice=size / slices if slices else 0.0,
         dim=snapshot.manifest.dim,
         precision=snapshot.manifest.precision,
-        index_type=" and ".join(sorted(kinds)) or "Flat",
+        index_type=" and ".join(sorted(kinds)),
         fingerprint=snapshot.manifest.fingerprint,
         indexes=tuple(
             {"segment": record.name, **asdict(record.index)}

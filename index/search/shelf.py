@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store.gpu import MOST_FETCHED, resident
+from ..store.kinds import RERANK, IndexKind
 
 if TYPE_CHECKING:
     from ..store.segment import Segment
 
-__all__ = ["Shelf", "search_parameters"]
+__all__ = ["Shelf"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -40,6 +41,7 @@ class Shelf:
         visible: (rows,) which may be found; None: all.
         index: to search in place of the segment's own.
         tuned: its search parameters.
+        kind: of that index.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Shelf:
         visible: NDArray[np.bool_] | None = None,
         index: Any = None,
         tuned: Mapping[str, int] | None = None,
+        kind: IndexKind | None = None,
     ) -> None:
         self.segment = segment
         self.visible = None if visible is None or visible.all() else visible
         self.count = segment.record.rows if self.visible is None else int(np.count_nonzero(self.visible))
         """Rows that may be found."""
         self.index = segment.index if index is None else index
+        self.kind = segment.kind if kind is None else kind
         self.exact = self.index is segment.vectors
         built = segment.record.index
         self.tuned = tuned if tuned is not None else built.parameters if built is not None else {}
@@ -63,7 +67,7 @@ class Shelf:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(Q, fetch) cosines and rows of the slices nearest by the index; -1 where it finds none."""
         index, parameters = self.index, self._parameters(growth)
-        if self.visible is None and fetch <= MOST_FETCHED:
+        if self.visible is None and fetch <= MOST_FETCHED and self.kind.on_gpu:
             index = resident(index)
         cosines, rows = index.search(vectors, fetch, params=parameters)
         return cosines, rows
@@ -85,11 +89,11 @@ class Shelf:
         nothing = np.full(len(vectors), -np.inf, np.float32)
         if self._scans(len(vectors)):
             return self.scan(vectors, top), nothing
-        each = FETCH if self.exact else self.tuned.get("rerank", FETCH_APPROXIMATE)
+        each = FETCH if self.exact else self.tuned.get(RERANK, FETCH_APPROXIMATE)
         fetch = min(each * growth * top, self.count)
         cosines, rows = self.slices(vectors, fetch, growth)
         bounds = np.where(rows[:, -1] < 0, np.inf, cosines[:, -1]).astype(np.float32)
-        if "rerank" not in self.tuned:
+        if RERANK not in self.tuned:
             rows = self._needed(cosines, rows, top)
         rows.sort(axis=1)
         if self.exact:
@@ -108,10 +112,8 @@ class Shelf:
         selector = None
         if self.visible is not None:
             selector = FAISS.IDSelectorBitmap(np.packbits(self.visible, bitorder="little"))
-        if self.exact:
-            return None if selector is None else FAISS.SearchParameters(sel=selector)
-        effort = growth * self.segment.record.rows / self.count
-        return search_parameters(self.index, self.tuned, effort, selector)
+        times = growth * self.segment.record.rows / self.count
+        return self.kind.asked(round(times * self.tuned.get(self.kind.effort, 0)), selector)
 
     def _needed(self, cosines: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:
         """The rows, best first, without what lies below ``top`` that are of as many videos."""
@@ -182,25 +184,6 @@ class Shelf:
             query, place = np.nonzero(rows >= 0)
             cosines[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
         return cosines
-
-
-def search_parameters(index: Any, tuned: Mapping[str, int], effort: float = 1, selector: Any = None) -> Any:
-    """FAISS's search parameters for an approximate index.
-
-    Args:
-        index: HNSW, or IVF with or without a transform before it.
-        tuned: ``efSearch``, or ``nprobe``.
-        effort: to multiply it with.
-        selector: rows that may be found, a FAISS IDSelector; None: all.
-    """
-    if "efSearch" in tuned:
-        return FAISS.SearchParametersHNSW(efSearch=round(effort * tuned["efSearch"]), sel=selector)
-    ivf = FAISS.extract_index_ivf(index)
-    nprobe = min(round(effort * tuned["nprobe"]), ivf.nlist)
-    parameters = FAISS.SearchParametersIVF(nprobe=nprobe, sel=selector)
-    if isinstance(index, FAISS.IndexPreTransform):
-        return FAISS.SearchParametersPreTransform(index_params=parameters)
-    return parameters
 
 
 def padded(query: NDArray[np.int64], row: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -66,7 +66,10 @@ class BuiltIndex:
     file: StoredFile | None
     """None: the vectors themselves were chosen."""
     kind: str
-    """As ``faiss.index_factory`` names it."""
+    """One of :data:`sora_video.index.store.kinds.INDEXES`; older manifests have the name that FAISS's factory
+    takes, sizes and all."""
+    settings: Mapping[str, int] = field(default_factory=dict)
+    """Sizes of the index, such as links of a node."""
     parameters: Mapping[str, int] = field(default_factory=dict)
     """Of the search."""
     curve: Sequence[Any] = ()

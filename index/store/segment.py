@@ -14,7 +14,8 @@ from sora_video.base.errors import LibraryError
 from . import version1
 from .files import Checks, Damage, DamagedError, StoredFile, store, storing
 from .filters import Attributes, Where
-from .manifest import Manifest, SegmentRecord
+from .kinds import IndexKind, make_kind, stored_kind
+from .manifest import BuiltIndex, Manifest, SegmentRecord
 from .table import Entry, Slices, Table, TableWriter
 from .vectors import open_index, open_vectors, write_header, write_vectors
 
@@ -40,6 +41,8 @@ class Segment:
     """FAISS index over all rows, exact, mapped into memory; None where it is damaged."""
     index: Any
     """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
+    kind: IndexKind
+    """Of :attr:`index`."""
 
     def __init__(self, checks: Checks, record: SegmentRecord, dim: int) -> None:
         self.record = record
@@ -48,15 +51,18 @@ class Segment:
         self._table: Table | None = opened[0] if opened else None
         order = opened[1] if opened else None
         self.vectors = self._open(record.vectors, lambda path: open_vectors(path, record.rows, dim, order))
-        self.index = self.vectors
-        built = record.index
-        if built and built.file and self.vectors is not None:
-            lists = None if built.lists is None else self._open(built.lists, lambda path: path)
-            if built.lists is None or lists is not None:
-                opened = self._open(
-                    built.file, lambda path: open_index(path, self.vectors, lists is not None)
-                )
-                self.index = self.vectors if opened is None else opened
+        self.index, self.kind = self.vectors, make_kind()
+        if record.index and record.index.file and self.vectors is not None:
+            self._open_built(record.index, record.index.file)
+
+    def _open_built(self, built: BuiltIndex, file: StoredFile) -> None:
+        """Search by the approximate index, where its files are whole."""
+        kind = stored_kind(self.record.name, built)
+        lists = None if built.lists is None else self._open(built.lists, lambda path: path)
+        if built.lists is None or lists is not None:
+            index = self._open(file, lambda path: open_index(path, kind, self.vectors, lists is not None))
+            if index is not None:
+                self.index, self.kind = index, kind
 
     def _open(self, file: StoredFile, read: Callable[[Path], Opened]) -> Opened | None:
         """Verify and read one file; None, and damage, where that fails."""

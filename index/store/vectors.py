@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .files import DamagedError, FileWriter, access_errors
+from .kinds import IndexKind
 
-__all__ = ["PRECISIONS", "attach", "open_index", "open_vectors", "silent", "write_header", "write_vectors"]
+__all__ = ["PRECISIONS", "open_index", "open_vectors", "silent", "write_header", "write_vectors"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -101,16 +102,17 @@ def plain(index: Any) -> bool:
     return bool(width and inner and index.code_size == size and index.codes.size() == index.ntotal * size)
 
 
-def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
+def open_index(path: Path, kind: IndexKind, vectors: Any, lists: bool = False) -> Any:
     """Read an approximate index over ``vectors``, which it must match in number and dimension.
 
     Args:
         path: verified.
+        kind: of the index.
         vectors: of the segment.
         lists: whether its inverted lists lie in a file of their own beside it.
 
     Raises:
-        DamagedError: it does not.
+        DamagedError: it does not, or it is of another kind.
         LibraryError: it cannot be read now.
     """
     if lists:
@@ -120,33 +122,23 @@ def open_index(path: Path, vectors: Any, lists: bool = False) -> Any:
         index = read(path, FAISS.IO_FLAG_MMAP_IFC)
     if (index.ntotal, index.d) != (vectors.ntotal, vectors.d):
         raise DamagedError("is damaged: it does not belong to the segment's vectors")
-    check_lists(index, path)
-    return attach(index, vectors)
-
-
-def check_lists(index: Any, path: Path) -> None:
-    """Refuse an inverted file whose lists name rows that are not there, and any index of another metric.
-
-    Raises:
-        DamagedError: it is such an index.
-    """
     if index.metric_type != FAISS.METRIC_INNER_PRODUCT:
         raise DamagedError("is damaged: it has another metric")
-    if isinstance(index, FAISS.IndexHNSW):
-        return
+    check_place(index, path)
+    kind.check(index)
+    return kind.attach(index, vectors)
+
+
+def check_place(index: Any, path: Path) -> None:
+    """Refuse an inverted file whose lists lie in another folder.
+
+    Raises:
+        DamagedError: they do.
+    """
     ivf = FAISS.try_extract_index_ivf(index)
-    if ivf is None or ivf.quantizer.ntotal != ivf.nlist or ivf.invlists.nlist != ivf.nlist:
-        raise DamagedError("is damaged: it is no index of a library")
-    lists = FAISS.downcast_InvertedLists(ivf.invlists)
+    lists = None if ivf is None else FAISS.downcast_InvertedLists(ivf.invlists)
     if isinstance(lists, FAISS.OnDiskInvertedLists) and Path(lists.filename).parent != path.parent:
         raise DamagedError("is damaged: its lists lie elsewhere")
-    for number in range(ivf.nlist):
-        size = lists.list_size(number)
-        if not size:
-            continue
-        rows = FAISS.rev_swig_ptr(lists.get_ids(number), size)
-        if rows.min() < 0 or rows.max() >= index.ntotal:
-            raise DamagedError("is damaged: it names rows that are not there")
 
 
 def read(path: Path, flags: int) -> Any:
@@ -193,11 +185,3 @@ def silent() -> Iterator[None]:
         os.dup2(before, 1)
         os.close(before)
         os.close(nowhere)
-
-
-def attach(index: Any, vectors: Any) -> Any:
-    """Give an HNSW that was read back the vectors it was written without; others are as they are."""
-    if isinstance(index, FAISS.IndexHNSW) and index.storage is None:
-        index.storage, index.own_fields = vectors, False
-        index.referenced_objects = [vectors]
-    return index

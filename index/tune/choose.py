@@ -9,12 +9,11 @@ function of the seed; times are not, so that of two indexes about as fast either
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,25 +21,25 @@ from sora_video.base.errors import ConfigError, LibraryError
 
 from ..search.shelf import Shelf
 from ..store.gpu import on_gpus
-from .approximate import Builder, kinds, lists_memory, memory_of
+from ..store.kinds import INDEXES, RERANK, IndexKind, make_kind
+from ..store.source import Source
+from .on_disk import build_on_disk
 
 if TYPE_CHECKING:
     from ..store.segment import Segment
 
-__all__ = ["Candidate", "Exam", "Point", "Wish", "choose_index", "parse_bytes", "parse_ms"]
-
-FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
+__all__ = ["Candidate", "Exam", "Point", "Wish", "choose_index", "kinds", "parse_bytes", "parse_ms", "sweep"]
 
 K = 10
 QUERIES = 500
 TIMED = 100
 """Queries whose time is taken one by one."""
-RERANK = (2, 8, 32)
-"""Candidates re-ranked for each wanted slice, where the index keeps short codes."""
 FEWEST_ADDED = 1024
 """Vectors of a block where lists are merged on the disk, at least."""
 GAIN = 0.002
 """A parameter is doubled until recall gains less."""
+SURE = 0.9995
+"""Recall that is not raised further."""
 UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -74,8 +73,7 @@ class Point(NamedTuple):
     """One measurement of an index."""
 
     parameters: dict[str, int]
-    """``efSearch``, or ``nprobe``, and ``rerank``: candidates that are scored from the stored vectors for
-    each wanted video."""
+    """Of the search: the kind's ``effort``, and ``rerank`` where candidates are re-ranked."""
     recall: float
     """Recall@10."""
     ms: float
@@ -97,8 +95,7 @@ class Point(NamedTuple):
 class Candidate:
     """An index with its measured curve."""
 
-    kind: str
-    """As FAISS's factory names it."""
+    kind: IndexKind
     index: Any
     """The FAISS index; the segment's vectors for Flat."""
     memory: int
@@ -159,10 +156,16 @@ class Exam:
         scores = shelf.cosines(queries, np.where(found == rows[:, None], -1, found))
         return -np.sort(-scores, axis=1)
 
-    def take(self, index: Any, parameters: dict[str, int]) -> Point:
-        """Measure an index."""
-        shelf = Shelf(self.segment, index=index, tuned=parameters)
-        fetch = min((self.k + 1) * parameters.get("rerank", 1), self.segment.record.rows)
+    def take(self, index: Any, parameters: dict[str, int], kind: IndexKind | None = None) -> Point:
+        """Measure an index.
+
+        Args:
+            index: a FAISS index over the segment's rows.
+            parameters: of its search.
+            kind: of the index; None: that of the segment's own.
+        """
+        shelf = Shelf(self.segment, index=index, tuned=parameters, kind=kind)
+        fetch = min((self.k + 1) * parameters.get(RERANK, 1), self.segment.record.rows)
 
         def answer(part: slice) -> NDArray[np.float32]:
             found = shelf.slices(self.queries[part], fetch)[1]
@@ -201,11 +204,12 @@ def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
     Raises:
         LibraryError: none does; the message says which comes nearest.
     """
-    rows, dim, stored = segment.record.rows, segment.vectors.d, segment.vectors.sa_code_size()
-    sizes = {kind: memory_of(kind, rows, dim, stored) for kind in kinds(rows, dim)}
-    builder, exam = Builder(segment, wish.seed), Exam(segment, wish.seed)
+    source, exam = Source(segment.vectors, wish.seed), Exam(segment, wish.seed)
+    sized = [
+        (kind, kind.memory(source.rows, source.dim, source.stored)) for kind in kinds(source.rows, source.dim)
+    ]
     measured: list[Candidate] = []
-    for candidate in candidates(builder, sizes, wish, folder):
+    for candidate in candidates(source, sized, wish, folder):
         candidate.curve = list(sweep(candidate, exam, wish))
         candidate.settle(wish)
         measured.append(candidate)
@@ -215,62 +219,98 @@ def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
     if fit:
         return min(fit, key=lambda candidate: candidate.best.ms)
     if not measured:
-        least = min(sizes, key=lambda kind: sizes[kind])
+        smallest, size = min(sized, key=lambda pair: pair[1])
         raise LibraryError(
-            f"memory={(wish.memory or 0) / 1e6:g} MB: the smallest index, {least}, takes "
-            f"{sizes[least] / 1e6:.3g} MB; allow more"
+            f"memory={(wish.memory or 0) / 1e6:g} MB: the smallest index, {smallest}, takes "
+            f"{size / 1e6:.3g} MB; allow more"
         )
     nearest = max(measured, key=lambda c: (min(c.best.recall, wish.recall), -c.best.ms))
     raise LibraryError(f"no index reaches {wish}; the nearest is {nearest}; ask for less of one of them")
 
 
-def candidates(builder: Builder, sizes: dict[str, int], wish: Wish, folder: Path) -> Iterator[Candidate]:
+def kinds(rows: int, dim: int) -> list[IndexKind]:
+    """The indexes to choose among, with their sizes.
+
+    Args:
+        rows: vectors to search.
+        dim: of the vectors.
+    """
+    registered: list[tuple[str, type[IndexKind]]] = [(name, INDEXES.load(name)) for name in INDEXES.names()]
+    return [
+        make_kind(name, **settings)
+        for name, kind in registered
+        if rows >= kind.fewest_rows
+        for settings in kind.proposals(rows, dim)
+    ]
+
+
+def candidates(
+    source: Source, sized: Sequence[tuple[IndexKind, int]], wish: Wish, folder: Path
+) -> Iterator[Candidate]:
     """The indexes that fit into the memory; if none of them will do, those whose lists lie on the disk."""
     most = math.inf if wish.memory is None else wish.memory
     tried = []
-    for kind in [kind for kind, size in sizes.items() if size <= most]:
-        index = builder.segment.vectors if kind == "Flat" else builder.build(kind)
-        tried.append(Candidate(kind=kind, index=index, memory=sizes[kind]))
-        yield tried[-1]
+    for kind, size in sized:
+        if size <= most:
+            tried.append(Candidate(kind=kind, index=kind.build(source), memory=size))
+            yield tried[-1]
     if any(fulfils(candidate.best, wish) for candidate in tried):
         return
-    for kind in [kind for kind, size in sizes.items() if size > most and kind.startswith("IVF")]:
-        held = lists_memory(builder.rows, builder.dim)
-        if held <= most:
-            lists_file = folder / f"{kind.rsplit(',', 1)[1]}.ivfdata"
-            block = max(int(most * builder.rows / sizes[kind]), FEWEST_ADDED)
-            index = builder.build_on_disk(kind, lists_file, block)
+    for number, (kind, size) in enumerate(sized):
+        if size > most and kind.on_disk and kind.memory_of_disk(source.dim) <= most:
+            lists_file = folder / f"{number}.ivfdata"
+            index = build_on_disk(kind, source, lists_file, max(int(most * source.rows / size), FEWEST_ADDED))
+            held = kind.memory_of_disk(source.dim)
             yield Candidate(kind=kind, index=index, memory=held, lists_file=lists_file)
 
 
 def sweep(candidate: Candidate, exam: Exam, wish: Wish) -> Iterator[Point]:
-    """Measure an index at rising parameters, closer where it begins to be good enough."""
-    if candidate.kind == "Flat":
-        yield exam.take(candidate.index, {})
+    """Measure an index at rising search parameters, closer where it begins to be good enough.
+
+    Args:
+        candidate: the index.
+        exam: what it is measured on.
+        wish: says what recall is enough.
+    """
+    kind = candidate.kind
+    if not kind.effort:
+        yield exam.take(candidate.index, {}, kind)
         return
-    graph = candidate.kind.startswith("HNSW")
-    name, first = ("efSearch", 16) if graph else ("nprobe", 1)
-    last = exam.segment.record.rows if graph else FAISS.extract_index_ivf(candidate.index).nlist
-    for rerank in (None,) if graph or candidate.kind.endswith("Flat") else RERANK:
-        fixed = {} if rerank is None else {"rerank": rerank}
-        value, before = first, Point({}, 0.0, 0.0, 0.0)
-        points: dict[int, Point] = {}
-        while True:
-            points[value] = exam.take(candidate.index, {name: value, **fixed})
-            gain, before = points[value].recall - before.recall, points[value]
-            yield before
-            done = before.recall >= wish.recall and gain < GAIN
-            if value >= last or before.recall >= 0.9995 or (gain < GAIN and value > 8 * first) or done:
-                break
-            value = min(2 * value, last)
-        good = [value for value, point in points.items() if point.recall >= wish.recall]
-        high = min(good, default=first)
-        low = high // 2
-        while good and high - low > max(1, high // 8):
-            middle = (low + high) // 2
-            point = exam.take(candidate.index, {name: middle, **fixed})
-            yield point
-            low, high = (low, middle) if point.recall >= wish.recall else (middle, high)
+    for fixed in [{RERANK: count} for count in kind.rerank] or [{}]:
+
+        def measure(effort: int, fixed: dict[str, int] = fixed) -> Point:
+            return exam.take(candidate.index, {kind.effort: effort, **fixed}, kind)
+
+        yield from climb(measure, kind.least_effort, kind.most_effort(exam.segment.record.rows), wish.recall)
+
+
+def climb(measure: Callable[[int], Point], least: int, most: int, recall: float) -> Iterator[Point]:
+    """Measurements of a rising effort: doubled until it gains little, then halved towards the least enough.
+
+    Args:
+        measure: takes an effort.
+        least: effort to begin with.
+        most: effort.
+        recall: that is enough.
+    """
+    effort, before, failed, enough = least, 0.0, least // 2, 0
+    while True:
+        point = measure(effort)
+        yield point
+        if point.recall >= recall:
+            enough = enough or effort
+        elif not enough:
+            failed = effort
+        gain, before = point.recall - before, point.recall
+        flat = gain < GAIN and (point.recall >= recall or effort > 8 * least)
+        if effort >= most or point.recall >= SURE or flat:
+            break
+        effort = min(2 * effort, most)
+    while enough and enough - failed > max(1, enough // 8):
+        middle = (failed + enough) // 2
+        point = measure(middle)
+        yield point
+        failed, enough = (failed, middle) if point.recall >= recall else (middle, enough)
 
 
 def parse_bytes(text: str) -> int:

@@ -1,5 +1,6 @@
 """Writes the index that measurement chose for each segment, and builds one again that was damaged."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,14 +11,16 @@ import faiss
 from sora_video.base.files import atomic_path
 
 from ..store.files import StoredFile, stored_file, storing
+from ..store.kinds import stored_kind
 from ..store.manifest import SCRATCH, BuiltIndex, Manifest, SegmentRecord
 from ..store.segment import Segment
 from ..store.snapshot import Snapshot
+from ..store.source import Source
 from ..store.update import succeed
-from .approximate import SEGMENT_BLOCK, Builder, write_index
 from .choose import Wish, choose_index
+from .on_disk import SEGMENT_BLOCK, build_on_disk
 
-__all__ = ["rebuild", "tune"]
+__all__ = ["rebuild", "tune", "write_index"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -62,7 +65,8 @@ def choose(snapshot: Snapshot, segment: Segment, wish: Wish) -> SegmentRecord:
         chosen = choose_index(segment, wish, Path(scratch))
         built = BuiltIndex(
             file=None,
-            kind=chosen.kind,
+            kind=chosen.kind.name,
+            settings=chosen.kind.sizes,
             parameters=chosen.best.parameters,
             curve=[point.as_json() for point in chosen.curve],
             seed=wish.seed,
@@ -89,18 +93,40 @@ def write(
     return writer.stored, lists
 
 
+def write_index(index: Any, write: Callable[[bytes], None]) -> None:
+    """Write an index; a graph without the vectors, which the segment has.
+
+    Args:
+        index: the FAISS index.
+        write: takes its bytes, part by part.
+    """
+    FAISS.write_index(index, FAISS.PyCallbackIOWriter(write), FAISS.IO_FLAG_SKIP_STORAGE)
+
+
 def rebuild(snapshot: Snapshot, segment: Segment) -> SegmentRecord:
-    """Build a segment's damaged index again, of the same kind, seed and parameters."""
+    """Build a segment's damaged index again, of the same kind, seed and parameters.
+
+    Args:
+        snapshot: the library as it is.
+        segment: one whose vectors are whole.
+
+    Returns:
+        The segment's record with the new files.
+
+    Raises:
+        LibraryError: there is no such kind of index.
+        StorageError: the disk refused the write.
+    """
     record = segment.record
     if record.index is None:
         return record
     stem = f"segments/{snapshot.manifest.next_segment:06d}.{record.name}"
-    builder = Builder(segment, record.index.seed)
+    kind, source = stored_kind(record.name, record.index), Source(segment.vectors, record.index.seed)
     with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
         if record.index.lists is None:
-            index, lists_file = builder.build(record.index.kind), None
+            index, lists_file = kind.build(source), None
         else:
             lists_file = Path(scratch) / "lists.ivfdata"
-            index = builder.build_on_disk(record.index.kind, lists_file, SEGMENT_BLOCK)
+            index = build_on_disk(kind, source, lists_file, SEGMENT_BLOCK)
         file, lists = write(snapshot.folder, stem, index, lists_file)
     return replace(record, index=replace(record.index, file=file, lists=lists))

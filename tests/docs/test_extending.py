@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.code import files_to_add
@@ -15,6 +16,9 @@ from sora_video.cli.main import COMMANDS
 from sora_video.configs.parts import ENCODERS, METHODS
 from sora_video.downstream.classify.parts import HEADS, POOLS
 from sora_video.downstream.datasets.registry import DATASETS
+from sora_video.index.library import Library
+from sora_video.index.store.kinds import INDEXES
+from sora_video.pretrain.encoders.embeddings import Embeddings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -97,6 +101,36 @@ def test_a_setting_that_a_part_lacks_is_refused(sora, clips, tmp_path, command, 
     assert refusal in said
 
 
+@pytest.fixture
+def library(tmp_path):
+    """3,000 slices, so that the example is the smallest index that finds all that exact search finds."""
+    vectors = np.random.default_rng(0).normal(size=(3000, 64)).astype(np.float32)
+    times = np.arange(3000.0)
+    made = Library.create(tmp_path / "library", "f" * 64, 64)
+    made.add(
+        Embeddings(
+            video_id=np.array([f"{row // 10}.mp4" for row in range(3000)], object),
+            slice_no=np.arange(3000, dtype=np.int32) % 10,
+            start_s=times,
+            end_s=times + 1,
+            vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+            fingerprint="f" * 64,
+        )
+    )
+    return made.path
+
+
+def test_a_kind_of_index_is_tuned_and_built_again(sora, library):
+    code, said = sora("index", "tune", library, "--recall", "1", "--memory", "160kB")
+    assert code == 0, said
+    built = json.loads((library / "manifest.json").read_text())["segments"][0]["index"]
+    assert (built["kind"], built["settings"]) == ("ivf_bits", {"lists": 76, "bits": 4})
+    (library / built["file"]["name"]).write_bytes(b"damaged")
+    code, said = sora("index", "repair", library)
+    assert code == 0, said
+    assert Library.open(library).info().index_type == "ivf_bits"
+
+
 def test_a_data_set_is_listed_and_read(sora, clips, tmp_path):
     code, listed = sora("datasets", "--json")
     assert code == 0, listed
@@ -157,11 +191,12 @@ def test_the_entry_points_are_those_that_the_registries_read():
     parser = configparser.ConfigParser()
     parser.read_string(TOML)
     groups = {section.split('"')[1] for section in parser.sections()}
-    assert groups == {registry.group for registry in (ENCODERS, METHODS, DATASETS, HEADS, COMMANDS)}
+    assert groups == {registry.group for registry in (ENCODERS, METHODS, INDEXES, DATASETS, HEADS, COMMANDS)}
     assert POOLS.group not in groups
 
 
 def test_two_files_are_touched_to_add_a_part():
     counts = files_to_add(ROOT)
-    assert {"An encoder", "A method or a loss", "A data set", "A head", "A command"} <= set(counts)
+    parts = {"An encoder", "A method or a loss", "A kind of index", "A data set", "A head", "A command"}
+    assert parts <= set(counts)
     assert set(counts.values()) == {2}

@@ -1,6 +1,5 @@
 """Many queries at once, over exact and approximate indexes, with and without hidden rows."""
 
-import faiss
 import numpy as np
 import pytest
 
@@ -12,6 +11,8 @@ from sora_video.index.search import nearest, shelf
 from sora_video.index.search.nearest import nearest_videos
 from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.filters import Where
+from sora_video.index.store.kinds import make_kind
+from sora_video.index.store.source import Source
 from sora_video.index.tune.choose import Wish
 
 DIM = 8
@@ -130,7 +131,18 @@ def test_a_filter_on_time_leaves_the_best_of_the_slices_that_it_lets_through(lib
     )
 
 
-@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "PCAR8,IVF30,PQ4x4fsr"])
+HNSW = make_kind("HNSW", links=16)
+IVF = make_kind("IVF-Flat", lists=30)
+SQ8 = make_kind("IVF-SQ8", lists=30)
+OPQ = make_kind("OPQ-IVF-PQ", lists=30, parts=4)
+
+
+def parameters(kind, rerank):
+    """The least effort, and few candidates."""
+    return {kind.effort: kind.least_effort, **({"rerank": rerank} if kind.rerank else {})}
+
+
+@pytest.mark.parametrize("kind", [HNSW, IVF, OPQ], ids=str)
 def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     tmp_path, make_embeddings, random_vectors, monkeypatch, kind
 ):
@@ -139,20 +151,17 @@ def test_a_filter_that_lets_one_in_a_thousand_through_still_fills_the_answer(
     library = Library.create(tmp_path / "large", "f" * 64, DIM)
     library.add(make_embeddings({f"{n:04d}": vectors[2 * n : 2 * n + 2] for n in range(4000)}))
     (segment,) = library._snapshot.searchable
-    index = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    index.add(vectors)
-    tuned = {"efSearch": 16} if kind.startswith("HNSW") else {"nprobe": 1, "rerank": 4}
+    index, tuned = kind.build(Source(segment.vectors, 0)), parameters(kind, 4)
     few = np.zeros(8000, np.bool_)
     few[np.random.default_rng(0).choice(8000, 8, replace=False)] = True
     asked = random_vectors(1, 25, DIM)
-    found = nearest_videos([Shelf(segment, few, index=index, tuned=tuned)], asked, 5)
+    found = nearest_videos([Shelf(segment, few, index=index, tuned=tuned, kind=kind)], asked, 5)
     scores = np.where(few, asked @ vectors.T, -np.inf).reshape(25, 4000, 2).max(axis=2)
     np.testing.assert_allclose(found.cosines, -np.sort(-scores, axis=1)[:, :5], atol=1e-6)
     assert few[found.rows].all()
 
 
-@pytest.mark.parametrize("kind", ["HNSW16", "IVF30,Flat", "IVF30,SQ8", "PCAR8,IVF30,PQ4x4fsr"])
+@pytest.mark.parametrize("kind", [HNSW, IVF, SQ8, OPQ], ids=str)
 def test_an_approximate_index_fills_the_answer_with_videos_and_true_scores(
     tmp_path, make_embeddings, random_vectors, kind
 ):
@@ -164,12 +173,9 @@ def test_an_approximate_index_fills_the_answer_with_videos_and_true_scores(
         make_embeddings({"crowd": crowd, **{f"{n:04d}": vectors[n][None] for n in range(1200, 2400)}})
     )
     (segment,) = library._snapshot.searchable
-    index = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    index.add(vectors)
-    tuned = {"efSearch": 16} if kind.startswith("HNSW") else {"nprobe": 1, "rerank": 2}
+    index, tuned = kind.build(Source(segment.vectors, 0)), parameters(kind, 2)
     asked = np.concatenate([crowd[:3], random_vectors(1, 30, DIM)])
-    found = nearest_videos([Shelf(segment, index=index, tuned=tuned)], asked, 10)
+    found = nearest_videos([Shelf(segment, index=index, tuned=tuned, kind=kind)], asked, 10)
     assert (found.rows >= 0).all()
     assert all(len(set(videos)) == 10 for videos in found.videos.tolist())
     np.testing.assert_allclose(found.cosines, np.einsum("qd,qkd->qk", asked, vectors[found.rows]), atol=1e-6)

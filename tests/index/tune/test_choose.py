@@ -10,8 +10,10 @@ import pytest
 from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.index.library import Library
 from sora_video.index.query import Query, without_times
-from sora_video.index.tune.approximate import Builder, kinds
-from sora_video.index.tune.choose import Exam, Wish, parse_bytes, parse_ms
+from sora_video.index.store.kinds import make_kind
+from sora_video.index.store.source import Source
+from sora_video.index.tune.choose import Exam, Wish, kinds, parse_bytes, parse_ms
+from sora_video.index.tune.on_disk import build_on_disk
 
 ROWS, DIM, PER_VIDEO = 6000, 16, 4
 
@@ -65,9 +67,9 @@ def exact_recall(segment, parameters, queries=300):
     ("memory", "fitting"),
     [
         (None, ("Flat", "HNSW", "IVF", "OPQ")),
-        (384_000, ("Flat", "SQ8", "x4fsr")),
-        (200_000, ("SQ8", "x4fsr")),
-        (100_000, ("x4fsr",)),
+        (384_000, ("Flat", "SQ8", "OPQ")),
+        (200_000, ("SQ8", "OPQ")),
+        (100_000, ("OPQ",)),
     ],
 )
 def test_the_chosen_index_has_the_recall_and_the_size_that_were_wished(library, memory, fitting):
@@ -115,9 +117,9 @@ def test_what_cannot_be_reached_is_refused_by_name_and_nothing_changes(library):
 def test_lists_larger_than_the_memory_are_merged_on_the_disk(tmp_path, library):
     library.compact()
     segment = only(library)
-    kind = next(kind for kind in kinds(ROWS, DIM) if kind.endswith(",Flat"))
-    whole = Builder(segment, 0).build(kind)
-    merged = Builder(segment, 0).build_on_disk(kind, tmp_path / "lists.ivfdata", block=1000)
+    kind = make_kind("IVF-Flat", lists=100)
+    whole = kind.build(Source(segment.vectors, 0))
+    merged = build_on_disk(kind, Source(segment.vectors, 0), tmp_path / "lists.ivfdata", block=1000)
     assert isinstance(faiss.downcast_InvertedLists(merged.invlists), faiss.OnDiskInvertedLists)
     queries = segment.read(np.arange(100))
     for index in (whole, merged):
@@ -153,12 +155,12 @@ def test_an_index_on_the_disk_is_chosen_where_nothing_else_fits(library, cluster
     )
 
 
-@pytest.mark.parametrize("kind", kinds(ROWS, DIM)[2:])
+@pytest.mark.parametrize("kind", kinds(ROWS, DIM)[2:], ids=lambda kind: kind.name)
 def test_an_index_is_built_bit_for_bit_again_from_its_seed(library, kind):
     library.compact()
     segment = only(library)
     one, again, other = (
-        faiss.serialize_index(Builder(segment, seed).build(kind)).tobytes() for seed in (3, 3, 4)
+        faiss.serialize_index(kind.build(Source(segment.vectors, seed))).tobytes() for seed in (3, 3, 4)
     )
     assert one == again
     assert one != other
@@ -170,7 +172,7 @@ def test_every_vector_lies_in_the_list_of_its_nearest_centroid(tmp_path, cluster
     library = Library.create(tmp_path / "library", "f" * 64, DIM)
     library.add(make_embeddings({f"{number}.mp4": part for number, part in enumerate(vectors)}))
     (segment,) = library._snapshot.searchable
-    index = Builder(segment, 0).build(kinds(segment.record.rows, DIM)[2])
+    index = kinds(segment.record.rows, DIM)[2].build(Source(segment.vectors, 0))
     centroids = index.quantizer.reconstruct_n(0, index.nlist)
     nearest = (segment.read(np.arange(segment.record.rows)) @ centroids.T).argmax(axis=1)
     lists = np.empty(segment.record.rows, np.int64)
@@ -183,10 +185,12 @@ def test_every_vector_lies_in_the_list_of_its_nearest_centroid(tmp_path, cluster
 
 GRAPH = """
 import hashlib, sys, faiss
-from sora_video.index.tune.approximate import Builder
+from sora_video.index.store.kinds import make_kind
+from sora_video.index.store.source import Source
 from sora_video.index.library import Library
 (segment,) = Library.open(sys.argv[1])._snapshot.searchable
-print(hashlib.sha256(faiss.serialize_index(Builder(segment, 0).build("HNSW32"))).hexdigest())
+index = make_kind("HNSW", links=32).build(Source(segment.vectors, 0))
+print(hashlib.sha256(faiss.serialize_index(index)).hexdigest())
 """
 
 
