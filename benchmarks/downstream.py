@@ -23,7 +23,9 @@ from sklearn.preprocessing import StandardScaler
 
 from sora_video.base.files import write_text
 from sora_video.configs.loader import load_config
-from sora_video.downstream.probe.heads import STRENGTHS, knn_probe, linear_probe_scores, quality
+from sora_video.downstream.probe.knn import knn_probe
+from sora_video.downstream.probe.linear import STRENGTHS, linear_probe_scores
+from sora_video.downstream.probe.metrics import quality
 from sora_video.downstream.probe.probe import linear_probe
 from sora_video.downstream.probe.results import Results
 from sora_video.downstream.probe.retrieval import retrieve

@@ -20,7 +20,7 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.parts import ENCODERS
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.features import video_features
-from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.knn import nearest_predict
 from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.pixels import pixel_features

@@ -100,7 +100,7 @@ def markdown(probes: dict[str, Results], recipe: str, facts: dict[str, str]) -> 
     for task, probe in probes.items():
         learnt, random = probe.table()[:2]
         numbers = [
-            probe.chance,
+            probe.split.chance,
             *(row[key] for row in (learnt, random) for key in ("linear", "knn", "R@1")),
             probe.scores[2].estimates["knn"]["balanced"].value,
             probe.scores[3].estimates["knn"]["balanced"].value,

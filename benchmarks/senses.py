@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.features import video_features
-from sora_video.downstream.probe.heads import linear_probe_scores, nearest_predict
+from sora_video.downstream.probe.knn import nearest_predict
 from sora_video.downstream.probe.labels import read_split
+from sora_video.downstream.probe.linear import linear_probe_scores
 from sora_video.downstream.probe.metrics import classification_metrics, draw_weights, interval
 from sora_video.downstream.probe.pixels import pixel_features
 from sora_video.downstream.probe.split import Split

@@ -18,7 +18,7 @@ from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.datasets.motions import make_motions
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.figures import confusion, embedding_map, loss_curve, score_bars
-from sora_video.downstream.probe.heads import nearest_predict
+from sora_video.downstream.probe.knn import nearest_predict
 from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.pixels import pixel_features

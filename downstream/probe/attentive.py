@@ -18,11 +18,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from sora_video.base.randomness import generator
 
 from .features import Frozen
-from .heads import Prediction, quality
+from .metrics import quality
+from .probes import Prediction, Probe
 from .split import Split
 from .weights import class_weights, positive_weights
 
-__all__ = ["AttentionPool", "attentive_probe", "loss_weights"]
+__all__ = ["PROBE", "AttentionPool", "attentive_probe", "loss_weights"]
 
 DECAYS = (0.01, 0.1, 1.0)
 """Weight decays tried."""
@@ -53,9 +54,9 @@ class AttentionPool(nn.Module):
         self.weight = nn.Parameter(torch.zeros(models, classes, dim))
         self.bias = nn.Parameter(torch.zeros(models, 1, classes))
 
-    def forward(self, slices: Tensor, there: Tensor) -> Tensor:
-        """(n, S, D) slices, of which (n, S) are there, to (M, n, C) logits."""
-        attention = (slices @ self.query.T).masked_fill(~there[..., None], -torch.inf).softmax(1)
+    def forward(self, slices: Tensor, present: Tensor) -> Tensor:
+        """(n, S, D) slices, of which (n, S) are present, to (M, n, C) logits."""
+        attention = (slices @ self.query.T).masked_fill(~present[..., None], -torch.inf).softmax(1)
         pooled = (attention.transpose(1, 2) @ slices).transpose(0, 1)
         return pooled @ self.weight.mT + self.bias
 
@@ -66,7 +67,7 @@ class Task:
 
     slices: Tensor
     """(N, S, D)"""
-    there: Tensor
+    present: Tensor
     """(N, S) bool"""
     targets: Tensor
     """(N, C) float"""
@@ -74,10 +75,10 @@ class Task:
 
     def standardised(self, rows: Rows) -> "Task":
         """The same with slices of mean 0 and deviation 1 over the given rows."""
-        known = self.slices[rows][self.there[rows]]
-        deviation = known.std(0, correction=0)
+        slices = self.slices[rows][self.present[rows]]
+        deviation = slices.std(0, correction=0)
         scale = torch.where(deviation > 1e-8, deviation, 1.0)
-        return Task((self.slices - known.mean(0)) / scale, self.there, self.targets, self.multi)
+        return Task((self.slices - slices.mean(0)) / scale, self.present, self.targets, self.multi)
 
 
 def attentive_probe(frozen: Frozen, split: Split) -> list[Prediction]:
@@ -109,11 +110,11 @@ def gather(frozen: Frozen, split: Split) -> Task:
     rows = {int(entry): frozen.rows(int(entry), MOST_SLICES) for entry in used}
     longest = max(map(len, rows.values()))
     slices = torch.zeros(len(frozen), longest, frozen.vectors.shape[1])
-    there = torch.zeros(len(frozen), longest, dtype=torch.bool)
+    present = torch.zeros(len(frozen), longest, dtype=torch.bool)
     for entry, views in rows.items():
         slices[entry, : len(views)] = torch.from_numpy(np.array(frozen.vectors[views]))
-        there[entry, : len(views)] = True
-    return Task(slices, there, torch.from_numpy(split.targets.astype(np.float32)), split.multi)
+        present[entry, : len(views)] = True
+    return Task(slices, present, torch.from_numpy(split.targets.astype(np.float32)), split.multi)
 
 
 def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: int) -> NDArray[np.float64]:
@@ -134,27 +135,35 @@ def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: 
     weights = loss_weights(task.targets[rows], task.multi)
     parts = -(-len(rows) // BATCH)
     epochs = max(EPOCHS, -(-LEAST_STEPS // parts))
-    kept = torch.tensor(decays)
+    decay_of_model = torch.tensor(decays)
     for epoch in range(epochs):
         order = rows[generator(seed, "attentive", epoch).permutation(len(rows))]
         for part, batch in enumerate(np.array_split(order, parts)):
             rate = LEARNING_RATE * (1 + math.cos(math.pi * (epoch * parts + part) / (epochs * parts))) / 2
             optimizer.param_groups[0]["lr"] = rate
-            loss = loss_of(model(task.slices[batch], task.there[batch]), task.targets[batch], weights, task)
+            loss = loss_of(model(task.slices[batch], task.present[batch]), task.targets[batch], weights, task)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             with torch.no_grad():
-                model.query.mul_(1 - rate * kept[:, None])
-                model.weight.mul_(1 - rate * kept[:, None, None])
+                model.query.mul_(1 - rate * decay_of_model[:, None])
+                model.weight.mul_(1 - rate * decay_of_model[:, None, None])
             optimizer.step()
     with torch.inference_mode():
-        logits = model(task.slices[checked], task.there[checked]).double()
+        logits = model(task.slices[checked], task.present[checked]).double()
         scores: NDArray[np.float64] = (logits.sigmoid() if task.multi else logits.softmax(2)).numpy()
     return scores
 
 
 def loss_weights(targets: Tensor, multi: bool) -> Tensor:
-    """(C,) float32 weights for :func:`loss_of`, from (n, C) targets."""
+    """Weights that make classes count alike.
+
+    Args:
+        targets: (n, C) 1 where a row has a class.
+        multi: whether a row may have several classes.
+
+    Returns:
+        (C,) float32, of the classes for cross-entropy, or of the positives for binary cross-entropy.
+    """
     weights = (positive_weights if multi else class_weights)(targets.cpu().numpy())
     return torch.from_numpy(weights).to(targets)
 
@@ -162,7 +171,14 @@ def loss_weights(targets: Tensor, multi: bool) -> Tensor:
 def loss_of(logits: Tensor, targets: Tensor, weights: Tensor, task: Task) -> Tensor:
     """The sum of M models' mean losses of a batch, from (M, n, C) logits."""
     models = len(logits)
-    everyone = targets.expand(models, -1, -1).flatten(0, 1)
+    each_models = targets.expand(models, -1, -1).flatten(0, 1)
     if task.multi:
-        return models * binary_cross_entropy_with_logits(logits.flatten(0, 1), everyone, pos_weight=weights)
-    return models * cross_entropy(logits.flatten(0, 1), everyone.argmax(1), weight=weights)
+        return models * binary_cross_entropy_with_logits(
+            logits.flatten(0, 1), each_models, pos_weight=weights
+        )
+    return models * cross_entropy(logits.flatten(0, 1), each_models.argmax(1), weight=weights)
+
+
+PROBE = Probe(
+    attentive_probe, "a learned query pools the slices, a linear layer classifies; AdamW", "weight decay"
+)

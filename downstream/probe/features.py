@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ class Frozen:
             chosen = ((np.arange(wanted) + 0.5) * slices / wanted).astype(np.int64)
         return np.asarray(self.first[entry] + (chosen[:, None] * crops + np.arange(crops)).ravel())
 
+    @cached_property
     def pooled(self) -> Features:
         """(N, D) mean of each video's views, L2-normalised; zeros where it has none."""
         features = np.zeros((len(self), self.vectors.shape[1]), np.float32)

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
 
-from .heads import DEFAULT_STRENGTH, fit_linear, quality
+from .linear import DEFAULT_STRENGTH, fit_linear
+from .metrics import quality
 from .split import Split
 
 __all__ = ["SHOTS", "few_shot"]

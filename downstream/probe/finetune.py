@@ -34,7 +34,7 @@ from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 
 from .attentive import loss_weights
-from .heads import Prediction
+from .probes import Prediction
 from .split import Split
 
 __all__ = ["fine_tune"]
@@ -73,6 +73,9 @@ def fine_tune(encoder: VideoEncoder, corpus: Corpus, split: Split, epochs: int) 
         corpus: the videos.
         split: labels and rows.
         epochs: passes over the training rows.
+
+    Returns:
+        Probabilities of the test rows' classes.
     """
     config = encoder.config
     config = config.model_copy(

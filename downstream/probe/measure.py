@@ -7,8 +7,8 @@ from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.quarantine import Failure
 
 from .features import Frozen
-from .heads import Prediction
 from .pixels import PixelFeatures
+from .probes import Prediction
 from .results import Results
 from .scores import score_frozen, score_pixels
 from .split import Split
@@ -48,6 +48,9 @@ def measure(
         failures: videos that could not be read.
         fingerprints: of the pretrained encoders.
         settings: what is needed to repeat the measurement.
+
+    Returns:
+        All scores, and what is needed to believe them.
     """
     learnt = [
         score_frozen(each.name, each.frozen, split, centre=centre, tuned=each.tuned) for each in candidates
@@ -60,7 +63,7 @@ def measure(
         ),
         split=split,
         videos=videos,
-        features=candidates[0].frozen[0].pooled(),
+        features=candidates[0].frozen[0].pooled,
         centre=centre,
         failures=failures,
         fingerprints=fingerprints,

@@ -23,6 +23,7 @@ __all__ = [
     "interval",
     "mean_of",
     "p_value",
+    "quality",
 ]
 
 Weights = NDArray[np.float64]
@@ -34,17 +35,24 @@ BLOCK = 2_000_000
 
 
 def mean_of(values: NDArray[np.generic]) -> Metric:
-    """The mean of (n,) values."""
+    """The mean over the rows.
+
+    Args:
+        values: (n,) a number of each test row.
+
+    Returns:
+        The metric.
+    """
     numbers = values.astype(np.float64)
     return lambda weights: weights @ numbers / weights.sum(1)
 
 
 def class_mean(targets: NDArray[np.bool_], hits: NDArray[np.bool_]) -> Metric:
     """Mean over classes of the fraction of (n, C) ``targets`` in ``hits``; a class without any is ignored."""
-    recalled, there = (targets & hits).astype(np.float64), targets.astype(np.float64)
+    recalled, present = (targets & hits).astype(np.float64), targets.astype(np.float64)
 
     def metric(weights: Weights) -> NDArray[np.float64]:
-        count = weights @ there
+        count = weights @ present
         return nan_mean(
             np.divide(weights @ recalled, count, out=np.full_like(count, np.nan), where=count > 0)
         )
@@ -143,6 +151,21 @@ def classification_metrics(
     return {**metrics, "mAP": precision}
 
 
+def quality(targets: NDArray[np.bool_], scores: NDArray[np.floating], multi: bool) -> float:
+    """The metric that choices are made by: balanced accuracy, or mAP where a row may have several classes.
+
+    Args:
+        targets: (n, C) the classes of each row.
+        scores: (n, C) by a classifier.
+        multi: whether a row may have several classes.
+
+    Returns:
+        A value in [0, 1].
+    """
+    metric = next(iter(classification_metrics(targets, scores, multi).values()))
+    return float(metric(np.ones((1, len(targets))))[0])
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A metric's mean over seeds."""
@@ -179,12 +202,15 @@ def draw_weights(groups: NDArray[np.str_], resamples: int = RESAMPLES) -> Weight
 
 
 def draw_values(metrics: Sequence[Metric], weights: Weights, draw: int = 0) -> NDArray[np.float64]:
-    """(B,) values of a metric, a mean over seeds, each resample of other videos and other seeds.
+    """A metric's mean over seeds, each resample of other videos and other seeds.
 
     Args:
         metrics: the same one of each seed.
         weights: (B, n) from :func:`draw_weights`.
         draw: another draw of the seeds.
+
+    Returns:
+        (B,) values.
     """
     values = np.stack([metric(weights) for metric in metrics])
     if len(metrics) == 1:
@@ -194,7 +220,14 @@ def draw_values(metrics: Sequence[Metric], weights: Weights, draw: int = 0) -> N
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The ends of what 95 % of resampled values lie in."""
+    """The percentile interval of a bootstrap.
+
+    Args:
+        values: (B,) of the resamples; NaN is ignored.
+
+    Returns:
+        The ends between which 95 % of the values lie.
+    """
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -207,6 +240,9 @@ def p_value(gains: NDArray[np.float64]) -> float:
 
     Args:
         gains: (B,) resampled differences.
+
+    Returns:
+        p, above 0.
     """
     other_side = min(int((gains <= 0).sum()), int((gains >= 0).sum()))
     return min(1.0, 2 * (other_side + 1) / (len(gains) + 1))
@@ -219,6 +255,9 @@ def estimate(metrics: Sequence[Metric], weights: Weights | None, rows: int) -> E
         metrics: the same one of each seed.
         weights: (B, n) from :func:`draw_weights`; None: there is no interval.
         rows: n.
+
+    Returns:
+        The mean over seeds with its interval and its deviation.
     """
     plain = np.array([metric(np.ones((1, rows)))[0] for metric in metrics])
     spread = float(plain.std(ddof=1)) if len(plain) > 1 else None

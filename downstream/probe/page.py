@@ -43,7 +43,7 @@ def write_results(results: Results, folder: Path, command: str) -> None:
     """
     write_metrics(results, folder / "metrics.json", command)
     split = results.split
-    classes = class_table(results.scores[0].predictions["linear"][0], split)
+    classes = class_table(results.shown, split)
     write_report(
         folder / "report.html",
         title="How well frozen features predict labels",
@@ -62,14 +62,17 @@ def write_results(results: Results, folder: Path, command: str) -> None:
 def draw_figures(results: Results, classes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The pictures of the report as SVG, by caption."""
     split, metric = results.split, "mAP" if results.split.multi else "balanced accuracy"
-    bars = {each.name: [each.estimates["linear"][results.headline].value] for each in results.scores}
+    first = next(iter(results.scores[0].predictions))
+    bars = {each.name: [each.estimates[first][split.headline].value] for each in results.scores}
     figures = {
-        "Linear probe": score_bars(bars, results.chance, metric),
+        "Linear probe": score_bars(bars, split.chance, metric),
         "By class": class_bars(classes, "recall"),
     }
     if not split.multi:
         truth = split.labels[split.test]
-        figures["Confusion of the linear probe"] = confusion(truth, results.predicted, split.classes)
+        figures["Confusion of the linear probe"] = confusion(
+            truth, results.shown.labels(split), split.classes
+        )
     return {**figures, "Map of the videos (t-SNE, seed 0)": draw_map(results)}
 
 
@@ -107,7 +110,7 @@ def draw_map(results: Results) -> str:
 
 def mistakes(results: Results) -> list[Strip]:
     """Test videos for which a wrong class scores highest above the right ones."""
-    split, scores = results.split, results.scores[0].predictions["linear"][0].scores
+    split, scores = results.split, results.shown.scores
     truth = split.targets[split.test]
     wrong = np.where(truth, -np.inf, scores)
     right = np.where(truth, scores, np.inf).min(1)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .heads import knn_predict, linear_predict
+from .knn import knn_probe
+from .linear import linear_probe_scores
 from .metrics import balanced_accuracy
 from .retrieval import recall_at
 from .split import Labels, Split
@@ -44,7 +45,7 @@ def score_features(
         The scores, and the linear probe's predictions of the test rows.
     """
     truth = split.labels[split.test]
-    predicted = linear_predict(features, split)
+    predicted = linear_probe_scores(features, split).labels(split)
     recall = recall_at(features[split.train], split.labels[split.train], features[split.test], truth, ranks)
-    knn = balanced_accuracy(truth, knn_predict(features, split))
+    knn = balanced_accuracy(truth, knn_probe(features, split).labels(split))
     return Scores(balanced_accuracy(truth, predicted), knn, dict(recall)), predicted

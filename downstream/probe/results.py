@@ -11,9 +11,10 @@ from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.quarantine import Failure
 
 from .plain import class_table, plain_scores
+from .probes import PROBES, Prediction
 from .scores import FeatureScores
-from .split import Labels, Split
-from .table import headline_table
+from .split import Split
+from .table import headline_row
 
 __all__ = ["Results"]
 
@@ -38,31 +39,22 @@ class Results:
     """What is needed to repeat the measurement, by name."""
 
     @property
-    def headline(self) -> str:
-        """The metric that choices and tables go by."""
-        return self.split.headline
-
-    @property
-    def chance(self) -> float:
-        """The headline metric of guessing, in [0, 1]."""
-        return self.split.chance
-
-    @property
-    def predicted(self) -> Labels:
-        """(number of test rows,) classes by the linear probe on the first encoder's features."""
-        return self.scores[0].predictions["linear"][0].labels(self.split)
+    def shown(self) -> Prediction:
+        """The predictions that a report shows in detail: of the first probe and the first encoder."""
+        return next(iter(self.scores[0].predictions.values()))[0]
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows to print: pretrained, untrained, pixels, chance."""
-        return headline_table(self.scores, self.headline, self.chance)
+        """Rows to print: the headline metric by protocol, and retrieval, of each features; then chance."""
+        rows = [headline_row(each, self.split.headline) for each in self.scores]
+        return [*rows, {"features": "chance", **dict.fromkeys(PROBES.names(), self.split.chance)}]
 
     def as_json(self) -> dict[str, Any]:
         """Scores, choices and settings as plain values."""
         return {
             "table": self.table(),
-            "headline": self.headline,
+            "headline": self.split.headline,
             "families": {scores.name: plain_scores(scores) for scores in self.scores},
-            "classes": class_table(self.scores[0].predictions["linear"][0], self.split),
+            "classes": class_table(self.shown, self.split),
             "protocol": dict(self.settings),
             "fingerprint": self.fingerprints[0],
             "fingerprints": list(self.fingerprints),

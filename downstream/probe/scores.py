@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .attentive import attentive_probe
 from .features import Frozen
 from .fewshot import few_shot
-from .heads import Prediction, knn_probe, linear_probe_scores, nearest_rows
-from .metrics import Estimate, Metric, classification_metrics, draw_weights, estimate
+from .knn import nearest_rows
+from .linear import linear_probe_scores
+from .metrics import Estimate, classification_metrics, draw_weights, estimate
+from .probes import PROBES, Prediction
 from .retrieval import Retrieval, centred, retrieve
 from .split import Split
 
-__all__ = ["FeatureScores", "estimate_all", "score_frozen", "score_pixels"]
+__all__ = ["FeatureScores", "score_frozen", "score_pixels"]
 
 Estimates = Mapping[str, Mapping[str, Estimate]]
 
@@ -49,20 +50,22 @@ def score_frozen(
         split: labels and rows.
         centre: whether retrieval subtracts the mean of the training rows.
         tuned: predictions by fine-tuning, where there are any.
+
+    Returns:
+        Predictions and scores of the test rows.
     """
-    pooled = [features.pooled() for features in frozen]
-    predictions: dict[str, Sequence[Prediction]] = {
-        "linear": [linear_probe_scores(features, split) for features in pooled],
-        "attentive": [one for features in frozen for one in attentive_probe(features, split)],
-        "knn": [knn_probe(features, split) for features in pooled],
-    }
+    predictions: dict[str, Sequence[Prediction]] = {}
+    for probe in PROBES.names():
+        predict = PROBES.load(probe).predict
+        predictions[probe] = [prediction for seed in frozen for prediction in predict(seed, split)]
     if tuned:
         predictions["fine-tuned"] = tuned
-    retrievals = [retrieve(centred(each, split) if centre else each, split) for each in pooled]
+    pooled = [seed.pooled for seed in frozen]
     few: dict[int, list[float]] = {}
     for features in pooled:
         for shots, values in few_shot(features, split).items():
             few.setdefault(shots, []).extend(values)
+    retrievals = [retrieve(centred(each, split) if centre else each, split) for each in pooled]
     estimates = estimate_all(predictions, retrievals, split)
     return FeatureScores(
         name=name, predictions=predictions, estimates=estimates, retrievals=retrievals, few=few
@@ -76,6 +79,9 @@ def score_pixels(name: str, features: NDArray[np.float32], split: Split) -> Feat
         name: what the features are.
         features: (N, D) of all rows.
         split: labels and rows.
+
+    Returns:
+        Predictions and scores of the test rows.
     """
     nearest = split.targets[split.train][nearest_rows(features, split)].astype(np.float64)
     predictions = {
@@ -93,29 +99,18 @@ def estimate_all(
     mAP over classes is resampled only where it is the headline, since that takes long. Test rows of a single
     group have no intervals.
     """
-    weights = draw_weights(split.groups[split.test])
-    estimates: dict[str, dict[str, Estimate]] = {}
-    for protocol, metrics in all_metrics(predictions, retrievals, split).items():
-        for name, seeds in metrics.items():
-            costly = name == "mAP" and protocol != "retrieval" and not split.multi
-            estimates.setdefault(protocol, {})[name] = estimate(
-                seeds, None if costly else weights, len(split.test)
-            )
-    return estimates
-
-
-def all_metrics(
-    predictions: Mapping[str, Sequence[Prediction]], retrievals: Sequence[Retrieval], split: Split
-) -> dict[str, dict[str, list[Metric]]]:
-    """Every metric of every protocol, one a seed."""
-    truth = split.targets[split.test]
-    by_seed = {
+    truth, weights = split.targets[split.test], draw_weights(split.groups[split.test])
+    seeds_of = {
         protocol: [classification_metrics(truth, seed.scores, split.multi) for seed in seeds]
         for protocol, seeds in predictions.items()
     }
     if retrievals:
-        by_seed["retrieval"] = [retrieval.metrics() for retrieval in retrievals]
-    return {
-        protocol: {name: [metrics[name] for metrics in seeds] for name in seeds[0]}
-        for protocol, seeds in by_seed.items()
-    }
+        seeds_of["retrieval"] = [retrieval.metrics() for retrieval in retrievals]
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for protocol, seeds in seeds_of.items():
+        for name in seeds[0]:
+            costly = name == "mAP" and protocol != "retrieval" and not split.multi
+            estimates.setdefault(protocol, {})[name] = estimate(
+                [metrics[name] for metrics in seeds], None if costly else weights, len(truth)
+            )
+    return estimates

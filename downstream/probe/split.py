@@ -199,18 +199,13 @@ def without_repeats(split: Split, contents: Sequence[str], videos: Sequence[Vide
     repeats: set[int] = set()
     for row in np.r_[split.train, split.test].tolist():
         first = first_rows.setdefault((contents[row], videos[row].start_s, videos[row].end_s), row)
-        check_same_label(split, first, row, videos)
+        before, after = str(split.labels[first]), str(split.labels[row])
+        if set(split.names(before)) != set(split.names(after)):
+            raise LabelsError(
+                f"video {str(videos[row].path)!r} is labelled {before!r} (as {videos[first].video_id!r}) and "
+                f"{after!r}; keep one, or join them with ';'"
+            )
         if first != row:
             repeats.add(row)
     train, test = (rows[~np.isin(rows, list(repeats))] for rows in (split.train, split.test))
     return replace(split, train=train, test=test)
-
-
-def check_same_label(split: Split, first: int, row: int, videos: Sequence[Video]) -> None:
-    """Refuse two rows of one span whose labels differ."""
-    before, after = str(split.labels[first]), str(split.labels[row])
-    if set(split.names(before)) != set(split.names(after)):
-        raise LabelsError(
-            f"video {str(videos[row].path)!r} is labelled {before!r} (as {videos[first].video_id!r}) and "
-            f"{after!r}; keep one, or join them with ';'"
-        )

@@ -8,38 +8,38 @@ import numpy as np
 from .metrics import Estimate
 from .scores import FeatureScores
 
-__all__ = ["cell", "few_table", "full_table", "headline_table"]
-
-PROTOCOLS = ("linear", "attentive", "fine-tuned", "knn")
-
-
-def headline_table(scores: Sequence[FeatureScores], headline: str, chance: float) -> list[dict[str, Any]]:
-    """A row a kind of features: the headline metric by protocol, and retrieval; the last row is chance.
-
-    Args:
-        scores: by features.
-        headline: name of the metric.
-        chance: the metric of guessing.
-    """
-    rows = [headline_row(each, headline) for each in scores]
-    return [*rows, {"features": "chance", "linear": chance, "knn": chance}]
+__all__ = ["cell", "few_table", "full_table", "headline_row"]
 
 
 def headline_row(scores: FeatureScores, headline: str) -> dict[str, Any]:
-    """The row of one kind of features."""
+    """The headline metric by protocol, the first with its interval, and all metrics of retrieval.
+
+    Args:
+        scores: of one kind of features.
+        headline: name of the metric.
+
+    Returns:
+        A row to print.
+    """
     row: dict[str, Any] = {"features": scores.name}
-    for protocol in PROTOCOLS:
-        if protocol in scores.estimates:
-            value = scores.estimates[protocol][headline]
-            row[protocol] = value.value
-            if protocol == "linear" and value.low is not None:
-                row["95 %"] = f"{value.low:.3f} to {value.high:.3f}"
+    for number, protocol in enumerate(scores.predictions):
+        value = scores.estimates[protocol][headline]
+        row[protocol] = value.value
+        if number == 0 and value.low is not None:
+            row["95 %"] = f"{value.low:.3f} to {value.high:.3f}"
     retrieval = scores.estimates.get("retrieval", {})
     return row | {name: value.value for name, value in retrieval.items()}
 
 
 def full_table(scores: Sequence[FeatureScores]) -> list[dict[str, Any]]:
-    """Every metric with its interval, a row a protocol and kind of features."""
+    """Every metric with its interval.
+
+    Args:
+        scores: by kind of features.
+
+    Returns:
+        A row to print for each protocol and kind of features.
+    """
     return [
         {
             "features": each.name,
@@ -52,7 +52,14 @@ def full_table(scores: Sequence[FeatureScores]) -> list[dict[str, Any]]:
 
 
 def cell(value: Estimate) -> str:
-    """A number with its interval and its deviation over seeds."""
+    """A number with its interval and its deviation over seeds, where it has them.
+
+    Args:
+        value: the estimate.
+
+    Returns:
+        Text such as ``"0.917 (0.800 to 1.000) ± 0.012"``.
+    """
     text = f"{value.value:.3f}"
     if value.low is not None:
         text += f" ({value.low:.3f} to {value.high:.3f})"
@@ -60,7 +67,14 @@ def cell(value: Estimate) -> str:
 
 
 def few_table(scores: Sequence[FeatureScores]) -> list[dict[str, Any]]:
-    """Few-shot scores, a row a kind of features."""
+    """Few-shot scores as mean and deviation over draws and seeds.
+
+    Args:
+        scores: by kind of features.
+
+    Returns:
+        A row to print for each kind of features that has any.
+    """
     return [
         {
             "features": each.name,

@@ -4,7 +4,8 @@ import torch
 
 from sora_video.downstream.probe.attentive import AttentionPool, attentive_probe, gather, loss_weights, train
 from sora_video.downstream.probe.features import Frozen
-from sora_video.downstream.probe.heads import linear_probe_scores, quality
+from sora_video.downstream.probe.linear import linear_probe_scores
+from sora_video.downstream.probe.metrics import quality
 from sora_video.downstream.probe.split import Split
 
 
@@ -30,7 +31,7 @@ def test_attention_finds_the_slices_that_matter(task):
     found = attentive_probe(frozen, split)
     assert len(found) == 3
     attended = np.mean([quality(targets, one.scores, False) for one in found])
-    assert attended > quality(targets, linear_probe_scores(frozen.pooled(), split).scores, False) + 0.1
+    assert attended > quality(targets, linear_probe_scores(frozen.pooled, split).scores, False) + 0.1
     again = attentive_probe(frozen, split)
     assert all((one.scores == two.scores).all() for one, two in zip(found, again, strict=True))
 

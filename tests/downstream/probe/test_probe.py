@@ -34,7 +34,7 @@ def test_a_probe_stands_beside_random_and_pixels(labels, tiny_run):
     assert names[1].startswith("random init (3 draws")
     assert any("mean frame" in name for name in names)
     assert any("motion map" in name for name in names)
-    assert probe.chance == 0.5
+    assert probe.split.chance == 0.5
     random = probe.scores[1]
     assert [len(random.predictions[name]) for name in ("linear", "attentive", "knn")] == [3, 9, 3]
     for row in probe.table():
@@ -189,7 +189,7 @@ def test_a_report_holds_all_that_is_needed_to_believe_it(labels, tiny_run, tmp_p
     assert metrics["command"] == "sora probe labels.csv --model 'a run'"
     truth = probe.split.labels[probe.split.test].tolist()
     assert [row["classes"] for row in metrics["test rows"]] == [[name] for name in truth]
-    assert metrics["predictions"]["linear"] == [probe.predicted.tolist()]
+    assert metrics["predictions"]["linear"] == [probe.shown.labels(probe.split).tolist()]
     assert metrics["families"]["pretrained"]["linear"]["balanced"]["value"] == probe.table()[0]["linear"]
     write_metrics(probe, tmp_path / "again.json", metrics["command"])
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "report" / "metrics.json").read_bytes()

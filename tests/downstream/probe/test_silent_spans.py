@@ -24,6 +24,6 @@ def test_a_silent_span_leaves_the_other_spans_of_its_file_alone(spans, make_conf
     features, failures = video_features(encoder, spans)
     (frozen,), same = frozen_features([encoder], spans, tmp_path / "cache")
     assert (frozen.count > 0).tolist() == [True, True, False, True]
-    np.testing.assert_allclose(features, frozen.pooled(), atol=1e-6)
+    np.testing.assert_allclose(features, frozen.pooled, atol=1e-6)
     assert failures == same
     assert [failure.reason for failure in failures] == ["no sound in any of its slices"]

@@ -119,7 +119,7 @@ def test_frozen_features_are_those_of_embedding(videos, encoders, tmp_path):
     frozen, failures = frozen_features(encoders, corpus, tmp_path)
     assert failures == ()
     for encoder, found in zip(encoders, frozen, strict=True):
-        assert np.array_equal(found.pooled(), video_features(encoder, corpus)[0])
+        assert np.array_equal(found.pooled, video_features(encoder, corpus)[0])
 
 
 def test_nothing_is_computed_twice_and_content_is_what_counts(videos, encoders, tmp_path, monkeypatch):
@@ -132,7 +132,7 @@ def test_nothing_is_computed_twice_and_content_is_what_counts(videos, encoders, 
     monkeypatch.setattr("sora_video.downstream.probe.pixels.open_video", None)
     again, failures = frozen_features(encoders, corpus, cache)
     assert failures == ()
-    assert all(np.array_equal(a.pooled(), b.pooled()) for a, b in zip(first, again, strict=True))
+    assert all(np.array_equal(a.pooled, b.pooled) for a, b in zip(first, again, strict=True))
     assert np.array_equal(pixel_features(corpus, cache).motion_map, pixels.motion_map)
 
 
@@ -143,8 +143,8 @@ def test_a_file_that_changed_is_embedded_anew(videos, encoders, tmp_path):
     before, _ = frozen_features(encoders[:1], open_corpus(one), tmp_path / "cache")
     shutil.copy(odd, one)
     after, _ = frozen_features(encoders[:1], open_corpus(one), tmp_path / "cache")
-    assert not np.array_equal(before[0].pooled(), after[0].pooled())
-    assert np.array_equal(after[0].pooled(), video_features(encoders[0], open_corpus(odd))[0])
+    assert not np.array_equal(before[0].pooled, after[0].pooled)
+    assert np.array_equal(after[0].pooled, video_features(encoders[0], open_corpus(odd))[0])
 
 
 def test_what_is_missing_alone_is_added(videos, encoders, tmp_path):
@@ -155,7 +155,7 @@ def test_what_is_missing_alone_is_added(videos, encoders, tmp_path):
     (file,) = cache.glob("*/rows.jsonl")
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len(lines) == len({line["key"] for line in lines}) == 8
-    assert np.array_equal(found.pooled(), video_features(encoders[0], corpus)[0])
+    assert np.array_equal(found.pooled, video_features(encoders[0], corpus)[0])
 
 
 def test_an_unreadable_video_has_no_rows_and_is_named(videos, encoders, tmp_path):

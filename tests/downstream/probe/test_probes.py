@@ -5,7 +5,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from sora_video.downstream.probe import heads
+from sora_video.downstream.probe import knn, linear
 from sora_video.downstream.probe.fewshot import chosen, few_shot
 from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.split import Split
@@ -24,41 +24,51 @@ def task():
     return features, Split(labels, groups, np.arange(160), np.arange(160, 240))
 
 
+def linear_predict(features, split):
+    """Classes by the linear probe."""
+    return linear.linear_probe_scores(features, split).labels(split)
+
+
+def knn_predict(features, split):
+    """Classes by the kNN probe."""
+    return knn.knn_probe(features, split).labels(split)
+
+
 def test_linear_probe_is_scikit_learns_logistic_regression(task, monkeypatch):
     features, split = task
-    monkeypatch.setattr(heads, "STRENGTHS", (0.5,))
+    monkeypatch.setattr(linear, "STRENGTHS", (0.5,))
     scaler = StandardScaler().fit(features[split.train])
     model = LogisticRegression(C=0.5, class_weight="balanced", max_iter=300)
     model.fit(scaler.transform(features[split.train]), split.labels[split.train])
     expected = model.predict(scaler.transform(features[split.test]))
-    assert (heads.linear_predict(features, split) == expected).all()
+    assert (linear_predict(features, split) == expected).all()
 
 
 def test_vote_of_one_is_scikit_learns_nearest_neighbour(task, monkeypatch):
     features, split = task
-    monkeypatch.setattr(heads, "NEIGHBOURS", (1,))
-    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
+    monkeypatch.setattr(knn, "NEIGHBOURS", (1,))
+    monkeypatch.setattr(knn, "TEMPERATURES", (TEMPERATURE,))
     model = KNeighborsClassifier(1).fit(features[split.train], split.labels[split.train])
     expected = model.predict(features[split.test])
-    assert (heads.knn_predict(features, split) == expected).all()
-    assert (heads.nearest_predict(features, split) == expected).all()
+    assert (knn_predict(features, split) == expected).all()
+    assert (knn.nearest_predict(features, split) == expected).all()
 
 
 def test_weighted_vote_is_scikit_learns_with_the_same_weights(task, monkeypatch):
     features, split = task
-    monkeypatch.setattr(heads, "NEIGHBOURS", (10,))
-    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
+    monkeypatch.setattr(knn, "NEIGHBOURS", (10,))
+    monkeypatch.setattr(knn, "TEMPERATURES", (TEMPERATURE,))
     labels = split.labels[split.train]
     share = {name: np.mean(labels == name) for name in "abc"}
     assert max(share.values()) - min(share.values()) < 0.01  # so that dividing by it changes nothing
     model = KNeighborsClassifier(
         10, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
     ).fit(features[split.train], labels)
-    agree = heads.knn_predict(features, split) == model.predict(features[split.test])
+    agree = knn_predict(features, split) == model.predict(features[split.test])
     assert agree.mean() > 0.98
 
 
-@pytest.mark.parametrize("predict", [heads.linear_predict, heads.knn_predict])
+@pytest.mark.parametrize("predict", [linear_predict, knn_predict])
 def test_learns_what_is_there_and_nothing_from_shuffled_labels(task, predict):
     features, split = task
     truth = split.labels[split.test]
@@ -70,7 +80,7 @@ def test_learns_what_is_there_and_nothing_from_shuffled_labels(task, predict):
     assert chance == pytest.approx(1 / 3, abs=0.16)  # three standard deviations of 80 test rows
 
 
-@pytest.mark.parametrize("predict", [heads.linear_predict, heads.knn_predict])
+@pytest.mark.parametrize("predict", [linear_predict, knn_predict])
 def test_test_labels_change_no_prediction(task, predict):
     features, split = task
     labels = split.labels.copy()
@@ -82,7 +92,7 @@ def test_test_labels_change_no_prediction(task, predict):
 def test_one_training_group_falls_back_to_defaults(task):
     features, split = task
     alone = Split(split.labels, np.full(len(split.labels), "g"), split.train, split.test)
-    assert set(heads.linear_predict(features, alone)) <= {"a", "b", "c"}
+    assert set(linear_predict(features, alone)) <= {"a", "b", "c"}
 
 
 def several(split):
@@ -94,11 +104,11 @@ def several(split):
 def test_several_classes_are_scikit_learns_one_against_the_rest(task, monkeypatch):
     features, split = task
     split = several(split)
-    monkeypatch.setattr(heads, "STRENGTHS", (0.5,))
+    monkeypatch.setattr(linear, "STRENGTHS", (0.5,))
     scaler = StandardScaler().fit(features[split.train])
     model = OneVsRestClassifier(LogisticRegression(C=0.5, class_weight="balanced", max_iter=300))
     model.fit(scaler.transform(features[split.train]), split.targets[split.train])
-    found = heads.linear_probe_scores(features, split)
+    found = linear.linear_probe_scores(features, split)
     expected = model.predict_proba(scaler.transform(features[split.test]))
     assert found.scores == pytest.approx(expected, abs=1e-4)
 
@@ -106,16 +116,16 @@ def test_several_classes_are_scikit_learns_one_against_the_rest(task, monkeypatc
 def test_votes_for_several_classes_are_scikit_learns(task, monkeypatch):
     features, split = task
     split = several(split)
-    monkeypatch.setattr(heads, "NEIGHBOURS", (10,))
-    monkeypatch.setattr(heads, "TEMPERATURES", (TEMPERATURE,))
+    monkeypatch.setattr(knn, "NEIGHBOURS", (10,))
+    monkeypatch.setattr(knn, "TEMPERATURES", (TEMPERATURE,))
     model = KNeighborsClassifier(
         10, metric="cosine", weights=lambda distance: np.exp(-distance / TEMPERATURE)
     ).fit(features[split.train], split.targets[split.train])
     expected = np.stack([found[:, 1] for found in model.predict_proba(features[split.test])], axis=1)
-    assert heads.knn_probe(features, split).scores == pytest.approx(expected, abs=1e-4)
+    assert knn.knn_probe(features, split).scores == pytest.approx(expected, abs=1e-4)
 
 
-PROBES = [heads.linear_probe_scores, heads.knn_probe]
+PROBES = [linear.linear_probe_scores, knn.knn_probe]
 
 
 @pytest.mark.parametrize("probe", PROBES)
