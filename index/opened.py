@@ -13,6 +13,7 @@ from .query import Query
 from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import Shelf
+from .search.threads import threads_for
 from .store.export import export_library
 from .store.files import Damage
 from .store.filters import Attributes
@@ -127,7 +128,10 @@ class OpenedLibrary:
             FingerprintError: another encoder made the query.
             LibraryError: the query is not L2-normalised, or the library was damaged since.
         """
-        return find(self._shelves(query), query.embeddings, query.top)
+        shelves = self._shelves(query)
+        rows = sum(shelf.count for shelf in shelves)
+        with threads_for(len(query.embeddings) * rows * self.dim):
+            return find(shelves, query.embeddings, query.top)
 
     def search_many(self, query: Query) -> Matches:
         """Find the best videos of each of thousands of slices.

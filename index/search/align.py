@@ -79,9 +79,9 @@ def align(
     query_times, times = np.stack([query_start_s, query_end_s]), np.stack([start_s, end_s])
     spans: list[AlignedSpan] = []
     for _ in range(MOST_SPANS):
-        total, path = best_path(gains)
-        if total <= 0:
+        if gains.max() <= 0:
             break
+        path = best_path(gains)[1]
         if len(path) >= enough:
             spans.append(to_span(similarity, path, query_times, times))
         (top, left), (bottom, right) = path[0], path[-1]

@@ -4,7 +4,7 @@ Stored vectors are compared as they are stored, see :mod:`sora_video.index.store
 is whitened once, for its length, however many queries it is compared with.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..store.segment import Segment
 from ..store.snapshot import Held, Snapshot
+from .threads import threads_for
 
 __all__ = ["Compared", "Comparison"]
 
@@ -45,7 +46,9 @@ class Comparison:
 
     def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(Q, D) what :meth:`compare` takes, of (Q, D) queries."""
-        return self.snapshot.whitening.directions(vectors)
+        whitening = self.snapshot.whitening
+        with threads_for(2 * vectors.size * self.snapshot.manifest.dim):
+            return whitening.directions(vectors)
 
     def compare(self, directions: NDArray[np.float32], video_ids: Collection[str]) -> dict[str, Compared]:
         """Compare queries with stored videos.
@@ -64,7 +67,9 @@ class Comparison:
         compared: dict[str, Compared] = {}
         for place in sorted({video.place for video in held.values()}):
             members = [video for video in held.values() if video.place == place]
-            compared |= self._compare(directions, place, members)
+            slices = sum(video.entry.rows for video in members)
+            with threads_for(directions.size * slices):
+                compared |= self._compare(directions, place, members)
         return compared
 
     def _compare(
@@ -72,11 +77,10 @@ class Comparison:
     ) -> dict[str, Compared]:
         """Compare queries with videos of one segment, whose vectors are read together."""
         segment = self.snapshot.whole(place)
+        first_rows = [member.entry.first_row for member in members]
+        counts = [member.entry.rows for member in members]
         rows = np.concatenate(
-            [
-                np.arange(member.entry.first_row, member.entry.first_row + member.entry.rows)
-                for member in members
-            ]
+            [np.arange(first, first + count) for first, count in zip(first_rows, counts, strict=True)]
         )
         vectors = segment.read(rows)
         lengths = self._lengths_of(segment, place, rows, vectors)
@@ -84,7 +88,7 @@ class Comparison:
         _, _, start_s, end_s = segment.columns(rows)
         return {
             member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part])
-            for member, part in zip(members, in_time(members, start_s, end_s), strict=True)
+            for member, part in zip(members, in_time(counts, start_s, end_s), strict=True)
         }
 
     def _lengths_of(
@@ -101,11 +105,8 @@ class Comparison:
 
 
 def in_time(
-    members: list[Held], start_s: NDArray[np.float64], end_s: NDArray[np.float64]
-) -> Iterator[NDArray[np.int64]]:
-    """The places of each video's slices, in order of time."""
-    first = 0
-    for member in members:
-        part = slice(first, first + member.entry.rows)
-        yield first + np.lexsort((end_s[part], start_s[part]))
-        first += member.entry.rows
+    counts: Sequence[int], start_s: NDArray[np.float64], end_s: NDArray[np.float64]
+) -> list[NDArray[np.int64]]:
+    """The places of each video's slices, in order of time; ``counts`` are the videos' numbers of slices."""
+    order = np.lexsort((end_s, start_s, np.repeat(np.arange(len(counts)), counts)))
+    return np.split(order, np.cumsum(counts)[:-1])

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
+from ..store.table import Slices
 from .align import AlignedSpan
 from .moments import Moment
 from .nearest import nearest_videos, rank
@@ -88,13 +89,11 @@ class Matches:
 
 def find_many(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int) -> Matches:
     """The best videos of each of many queries; see :func:`sora_video.index.search.nearest.nearest_videos`."""
-    found = nearest_videos(shelves, vectors, top)
-    slice_ids = np.full_like(found.rows, -1)
-    for number, shelf in enumerate(shelves):
-        own = found.segments == number
-        slice_ids[own] = shelf.segment.columns(found.rows[own]).slice_id
+    nearest = nearest_videos(shelves, vectors, top)
+    slice_ids, there = np.full_like(nearest.rows, -1), nearest.rows >= 0
+    slice_ids[there] = columns_of(shelves, nearest.segments[there], nearest.rows[there]).slice_id
     names = tuple(shelf.segment.videos for shelf in shelves)
-    return Matches(**found._asdict(), slice_ids=slice_ids, names=names)
+    return Matches(**nearest._asdict(), slice_ids=slice_ids, names=names)
 
 
 def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
@@ -110,29 +109,34 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
     Returns:
         At most ``top`` videos by falling cosine, those of equal cosine by name.
     """
-    found = nearest_videos(shelves, query.vectors, top)
-    query_row, place = np.nonzero(found.rows >= 0)
-    cosine, number = found.cosines[query_row, place], found.videos[query_row, place]
-    segment, row = found.segments[query_row, place], found.rows[query_row, place]
+    nearest = nearest_videos(shelves, query.vectors, top)
+    query_row, place = np.nonzero(nearest.rows >= 0)
+    cosine, number = nearest.cosines[query_row, place], nearest.videos[query_row, place]
+    segment, row = nearest.segments[query_row, place], nearest.rows[query_row, place]
     video_ids = [shelves[s].segment.videos[n] for s, n in zip(segment, number, strict=True)]
     names, video = np.unique(np.array(video_ids, dtype=object), return_inverse=True)
     order = np.lexsort((query_row, video))
     ranked = rank(1, np.zeros_like(video), video[order], cosine[order], names.__getitem__, top)[0]
+    best = order[ranked[ranked >= 0]]
+    columns = columns_of(shelves, segment[best], row[best])
     return [
-        to_hit(shelves[segment[n]], video_ids[n], int(row[n]), float(cosine[n]), query, int(query_row[n]))
-        for n in order[ranked[ranked >= 0]]
+        Hit(
+            video_id=video_ids[entry],
+            cosine=float(cosine[entry]),
+            start_s=float(columns.start_s[position]),
+            end_s=float(columns.end_s[position]),
+            query_start_s=float(query.start_s[query_row[entry]]),
+            query_end_s=float(query.end_s[query_row[entry]]),
+            slice_id=int(columns.slice_id[position]),
+        )
+        for position, entry in enumerate(best)
     ]
 
 
-def to_hit(shelf: Shelf, video_id: str, row: int, cosine: float, query: Embeddings, query_row: int) -> Hit:
-    """A found slice with its times."""
-    columns = shelf.segment.columns(np.array([row]))
-    return Hit(
-        video_id=video_id,
-        cosine=cosine,
-        start_s=float(columns.start_s[0]),
-        end_s=float(columns.end_s[0]),
-        query_start_s=float(query.start_s[query_row]),
-        query_end_s=float(query.end_s[query_row]),
-        slice_id=int(columns.slice_id[0]),
-    )
+def columns_of(shelves: Sequence[Shelf], segment: NDArray[np.int64], row: NDArray[np.int64]) -> Slices:
+    """Ids, numbers and times of n slices, each a row of a segment; those of one segment are read together."""
+    if not len(row):
+        return Slices(row, row.astype(np.int32), row.astype(np.float64), row.astype(np.float64))
+    parts = [shelves[number].segment.columns(row[segment == number]) for number in np.unique(segment)]
+    columns = Slices(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return columns.take(np.argsort(np.argsort(segment, kind="stable")))
