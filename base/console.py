@@ -1,9 +1,16 @@
 """Text for a person at a terminal."""
 
+import json
+import re
+from typing import Any
+
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["clock", "say", "warn"]
+__all__ = ["clock", "json_text", "printable", "say", "warn"]
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of text, and halves of characters."""
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -15,7 +22,7 @@ def say(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
-    console.print(escape(text))
+    console.print(escape(printable(text)))
 
 
 def warn(text: str) -> None:
@@ -24,7 +31,30 @@ def warn(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
-    errors.print(escape(f"warning: {text}"))
+    errors.print(escape(printable(f"warning: {text}")))
+
+
+def printable(text: str) -> str:
+    r"""Text that leaves a terminal as it is: names of files may hold what moves its cursor or hides lines.
+
+    Args:
+        text: one line.
+
+    Returns:
+        The line, with control characters spelt as Python does, such as ``\x1b``.
+    """
+    return UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """A value as JSON that leaves a terminal as it is.
+
+    Args:
+        value: what ``json.dumps`` takes.
+        indent: spaces of each level; None: one line.
+    """
+    lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")  # none lies within a text
+    return "\n".join(UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in lines)
 
 
 def clock(seconds: float) -> str:

@@ -26,7 +26,7 @@ from .store import update
 from .store.export import import_library
 from .store.files import Checks, Damage
 from .store.filters import Attributes, Value
-from .store.guard import check_embeddings, check_names
+from .store.guard import check_added, check_embeddings
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.place import check_free
 from .store.refresh import with_whitening
@@ -126,13 +126,13 @@ class Library(OpenedLibrary):
 
         Raises:
             FingerprintError: another encoder made them.
-            LibraryError: a vector is not L2-normalised, a name is not UTF-8, an attribute cannot be kept, or
-                the library is damaged.
+            LibraryError: a vector is not L2-normalised, a name or the number or time of a slice cannot be, an
+                attribute cannot be kept, or the library is damaged.
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
             check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
-            check_names(embeddings)
+            check_added(embeddings)
             manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
             manifest = replace(manifest, model=hint(model, manifest.model), root=hint(root, manifest.root))
             self._commit(snapshot, manifest)

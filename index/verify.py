@@ -80,6 +80,7 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
         record = segment.record
         try:
             segment.table.check()
+            segment.table.check_pages()
         except DamagedError as error:
             yield Damage(record.name, record.slices.name, str(error))
             continue

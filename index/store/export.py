@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from sora_video.base.errors import LibraryError
 from sora_video.base.files import atomic_path
 from sora_video.base.unfinished import sweep
-from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
 
 from .compact import visible_blocks, whole
 from .files import Checks
@@ -157,6 +157,7 @@ def to_block(table: pa.Table, manifest: Manifest) -> Block:
     embeddings = Embeddings(
         video_id=names, vectors=vectors, fingerprint=manifest.fingerprint, **columns_of(slices)
     )
+    check_rows(embeddings)
     check_embeddings(embeddings, "the file", manifest)
     if not 0 <= slices.slice_id.min() <= slices.slice_id.max() < manifest.next_slice_id:
         raise ValueError(f"slice ids are not below {manifest.next_slice_id}")

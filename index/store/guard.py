@@ -3,11 +3,11 @@
 import numpy as np
 
 from sora_video.base.errors import FingerprintError, LibraryError
-from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
 
 from .manifest import Manifest
 
-__all__ = ["check_embeddings", "check_names"]
+__all__ = ["check_added", "check_embeddings"]
 
 NORM_TOLERANCE = 1e-3
 """Most that the length of an embedding may differ from 1."""
@@ -44,14 +44,13 @@ def check_embeddings(embeddings: Embeddings, what: str, manifest: Manifest) -> N
         raise LibraryError(f"{what}: a vector of {name} has length {length:g}, not 1; L2-normalise it")
 
 
-def check_names(embeddings: Embeddings) -> None:
-    """Refuse videos whose file names are no text, which neither table nor manifest can hold.
+def check_added(embeddings: Embeddings) -> None:
+    """Refuse names, numbers and times that a library could not open again.
 
     Raises:
         LibraryError: there is one.
     """
-    for video_id in embeddings.videos():
-        try:
-            video_id.encode()
-        except UnicodeEncodeError as error:
-            raise LibraryError(f"video {video_id!a}: its name is not UTF-8; rename the file") from error
+    try:
+        check_rows(embeddings)
+    except ValueError as error:
+        raise LibraryError(f"{error}; rename the file, or fix the embeddings") from error

@@ -47,4 +47,6 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
     for name, rows in rows_of.items():
         writer.add(name, "", {}, len(rows))
     writer.add_slices(slices.take(order), 0)
-    return writer.table(path), order
+    table = writer.table(path)
+    table.check()
+    return table, order

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,23 @@ from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["Embeddings", "pool", "read_embeddings", "rows_by_entry", "write_embeddings"]
+__all__ = [
+    "Embeddings",
+    "check_rows",
+    "check_slices",
+    "check_video_id",
+    "pool",
+    "read_embeddings",
+    "rows_by_entry",
+    "write_embeddings",
+]
 
 TOLERANCE_S = 1e-6
+MOST_NAME_BYTES = 4096
+"""Of a path, for the operating system."""
+MOST_SLICE_NO = (1 << 31) - 1
+MOST_S = 1e12
+"""Of a time in seconds; some 30,000 years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +88,74 @@ class Embeddings:
             fingerprint=self.fingerprint,
             failures=self.failures,
         )
+
+
+def check_video_id(video_id: object) -> None:
+    """Refuse what cannot name a file.
+
+    Names may hold any other text: file names do, and a manifest of videos may name files anywhere.
+
+    Args:
+        video_id: the name.
+
+    Raises:
+        ValueError: it is empty, too long, no text or not UTF-8, or holds a zero character.
+    """
+    if not isinstance(video_id, str) or not video_id or "\0" in video_id:
+        raise ValueError(f"video {video_id!a}: is no name of a file")
+    try:
+        size = len(video_id.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"video {video_id!a}: its name is not UTF-8") from error
+    if size > MOST_NAME_BYTES:
+        raise ValueError(
+            f"video {video_id[:40]!a}...: its name has {size} bytes, more than {MOST_NAME_BYTES}"
+        )
+
+
+def check_slices(
+    video: NDArray[np.integer[Any]],
+    slice_no: NDArray[np.integer[Any]],
+    start_s: NDArray[np.float64],
+    end_s: NDArray[np.float64],
+) -> None:
+    """Refuse numbers and times that no slice has.
+
+    Args:
+        video: (N,) which video, as a number.
+        slice_no: (N,) number within the video.
+        start_s: (N,) seconds.
+        end_s: (N,) seconds.
+
+    Raises:
+        ValueError: a number is negative, too large or there twice, or a time is negative, infinite, too large
+            or before its slice's start.
+    """
+    if not len(slice_no):
+        return
+    if not np.issubdtype(slice_no.dtype, np.integer) or slice_no.min() < 0 or slice_no.max() > MOST_SLICE_NO:
+        raise ValueError("a slice_no is negative, too large or no whole number")
+    if not ((start_s >= 0) & (start_s <= end_s) & (end_s <= MOST_S)).all():  # catches NaN too
+        raise ValueError("a slice's times are negative, infinite, too large or reversed")
+    order = np.lexsort((slice_no, video))
+    if ((np.diff(video[order]) == 0) & (np.diff(slice_no[order]) == 0)).any():
+        raise ValueError("a slice of a video is there twice")
+
+
+def check_rows(embeddings: Embeddings) -> None:
+    """Refuse names, numbers and times that no slice has.
+
+    Args:
+        embeddings: of any videos.
+
+    Raises:
+        ValueError: there is one; see :func:`check_video_id` and :func:`check_slices`.
+    """
+    numbers: dict[str, int] = {}
+    video = [numbers.setdefault(name, len(numbers)) for name in embeddings.video_id.tolist()]
+    for name in numbers:
+        check_video_id(name)
+    check_slices(np.array(video, np.int64), embeddings.slice_no, embeddings.start_s, embeddings.end_s)
 
 
 def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
@@ -134,7 +217,7 @@ def read_embeddings(path: Path) -> Embeddings:
     try:
         table = read_parquet(path)
         flat = table["embedding"].combine_chunks()
-        return Embeddings(
+        embeddings = Embeddings(
             video_id=np.array(table["video_id"].to_pylist(), dtype=object),
             slice_no=table["slice_no"].to_numpy(),
             start_s=table["start_s"].to_numpy(),
@@ -142,7 +225,9 @@ def read_embeddings(path: Path) -> Embeddings:
             vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
             fingerprint=table.schema.metadata[b"fingerprint"].decode(),
         )
+        check_rows(embeddings)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorpusError(
             f"embeddings {path}: no table of embeddings: {error}; make one with `sora embed`"
         ) from error
+    return embeddings

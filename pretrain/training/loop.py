@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sora_video.base.console import printable
 from sora_video.base.errors import RunError, Stopped, StorageError
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache
@@ -315,4 +316,4 @@ class Training:
 
 def warn(text: str) -> None:
     """Tell the user what is not as it should be."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(printable(f"warning: {text}"), file=sys.stderr)

@@ -1,6 +1,5 @@
 """The commands on labels: data sets, classifiers, and watching for what is not normal."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -185,6 +184,6 @@ def watch(
     from sora_video.watch import open_normal, watch_stream
 
     normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours)
-    print(json.dumps({"event": "threshold", **normal.as_json()}, ensure_ascii=False), flush=True)
+    print(console.json_text({"event": "threshold", **normal.as_json()}), flush=True)
     for event in watch_stream(normal, source, follow, timeout):
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        print(console.json_text(event), flush=True)

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from sora_video.base.console import printable
 from sora_video.base.errors import SoraError
 from sora_video.base.registry import Registry
 
@@ -52,8 +53,9 @@ def main() -> None:
     try:
         make_app()()
     except SoraError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a path that cannot be read or made, outside of reading videos
-        print(f"error: {error}; check that it exists and may be used", file=sys.stderr)
+        line = f"error: {error}; check that it exists and may be used"
+        print(printable(line), file=sys.stderr)
         sys.exit(2)

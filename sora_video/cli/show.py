@@ -1,6 +1,5 @@
 """What commands print for a person."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sora_video.base.console import clock, errors
+from sora_video.base.console import clock, errors, json_text, printable
 
 if TYPE_CHECKING:
     from sora_video.index.duplicates import Group
@@ -20,16 +19,16 @@ __all__ = ["group_rows", "hit_rows", "print_failures", "print_json", "print_tabl
 
 def print_json(value: Any) -> None:
     """A value as JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json_text(value, indent=2))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
     """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title and escape(printable(title)), title_justify="left")
     for column in columns:
         numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(escape(printable(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(row.get(column, "")) for column in columns))
     Console(highlight=False).print(table)
@@ -37,7 +36,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> 
 
 def cell(value: Any) -> str:
     """One value as text."""
-    return f"{value:.3f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.3f}" if isinstance(value, float) else escape(printable(str(value)))
 
 
 def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
@@ -94,4 +93,4 @@ def print_failures(failures: "Sequence[Failure]", total: int) -> None:
         return
     errors.print(f"{len(failures)} of {total} videos could not be read:")
     for failure in failures:
-        errors.print(escape(f"  {failure.video_id}: {failure.reason}"))
+        errors.print(escape(printable(f"  {failure.video_id}: {failure.reason}")))

@@ -49,7 +49,8 @@ def pretrain(
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
 
-        console.say(dump_config(Run.open(out).config if resume else resolved).strip())
+        for line in dump_config(Run.open(out).config if resume else resolved).strip().splitlines():
+            console.say(line)
         return
     from sora_video.pretrain.training.loop import pretrain_encoder
     from sora_video.pretrain.training.ranks import is_first_process

@@ -108,8 +108,9 @@ def versions():
 def script():
     """A function that starts a Python process on some code, which finds its arguments in ``sys.argv``."""
 
-    def start(code, *arguments):
+    def start(code, *arguments, stdin=None):
         command = [sys.executable, "-c", PRELUDE + code, *map(str, arguments)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
 
     return start

@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from sora_video.base.console import json_text, printable, say, warn
+
+NAMES = {
+    "a\x1b[2J.mp4": r"a\x1b[2J.mp4",
+    "a\nb\r.mp4": r"a\nb\r.mp4",
+    "\x9b31m.mp4": r"\x9b31m.mp4",
+    "\u202e4pm.exe": r"\u202e4pm.exe",
+    "caf\udce9.mp4": r"caf\udce9.mp4",
+    "日本/🎬 é.mp4": "日本/🎬 é.mp4",
+    "[red]a": "[red]a",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_leaves_the_terminal_as_it_is(capsys, name):
+    say(name)
+    warn(name)
+    assert capsys.readouterr() == (f"{NAMES[name]}\n", f"warning: {NAMES[name]}\n")
+    assert printable(name) == NAMES[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_json_says_the_same_and_leaves_the_terminal_as_it_is(name):
+    for indent in (None, 2):
+        text = json_text({"video": [name]}, indent)
+        assert json.loads(text) == {"video": [name]}
+        assert all(printable(line) == line for line in text.split("\n"))
