@@ -75,7 +75,7 @@ def look(folder: Path, manifest: Manifest) -> Verification:
 def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
     """What no correct writer would have written, in files that are as they were written."""
     owners: dict[str, str] = {}
-    ids = np.zeros(0, np.int64)
+    ids, unread = np.zeros(0, np.int64), len(snapshot.segments) - len(snapshot.searchable)
     for segment in snapshot.searchable:
         record = segment.record
         try:
@@ -83,6 +83,7 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
             segment.table.check_pages()
         except DamagedError as error:
             yield Damage(record.name, record.slices.name, str(error))
+            unread += 1
             continue
         for problem in problems(segment, snapshot.manifest, ids):
             yield Damage(record.name, record.slices.name, problem)
@@ -94,7 +95,7 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
         norms = np.linalg.norm(segment.read(sample), axis=1)
         if not (np.abs(norms - 1) <= NORM_TOLERANCE).all():
             yield Damage(record.name, record.vectors.name, "holds vectors that are not L2-normalised")
-    if snapshot.manifest.attributes and len(snapshot.searchable) == len(snapshot.segments):
+    if snapshot.manifest.attributes and not unread:
         strangers = (snapshot.edited or {}).keys() - owners.keys()
         if strangers:
             yield Damage(

@@ -204,7 +204,7 @@ from sora_video.index.build import build_library
 path, act, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(0)
 many = Embeddings(video_id=np.full(3000, "big.mp4", dtype=object), slice_no=np.arange(3000, dtype=np.int32),
-    start_s=rng.random(3000), end_s=rng.random(3000), vectors=np.ones((3000, 1), np.float32),
+    start_s=rng.random(3000), end_s=1 + rng.random(3000), vectors=np.ones((3000, 1), np.float32),
     fingerprint="f" * 64)
 from sora_video.pretrain.encoders.embeddings import write_embeddings
 write_embeddings(many, path.parent / "many.parquet")
