@@ -125,8 +125,8 @@ print(point)
 """
 CHANGES = [
     {"add": {"b.mp4": 5, "c.mp4": 4}},
-    {"remove": ["a.mp4"]},
-    {"edit": {"a.mp4": 7, "b.mp4": 8}},
+    pytest.param({"remove": ["a.mp4"]}, marks=pytest.mark.slow),
+    pytest.param({"edit": {"a.mp4": 7, "b.mp4": 8}}, marks=pytest.mark.slow),
     {"compact": True},
 ]
 

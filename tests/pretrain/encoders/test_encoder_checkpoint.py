@@ -45,7 +45,7 @@ def held(network):
     return sum(size for pointer, size in storages.items() if pointer not in weights)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.bfloat16, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ENCODERS.names())
 def test_recomputing_changes_nothing_that_is_learnt(name, dtype):
     plain, saving = pair(name)

@@ -181,7 +181,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(to_resume, videos, make_config, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker:UserWarning")  # torch, on 2 cores
-@pytest.mark.parametrize(("method", "workers"), [("moco", 0), ("simclr", 1), ("moco", 3)])
+@pytest.mark.parametrize(
+    ("method", "workers"),
+    [*(pytest.param(*case, marks=pytest.mark.slow) for case in [("moco", 0), ("simclr", 1)]), ("moco", 3)],
+)
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_bit_for_bit(
     videos, make_config, tmp_path, method, workers
 ):
@@ -298,6 +301,7 @@ def test_a_corpus_of_one_video_leaves_no_run(videos, make_config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_weights_and_biases_works_without_a_network(videos, make_config, tmp_path):
     out = tmp_path / "run"
     config = make_config("tracking.wandb=true", f"tracking.monitor={videos}")

@@ -70,7 +70,7 @@ def assert_near(found, expected, least=0.0):
         assert (one - other).norm() <= 1e-5 * max(other.norm(), least)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_config, tmp_path, processes):
     together = first_steps(processes, heard_videos, tmp_path, make_config)
     for found, expected in zip(together, alone, strict=True):
@@ -108,6 +108,7 @@ def assert_alike(run, single):
     torch.testing.assert_close(run.load_weights(), single.load_weights(), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_machines_train_one_encoder(videos, pair, tmp_path):
     recipe, single = pair
     out, port = tmp_path / "run", free_port()

@@ -190,7 +190,9 @@ except SoraError as error:
 """
 
 
-@pytest.mark.parametrize("noticed_by", ["checkpoint.every_s=1e-6", "optim.epochs=2"])
+@pytest.mark.parametrize(
+    "noticed_by", [pytest.param("checkpoint.every_s=1e-6", marks=pytest.mark.slow), "optim.epochs=2"]
+)
 def test_a_folder_that_was_deleted_ends_the_run_and_is_not_made_anew(videos, tmp_path, noticed_by):
     overrides = [
         "encoder.width=4", "slice.size=32", "augment.size=32", "optim.batch_size=4", "optim.epochs=3",
