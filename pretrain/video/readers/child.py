@@ -1,0 +1,91 @@
+"""The process that reads: takes jobs, sends what they yield, and ends with its parent.
+
+Started as ``python -m sora_video.pretrain.video.readers.child CHANNEL PULSE MEMORY_MB PARENT``.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from sora_video.base.errors import VideoError
+
+from . import pulse
+from .messages import receive, send
+
+__all__: list[str] = []
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
+    """Serve jobs until the other side is gone."""
+    end_with(parent)
+    pulse.attach(counter)
+    supervisor = socket.socket(fileno=channel)
+    send(supervisor, ("ready", None))
+    silence()
+    limit_memory(memory_mb)
+    while True:
+        try:
+            function, task = receive(supervisor)
+        except (EOFError, OSError):
+            os._exit(0)
+        except Exception as error:
+            send(supervisor, ("broken", line(error)))
+            os._exit(1)
+        serve(supervisor, function, task, memory_mb)
+
+
+def serve(supervisor: socket.socket, function: Any, task: Any, memory_mb: int) -> None:
+    """Do one job. An error of any kind is one of its file."""
+    try:
+        for item in function(task):
+            send(supervisor, ("item", item))
+            pulse.beat()
+    except MemoryError:
+        send(supervisor, ("failed", f"reading it takes more than {memory_mb:,} MB of memory"))
+    except VideoError as error:
+        send(supervisor, ("failed", str(error)))
+    except Exception as error:
+        send(supervisor, ("failed", f"cannot be read: {line(error)}"))
+    else:
+        send(supervisor, ("done", None))
+
+
+def line(error: Exception) -> str:
+    """An error as one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent does, whatever either of them is busy with."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def silence() -> None:
+    """Give what decoders print to nobody."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def limit_memory(memory_mb: int) -> None:
+    """Refuse this process more than so many MB beyond what it has, and dumps of what it had."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        (data_kb,) = (int(row.split()[1]) for row in status.splitlines() if row.startswith("VmData:"))
+        most = (data_kb << 10) + (memory_mb << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""Readers as their callers see them: jobs go in, answers come out."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from sora_video.base.errors import SoraError, VideoError
+
+from .limits import Limits
+from .supervisor import Answer, Crew, Job, supervisor
+
+__all__ = ["Request", "Readers", "read_apart"]
+
+
+class Request(NamedTuple):
+    """One file to read.
+
+    A reader calls ``function(task)`` and sends what it yields. A :class:`~sora_video.base.errors.VideoError`,
+    and any other error, says that the file cannot be read. The function is one of a module, which the reader
+    imports; it yields the same each time, and calls :func:`.pulse.beat` for each frame.
+    """
+
+    key: int
+    """Names the request in its answers."""
+    function: Callable[[Any], Iterator[Any]]
+    task: Any
+    """Plain values."""
+    path: Path
+    """The file."""
+
+
+class Readers:
+    """Processes that read files and may die of it.
+
+    A reader that dies, hangs or takes too much memory is ended, and its file is tried once more by a new one.
+
+    Args:
+        count: how many; 0: this process reads, without any protection.
+        limits: what reading a file may take.
+        room: answers that may wait; readers wait while there are so many. None: any number.
+    """
+
+    def __init__(self, count: int, limits: Limits | None = None, room: int | None = None) -> None:
+        self.crew, self.inline = Crew(count, limits or Limits(), room), deque[Request]()
+        self.reading: Iterator[Answer] = iter(())
+        if count:
+            self.supervisor = supervisor()
+            self.supervisor.crews.append(self.crew)
+
+    def submit(self, request: Request) -> None:
+        """Ask for a file to be read, after those asked for before."""
+        if self.crew.count == 0:
+            self.inline.append(request)
+            return
+        self.crew.jobs.append(Job(*request))
+        self.supervisor.ring()
+
+    def get(self) -> Answer:
+        """The next answer; waits for it.
+
+        Raises:
+            SoraError: no reader can be started.
+        """
+        if self.crew.count == 0:
+            return self.read_here()
+        answer = self.crew.answers.get()
+        if self.crew.room is not None:
+            self.supervisor.ring()
+        if answer.kind == "broken":
+            raise SoraError(f"no reader can be started: {answer.value}; check the installation")
+        return answer
+
+    def read_here(self) -> Answer:
+        """The next answer, by this process."""
+        while (answer := next(self.reading, None)) is None:
+            self.reading = answers(self.inline.popleft())
+        return answer
+
+    def close(self) -> None:
+        """End readers that are still busy."""
+        self.crew.closed = True
+        if self.crew.count:
+            self.supervisor.ring()
+
+    def __enter__(self) -> "Readers":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def answers(request: Request) -> Iterator[Answer]:
+    """What comes of a request in this process."""
+    try:
+        for item in request.function(request.task):
+            yield Answer(request.key, "item", item)
+    except VideoError as error:
+        yield Answer(request.key, "failed", str(error))
+    else:
+        yield Answer(request.key, "done", None)
+
+
+def read_apart(requests: Iterable[Request], count: int, limits: Limits | None = None) -> Iterator[Answer]:
+    """Read files by supervised readers, as many at a time as there are readers.
+
+    Args:
+        requests: the files.
+        count: how many readers; 0: this process reads.
+        limits: what reading a file may take.
+
+    Yields:
+        Answers as they come; those of one request in order.
+
+    Raises:
+        SoraError: no reader can be started.
+    """
+    waiting, remaining = 0, iter(requests)
+    with Readers(count, limits, room=max(1, 2 * count)) as readers:
+        while True:
+            while waiting <= count and (request := next(remaining, None)):
+                readers.submit(request)
+                waiting += 1
+            if not waiting:
+                return
+            answer = readers.get()
+            waiting -= answer.kind != "item"
+            yield answer

@@ -1,0 +1,224 @@
+"""The thread that all readers of a process answer to.
+
+There is one, for the life of the process, since a reader ends with the thread that started it. It hands jobs
+to readers, takes what they send, watches what they take, and kills those that take too much. Readers that
+have nothing to do are kept for the next caller.
+"""
+
+import atexit
+import os
+import selectors
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from .limits import Limits
+from .process import Reader
+
+__all__ = ["Answer", "Crew", "Job", "supervisor"]
+
+TICK_S = 0.2
+"""Seconds between two looks at readers that send nothing."""
+KEPT = 8
+"""Most readers that wait for the next caller."""
+ATTEMPTS = 2
+"""Readers that a file may cost."""
+
+
+class Answer(NamedTuple):
+    """What comes of a job."""
+
+    key: int
+    kind: str
+    """``item``, ``done`` or ``failed``; after the latter two nothing follows. ``broken``: no reader works."""
+    value: Any
+    """The item, or the reason of a failure."""
+
+
+@dataclass
+class Job:
+    """One file to read."""
+
+    key: int
+    function: Any
+    task: Any
+    path: Path
+    sent: int = 0
+    """Items that the caller has."""
+    skip: int = 0
+    """Items of this attempt that the caller has already."""
+    attempts: int = 0
+
+
+class Crew:
+    """The readers of one caller.
+
+    Args:
+        count: how many.
+        limits: what each may take.
+        room: answers that may wait for the caller; None: any number.
+    """
+
+    def __init__(self, count: int, limits: Limits, room: int | None) -> None:
+        self.count, self.limits, self.room = count, limits, room
+        self.jobs: deque[Job] = deque()
+        self.busy: dict[Reader, Job] = {}
+        self.answers: SimpleQueue[Answer] = SimpleQueue()
+        self.closed = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the caller has enough to go on with."""
+        return self.room is not None and self.answers.qsize() >= self.room
+
+
+class Supervisor:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.bell, ear = socket.socketpair()
+        self.bell.setblocking(False)
+        ear.setblocking(False)
+        self.selector.register(ear, selectors.EVENT_READ)
+        self.crews: list[Crew] = []
+        self.idle: list[Reader] = []
+        threading.Thread(target=self.run, name="readers", daemon=True).start()
+
+    def ring(self) -> None:
+        """Wake the thread up."""
+        with suppress(BlockingIOError):
+            self.bell.send(b"\0")
+
+    def run(self) -> None:
+        """Supervise until the process ends."""
+        while True:
+            for key, _ in self.selector.select(TICK_S):
+                if key.data is None:
+                    key.fileobj.recv(4096)  # type: ignore[union-attr]
+                else:
+                    self.take(*key.data)
+            for crew in list(self.crews):
+                self.tend(crew)
+
+    def take(self, crew: Crew, reader: Reader) -> None:
+        """Take one message of a reader."""
+        job = crew.busy[reader]
+        try:
+            kind, value = reader.receive()
+        except (EOFError, OSError):
+            self.lose(crew, reader)
+            return
+        if kind == "item":
+            job.sent += 1
+            if job.sent > job.skip:
+                crew.answers.put(Answer(job.key, kind, value))
+        elif kind != "ready":
+            self.dismiss(crew, reader)
+            crew.answers.put(Answer(job.key, kind, value))
+
+    def tend(self, crew: Crew) -> None:
+        """Give a crew what it waits for, and end what takes too much."""
+        if crew.closed:
+            for reader in list(crew.busy):
+                self.dismiss(crew, reader, kill=True)
+            self.crews.remove(crew)
+            return
+        for reader in list(crew.busy):
+            self.watch(crew, reader)
+        while crew.jobs and len(crew.busy) < crew.count and not crew.full:
+            self.start(crew, crew.jobs.popleft())
+
+    def watch(self, crew: Crew, reader: Reader) -> None:
+        """Let a reader wait while its caller has enough to do, and end one that has passed a limit."""
+        listening = reader.channel in self.selector.get_map()
+        if crew.full:
+            self.deafen(reader)
+        elif not listening:
+            reader.rest()
+            self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
+        elif not reader.alive and not reader.heard():
+            self.lose(crew, reader)
+        elif reason := reader.overdue(crew.limits):
+            self.deafen(reader)
+            reader.kill(reason)
+            self.lose(crew, reader)
+
+    def deafen(self, reader: Reader) -> None:
+        """Take nothing more of a reader, for now."""
+        if reader.channel in self.selector.get_map():
+            self.selector.unregister(reader.channel)
+
+    def start(self, crew: Crew, job: Job) -> None:
+        """Give a job to a reader: one that is there, but a new one where a file has cost one."""
+        job.attempts, job.skip, job.sent = job.attempts + 1, max(job.sent, job.skip), 0
+        reader = self.waiting(crew.limits.memory_mb) if job.attempts == 1 else None
+        reader = reader or Reader(crew.limits.memory_mb)
+        crew.busy[reader] = job
+        self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
+        with suppress(OSError):  # of one that is gone, which is noticed when it does not answer
+            reader.begin(job.function, job.task, crew.limits.seconds(job.path))
+
+    def waiting(self, memory_mb: int) -> Reader | None:
+        """A reader that has nothing to do."""
+        for reader in [reader for reader in self.idle if reader.memory_mb == memory_mb or not reader.alive]:
+            self.idle.remove(reader)
+            if reader.alive:
+                return reader
+            reader.kill()
+        return None
+
+    def dismiss(self, crew: Crew, reader: Reader, *, kill: bool = False) -> None:
+        """Take a reader off its job; it is kept for the next one."""
+        del crew.busy[reader]
+        self.deafen(reader)
+        if kill or len(self.idle) >= KEPT:
+            reader.kill()
+        else:
+            self.idle.append(reader)
+
+    def lose(self, crew: Crew, reader: Reader) -> None:
+        """Do without a reader that died; its file is tried once more by another."""
+        job = crew.busy.pop(reader)
+        if not reader.sentence:
+            self.deafen(reader)
+        reason = reader.bury()
+        if not reader.started and job.attempts >= ATTEMPTS:
+            crew.answers.put(Answer(job.key, "broken", reader.said.rpartition("\n")[2] or reason))
+        elif job.attempts >= ATTEMPTS:
+            crew.answers.put(Answer(job.key, "failed", reason))
+        else:
+            crew.jobs.appendleft(job)
+
+    def end(self) -> None:
+        """End all readers, as the process ends."""
+        for reader in [*self.idle, *(reader for crew in self.crews for reader in list(crew.busy))]:
+            with suppress(OSError):
+                os.killpg(reader.process.pid, 9)
+
+
+class Current:
+    """The supervisor of this process."""
+
+    supervisor: Supervisor | None = None
+
+
+def supervisor() -> Supervisor:
+    """The one supervisor of this process."""
+    if Current.supervisor is None:
+        Current.supervisor = Supervisor()
+        atexit.register(Current.supervisor.end)
+    return Current.supervisor
+
+
+def forget() -> None:
+    """In a fork of this process: its readers are those of its parent."""
+    Current.supervisor = None
+
+
+os.register_at_fork(after_in_child=forget)
