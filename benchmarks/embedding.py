@@ -48,7 +48,7 @@ def rows(corpora: dict[str, Corpus]) -> Iterator[str]:
 
 def drain(encoder: VideoEncoder, corpus: Corpus) -> None:
     """Read every slice and do nothing with it."""
-    for _ in encoder.load(corpus):
+    for _ in encoder.read(corpus):
         pass
 
 

@@ -113,7 +113,7 @@ def compare(
 def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
     """Slices a second that the training loader delivers, once its readers run."""
     sampler = EpochSampler(len(corpus), config)
-    loader = iter(train_loader(corpus, config, FrameCache(Path("none"), 0, (SIZE, SIZE)), sampler, pin=False))
+    loader = train_loader(corpus, config, FrameCache(Path("none"), 0, (SIZE, SIZE)), sampler, pin=False)
     for _ in range(
         2 * sampler.steps_per_epoch
     ):  # until the readers know most videos, as in all but the first epochs

@@ -36,8 +36,9 @@ from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.video.sound import RATE
 from sora_video.pretrain.views.draw import Views
-from sora_video.pretrain.views.picture import VIEW_FIELDS, apply_views, draw_view
-from sora_video.pretrain.views.sound import SOUND_FIELDS
+from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
+from sora_video.pretrain.views.draw_sound import SOUND_FIELDS
+from sora_video.pretrain.views.picture import apply_views
 
 from .loading import in_turns, line, settings
 from .peer import peer_clips_per_second

@@ -158,9 +158,16 @@ class DataConfig(Section):
     """Reading of the corpus."""
 
     workers: Annotated[int, Field(ge=0, le=1024)] | None = None
-    """Decoding processes; null: one a processor, at most 8."""
+    """Decoding processes; null: one a processor, at most 8. With 0 the process itself decodes, and a
+    file that ends its decoder ends the run."""
     cache_gb: Annotated[float, Field(ge=0, le=1e6)] = 8.0
     """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once."""
+    frame_s: Annotated[float, Field(gt=0, le=1e6)] = 60.0
+    """Most seconds that a decoding process may take for a frame; its file fails then."""
+    video_s: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Most seconds for a file; null: ten minutes, and ten seconds more for each megabyte."""
+    memory_mb: Annotated[int, Field(ge=64, le=2**24)] = 2048
+    """Most memory in MB that a decoding process may take."""
     max_bad_fraction: Fraction = 0.1
     """Fraction of unreadable videos past which a run stops."""
 

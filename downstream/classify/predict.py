@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
 from sora_video.base.progress import Bar
-from sora_video.pretrain.encoders.frozen import Unreadable, VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
 from sora_video.pretrain.video.corpus import Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
@@ -139,24 +139,23 @@ def predict(
     """Classify the videos of a corpus one after another, each as soon as it has been read to its end."""
     corpus = open_corpus(source)
     opened: dict[int, Open] = {}
-    for item in encoder.load(corpus):
-        video_id = corpus.videos[item.entry].video_id
-        if isinstance(item, Unreadable):
-            opened.pop(item.entry, None)
-            yield Failure(video_id, item.reason)
+    for entry, item in encoder.read(corpus):
+        if isinstance(item, Failure):
+            opened.pop(entry, None)
+            yield item
             continue
-        if item.entry not in opened:
+        if entry not in opened:
             views = [View(task, smooth_s) for task in classifier.tasks]
-            opened[item.entry] = Open(views, float(item.start_s[0]), 0.0)
-        video = opened[item.entry]
+            opened[entry] = Open(views, float(item.start_s[0]), 0.0)
+        video = opened[entry]
         video.end_s = float(item.end_s[-1])
         vectors = encoder.embed_slices(item.slices)
         for view in video.views:
             view.take(item.start_s, item.end_s, vectors)
         if item.last:
             answers = {view.task.name: view.end() for view in video.views}
-            yield Prediction(video_id, video.start_s, video.end_s, answers)
-            del opened[item.entry]
+            yield Prediction(corpus.videos[entry].video_id, video.start_s, video.end_s, answers)
+            del opened[entry]
 
 
 def classify_videos(

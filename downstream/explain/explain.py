@@ -16,10 +16,11 @@ from sora_video.base.files import atomic_path
 from sora_video.base.page import write_page
 from sora_video.downstream.probe.figures import to_svg
 from sora_video.pretrain.encoders.attention import frame_weights
-from sora_video.pretrain.encoders.frozen import Unreadable, VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
 from sora_video.pretrain.video.corpus import open_span
 from sora_video.pretrain.video.decode import Frames, open_video
 from sora_video.pretrain.video.prepare import upright_size
+from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.slices import cell_times, frames_at
 
 __all__ = ["Explanation", "check_format", "explain_video", "write_explanation"]
@@ -91,8 +92,8 @@ def explain_video(
     )
     wanted = encoder.config.slice
     rows = []
-    for item in encoder.load(open_span(path, start_s, end_s)):
-        if isinstance(item, Unreadable):
+    for _, item in encoder.read(open_span(path, start_s, end_s)):
+        if isinstance(item, Failure):
             raise CorpusError(f"{video}: {item.reason}; choose a file or a span that plays")
         times = cell_times(item.start_s, wanted.frames, wanted.fps)
         weights, vectors = frame_weights(encoder, item.slices), encoder.embed_slices(item.slices)

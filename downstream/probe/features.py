@@ -15,12 +15,13 @@ from sora_video.base.digests import json_sha256
 from sora_video.base.errors import ConfigError
 from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.embeddings import pool
-from sora_video.pretrain.encoders.frozen import Unreadable, VideoEncoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.inputs import Clips, whole
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.slices import Slices
-from sora_video.pretrain.views.picture import VIEW_FIELDS, apply_views
+from sora_video.pretrain.views.draw_picture import VIEW_FIELDS
+from sora_video.pretrain.views.picture import apply_views
 
 from .store import Contents, FeatureStore, locked
 
@@ -193,9 +194,9 @@ def add_missing(
     failures: dict[int, str] = {}
     with Bar("embed", len(rest), "slices") as bar:
         videos = slices = 0
-        for item in pairs[0][0].load(rest):
-            entry = entries[item.entry]
-            if isinstance(item, Unreadable):
+        for number, item in pairs[0][0].read(rest):
+            entry = entries[number]
+            if isinstance(item, Failure):
                 parts.pop(entry, None)
                 failures[entry] = item.reason
                 videos += 1

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from sora_video.base.progress import Bar
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.encoders.frozen import Unreadable, VideoEncoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.inputs import Clips, whole
 from sora_video.pretrain.training.batch import Batch
 from sora_video.pretrain.training.inputs import view
@@ -30,6 +30,7 @@ from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.training.transfer import on_device
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus
+from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 
@@ -114,7 +115,7 @@ def fit(
     dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
     weights = loss_weights(targets, multi)
     with Bar("fine-tune", sampler.total_steps, "steps") as bar:
-        for step, batch in enumerate(on_device(iter(loader), fabric.device)):
+        for step, batch in enumerate(on_device(loader, fabric.device)):
             for group in optimizer.param_groups:
                 group["lr"] = config.optim.lr * rate(step, sampler.total_steps)
             if len(batch.video):
@@ -163,13 +164,13 @@ def predict(model: Classifier, encoder: VideoEncoder, corpus: Corpus, multi: boo
     """(n, C) scores of videos: the mean over all their slices."""
     totals = np.zeros((len(corpus), model.head.out_features))
     counts = np.zeros((len(corpus), 1))
-    for item in encoder.load(corpus):
-        if isinstance(item, Unreadable):
+    for entry, item in encoder.read(corpus):
+        if isinstance(item, Failure):
             continue  # a file that went away since the frozen features were made scores nothing
         slices = Slices(*(torch.from_numpy(column).to(encoder.device) for column in item.slices))
         clips: Clips = whole(slices)
         with torch.inference_mode():
             logits = model(*clips).double()
-        totals[item.entry] += (logits.sigmoid() if multi else logits.softmax(1)).sum(0).cpu().numpy()
-        counts[item.entry] += len(logits)
+        totals[entry] += (logits.sigmoid() if multi else logits.softmax(1)).sum(0).cpu().numpy()
+        counts[entry] += len(logits)
     return np.asarray(totals / np.maximum(counts, 1))

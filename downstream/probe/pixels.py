@@ -7,23 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.base.errors import VideoError
+from sora_video.base.processes import worker_count
 from sora_video.base.progress import Bar
-from sora_video.pretrain.video.corpus import Corpus, Video
-from sora_video.pretrain.video.decode import open_video
-from sora_video.pretrain.video.reader import span
-from sora_video.pretrain.video.slices import frames_at
+from sora_video.pretrain.video.corpus import Corpus
+from sora_video.pretrain.video.read import span_of
+from sora_video.pretrain.video.readers.readers import Request, read_apart
 
 from .features import video_keys
+from .motion import FPS, GRID, mean_and_motion
 from .store import FeatureStore, locked
 
 __all__ = ["PixelFeatures", "pixel_features"]
 
 Features = NDArray[np.float32]
-GRID = (20, 32)
-"""Rows and columns."""
-FPS = 8.0
-CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
     """
     both = np.zeros((2, len(corpus), GRID[0] * GRID[1]), np.float32)
     if cache is None:
-        for entry, (_, features) in enumerate(measured(corpus)):
+        for entry, features in measured(corpus):
             both[:, entry] = features
         return PixelFeatures(*both)
     keys, _ = video_keys(corpus, cache)
@@ -60,9 +56,9 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
             missing = {key: video for key, video in zip(keys, corpus.videos, strict=True) if key}
             missing = {key: video for key, video in missing.items() if key not in store}
             rest = Corpus(corpus.root, tuple(missing.values()))
-            for (read, features), key in zip(measured(rest), missing, strict=True):
-                if read:
-                    store.add(key, np.stack(features))
+            names = list(missing)
+            for entry, features in measured(rest):
+                store.add(names[entry], np.stack(features))
             store.commit()
     vectors, first, count = store.read(keys)
     for entry in np.flatnonzero(count).tolist():
@@ -70,28 +66,17 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
     return PixelFeatures(*both)
 
 
-def measured(corpus: Corpus) -> Iterator[tuple[bool, tuple[Features, Features]]]:
-    """Whether each video could be read, and its mean frame and motion map."""
-    nothing = np.zeros(GRID[0] * GRID[1], np.float32)
+def measured(corpus: Corpus) -> Iterator[tuple[int, tuple[Features, Features]]]:
+    """Mean frame and motion map of each entry that can be read; the encoder's pass names the others."""
+    requests = (
+        Request(entry, mean_and_motion, span_of(video), video.path)
+        for entry, video in enumerate(corpus.videos)
+    )
     with Bar("pixels", len(corpus), "videos") as bar:
-        for entry, video in enumerate(corpus.videos):
-            try:
-                yield True, mean_and_motion(video)
-            except VideoError:  # the encoder's pass over the same corpus names it
-                yield False, (nothing, nothing)
-            bar.advance(entry + 1)
-
-
-def mean_and_motion(video: Video) -> tuple[Features, Features]:
-    """One video's mean frame and motion map, read in chunks that overlap by a frame."""
-    frames = open_video(video.path, (2 * GRID[0], 2 * GRID[1]))
-    start_s, end_s = span(video, frames)
-    indices = frames_at(frames.times, np.arange(start_s + 0.5 / FPS, max(end_s, start_s + 1 / FPS), 1 / FPS))
-    total, motion = np.zeros(GRID), np.zeros(GRID)
-    for first in range(0, len(indices), CHUNK):
-        grey = frames.frames(indices[max(0, first - 1) : first + CHUNK]).mean(axis=3)
-        grey = grey.reshape(len(grey), GRID[0], 2, GRID[1], 2).mean(axis=(2, 4))
-        total += grey[min(first, 1) :].sum(0)
-        motion += np.abs(np.diff(grey, axis=0)).sum(0)
-    count = len(indices)
-    return (total / count).ravel().astype(np.float32), (motion / max(1, count - 1)).ravel().astype(np.float32)
+        videos = 0
+        for entry, kind, value in read_apart(requests, min(worker_count(None), len(corpus))):
+            if kind == "item":
+                yield entry, value
+            else:
+                videos += 1
+                bar.advance(videos)

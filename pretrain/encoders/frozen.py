@@ -1,9 +1,7 @@
 """Videos to embeddings with a finished encoder."""
 
-import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,18 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from sora_video.base.errors import ConfigError, CorpusError, RunError, VideoError
-from sora_video.base.processes import worker_count
+from sora_video.base.errors import ConfigError, CorpusError, RunError
 from sora_video.base.progress import Bar
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.video.corpus import Corpus, Source, Video, open_corpus
-from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
-from sora_video.pretrain.video.reader import read_slices, span
-from sora_video.pretrain.video.slices import Slices, slice_starts
+from sora_video.pretrain.video.read import read_videos
+from sora_video.pretrain.video.reader import Chunk
+from sora_video.pretrain.video.slices import Slices
 
 from .embeddings import Embeddings
 from .fingerprint import fingerprint
@@ -31,23 +27,7 @@ from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
 from .weights import read_config, read_weights
 
-__all__ = ["Unreadable", "VideoEncoder", "load_encoder", "random_encoder"]
-
-CHUNK = 32
-"""Slices decoded at once, to bound the memory of a long video."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some neighbouring slices of one corpus entry."""
-
-    entry: int
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    slices: Slices[NDArray[Any]]
-    """n of them"""
-    last: bool
-    """Whether the entry has no more."""
+__all__ = ["VideoEncoder", "load_encoder", "random_encoder"]
 
 
 class Rows(NamedTuple):
@@ -56,48 +36,6 @@ class Rows(NamedTuple):
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
     vectors: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """An entry that could not be read, or not to its end."""
-
-    entry: int
-    reason: str
-
-
-class ChunkDataset(IterableDataset[Chunk | Unreadable]):
-    """All slices of a corpus, every video opened once; workers share the videos out."""
-
-    def __init__(self, corpus: Corpus, config: PretrainConfig) -> None:
-        self.corpus, self.config = corpus, config
-
-    def __iter__(self) -> Iterator[Chunk | Unreadable]:
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for entry in range(first, len(self.corpus), step):
-            try:
-                yield from self.read(entry, self.corpus.videos[entry])
-            except VideoError as error:
-                yield Unreadable(entry, str(error))
-
-    def read(self, entry: int, video: Video) -> Iterator[Chunk]:
-        """The slices of one entry in chunks."""
-        config = self.config.slice
-        frames = open_video(video.path, (config.size, config.size))
-        begin_s, end_s = span(video, frames)
-        hop_s = config.hop_s or config.length_s
-        starts = begin_s + slice_starts(end_s - begin_s, config.length_s, hop_s)
-        ends = np.minimum(starts + config.length_s, end_s)
-        for first in range(0, len(starts), CHUNK):
-            part = slice(first, first + CHUNK)
-            slices = read_slices(video, frames, starts[part], end_s, self.config)
-            yield Chunk(entry, starts[part], ends[part], slices, last=first + CHUNK >= len(starts))
-
-
-def leave_interrupts_to_the_parent(_: int) -> None:
-    """Let Ctrl-C, which goes to a whole group of processes, be heard by one of them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 SENSES = ("sight", "sound")
@@ -163,31 +101,25 @@ class VideoEncoder:
         failures: dict[int, str] = {}
         slices = videos = 0
         with Bar("embed", len(corpus), "slices", shown=progress) as bar:
-            for item in self.load(corpus):
-                if isinstance(item, Unreadable):
-                    failures[item.entry] = item.reason
+            for entry, item in self.read(corpus):
+                if isinstance(item, Failure):
+                    failures[entry] = item.reason
                     videos += 1
                 else:
-                    vectors, slices = self.embed_slices(item.slices), slices + len(item.start_s)
-                    found = Rows(item.start_s, item.end_s, vectors)
-                    if self.by == "sound":
-                        found = Rows(*(column[item.slices.has_audio] for column in found))
-                    rows.setdefault(item.entry, []).append(found)
+                    slices += len(item.start_s)
+                    rows.setdefault(entry, []).append(self.rows(item))
                     videos += item.last
                 bar.advance(videos, slices)
         return self.gather(corpus, rows, failures)
 
-    def load(self, corpus: Corpus) -> DataLoader[Chunk | Unreadable]:
-        """The corpus in chunks, decoded by workers when there is more than one video."""
-        workers = min(worker_count(self.config.data.workers), len(corpus) - 1)
-        dataset = ChunkDataset(corpus, self.config)
-        return DataLoader(
-            dataset,
-            batch_size=None,
-            num_workers=workers,
-            worker_init_fn=leave_interrupts_to_the_parent,
-            generator=torch.Generator(),  # of its own, for torch's global one belongs to the caller
-        )
+    def rows(self, chunk: Chunk) -> Rows:
+        """A chunk embedded; by sound, the slices that have audio."""
+        rows = Rows(chunk.start_s, chunk.end_s, self.embed_slices(chunk.slices))
+        return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
+
+    def read(self, corpus: Corpus) -> Iterator[tuple[int, Chunk | Failure]]:
+        """The corpus as this encoder takes it; see :func:`sora_video.pretrain.video.read.read_videos`."""
+        return read_videos(corpus, self.config)
 
     def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
         """Embed decoded slices.

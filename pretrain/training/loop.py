@@ -100,10 +100,10 @@ class Training:
             self.fabric.global_rank,
             self.fabric.world_size,
         )
-        cache = FrameCache(
-            out / "cache", int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size)
+        self.cache = FrameCache(
+            out.absolute() / "cache", int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size)
         )
-        loader = train_loader(corpus, config, cache, self.sampler, pin=self.fabric.device.type == "cuda")
+        loader = train_loader(corpus, config, self.cache, self.sampler, pin=self.fabric.device.type == "cuda")
         self.learner = Learner(config, self.fabric, self.sampler)
         self.meter = Meter(self.learner.clock, self.fabric.world_size)
         self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
@@ -114,7 +114,7 @@ class Training:
         self.tracker: Tracker = Trackers([])
         self.events: Tracker = Trackers([])
         on_first(self.fabric, self.begin_folder)
-        self.batches = on_device(iter(loader), self.fabric.device)
+        self.batches = on_device(loader, self.fabric.device)
 
     def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
         """What a later part of the run is compared with, once this part is the same as those before."""
@@ -126,6 +126,7 @@ class Training:
         """Write what a run begins with. A run that cannot begin leaves no folder."""
         new = not self.run.begun
         self.run.begin()
+        self.cache.recount()
         try:
             self.tracker, self.events = self.open_trackers()
         except BaseException:

@@ -1,6 +1,7 @@
 """Batches on the device that computes."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 
 import torch
 
@@ -9,14 +10,20 @@ from .batch import Batch
 __all__ = ["on_device"]
 
 
-def on_device(batches: Iterator[Batch], device: torch.device) -> Generator[Batch, None, None]:
+def on_device(batches: Generator[Batch, None, None], device: torch.device) -> Generator[Batch, None, None]:
     """Batches on a device; a GPU's next one is copied while it computes with the current one.
 
-    Closing it lets go of ``batches``, and so ends the processes that read them.
+    Closing it closes ``batches``, and so ends the processes that read them.
     """
-    if device.type != "cuda":
-        yield from (batch.map(lambda tensor: tensor.to(device)) for batch in batches)
-        return
+    with closing(batches):
+        if device.type == "cuda":
+            yield from copied_ahead(batches, device)
+        else:
+            yield from (batch.map(lambda tensor: tensor.to(device)) for batch in batches)
+
+
+def copied_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """Batches on a GPU, each copied while it computes with the one before."""
     copying = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:

@@ -1,6 +1,7 @@
 """Decoded frames kept on disk for the length of a run, so that a small corpus is decoded only once."""
 
 import os
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import StorageError, VideoError
 from sora_video.base.files import atomic_path
+from sora_video.base.locks import locked
+from sora_video.base.storage import storage_errors
 
 from .decode import Frames, open_video
 
@@ -33,44 +36,60 @@ class CachedFrames:
         return np.asarray(self.pixels[indices])
 
 
+@dataclass(frozen=True)
 class FrameCache:
     """Opens videos, keeping every decoded frame of short ones while the budget lasts.
 
-    Safe for any number of processes: an entry appears whole, by rename, and all write the same bytes.
-
-    Args:
-        folder: where entries are kept; the owner deletes it.
-        budget_bytes: disk space to use; 0 caches nothing.
-        size: (height, width) in pixels that frames are decoded to.
+    Safe for any number of processes, on any number of machines that share the folder: an entry appears whole,
+    by rename, all write the same bytes, and room is reserved under a lock before anything is decoded.
     """
 
-    def __init__(self, folder: Path, budget_bytes: int, size: tuple[int, int]) -> None:
-        self.folder, self.budget, self.size = folder, budget_bytes, size
+    folder: Path
+    """Where entries are kept; the owner deletes it."""
+    budget_bytes: int
+    """Disk space to use; 0 caches nothing."""
+    size: tuple[int, int]
+    """(height, width) in pixels that frames are decoded to."""
 
     def open(self, path: Path) -> Frames:
         """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`."""
-        if self.budget == 0:
+        if self.budget_bytes == 0 or (key := entry_key(path)) is None:
             return open_video(path, self.size)
-        key = blake2b(os.fsencode(path.absolute()), digest_size=12).hexdigest()
         frames_file, times_file = self.folder / f"{key}.npy", self.folder / f"{key}.times.npy"
         if not frames_file.exists():
             video = open_video(path, self.size)
-            if not self.fits(len(video.times)):
+            needed = len(video.times) * (self.size[0] * self.size[1] * 3 + 8)
+            if len(video.times) > MAX_FRAMES or not self.reserve(needed):
                 return video
             try:
                 self.store(video, frames_file, times_file)
             except (StorageError, VideoError):
+                self.reserve(-needed)
                 return video  # no room, or damaged somewhere: what is asked for may still be read
         return CachedFrames(frames_file, times_file)
 
-    def fits(self, frames: int) -> bool:
-        """Whether so many more frames are worth caching and stay within the budget."""
-        if frames > MAX_FRAMES:
+    def reserve(self, needed: int) -> bool:
+        """Take so many bytes of the budget, or give them back; False where they are not left."""
+        account = self.folder / "used"
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with locked(self.folder / "used.lock"):
+                used = int(account.read_bytes()) if account.exists() else self.held()
+                fits = needed < 0 or used + needed <= self.budget_bytes
+                if fits:
+                    account.write_bytes(b"%d" % (used + needed))
+                return fits
+        except (OSError, StorageError, ValueError):
             return False
-        used = (
-            sum(file.stat().st_size for file in self.folder.glob("[!.]*.npy")) if self.folder.is_dir() else 0
-        )
-        return used + frames * self.size[0] * self.size[1] * 3 <= self.budget
+
+    def recount(self) -> None:
+        """Forget what killed processes reserved; called by one process, before readers start."""
+        with storage_errors(self.folder):
+            (self.folder / "used").unlink(missing_ok=True)
+
+    def held(self) -> int:
+        """Bytes that entries take."""
+        return sum(file.stat().st_size for file in self.folder.glob("[!.]*.npy"))
 
     def store(self, video: Frames, frames_file: Path, times_file: Path) -> None:
         """Decode a whole video into the cache; the frames' file is the commit point."""
@@ -82,3 +101,13 @@ class FrameCache:
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, count, CHUNK):
                 file.write(video.frames(np.arange(start, min(start + CHUNK, count))).tobytes())
+
+
+def entry_key(path: Path) -> str | None:
+    """Names a file as it is now; None where there is none."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    name = b"%s %d %d" % (os.fsencode(path.absolute()), state.st_size, state.st_mtime_ns)
+    return blake2b(name, digest_size=12).hexdigest()

@@ -1,5 +1,10 @@
-"""Slices of videos, decoded."""
+"""What a reader does to one file: decode slices of it.
 
+Readers import this file and little else, so that they start quickly and hold little.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,58 +12,145 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import PretrainConfig
+from sora_video.base.randomness import generator
 
-from .corpus import Video
-from .decode import KNOWN, Frames
-from .slices import Slices, cell_times, frames_at
+from .cache import FrameCache
+from .decode import KNOWN, Frames, open_video
+from .slices import Slices, cell_times, draw_starts, frames_at, slice_starts
 from .sound import Sound, read_sound
 
-__all__ = ["read_slices", "span"]
+__all__ = ["Chunk", "Draw", "Grid", "Span", "all_slices", "drawn_slices", "read_slices"]
+
+CHUNK = 32
+"""Slices decoded at once, to bound the memory of a long video."""
 
 
-def span(video: Video, frames: Frames) -> tuple[float, float]:
-    """Start and end in seconds of the part of a video that its corpus entry names.
+@dataclass(frozen=True)
+class Grid:
+    """How a slice is read: its cells in time, its pixels, and whether with sound."""
+
+    frames: int
+    fps: float
+    size: int
+    has_audio: bool
+
+    @property
+    def length_s(self) -> float:
+        """Seconds that a slice spans."""
+        return self.frames / self.fps
+
+
+@dataclass(frozen=True)
+class Span:
+    """A file, or a part of it."""
+
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None: to the video's end."""
+
+    def within(self, duration_s: float) -> tuple[float, float]:
+        """Start and end in seconds in a video of that length.
+
+        Raises:
+            VideoError: it lies beyond the video's end.
+        """
+        end_s = min(self.end_s or duration_s, duration_s)
+        if self.start_s >= end_s:
+            raise VideoError(
+                f"start_s={self.start_s:g} is not before its end at {end_s:.3f} s; fix the manifest"
+            )
+        return self.start_s, end_s
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which slices of a video to draw; see :func:`.slices.draw_starts`."""
+
+    key: tuple[int | str, ...]
+    """Of the generator."""
+    count: int
+    max_gap_s: float
+    gap_power: float
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some neighbouring slices of a video."""
+
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    slices: Slices[NDArray[Any]]
+    """n of them"""
+    last: bool
+    """Whether the video has no more."""
+
+
+def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
+    """All slices of a span in chunks.
+
+    Args:
+        task: the span, how slices are read, and the seconds between the starts of neighbours.
 
     Raises:
-        VideoError: the named part lies beyond the video's end.
+        VideoError: the file cannot be read.
     """
-    end_s = min(video.end_s or frames.duration_s, frames.duration_s)
-    if video.start_s >= end_s:
-        raise VideoError(
-            f"start_s={video.start_s:g} is not before its end at {end_s:.3f} s; fix the manifest"
-        )
-    return video.start_s, end_s
+    part, grid, hop_s = task
+    frames = open_video(part.path, (grid.size, grid.size))
+    first_s, end_s = part.within(frames.duration_s)
+    starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
+    ends = np.minimum(starts + grid.length_s, end_s)
+    for first in range(0, len(starts), CHUNK):
+        rows = slice(first, first + CHUNK)
+        slices = read_slices(part.path, frames, starts[rows], end_s, grid)
+        yield Chunk(starts[rows], ends[rows], slices, last=first + CHUNK >= len(starts))
+
+
+def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[NDArray[Any]]]:
+    """Slices of a span that are drawn at random, all at once.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    part, grid, draw, frame_cache = task
+    frames = frame_cache.open(part.path)
+    start_s, end_s = part.within(frames.duration_s)
+    starts = draw_starts(
+        generator(*draw.key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
+    )
+    yield read_slices(part.path, frames, start_s + starts, end_s, grid)
 
 
 def read_slices(
-    video: Video, frames: Frames, starts: NDArray[np.float64], end_s: float, config: PretrainConfig
+    path: Path, frames: Frames, starts: NDArray[np.float64], end_s: float, grid: Grid
 ) -> Slices[NDArray[Any]]:
-    """Decode slices of one video, each frame once; sound too, where the config's encoder listens.
+    """Decode slices of one video, each frame once.
 
     Args:
-        video: the file.
+        path: the file.
         frames: the same, opened.
         starts: (n,) starts in seconds.
         end_s: seconds past which the last frame is held.
-        config: frames, rate and size of a slice; the encoder.
+        grid: how slices are read.
 
     Returns:
         n slices.
+
+    Raises:
+        VideoError: a frame cannot be decoded.
     """
-    wanted = config.slice
-    cells, last = cell_times(starts, wanted.frames, wanted.fps), max(0.0, end_s - 1e-3)
+    cells, last = cell_times(starts, grid.frames, grid.fps), max(0.0, end_s - 1e-3)
     indices = frames_at(frames.times, np.minimum(cells, last))
     pixels = frames.frames(indices.ravel())
     return Slices(
         pixels.reshape(*indices.shape, *pixels.shape[1:]),
         (cells <= last).sum(1).clip(min=1),
-        *listen(video.path, starts, config),
+        *listen(path, starts, grid),
     )
 
 
-def listen(path: Path, starts: NDArray[np.float64], config: PretrainConfig) -> Sound:
-    """The sound of slices; of no length where the config's encoder does not listen."""
-    if not config.encoder.has_audio:
+def listen(path: Path, starts: NDArray[np.float64], grid: Grid) -> Sound:
+    """The sound of slices; of no length where it is not wanted."""
+    if not grid.has_audio:
         return Sound(np.zeros((len(starts), 0), np.int16), np.zeros(len(starts), np.bool_))
-    return read_sound(path, KNOWN.inspect(path).origin_s, starts, config.slice.length_s)
+    return read_sound(path, KNOWN.inspect(path).origin_s, starts, grid.length_s)

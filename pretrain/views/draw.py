@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.video.slices import Array
 
-from .picture import draw_view
-from .sound import draw_sound_view
+from .draw_picture import draw_view
+from .draw_sound import draw_sound_view
 
 __all__ = ["Views", "draw_views"]
 
@@ -24,12 +24,21 @@ class Views(NamedTuple, Generic[Array]):
     """(..., SOUND_FIELDS) float32"""
 
 
-def draw_views(key: tuple[int | str, ...], config: PretrainConfig) -> Views[NDArray[Any]]:
-    """A view of each slice of a sample."""
-    numbers = range(config.slice.per_video)
-    pictures = [draw_view(generator(*key, "view", number), config.augment) for number in numbers]
-    sounds = np.zeros((len(numbers), 0), np.float32)
-    if config.encoder.has_audio:
-        drawn = [draw_sound_view(generator(*key, "sound", number), config.augment) for number in numbers]
-        sounds = np.stack(drawn)
+def draw_views(
+    key: tuple[int | str, ...], augment: AugmentConfig, count: int, *, has_audio: bool
+) -> Views[NDArray[Any]]:
+    """A view of each slice of a sample.
+
+    Args:
+        key: of their randomness.
+        augment: ranges and probabilities.
+        count: slices.
+        has_audio: whether they have sound.
+    """
+    pictures = [draw_view(generator(*key, "view", number), augment) for number in range(count)]
+    sounds = np.zeros((count, 0), np.float32)
+    if has_audio:
+        sounds = np.stack(
+            [draw_sound_view(generator(*key, "sound", number), augment) for number in range(count)]
+        )
     return Views(np.stack(pictures), sounds)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sora_video.base.errors import VideoError
+from sora_video.base.processes import peak_memory_mb
 
 from . import pulse
 from .messages import receive, send
@@ -54,7 +55,7 @@ def serve(supervisor: socket.socket, function: Any, task: Any, memory_mb: int) -
     except Exception as error:
         send(supervisor, ("failed", f"cannot be read: {line(error)}"))
     else:
-        send(supervisor, ("done", None))
+        send(supervisor, ("done", peak_memory_mb()))
 
 
 def line(error: Exception) -> str:

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from sora_video.base.errors import SoraError, VideoError
+from sora_video.base.processes import peak_memory_mb
 
 from .limits import Limits
 from .supervisor import Answer, Crew, Job, supervisor
 
-__all__ = ["Request", "Readers", "read_apart"]
+__all__ = ["Readers", "Request", "read_apart"]
 
 
 class Request(NamedTuple):
@@ -101,7 +102,7 @@ def answers(request: Request) -> Iterator[Answer]:
     except VideoError as error:
         yield Answer(request.key, "failed", str(error))
     else:
-        yield Answer(request.key, "done", None)
+        yield Answer(request.key, "done", peak_memory_mb())
 
 
 def read_apart(requests: Iterable[Request], count: int, limits: Limits | None = None) -> Iterator[Answer]:

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
     kind: str
     """``item``, ``done`` or ``failed``; after the latter two nothing follows. ``broken``: no reader works."""
     value: Any
-    """The item, or the reason of a failure."""
+    """The item, the reason of a failure, or of what is done the peak memory in MB of its reader."""
 
 
 @dataclass
@@ -69,6 +69,8 @@ class Crew:
         self.jobs: deque[Job] = deque()
         self.busy: dict[Reader, Job] = {}
         self.answers: SimpleQueue[Answer] = SimpleQueue()
+        self.lost: dict[Path, str] = {}
+        """Files that cost readers, and why; they are not tried again."""
         self.closed = False
 
     @property
@@ -156,6 +158,9 @@ class Supervisor:
 
     def start(self, crew: Crew, job: Job) -> None:
         """Give a job to a reader: one that is there, but a new one where a file has cost one."""
+        if job.path in crew.lost:
+            crew.answers.put(Answer(job.key, "failed", crew.lost[job.path]))
+            return
         job.attempts, job.skip, job.sent = job.attempts + 1, max(job.sent, job.skip), 0
         reader = self.waiting(crew.limits.memory_mb) if job.attempts == 1 else None
         reader = reader or Reader(crew.limits.memory_mb)
@@ -191,6 +196,7 @@ class Supervisor:
         if not reader.started and job.attempts >= ATTEMPTS:
             crew.answers.put(Answer(job.key, "broken", reader.said.rpartition("\n")[2] or reason))
         elif job.attempts >= ATTEMPTS:
+            crew.lost[job.path] = reason
             crew.answers.put(Answer(job.key, "failed", reason))
         else:
             crew.jobs.appendleft(job)

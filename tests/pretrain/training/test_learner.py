@@ -16,7 +16,7 @@ from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.training.statistics import GroupStatistics
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
-from sora_video.pretrain.views.picture import VIEW_FIELDS, draw_view
+from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
 
 VIDEOS = 8
 

@@ -180,7 +180,6 @@ def test_a_stopped_run_goes_on_bit_for_bit(to_resume, videos, make_config, tmp_p
     assert names(resumed.path) == names(unbroken.path)
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker:UserWarning")  # torch, on 2 cores
 @pytest.mark.parametrize(
     ("method", "workers"),
     [*(pytest.param(*case, marks=pytest.mark.slow) for case in [("moco", 0), ("simclr", 1)]), ("moco", 3)],

@@ -1,15 +1,14 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import av
 import numpy as np
 import pytest
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import PretrainConfig, SliceConfig
-from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.decode import open_video
 from sora_video.pretrain.video.inspect import inspect
-from sora_video.pretrain.video.reader import read_slices
+from sora_video.pretrain.video.reader import Grid, read_slices
 from sora_video.pretrain.video.sound import RATE, read_sound
 
 
@@ -180,11 +179,10 @@ def test_no_file_of_the_world_ends_the_reading_of_its_sound(odd_file):
 
 def test_slices_bring_their_sound_where_the_encoder_listens(write):
     path = write("a.mkv", tones(4, RATE), rate=RATE)
-    video, starts = Video(video_id="a", path=path), np.array([0.5, 3.5])
-    listening = PretrainConfig(encoder={"name": "sora_av"}, slice=SliceConfig(size=64))
-    slices = read_slices(video, open_video(path, (64, 64)), starts, 4.0, listening)
+    starts, grid = np.array([0.5, 3.5]), Grid(8, 8.0, 64, has_audio=True)
+    slices = read_slices(path, open_video(path, (64, 64)), starts, 4.0, grid)
     assert slices.has_audio.tolist() == [True, False]
     np.testing.assert_array_equal(slices.sound, read_sound(path, 0.0, starts, 1.0).samples)
-    deaf = read_slices(video, open_video(path, (64, 64)), starts, 4.0, PretrainConfig())
+    deaf = read_slices(path, open_video(path, (64, 64)), starts, 4.0, replace(grid, has_audio=False))
     assert deaf.sound.shape == (2, 0)
     assert not deaf.has_audio.any()

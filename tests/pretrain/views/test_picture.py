@@ -8,7 +8,8 @@ from torchvision.transforms.v2 import functional as F
 from sora_video.base.randomness import generator
 from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.encoders.inputs import to_clips
-from sora_video.pretrain.views.picture import VIEW_FIELDS, apply_views, draw_view
+from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
+from sora_video.pretrain.views.picture import apply_views
 
 IDENTITY = (0, 0, 1, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0)
 HEIGHT, WIDTH, SIZE = 60, 80, 32

@@ -5,7 +5,8 @@ import torch
 from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.encoders.inputs import to_waveform
 from sora_video.pretrain.video.sound import RATE
-from sora_video.pretrain.views.sound import SOUND_FIELDS, apply_sound_views, draw_sound_view
+from sora_video.pretrain.views.draw_sound import SOUND_FIELDS, draw_sound_view
+from sora_video.pretrain.views.sound import apply_sound_views
 
 
 def view(factor=1.0, band=(0.0, 0.0), gap=(0.0, 0.0)):

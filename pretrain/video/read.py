@@ -1,0 +1,58 @@
+"""The one door to what videos hold: everything that reads a corpus reads it through supervised readers."""
+
+from collections.abc import Iterator
+
+from sora_video.base.processes import worker_count
+from sora_video.configs.schema import DataConfig, PretrainConfig
+
+from .corpus import Corpus, Video
+from .quarantine import Failure
+from .reader import Chunk, Grid, Span, all_slices
+from .readers.limits import Limits
+from .readers.readers import Request, read_apart
+
+__all__ = ["grid_of", "limits_of", "read_videos", "span_of"]
+
+
+def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, Chunk | Failure]]:
+    """All slices of a corpus, every video opened once.
+
+    Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
+    gives one slice that holds its last frame. Videos are decoded by processes of their own, see
+    :mod:`.readers`, so that none of them ends the caller.
+
+    Args:
+        corpus: N videos or spans of videos.
+        config: how slices are cut, whether they have sound, and what readers may take.
+
+    Yields:
+        Number of the entry, and some of its slices in order, or a failure, after which nothing of it follows.
+        Entries come in any order, and mixed.
+    """
+    grid, hop_s = grid_of(config), config.slice.hop_s or config.slice.length_s
+    requests = (
+        Request(entry, all_slices, (span_of(video), grid, hop_s), video.path)
+        for entry, video in enumerate(corpus.videos)
+    )
+    count = min(worker_count(config.data.workers), len(corpus))
+    for entry, kind, value in read_apart(requests, count, limits_of(config.data)):
+        if kind == "item":
+            yield entry, value
+        elif kind == "failed":
+            yield entry, Failure(corpus.videos[entry].video_id, value)
+
+
+def grid_of(config: PretrainConfig) -> Grid:
+    """How the slices of a config are read."""
+    wanted = config.slice
+    return Grid(wanted.frames, wanted.fps, wanted.size, config.encoder.has_audio)
+
+
+def span_of(video: Video) -> Span:
+    """The file, or part of it, that a corpus entry names; the path holds wherever it is used."""
+    return Span(video.path.absolute(), video.start_s, video.end_s)
+
+
+def limits_of(data: DataConfig) -> Limits:
+    """What readers may take by a config."""
+    return Limits(data.frame_s, data.video_s, data.memory_mb)
