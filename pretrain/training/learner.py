@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from sora_video.base.randomness import torch_seed
@@ -22,6 +21,7 @@ from sora_video.pretrain.views.draw import Views
 
 from .batch import Batch
 from .clock import Clock
+from .fabric import Fabric
 from .inputs import view
 from .loss import alignment, uniformity
 from .methods import Known, make_method

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 from torch.distributed import all_gather_into_tensor, all_gather_object
 
@@ -19,6 +16,7 @@ from sora_video.configs.schema import OptimConfig
 from sora_video.pretrain.video.quarantine import Failure
 
 from .batch import Batch
+from .fabric import DDPStrategy, Fabric, SLURMEnvironment
 from .sampler import EpochSampler
 from .signals import Stop
 

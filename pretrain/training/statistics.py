@@ -1,10 +1,10 @@
 """Running statistics of networks whose batch is normalised in groups."""
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .fabric import Fabric
 from .ranks import gather
 
 __all__ = ["GroupStatistics", "assign"]

@@ -128,8 +128,8 @@ def test_nothing_is_computed_twice_and_content_is_what_counts(videos, encoders, 
     pixels = pixel_features(open_corpus(videos), cache)
     shutil.copytree(videos, tmp_path / "moved")
     corpus = open_corpus(tmp_path / "moved")
-    monkeypatch.setattr("sora_video.pretrain.encoders.frozen.open_video", None)  # decoding would fail
-    monkeypatch.setattr("sora_video.downstream.probe.pixels.open_video", None)
+    monkeypatch.setattr("sora_video.pretrain.video.read.read_apart", None)  # reading would fail
+    monkeypatch.setattr("sora_video.downstream.probe.pixels.read_apart", None)
     again, failures = frozen_features(encoders, corpus, cache)
     assert failures == ()
     assert all(np.array_equal(a.pooled, b.pooled) for a, b in zip(first, again, strict=True))
