@@ -143,7 +143,7 @@ def make_embeddings(cache: Path, count: int) -> None:
     places = rng.normal(size=(CLASSES, 4, DIM))
     store = open_store(cache)
     with locked(cache):
-        store.begin()
+        store.start()
         for row in range(count):
             vector = places[row % CLASSES, rng.integers(4)] + 2.5 * rng.normal(size=DIM)
             store.add(str(row), (vector / np.linalg.norm(vector))[None].astype(np.float32))

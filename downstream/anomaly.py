@@ -3,7 +3,7 @@
 The threshold is the m-th largest of n distances of normal slices, each measured as if its video were not
 known, with m = ⌊r (n + 1)⌋ for a rate of r a slice. If new normal slices are exchangeable with them, one
 exceeds it with probability m / (n + 1) ≤ r (split conformal prediction, Vovk et al., Algorithmic Learning in
-a Random World, 2005). With m = 0 the footage is too short for the rate: the largest distance has to do.
+a Random World, 2005). With m = 0 the footage is too short for the rate: the largest distance is used.
 """
 
 import math
@@ -57,6 +57,9 @@ def rate_a_slice(text: str, hop_s: float) -> float:
         text: a number an hour, day or minute, or a fraction of the slices.
         hop_s: seconds from slice to slice.
 
+    Returns:
+        False alarms a slice, between 0 and 1.
+
     Raises:
         ConfigError: it is neither, or leaves nothing to tell.
     """
@@ -78,6 +81,9 @@ def calibrate(distances: Sequence[float], rate: float) -> Threshold:
     Args:
         distances: of n normal slices, at least one.
         rate: false alarms a slice.
+
+    Returns:
+        The threshold, and what it was set on.
     """
     falling = np.sort(np.asarray(distances, np.float64))[::-1]
     allowed = max(1, math.floor(rate * (len(falling) + 1) + 1e-9))
@@ -94,7 +100,7 @@ class Alerts:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.current: Alert | None = None
-        self.slices = self.over = self.found = 0
+        self.slices = self.over = self.ended = 0
         """Slices seen, those over the threshold, and alerts that have ended."""
 
     def take(self, start_s: float, end_s: float, distance: float) -> Alert | None:
@@ -115,5 +121,5 @@ class Alerts:
     def end(self) -> Alert | None:
         """The alert that is going on, which ends here."""
         ended, self.current = self.current, None
-        self.found += ended is not None
+        self.ended += ended is not None
         return ended

@@ -42,7 +42,7 @@ CORPUS_SEED = 2027
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOutcome:
-    """What the demo found; every score is balanced accuracy or R@k on the test videos."""
+    """The scores of a demo; every score is balanced accuracy or R@k on the test videos."""
 
     pretrained: Sequence[Scores]
     """One a pretraining seed."""
@@ -91,7 +91,7 @@ class DemoOutcome:
 
 def summary(scores: Sequence[Scores]) -> dict[str, Any]:
     """Mean of each score over seeds, and the range of the linear probe."""
-    rows = [one.row() for one in scores]
+    rows = [seed.row() for seed in scores]
     means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     linear = [row["linear"] for row in rows]
     return {"linear": means.pop("linear"), "range": f"{min(linear):.3f} to {max(linear):.3f}", **means}
@@ -128,7 +128,7 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
         raise RunError(f"demo {out}: exists already; remove it or choose another --out")
     base = load_config("demo", overrides)
     configs = [base.model_copy(update={"seed": base.seed + number}) for number in range(seeds)]
-    began = time.monotonic()
+    started = time.monotonic()
     console.say(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus", seed=CORPUS_SEED))
     split = read_split(corpus)
@@ -143,7 +143,7 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
         mean_frame=balanced_accuracy(truth, nearest_predict(pixels.mean_frame, split)),
         motion_map=balanced_accuracy(truth, nearest_predict(pixels.motion_map, split)),
         chance=1 / len(split.classes),
-        minutes=(time.monotonic() - began) / 60,
+        minutes=(time.monotonic() - started) / 60,
     )
     write_json(out / "metrics.json", outcome.as_json())
     draw_report(out / "report.html", outcome, trials, split, gallery)
@@ -163,8 +163,8 @@ def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -
 def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Path) -> list[Answer]:
     """Build a library of the training videos and ask it for the middle of one test video a class."""
     embeddings = encoder.embed(corpus)
-    place = {video.video_id: entry for entry, video in enumerate(corpus.videos)}
-    side = np.array([place[video_id] for video_id in embeddings.video_id])
+    entry_of = {video.video_id: entry for entry, video in enumerate(corpus.videos)}
+    side = np.array([entry_of[video_id] for video_id in embeddings.video_id])
     library = Library.create(path, embeddings.fingerprint, embeddings.dim)
     library.add(embeddings.select(np.isin(side, split.train)))
     answers = []
@@ -177,9 +177,9 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
         )
         hits = []
         for hit in library.search(Query(query, top=HITS)):
-            found = place[hit.video_id]
-            label = str(split.labels[found])
-            strip = picture(corpus.videos[found], hit.start_s, hit.end_s, label, hit.cosine)
+            hit_entry = entry_of[hit.video_id]
+            label = str(split.labels[hit_entry])
+            strip = picture(corpus.videos[hit_entry], hit.start_s, hit.end_s, label, hit.cosine)
             hits.append(replace(strip, good=label == name))
         answers.append(Answer(shown, hits))
     return answers
@@ -206,9 +206,9 @@ def draw_report(
     }
     write_report(
         path,
-        title="sora-video: what an encoder learns from video nobody has labelled",
+        title="sora-video: what an encoder learns from unlabelled video",
         lead=f"{len(split.labels)} short clips show {len(split.classes)} kinds of motion; shapes, colours, "
-        "sizes, speeds and backgrounds are drawn alike for all kinds, so that no frame tells the kind. "
+        "sizes, speeds and backgrounds are drawn alike for all kinds, so that no frame shows the kind. "
         f"The encoder saw no label. In this run {outcome.title()}.",
         table=outcome.table(),
         figures={

@@ -38,14 +38,14 @@ class Normal:
     videos: int
     """Videos of the library."""
 
-    def measure(self, one: StreamSlice) -> tuple[float, Hit]:
+    def measure(self, item: StreamSlice) -> tuple[float, Hit]:
         """Embed a slice; see :func:`distance`."""
         query = Embeddings(
             video_id=np.array(["stream"], dtype=object),
             slice_no=np.zeros(1, np.int32),
-            start_s=np.array([one.start_s]),
-            end_s=np.array([one.end_s]),
-            vectors=self.encoder.embed_slices(one.slices(self.encoder.config.slice.frames)),
+            start_s=np.array([item.start_s]),
+            end_s=np.array([item.end_s]),
+            vectors=self.encoder.embed_slices(item.slices(self.encoder.config.slice.frames)),
             fingerprint=self.encoder.fingerprint,
         )
         return distance(self.library, query, self.neighbours)
@@ -76,10 +76,10 @@ def normal_distances(library: Library, neighbours: int) -> list[float]:
             vectors = [library.embeddings(name).vectors for name in group]
             queries = without_times(np.concatenate(vectors), library.fingerprint)
             matches = library.search_many(Query(queries, top=neighbours + 1))
-            own = [name for name, rows in zip(group, vectors, strict=True) for _ in rows]
-            for row, name in enumerate(own):
-                found = zip(matches.video_ids(row), matches.cosines[row].tolist(), strict=False)
-                others = [score for video_id, score in found if video_id != name]
+            names_by_row = [name for name, rows in zip(group, vectors, strict=True) for _ in rows]
+            for row, name in enumerate(names_by_row):
+                matched = zip(matches.video_ids(row), matches.cosines[row].tolist(), strict=False)
+                others = [score for video_id, score in matched if video_id != name]
                 distances.append(1 - float(np.mean(others[:neighbours])))
             bar.advance(first + len(group))
     return distances
@@ -99,6 +99,9 @@ def open_normal(
         model: run folder of the encoder; None: the one that the library was built with.
         false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
         neighbours: videos that a slice is compared with.
+
+    Returns:
+        The footage and its threshold.
 
     Raises:
         ConfigError: a setting is wrong, or the encoder has an audio branch.
@@ -153,9 +156,9 @@ def watch_stream(
     stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
     alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
     try:
-        for one in stream:
-            end_s = one.end_s
-            yield from look(normal, alerts, one)
+        for item in stream:
+            end_s = item.end_s
+            yield from look(normal, alerts, item)
     except KeyboardInterrupt:
         stream.ended = "interrupted"
     if ended := alerts.end():
@@ -165,7 +168,7 @@ def watch_stream(
         "source": source,
         "seconds": end_s,
         "wall_s": time.monotonic() - started,
-        "alerts": alerts.found,
+        "alerts": alerts.ended,
         "slices": alerts.slices,
         "slices_over": alerts.over,
         "damaged_packets": stream.damaged,
@@ -174,12 +177,12 @@ def watch_stream(
     }
 
 
-def look(normal: Normal, alerts: Alerts, one: StreamSlice) -> Iterator[dict[str, Any]]:
+def look(normal: Normal, alerts: Alerts, item: StreamSlice) -> Iterator[dict[str, Any]]:
     """Measure one slice; tells an alert that starts or ends with it."""
     going_on = alerts.current is not None
-    far, nearest = normal.measure(one)
-    if ended := alerts.take(one.start_s, one.end_s, far):
+    far, nearest = normal.measure(item)
+    if ended := alerts.take(item.start_s, item.end_s, far):
         yield {"event": "alert", **asdict(ended)}
     elif alerts.current and not going_on:
         like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
-        yield {"event": "start", "start_s": one.start_s, "distance": far, "nearest": like}
+        yield {"event": "start", "start_s": item.start_s, "distance": far, "nearest": like}

@@ -26,6 +26,9 @@ def fit_temperature(logits: Logits, codes: Codes) -> float:
     Args:
         logits: (N, K) of rows that the head was not trained on.
         codes: (N,) their classes.
+
+    Returns:
+        T, above 0.
     """
     minimum = minimize_scalar(
         lambda log_t: log_loss(logits / np.exp(log_t), codes), bounds=RANGE, method="bounded"
@@ -34,7 +37,16 @@ def fit_temperature(logits: Logits, codes: Codes) -> float:
 
 
 def log_loss(logits: Logits, codes: Codes, weights: NDArray[np.float64] | None = None) -> float:
-    """Mean negative log probability of the true class, in nats; rows may have weights."""
+    """Mean negative log probability of the true class, in nats; rows may have weights.
+
+    Args:
+        logits: (N, K).
+        codes: (N,) true classes.
+        weights: (N,) of the rows; None: all alike.
+
+    Returns:
+        A number in nats, at least 0.
+    """
     losses = -log_softmax(logits, axis=1)[np.arange(len(codes)), codes]
     return float(np.average(losses, weights=weights))
 
@@ -44,12 +56,20 @@ def calibration_error(logits: Logits, codes: Codes) -> float:
     chances = np.exp(log_softmax(logits, axis=1))
     confidence, right = chances.max(1), chances.argmax(1) == codes
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs((right[bins == place] - confidence[bins == place]).sum()) for place in range(BINS)]
+    gaps = [abs((right[bins == number] - confidence[bins == number]).sum()) for number in range(BINS)]
     return float(sum(gaps) / len(codes))
 
 
 def score_logits(logits: Logits, codes: Codes) -> dict[str, float]:
-    """Accuracy, balanced accuracy, log loss and expected calibration error of rows."""
+    """Accuracy, balanced accuracy, log loss and expected calibration error of rows.
+
+    Args:
+        logits: (N, K).
+        codes: (N,) true classes.
+
+    Returns:
+        The metrics by name, and the number of rows.
+    """
     predicted = logits.argmax(1)
     return {
         "rows": len(codes),

@@ -22,14 +22,20 @@ COLOURS = ("#2f6fde", "#c2573a", "#3f9b6c", "#8a5cc2", "#c79a2b", "#3aa6b9", "#b
 def write_predictions(predictions: Predictions, folder: Path) -> None:
     """Write ``predictions.json``, ``timeline.csv`` (a row a span) and ``timeline.html``.
 
+    Args:
+        predictions: of a corpus.
+        folder: where to write; made when missing.
+
     Raises:
         StorageError: the disk refused a write.
     """
     write_json(folder / "predictions.json", predictions.as_json())
     write_text(folder / "timeline.csv", table(predictions))
     shown = predictions.videos[:SHOWN]
-    labels = sorted({span.label for one in shown for answer in one.answers.values() for span in answer.spans})
-    colour = {label: COLOURS[place % len(COLOURS)] for place, label in enumerate(labels)}
+    labels = sorted(
+        {span.label for video in shown for answer in video.answers.values() for span in answer.spans}
+    )
+    colour = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
     write_page(
         folder / "timeline.html",
         __package__,
@@ -40,19 +46,19 @@ def write_predictions(predictions: Predictions, folder: Path) -> None:
         colours=colour,
         videos=[
             {
-                "name": one.video_id,
-                "end": clock(one.end_s),
+                "name": video.video_id,
+                "end": clock(video.end_s),
                 "tasks": [
                     {
                         "name": name,
                         "label": answer.label,
                         "confidence": answer.confidence,
-                        "bars": bars(answer.spans, colour, one.end_s - one.start_s),
+                        "bars": bars(answer.spans, colour, video.end_s - video.start_s),
                     }
-                    for name, answer in one.answers.items()
+                    for name, answer in video.answers.items()
                 ],
             }
-            for one in shown
+            for video in shown
         ],
     )
 
@@ -62,11 +68,11 @@ def table(predictions: Predictions) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("video", "task", "start_s", "end_s", "label", "confidence"))
-    for one in predictions.videos:
-        for name, answer in one.answers.items():
+    for video in predictions.videos:
+        for name, answer in video.answers.items():
             for span in answer.spans:
                 times = (f"{span.start_s:.3f}", f"{span.end_s:.3f}")
-                writer.writerow((one.video_id, name, *times, span.label, f"{span.confidence:.4f}"))
+                writer.writerow((video.video_id, name, *times, span.label, f"{span.confidence:.4f}"))
     return text.getvalue()
 
 

@@ -67,7 +67,7 @@ class Predictions:
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
         return {
-            "videos": [one.as_json() for one in self.videos],
+            "videos": [video.as_json() for video in self.videos],
             "unreadable": [vars(failure) for failure in self.failures],
             "smooth_s": self.smooth_s,
             "fingerprint": self.fingerprint,
@@ -84,12 +84,12 @@ class View:
     def take(
         self, starts: NDArray[np.float64], ends: NDArray[np.float64], vectors: NDArray[np.float32]
     ) -> None:
-        """Look at (n, D) more slices."""
+        """Take (n, D) more slices."""
         slices = torch.from_numpy(vectors)
         self.state = self.task.head.pool.take(self.state, slices)
         chances = self.task.chances(self.task.head.classify(slices))
-        for start_s, end_s, one in zip(starts.tolist(), ends.tolist(), chances, strict=True):
-            self.timeline.add(start_s, end_s, one)
+        for start_s, end_s, row in zip(starts.tolist(), ends.tolist(), chances, strict=True):
+            self.timeline.add(start_s, end_s, row)
 
     def end(self) -> Answer:
         """The answer, all slices seen."""
@@ -102,7 +102,7 @@ class View:
 
 @dataclass
 class Open:
-    """A video that is being looked at."""
+    """A video whose slices are being read."""
 
     views: list[View]
     start_s: float
@@ -115,6 +115,9 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
     Args:
         classifier: has its fingerprint.
         model: run folder; None: the one it was trained with.
+
+    Returns:
+        The encoder, frozen.
 
     Raises:
         FingerprintError: the run's encoder is another one.
@@ -136,7 +139,17 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
 def predict(
     classifier: Classifier, encoder: VideoEncoder, source: Source, smooth_s: float
 ) -> Iterator[Prediction | Failure]:
-    """Classify the videos of a corpus one after another, each as soon as it has been read to its end."""
+    """Classify the videos of a corpus one after another, each as soon as it has been read to its end.
+
+    Args:
+        classifier: heads on the encoder's slices.
+        encoder: the one that the classifier was trained on.
+        source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
+        smooth_s: width in seconds of the window that probabilities are averaged over.
+
+    Yields:
+        A prediction of each video, or why it cannot be read.
+    """
     corpus = open_corpus(source)
     opened: dict[int, Open] = {}
     for entry, item in encoder.read(corpus):
@@ -190,16 +203,16 @@ def classify_videos(
     videos: list[Prediction] = []
     failures: list[Failure] = []
     with Bar("classify", len(corpus), "videos") as bar:
-        for number, one in enumerate(predict(classifier, encoder, corpus, width_s), start=1):
-            if isinstance(one, Failure):
-                failures.append(one)
+        for number, outcome in enumerate(predict(classifier, encoder, corpus, width_s), start=1):
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
             else:
-                videos.append(one)
+                videos.append(outcome)
             bar.advance(number)
     if not videos:
         raise CorpusError(
             f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} is readable"
         )
     order = {video.video_id: entry for entry, video in reversed(list(enumerate(corpus.videos)))}
-    videos.sort(key=lambda one: (order[one.video_id], one.start_s))
+    videos.sort(key=lambda video: (order[video.video_id], video.start_s))
     return Predictions(tuple(videos), tuple(failures), width_s, classifier.fingerprint)

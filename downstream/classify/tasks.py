@@ -51,6 +51,9 @@ def read_tasks(
         split: column that says train or test.
         unreadable: (N,) rows of the manifest to leave out; None: none.
 
+    Returns:
+        A task for each column, in their order.
+
     Raises:
         LabelsError: a column is missing, a task has fewer than two classes or a class of a single group, a
             test class has no training row, a group or file is in train and in test, or a video has two
@@ -109,9 +112,10 @@ def read_task(
     check_contradictions(videos, column, labels, np.concatenate([train, test]))
     shared = np.intersect1d(groups[train], groups[test])
     if len(shared):
-        one, two = (videos[rows[groups[rows] == shared[0]][0]].video_id for rows in (train, test))
+        trained, tested = (videos[rows[groups[rows] == shared[0]][0]].video_id for rows in (train, test))
         raise LabelsError(
-            f"{len(shared)} groups are in train and in test, as with {one} and {two}; keep each on one side"
+            f"{len(shared)} groups are in train and in test, as with {trained} and {tested}; "
+            "keep each on one side"
         )
     codes = np.where(np.isin(labels, classes), np.searchsorted(classes, labels), -1)
     return Task(column, tuple(classes.tolist()), codes.astype(np.int64), groups, train, test)
@@ -133,6 +137,10 @@ def check_contradictions(videos: Sequence[Video], column: str, labels: NDArray[n
 
 def folds(task: Task, seed: int = 0) -> list[tuple[Rows, Rows]]:
     """Divide the training rows so that no group is on both sides.
+
+    Args:
+        task: labels and groups.
+        seed: decides the division.
 
     Returns:
         (fit, check) rows of the manifest, at most five pairs; see

@@ -53,8 +53,8 @@ class Timeline:
     def __init__(self, classes: Sequence[str], smooth_s: float) -> None:
         self.classes, self.reach_s = classes, smooth_s / 2 + EPSILON_S
         self.near: deque[Cell] = deque()
-        self.place = 0
-        """Of the first slice in ``near`` that has no label yet."""
+        self.unlabelled = 0
+        """Position in ``near`` of the first slice without a label."""
         self.spans: list[Span] = []
         self.cells = 0
         """Slices in the last span."""
@@ -62,7 +62,7 @@ class Timeline:
     def add(self, start_s: float, end_s: float, chances: NDArray[np.float32]) -> None:
         """Take one more slice; those before it whose window is full get their label."""
         self.near.append(Cell(start_s, end_s, chances))
-        while self.place < len(self.near) - 1 and self.full(self.near[self.place]):
+        while self.unlabelled < len(self.near) - 1 and self.full(self.near[self.unlabelled]):
             self.settle()
 
     def full(self, cell: Cell) -> bool:
@@ -71,19 +71,20 @@ class Timeline:
 
     def settle(self) -> None:
         """Give the next slice its label and forget what no window needs any more."""
-        cell = self.near[self.place]
-        window = [one.chances for one in self.near if abs(one.middle_s - cell.middle_s) <= self.reach_s]
+        cell = self.near[self.unlabelled]
+        window = [other.chances for other in self.near if abs(other.middle_s - cell.middle_s) <= self.reach_s]
         smoothed = np.mean(window, axis=0)
-        after = self.place + 1
+        after = self.unlabelled + 1
         last = after == len(self.near)
         end_s = cell.end_s if last else (cell.middle_s + self.near[after].middle_s) / 2
         self.extend(cell.start_s, end_s, int(smoothed.argmax()), float(smoothed.max()))
-        self.place = after
+        self.unlabelled = after
         while (
-            self.place > 1 and self.near[self.place - 1].middle_s - self.near[0].middle_s > 2 * self.reach_s
+            self.unlabelled > 1
+            and self.near[self.unlabelled - 1].middle_s - self.near[0].middle_s > 2 * self.reach_s
         ):
             self.near.popleft()
-            self.place -= 1
+            self.unlabelled -= 1
 
     def extend(self, start_s: float, end_s: float, code: int, confidence: float) -> None:
         """Add a labelled cell to the last span, or start another at its end."""
@@ -100,6 +101,6 @@ class Timeline:
 
     def end(self) -> tuple[Span, ...]:
         """The spans of a video whose slices have all been taken."""
-        while self.place < len(self.near):
+        while self.unlabelled < len(self.near):
             self.settle()
         return tuple(self.spans)

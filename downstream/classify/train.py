@@ -22,7 +22,7 @@ __all__ = ["Training", "train_classifier"]
 
 
 class Training(NamedTuple):
-    """What came of it."""
+    """A classifier, and what could not be used."""
 
     classifier: Classifier
     failures: tuple[Failure, ...]

@@ -16,7 +16,14 @@ __all__ = ["DATASET", "read"]
 
 
 def read(folder: Folder) -> list[Entry]:
-    """The dives of both lists; a class is the words of its entry in the vocabulary."""
+    """The dives of both lists; a class is the words of its entry in the vocabulary.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     classes = [" ".join(words) for words in folder.json("Diving48_vocab.json")]
     entries = []
     for side in ("train", "test"):

@@ -60,13 +60,13 @@ class Folder:
         Raises:
             CorpusError: none is.
         """
-        found = self.list_of(*names)
-        if found is None:
+        path = self.list_of(*names)
+        if path is None:
             raise CorpusError(
                 f"data set {self.root}: {' or '.join(names)} is missing; copy the official lists there, "
                 "`sora datasets` says where they are"
             )
-        return found
+        return path
 
     def lines(self, *names: str) -> list[str]:
         """The lines of such a file that are not empty."""
@@ -91,10 +91,10 @@ class Folder:
         Raises:
             CorpusError: there are several.
         """
-        found = self.videos.get(name, [])
-        if len(found) > 1:
+        paths = self.videos.get(name, [])
+        if len(paths) > 1:
             raise CorpusError(
-                f"data set {self.root}: {name} is there as {found[0]} and as {found[1]}; "
+                f"data set {self.root}: {name} is there as {paths[0]} and as {paths[1]}; "
                 "name a folder that holds one of them"
             )
-        return found[0] if found else None
+        return paths[0] if paths else None

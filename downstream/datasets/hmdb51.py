@@ -20,7 +20,14 @@ SIDES = {"1": "train", "2": "test"}
 
 
 def read(folder: Folder) -> list[Entry]:
-    """All clips that the lists name; the group is class and source, as the owners divide class by class."""
+    """All clips that the lists name; the group is class and source, as the owners divide class by class.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     clips: dict[str, dict[str, str]] = {}
     matches = [match for match in map(LIST.fullmatch, sorted(folder.lists)) if match]
     if not matches:

@@ -24,7 +24,14 @@ SPAN = re.compile(r"_\d{6}_\d{6}$")
 
 
 def read(folder: Folder) -> list[Entry]:
-    """The clips of the lists, or those in class folders where there is no list."""
+    """The clips of the lists, or those in class folders where there is no list.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     lists = [path for name, path in folder.lists.items() if name.endswith(".csv") and side_of(path.stem)]
     return [entry for path in lists for entry in from_list(folder, path)] if lists else from_folders(folder)
 

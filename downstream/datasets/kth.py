@@ -27,7 +27,14 @@ FPS = 25
 
 
 def read(folder: Folder) -> list[Entry]:
-    """The 599 recordings; validation persons are trained on, for choices are made on a part of train."""
+    """The 599 recordings; validation persons are trained on, for choices are made on a part of train.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     spans = sequences(folder)
     entries = []
     for side, persons in SIDES.items():
@@ -52,10 +59,10 @@ def sequences(folder: Folder) -> dict[str, list[tuple[float, float] | None]]:
     """Spans in seconds of each recording's sequences; none without their list."""
     if folder.list_of("00sequences.txt") is None:
         return {}
-    found = filter(None, map(SEQUENCES.match, folder.lines("00sequences.txt")))
+    matches = filter(None, map(SEQUENCES.match, folder.lines("00sequences.txt")))
     return {
         match[1]: [((int(a) - 1) / FPS, int(b) / FPS) for a, b in re.findall(r"(\d+)-(\d+)", match[2])]
-        for match in found
+        for match in matches
     }
 
 

@@ -34,6 +34,9 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
         out: the ``.csv`` file.
         groups: see :func:`open_dataset`.
 
+    Returns:
+        How many rows were written, and which videos are missing.
+
     Raises:
         ConfigError: there is no such data set.
         SoraError: it cannot be read, see :func:`open_dataset`.
@@ -51,7 +54,11 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
 
 
 def list_datasets() -> list[dict[str, str]]:
-    """What can be read, and where to get it."""
+    """What can be read, and where to get it.
+
+    Returns:
+        A row to print for each data set.
+    """
     datasets: dict[str, Dataset] = {name: DATASETS.load(name) for name in DATASETS.names()}
     return [
         {

@@ -20,7 +20,14 @@ SIDES = {"train": "train", "validation": "test"}
 
 
 def read(folder: Folder) -> list[Entry]:
-    """The clips of both lists."""
+    """The clips of both lists.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     entries = []
     for official, side in SIDES.items():
         for row in folder.json(f"{official}.json", f"{OLDER}-{official}.json"):

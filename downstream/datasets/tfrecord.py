@@ -18,7 +18,13 @@ __all__ = ["parse_example", "read_records"]
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """The records of a file, one at a time.
+    """Read a file's records one at a time.
+
+    Args:
+        path: a TFRecord file.
+
+    Yields:
+        The bytes of a record.
 
     Raises:
         CorpusError: the file is cut off.
@@ -32,29 +38,29 @@ def read_records(path: Path) -> Iterator[bytes]:
             yield body[:-4]
 
 
-def varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, and the place after it."""
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """A number of 7 bits a byte, and the position after it."""
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[position]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        position, shift = position + 1, shift + 7
         if byte < 0x80:
-            return value, place
+            return value, position
 
 
 def fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """Number and value of each field of a message."""
-    place = 0
-    while place < len(data):
-        key, place = varint(data, place)
+    position = 0
+    while position < len(data):
+        key, position = varint(data, position)
         if key & 7 == 0:
-            value, place = varint(data, place)
+            value, position = varint(data, position)
             yield key >> 3, value
             continue
-        size, place = varint(data, place) if key & 7 == 2 else ({1: 8, 5: 4}[key & 7], place)
-        yield key >> 3, data[place : place + size]
-        place += size
+        size, position = varint(data, position) if key & 7 == 2 else ({1: 8, 5: 4}[key & 7], position)
+        yield key >> 3, data[position : position + size]
+        position += size
 
 
 def feature(data: bytes) -> list[Any]:
@@ -73,9 +79,9 @@ def feature(data: bytes) -> list[Any]:
 
 def unpack(data: bytes) -> list[int]:
     """Integers written after each other."""
-    values, place = [], 0
-    while place < len(data):
-        value, place = varint(data, place)
+    values, position = [], 0
+    while position < len(data):
+        value, position = varint(data, position)
         values.append(value)
     return values
 
@@ -89,6 +95,9 @@ def named(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 def parse_example(record: bytes) -> tuple[dict[str, list[Any]], dict[str, list[list[Any]]]]:
     """Read an ``Example``, or a ``SequenceExample``.
+
+    Args:
+        record: its bytes.
 
     Returns:
         Its features by name, and its lists of features by name; an ``Example`` has no lists.

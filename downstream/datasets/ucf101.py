@@ -18,7 +18,14 @@ SPLITS = (1, 2, 3)
 
 
 def read(folder: Folder) -> list[Entry]:
-    """All clips that the lists of the three splits name."""
+    """All clips that the lists of the three splits name.
+
+    Args:
+        folder: holds videos and lists.
+
+    Returns:
+        The clips with their label, group and split.
+    """
     clips: dict[str, dict[str, str]] = {}
     for number in SPLITS:
         names = {side: f"{side}list{number:02}.txt" for side in ("train", "test")}

@@ -43,7 +43,7 @@ class Explanation:
     end_s: NDArray[np.float64]
     """(n,) within the video."""
     lengths: NDArray[np.int64]
-    """(n,) how many frames are there; the others repeat the last of them."""
+    """(n,) how many frames the video has; the others repeat the last of them."""
     times: NDArray[np.float64]
     """(n, T) moments in seconds that the frames show."""
     weights: NDArray[np.float32]
@@ -54,8 +54,8 @@ class Explanation:
 
     def marked(self, number: int) -> NDArray[np.int64]:
         """The frames of a slice that weigh most, rising."""
-        there = self.weights[number, : self.lengths[number]]
-        return np.sort(np.argsort(-there, kind="stable")[:MARKED])
+        weights = self.weights[number, : self.lengths[number]]
+        return np.sort(np.argsort(-weights, kind="stable")[:MARKED])
 
     def shown(self) -> list[int]:
         """Slices that a picture has room for: all, or as many as it holds, evenly spread."""
@@ -135,7 +135,10 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
 
 
 def check_format(path: Path) -> None:
-    """Refuse a name that says nothing that can be written.
+    """Refuse a file of another format.
+
+    Args:
+        path: the file to write.
 
     Raises:
         ConfigError: it ends neither in .png nor in .html.

@@ -62,7 +62,7 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
 
     Args:
         video: the file.
-        spans: begin and end of each in seconds, rising.
+        spans: start and end of each in seconds, rising.
         path: the MP4 file.
 
     Raises:
@@ -71,31 +71,31 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
     """
     size, info = upright_size(video, FILM), inspect(video)
     frames = open_video(video, size)
-    sounds = [read_sound(video, info.origin_s, np.array([begin]), end - begin) for begin, end in spans]
+    sounds = [read_sound(video, info.origin_s, np.array([start]), end - start) for start, end in spans]
     with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:
         film = made.add_stream("libx264", rate=max(1, round(info.fps)), options=X264, time_base=TICK)
         film.height, film.width = size
         film.pix_fmt = "yuv420p"
         has_audio = any(sound.has_audio.any() for sound in sounds)
         track = made.add_stream("aac", rate=RATE, layout="mono") if has_audio else None
-        place = 0.0
-        for (begin, end), sound in zip(spans, sounds, strict=True):
-            append(made, film, frames, begin, end, place)
+        offset = 0.0
+        for (start, end), sound in zip(spans, sounds, strict=True):
+            append(made, film, frames, start, end, offset)
             if track:
-                made.mux(track.encode(audio_frame(sound.samples[0], round(place * RATE))))
-            place += end - begin
+                made.mux(track.encode(audio_frame(sound.samples[0], round(offset * RATE))))
+            offset += end - start
         last = film.encode(None)
-        last[-1].duration = round(place / TICK) - (last[-1].pts or 0)
+        last[-1].duration = round(offset / TICK) - (last[-1].pts or 0)
         made.mux(last)
         if track:
             made.mux(track.encode(None))
 
 
-def audio_frame(samples: NDArray[np.int16], place: int) -> av.AudioFrame:
-    """(S,) samples to be heard ``place`` samples after the film's begin."""
+def audio_frame(samples: NDArray[np.int16], offset: int) -> av.AudioFrame:
+    """(S,) samples to be heard ``offset`` samples after the film's start."""
     wave = (samples[None] / 2**15).astype(np.float32)
     frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
-    frame.sample_rate, frame.pts, frame.time_base = RATE, place, Fraction(1, RATE)
+    frame.sample_rate, frame.pts, frame.time_base = RATE, offset, Fraction(1, RATE)
     return frame
 
 
@@ -103,16 +103,16 @@ def append(
     made: av.container.OutputContainer,
     film: av.VideoStream,
     frames: Frames,
-    begin: float,
+    start: float,
     end: float,
-    place: float,
+    offset: float,
 ) -> None:
-    """Encode the frames of one span so that it begins at ``place`` seconds."""
-    first, last = frames_at(frames.times, np.array([begin, max(begin, end - 1e-3)]))
+    """Encode the frames of one span so that it starts at ``offset`` seconds."""
+    first, last = frames_at(frames.times, np.array([start, max(start, end - 1e-3)]))
     for start in range(first, last + 1, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, last + 1))
         for number, pixels in zip(numbers, frames.frames(numbers), strict=True):
-            shown_s = place + max(0.0, frames.times[number] - begin)
+            shown_s = offset + max(0.0, frames.times[number] - start)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             picture.pts, picture.time_base = round(shown_s / TICK), TICK
             made.mux(film.encode(picture))

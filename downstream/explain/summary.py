@@ -89,31 +89,31 @@ def summarize_video(
     if (keyframes or seconds or 1) <= 0 or 0 in (keyframes, seconds):
         raise ConfigError(f"keyframes={keyframes}, seconds={seconds}: must be above 0")
     path, out, encoder = Path(video).expanduser(), Path(out).expanduser(), load_encoder(model)
-    found = explain_video(path, encoder)
+    explanation = explain_video(path, encoder)
     slices = math.ceil(seconds / encoder.config.slice.length_s) if seconds else keyframes or KEYFRAMES
-    summary = choose(found, slices)
+    summary = choose(explanation, slices)
     write_json(out / "summary.json", summary.as_json())
     draw_contact_sheet(path, [frame.time_s for frame in summary.keyframes], out / "contact.png")
     write_highlight(path, summary.highlights, out / "highlight.mp4")
     return summary
 
 
-def choose(found: Explanation, count: int) -> Summary:
+def choose(explanation: Explanation, count: int) -> Summary:
     """The slices that the rule chooses, all where there are fewer than ``count``."""
-    peaks = found.weights.max(1) * found.lengths
-    shown = found.times[np.arange(len(peaks)), found.weights.argmax(1)]
+    peaks = explanation.weights.max(1) * explanation.lengths
+    shown = explanation.times[np.arange(len(peaks)), explanation.weights.argmax(1)]
     frames = [
         KeyFrame(
             time_s=float(shown[number]),
-            start_s=float(found.start_s[number]),
-            end_s=float(found.end_s[number]),
+            start_s=float(explanation.start_s[number]),
+            end_s=float(explanation.end_s[number]),
             peak=float(peaks[number]),
             rank=rank,
         )
-        for rank, number in enumerate(spread(found.vectors, peaks, count))
+        for rank, number in enumerate(spread(explanation.vectors, peaks, count))
     ]
     frames.sort(key=lambda frame: frame.start_s)
-    return Summary(found.video.name, tuple(frames), joined(frames), found.fingerprint)
+    return Summary(explanation.video.name, tuple(frames), joined(frames), explanation.fingerprint)
 
 
 def spread(vectors: NDArray[np.float32], peaks: NDArray[np.float32], count: int) -> list[int]:

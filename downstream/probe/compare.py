@@ -42,14 +42,14 @@ class Measured:
     """By name, one a seed."""
 
 
-def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
+def compare_probes(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
     """Every headline metric of every probe, and its difference to the first one's.
 
     The interval of a difference is that of a paired bootstrap: each resample takes the same test rows, by
     whole groups, for both probes. Test rows of a single group have no interval and no p.
 
     Args:
-        places: ``metrics.json`` files that probes wrote, their folders, or run folders with a last probe.
+        paths: ``metrics.json`` files that probes wrote, their folders, or run folders with a last probe.
 
     Returns:
         Rows to print.
@@ -58,7 +58,7 @@ def compare_probes(places: Sequence[str | Path]) -> list[dict[str, Any]]:
         LabelsError: the test rows differ.
         RunError: there are no metrics of a probe.
     """
-    probes = [read_measured(Path(place).expanduser()) for place in places]
+    probes = [read_measured(Path(path).expanduser()) for path in paths]
     first = probes[0]
     for other in probes[1:]:
         check_rows(first, other)
@@ -96,55 +96,61 @@ def check_rows(first: Measured, other: Measured) -> None:
     """Refuse probes of different test rows."""
     if first.rows == other.rows:
         return
-    for one, two in ((first, other), (other, first)):
-        alone = sorted({row[0] for row in set(one.rows) - set(two.rows)})
+    for probe, reference in ((first, other), (other, first)):
+        alone = sorted({row[0] for row in set(probe.rows) - set(reference.rows)})
         if alone:
             raise LabelsError(
-                f"test rows differ: {alone[0]} ({len(alone)} such) is a test row with these classes in "
-                f"{one.name} and not in {two.name}; probe both on the same labels and split"
+                f"test rows differ: {alone[0]} ({len(alone)} such) is a test row of these classes "
+                f"in {probe.name} and not in {reference.name}; probe both on the same labels and split"
             )
 
 
-def read_measured(place: Path) -> Measured:
+def read_measured(path: Path) -> Measured:
     """Read what :func:`.metrics_file.write_metrics` wrote.
+
+    Args:
+        path: a metrics file, its folder, or a run folder with a last probe.
+
+    Returns:
+        The metrics, with rows in the order of their names.
 
     Raises:
         RunError: there are no metrics of a probe.
     """
-    files = [place] if place.is_file() else [place / "probe" / "metrics.json", place / "metrics.json"]
-    for path in files:
+    files = [path] if path.is_file() else [path / "probe" / "metrics.json", path / "metrics.json"]
+    for file in files:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(file.read_text(encoding="utf-8"))
             if "test rows" in content:
-                return understand(str(place), content)
+                return measured_of(str(path), content)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    raise RunError(
-        f"{place}: no metrics of a probe there; make them with `sora probe LABELS --model {place}`"
-    )
+    raise RunError(f"{path}: holds no metrics of a probe; run `sora probe LABELS --model {path}` first")
 
 
-def understand(name: str, found: Mapping[str, Any]) -> Measured:
+def measured_of(name: str, content: Mapping[str, Any]) -> Measured:
     """The metrics of a file's content, its rows in order of their names."""
     rows: list[Row] = [
         (row["video_id"], row["start_s"], row["end_s"], tuple(sorted(row["classes"])))
-        for row in found["test rows"]
+        for row in content["test rows"]
     ]
-    order = sorted(range(len(rows)), key=lambda place: repr(rows[place]))
-    multi = found["headline"] == "mAP"
-    classes = found["protocol"]["classes"]
-    targets = np.array([[one in row[3] for one in classes] for row in rows])
+    order = sorted(range(len(rows)), key=lambda row: repr(rows[row]))
+    multi = content["headline"] == "mAP"
+    classes = content["protocol"]["classes"]
+    targets = np.array([[label in row[3] for label in classes] for row in rows])
     metrics: dict[str, list[Metric]] = {}
-    for protocol, seeds in found["predictions"].items():
+    for protocol, seeds in content["predictions"].items():
         for seed in seeds:
             scores = (
-                np.array(seed) if multi else np.array([[one == said for one in classes] for said in seed])
+                np.array(seed)
+                if multi
+                else np.array([[label == predicted for label in classes] for predicted in seed])
             )
             by_name = classification_metrics(targets[order], scores[order].astype(np.float64), multi)
-            metrics.setdefault(f"{protocol} {found['headline']}", []).append(by_name[found["headline"]])
-    for seed in found["retrieval"]:
+            metrics.setdefault(f"{protocol} {content['headline']}", []).append(by_name[content["headline"]])
+    for seed in content["retrieval"]:
         retrieval = Retrieval(np.array(seed["first"])[order], np.array(seed["precision"])[order])
         metrics.setdefault("R@1", []).append(mean_of(retrieval.first <= 1))
         metrics.setdefault("retrieval mAP", []).append(mean_of(retrieval.precision))
-    groups = np.array([row["group"] for row in found["test rows"]])
-    return Measured(name, tuple(rows[place] for place in order), groups[order], metrics)
+    groups = np.array([row["group"] for row in content["test rows"]])
+    return Measured(name, tuple(rows[row] for row in order), groups[order], metrics)

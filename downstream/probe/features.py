@@ -113,6 +113,10 @@ class Frozen:
 def video_keys(corpus: Corpus, cache: Path) -> tuple[list[str | None], list[str]]:
     """What each entry shows, by content.
 
+    Args:
+        corpus: N videos or spans of videos.
+        cache: the folder that keeps the hashes of files.
+
     Returns:
         A key of content and span for each entry, None where the file cannot be read; and the files' hashes,
         empty where they cannot be read.
@@ -184,7 +188,7 @@ def add_missing(
 ) -> dict[int, str]:
     """Embed what stores lack, by encoders that read the same of a video; entries that fail, and why."""
     for _, store in pairs:
-        store.begin()
+        store.start()
     lacking = {key: entry for entry, key in enumerate(keys) if key and any(key not in s for _, s in pairs)}
     entries = sorted(lacking.values())
     if not entries:
@@ -233,17 +237,17 @@ def embed_views(encoder: VideoEncoder, slices: Slices[NDArray[Any]], crops: int)
     if crops == 1:
         rows = encoder.embed_slices(slices)[:, None]
     else:
-        given = Slices(*(torch.from_numpy(column).to(encoder.device) for column in slices))
-        rows = np.stack([encoder.embed_clips(crop(given, place)) for place in range(crops)], axis=1)
+        on_device = Slices(*(torch.from_numpy(column).to(encoder.device) for column in slices))
+        rows = np.stack([encoder.embed_clips(crop(on_device, position)) for position in range(crops)], axis=1)
     if encoder.by == "sound":
         rows = rows[slices.has_audio]
     return np.asarray(rows.reshape(-1, encoder.dim))
 
 
-def crop(slices: Slices[torch.Tensor], place: int) -> Clips:
+def crop(slices: Slices[torch.Tensor], position: int) -> Clips:
     """One of three squares of slices: 0 left, 1 centre, 2 right; enlarged to the frame's size."""
     view = torch.zeros(VIEW_FIELDS)
-    view[:4] = torch.tensor([place / 2 * (1 - CROP), (1 - CROP) / 2, CROP, CROP])
+    view[:4] = torch.tensor([position / 2 * (1 - CROP), (1 - CROP) / 2, CROP, CROP])
     view[5:14] = torch.eye(3).ravel()
     view[14] = 1  # contrast
     views = view.expand(len(slices.frames), -1).to(slices.frames.device)

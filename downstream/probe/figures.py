@@ -20,7 +20,14 @@ MOST_COUNTS = 40
 
 
 def to_svg(figure: Figure) -> str:
-    """A picture as an ``<svg>`` element."""
+    """A picture as an ``<svg>`` element.
+
+    Args:
+        figure: the picture.
+
+    Returns:
+        The element as text.
+    """
     buffer = StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
@@ -32,6 +39,9 @@ def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
     Args:
         logs: lines of log.jsonl by the run's name.
+
+    Returns:
+        An ``<svg>`` element.
     """
     with mpl.rc_context(STYLE):
         figure, axes = draw((5.4, 3.0))
@@ -55,16 +65,19 @@ def score_bars(
         scores: values in [0, 1] by name.
         chance: drawn as a line.
         metric: its name.
+
+    Returns:
+        An ``<svg>`` element.
     """
     with mpl.rc_context(STYLE):
         figure, axes = draw((5.4, 0.5 * len(scores) + 0.8))
         names = list(scores)[::-1]  # the first on top
-        for place, name in enumerate(names):
+        for row, name in enumerate(names):
             values = scores[name]
             colour = ACCENT if name.startswith("pretrained") else MUTED
-            axes.barh(place, np.mean(values), color=colour, height=0.6)
-            axes.plot(values, [place] * len(values), "o", color=INK, markersize=3)
-            axes.text(max(values) + 0.015, place, f"{np.mean(values):.2f}", va="center")
+            axes.barh(row, np.mean(values), color=colour, height=0.6)
+            axes.plot(values, [row] * len(values), "o", color=INK, markersize=3)
+            axes.text(max(values) + 0.015, row, f"{np.mean(values):.2f}", va="center")
         axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlim(0, 1.08)
@@ -78,6 +91,9 @@ def class_bars(rows: Sequence[Mapping[str, Any]], value: str) -> str:
     Args:
         rows: a row a class, with ``class``, ``test`` and ``value``, which may be None.
         value: its name.
+
+    Returns:
+        An ``<svg>`` element.
     """
     ranked = sorted((row for row in rows if row[value] is not None), key=lambda row: float(row[value]))
     if len(ranked) > MOST_BARS:
@@ -92,7 +108,16 @@ def class_bars(rows: Sequence[Mapping[str, Any]], value: str) -> str:
 
 
 def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Sequence[str]) -> str:
-    """Counts of predicted (columns) by true (rows) class, shaded by row fraction."""
+    """Counts of predicted (columns) by true (rows) class, shaded by row fraction.
+
+    Args:
+        truth: (n,) classes.
+        predicted: (n,) classes.
+        classes: their order.
+
+    Returns:
+        An ``<svg>`` element.
+    """
     counts = np.array([[np.sum((truth == a) & (predicted == b)) for b in classes] for a in classes])
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     small = len(classes) > MOST_COUNTS
@@ -119,6 +144,14 @@ def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Seq
 
 
 def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> str:
-    """Videos in the plane, coloured by class; see :func:`sora_video.base.figures.embedding_map`."""
+    """Videos in the plane, coloured by class; see :func:`sora_video.base.figures.embedding_map`.
+
+    Args:
+        features: (N, D).
+        labels: (N,) classes.
+
+    Returns:
+        An ``<svg>`` element.
+    """
     with mpl.rc_context(STYLE):
         return to_svg(figures.embedding_map(features, labels))

@@ -98,8 +98,8 @@ def fine_tune(encoder: VideoEncoder, corpus: Corpus, split: Split, epochs: int) 
 
 
 def numbered(corpus: Corpus, rows: NDArray[np.int64]) -> Corpus:
-    """Rows of a corpus, each named by its place among them, so that a batch says whose slices it holds."""
-    videos = (replace(corpus.videos[row], video_id=str(place)) for place, row in enumerate(rows))
+    """Rows of a corpus, each named by its number among them, so that a batch says whose slices it holds."""
+    videos = (replace(corpus.videos[row], video_id=str(number)) for number, row in enumerate(rows))
     return Corpus(corpus.root, tuple(videos))
 
 

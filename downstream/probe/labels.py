@@ -108,7 +108,7 @@ def hold_out(corpus: Corpus, fraction: float = 1 / 3, seed: int = 0) -> Corpus:
     test: set[int] = set()
     for name, entries in members_by_class(corpus).items():
         order = generator(seed, "hold out", name).permutation(len(entries))
-        test.update(entries[place] for place in order[: max(1, round(fraction * len(entries)))])
+        test.update(entries[position] for position in order[: max(1, round(fraction * len(entries)))])
     videos = (
         replace(video, columns={**video.columns, "split": "test" if entry in test else "train"})
         for entry, video in enumerate(corpus.videos)

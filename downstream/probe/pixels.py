@@ -52,7 +52,7 @@ def pixel_features(corpus: Corpus, cache: Path | None = None) -> PixelFeatures:
     store = FeatureStore(cache / "pixels", about)
     if any(key not in store for key in keys if key):
         with locked(cache):
-            store.begin()
+            store.start()
             missing = {key: video for key, video in zip(keys, corpus.videos, strict=True) if key}
             missing = {key: video for key, video in missing.items() if key not in store}
             rest = Corpus(corpus.root, tuple(missing.values()))

@@ -110,6 +110,9 @@ def probe_encoders(
         centre: whether retrieval subtracts the mean of the training rows first.
         finetune: epochs of fine-tuning; 0: none.
 
+    Returns:
+        See :func:`linear_probe`.
+
     Raises:
         LabelsError: two files of the same content break the split, or too little of it can be read.
     """

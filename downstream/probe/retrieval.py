@@ -36,7 +36,15 @@ class Retrieval:
 
 
 def centred(features: Features, split: Split) -> Features:
-    """Features less the mean of the training rows alone, L2-normalised again."""
+    """Features less the mean of the training rows alone, L2-normalised again.
+
+    Args:
+        features: (N, D).
+        split: names the training rows.
+
+    Returns:
+        (N, D) features.
+    """
     moved = features - features[split.train].mean(0)
     return np.asarray(moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12))
 
@@ -47,6 +55,9 @@ def retrieve(features: Features, split: Split) -> Retrieval:
     Args:
         features: (N, D) L2-normalised.
         split: labels and rows; gallery train, queries test.
+
+    Returns:
+        Ranks and precisions of the queries.
     """
     targets = split.targets.astype(np.float32)
     wanted = targets[split.test], targets[split.train]

@@ -34,17 +34,24 @@ COMMIT_S = 1.0
 
 
 def locked(cache: Path) -> AbstractContextManager[None]:
-    """Be the one process that adds to a cache; waits for another to finish."""
+    """Lock a cache for adding; waits until no other process holds it.
+
+    Args:
+        cache: the folder.
+
+    Returns:
+        Holds the lock while it is entered.
+    """
     with storage_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
     return hold_lock(cache / "lock")
 
 
 class Contents:
-    """Hashes of files' contents, remembered by path, size and time of change.
+    """Hashes of files' contents, kept by path, size and time of change.
 
     Args:
-        cache: the folder that remembers.
+        cache: the folder where they are kept.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -62,8 +69,8 @@ class Contents:
             OSError: the file cannot be read.
         """
         real = os.path.realpath(path)
-        found = Path(real).stat()
-        key = real, found.st_size, found.st_mtime_ns
+        status = Path(real).stat()
+        key = real, status.st_size, status.st_mtime_ns
         if key not in self.known:
             content = file_sha256(Path(real))[:32]
             self.known[key] = content
@@ -100,25 +107,27 @@ class FeatureStore:
         if not described.is_file():
             write_json(described, dict(about))
         elif json.loads(described.read_text(encoding="utf-8")) != dict(about):
-            raise StorageError(f"features {folder}: were made by something else; remove them or set --cache")
-        self.places: dict[str, tuple[int, int]] = {}
+            raise StorageError(
+                f"features {folder}: were made by another encoder or settings; remove them or set --cache"
+            )
+        self.row_ranges: dict[str, tuple[int, int]] = {}
         self.pending: list[tuple[str, NDArray[np.float32]]] = []
         self.committed = 0.0
         self.refresh()
 
     def __contains__(self, key: str) -> bool:
-        return key in self.places
+        return key in self.row_ranges
 
     def refresh(self) -> None:
         """Take in what is on the disk."""
         for line in read_lines(self.lines):
             record = json.loads(line)
-            self.places[record["key"]] = record["first"], record["count"]
+            self.row_ranges[record["key"]] = record["first"], record["count"]
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Cut off what was not committed; to be called once the cache is locked."""
         self.refresh()
-        rows = max((first + count for first, count in self.places.values()), default=0)
+        rows = max((first + count for first, count in self.row_ranges.values()), default=0)
         text = "".join(read_lines(self.lines)).encode()
         for path, size in ((self.vectors, rows * self.dim * 4), (self.lines, len(text))):
             with storage_errors(path):
@@ -136,18 +145,18 @@ class FeatureStore:
 
     def commit(self) -> None:
         """Bring what was added to the disk: first the rows, then the lines that name them."""
-        places: dict[str, tuple[int, int]] = {}
+        ranges: dict[str, tuple[int, int]] = {}
         for key, rows in self.pending:
-            places[key] = self.rows, len(rows)
+            ranges[key] = self.rows, len(rows)
             self.rows += len(rows)
         data = b"".join(np.ascontiguousarray(rows, np.float32).tobytes() for _, rows in self.pending)
         lines = [
             json.dumps({"key": key, "first": first, "count": count}) + "\n"
-            for key, (first, count) in places.items()
+            for key, (first, count) in ranges.items()
         ]
         append(self.vectors, data)
         append(self.lines, "".join(lines).encode())
-        self.places.update(places)
+        self.row_ranges.update(ranges)
         self.pending, self.committed = [], time.monotonic()
 
     def read(
@@ -161,9 +170,9 @@ class FeatureStore:
         Returns:
             (M, D) all rows, mapped into memory; (N,) the first of each key; (N,) how many it has.
         """
-        places = [self.places.get(key, (0, 0)) if key else (0, 0) for key in keys]
-        first, count = np.array(places, np.int64).reshape(-1, 2).T
-        total = max((begin + rows for begin, rows in self.places.values()), default=0)
+        ranges = [self.row_ranges.get(key, (0, 0)) if key else (0, 0) for key in keys]
+        first, count = np.array(ranges, np.int64).reshape(-1, 2).T
+        total = max((first_row + rows for first_row, rows in self.row_ranges.values()), default=0)
         if total == 0:
             return np.zeros((0, self.dim), np.float32), first, count
         return np.memmap(self.vectors, np.float32, "r", shape=(total, self.dim)), first, count

@@ -1,4 +1,4 @@
-"""The commands on labels: data sets, classifiers, and watching for what is not normal."""
+"""The commands on labels: data sets, classifiers, and watching for anomalies."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ def datasets(
         Path | None, typer.Option("--out", metavar="FILE", help="The manifest to write, a .csv.")
     ] = None,
     no_groups: Annotated[
-        bool, typer.Option("--no-groups", help="Take splits as they are, without a look at groups.")
+        bool, typer.Option("--no-groups", help="Take splits as they are, without checking groups.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -47,15 +47,15 @@ def datasets(
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
-    found = write_dataset(name, folder, out, groups=not no_groups)
+    written = write_dataset(name, folder, out, groups=not no_groups)
     if as_json:
-        show.print_json({"videos": found.rows, "missing": list(found.missing)})
+        show.print_json({"videos": written.rows, "missing": list(written.missing)})
         return
-    console.say(f"{found.rows} rows in {out}{found.note}")
-    if found.missing:
-        total = found.rows + len(found.missing)
-        shown = ", ".join(found.missing[:5]) + ", …" * (len(found.missing) > 5)
-        console.say(f"{len(found.missing)} of {total} videos are missing: {shown}")
+    console.say(f"{written.rows} rows in {out}{written.note}")
+    if written.missing:
+        total = written.rows + len(written.missing)
+        shown = ", ".join(written.missing[:5]) + ", …" * (len(written.missing) > 5)
+        console.say(f"{len(written.missing)} of {total} videos are missing: {shown}")
 
 
 EXAMPLE = "`sora datasets ucf101 ~/UCF101 --out ucf101.csv`"
@@ -131,29 +131,29 @@ def predict(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what videos show, how surely, and when."""
+    """Predict the labels of videos, with confidences and a timeline."""
     from sora_video.downstream.classify.page import write_predictions
     from sora_video.downstream.classify.predict import classify_videos
 
-    found = classify_videos(head, source, model, smooth)
+    predictions = classify_videos(head, source, model, smooth)
     if out is not None:
-        write_predictions(found, out)
+        write_predictions(predictions, out)
     if as_json:
-        show.print_json(found.as_json())
+        show.print_json(predictions.as_json())
         return
     rows = [
         {
-            "video": one.video_id,
+            "video": video.video_id,
             "task": name,
             "label": answer.label,
             "confidence": answer.confidence,
             "spans": len(answer.spans),
         }
-        for one in found.videos
-        for name, answer in one.answers.items()
+        for video in predictions.videos
+        for name, answer in video.answers.items()
     ]
     show.print_table(rows)
-    show.print_failures(found.failures, len(found.videos) + len(found.failures))
+    show.print_failures(predictions.failures, len(predictions.videos) + len(predictions.failures))
     if out is not None:
         console.say(f"see {out / 'timeline.html'}")
 
@@ -180,7 +180,7 @@ def watch(
         ),
     ] = 30.0,
 ) -> None:
-    """Watch a stream for what normal footage does not show; prints a line of JSON for each event."""
+    """Watch a stream for anomalies; prints a line of JSON for each event."""
     from sora_video.watch import open_normal, watch_stream
 
     normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours)

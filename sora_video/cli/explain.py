@@ -38,9 +38,9 @@ def explain(
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
 
     check_format(out)
-    found = explain_video(video, model, start, end)
-    write_explanation(found, out)
-    console.say(f"{len(found.shown())} of {len(found.start_s)} slices in {out}")
+    explanation = explain_video(video, model, start, end)
+    write_explanation(explanation, out)
+    console.say(f"{len(explanation.shown())} of {len(explanation.start_s)} slices in {out}")
 
 
 def summarize(

@@ -297,7 +297,14 @@ def measured(built: dict[str, Any]) -> str:
 
 
 def open_and_warn(path: Path) -> "Library":
-    """Open a library, and name on standard error what of it is damaged."""
+    """Open a library, and name on standard error what of it is damaged.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        The library.
+    """
     from sora_video.index.opening import open_library
 
     return open_library(path, console.warn)

@@ -31,6 +31,9 @@ COMMANDS = Registry(
 def make_app() -> typer.Typer:
     """The ``sora`` command with all of its groups, those of other packages last.
 
+    Returns:
+        The command.
+
     Raises:
         ConfigError: a group of another package cannot be imported.
     """

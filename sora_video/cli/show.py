@@ -18,12 +18,21 @@ __all__ = ["group_rows", "hit_rows", "print_failures", "print_json", "print_tabl
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output."""
+    """A value as JSON on standard output.
+
+    Args:
+        value: plain values.
+    """
     print(json_text(value, indent=2))
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
-    """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty."""
+    """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty.
+
+    Args:
+        rows: cells by column.
+        title: above the table.
+    """
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(title=title and escape(printable(title)), title_justify="left")
     for column in columns:
@@ -40,55 +49,75 @@ def cell(value: Any) -> str:
 
 
 def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
-    """What was found in one video: its parts that are parts of the query, else its moments."""
+    """What was found in one video: its parts that are parts of the query, else its moments.
+
+    Args:
+        hit: of a search.
+
+    Returns:
+        Rows to print.
+    """
     video = {"lead": "" if hit.lead is None else hit.lead, "video": hit.video_id}
     if hit.aligned:
         return [
             {
                 **video,
-                "likeness": one.likeness,
-                "from": clock(one.start_s),
-                "to": clock(one.end_s),
-                "query from": clock(one.query_start_s),
-                "query to": clock(one.query_end_s),
-                "speed": f"{one.speed:.2f}",
+                "likeness": part.likeness,
+                "from": clock(part.start_s),
+                "to": clock(part.end_s),
+                "query from": clock(part.query_start_s),
+                "query to": clock(part.query_end_s),
+                "speed": f"{part.speed:.2f}",
             }
-            for one in hit.aligned
+            for part in hit.aligned
         ]
     query = {"query from": clock(hit.query_start_s), "query to": clock(hit.query_end_s)}
     return [
         {
             **video,
-            "likeness": one.likeness,
-            "from": clock(one.start_s),
-            "to": clock(one.end_s),
+            "likeness": part.likeness,
+            "from": clock(part.start_s),
+            "to": clock(part.end_s),
             **query,
         }
-        for one in hit.moments
+        for part in hit.moments
     ]
 
 
 def group_rows(number: int, group: "Group") -> list[dict[str, Any]]:
-    """The parts that the duplicates of one group share."""
+    """The parts that the duplicates of one group share.
+
+    Args:
+        number: of the group.
+        group: near-duplicates.
+
+    Returns:
+        Rows to print.
+    """
     return [
         {
             "group": number,
             "video": pair.query_id,
-            "from": clock(one.query_start_s),
-            "to": clock(one.query_end_s),
+            "from": clock(part.query_start_s),
+            "to": clock(part.query_end_s),
             "is in": pair.video_id,
-            "at": clock(one.start_s),
-            "until": clock(one.end_s),
-            "likeness": one.likeness,
-            "speed": f"{one.speed:.2f}",
+            "at": clock(part.start_s),
+            "until": clock(part.end_s),
+            "likeness": part.likeness,
+            "speed": f"{part.speed:.2f}",
         }
         for pair in group.pairs
-        for one in pair.spans
+        for part in pair.spans
     ]
 
 
 def print_failures(failures: "Sequence[Failure]", total: int) -> None:
-    """Name on standard error every video that could not be read."""
+    """Name on standard error every video that could not be read.
+
+    Args:
+        failures: what could not be read.
+        total: videos that were to be read.
+    """
     if not failures:
         return
     errors.print(f"{len(failures)} of {total} videos could not be read:")

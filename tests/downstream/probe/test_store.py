@@ -27,7 +27,7 @@ def fill(folder, keys):
     """Add videos to a store as a process of its own would."""
     store = FeatureStore(folder, ABOUT)
     with locked(folder.parent):
-        store.begin()
+        store.start()
         for number in keys:
             store.add(f"video {number}", rows_of(number))
         store.commit()
@@ -74,7 +74,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
         "folder = Path(sys.argv[1])\n"
         "store = FeatureStore(folder, {'what': 'numbers', 'dim': 3})\n"
         "with locked(folder.parent):\n"
-        "    store.begin()\n"
+        "    store.start()\n"
         "    for number in range(100000):\n"
         "        rows = np.full((2, 3), number, np.float32)\n"
         "        store.add(f'video {number}', rows + np.arange(2, dtype=np.float32)[:, None] / 10)\n"

@@ -287,7 +287,7 @@ def test_encoders_are_listed_with_what_they_cost():
         ("probe {tmp}/labels.csv --model {run}", "do not exist"),
         ("probe {videos} --model {run}", "label column 'label'"),
         ("probe {videos} --class-folders --model {run} --views 3", "views=3: must be SLICESxCROPS"),
-        ("compare {tmp}/empty", "no metrics of a probe there"),
+        ("compare {tmp}/empty", "holds no metrics of a probe"),
         ("demo --out {run}", "exists already"),
     ],
 )
