@@ -71,21 +71,23 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
     """
     size, info = upright_size(video, FILM), inspect(video)
     frames = open_video(video, size)
-    sounds = [read_sound(video, info.origin_s, np.array([start]), end - start) for start, end in spans]
+    sounds = [
+        read_sound(video, info.origin_s, np.array([start_s]), end_s - start_s) for start_s, end_s in spans
+    ]
     with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:
         film = made.add_stream("libx264", rate=max(1, round(info.fps)), options=X264, time_base=TICK)
         film.height, film.width = size
         film.pix_fmt = "yuv420p"
         has_audio = any(sound.has_audio.any() for sound in sounds)
         track = made.add_stream("aac", rate=RATE, layout="mono") if has_audio else None
-        offset = 0.0
-        for (start, end), sound in zip(spans, sounds, strict=True):
-            append(made, film, frames, start, end, offset)
+        offset_s = 0.0
+        for (start_s, end_s), sound in zip(spans, sounds, strict=True):
+            append(made, film, frames, start_s, end_s, offset_s)
             if track:
-                made.mux(track.encode(audio_frame(sound.samples[0], round(offset * RATE))))
-            offset += end - start
+                made.mux(track.encode(audio_frame(sound.samples[0], round(offset_s * RATE))))
+            offset_s += end_s - start_s
         last = film.encode(None)
-        last[-1].duration = round(offset / TICK) - (last[-1].pts or 0)
+        last[-1].duration = round(offset_s / TICK) - (last[-1].pts or 0)
         made.mux(last)
         if track:
             made.mux(track.encode(None))
@@ -103,16 +105,16 @@ def append(
     made: av.container.OutputContainer,
     film: av.VideoStream,
     frames: Frames,
-    start: float,
-    end: float,
-    offset: float,
+    start_s: float,
+    end_s: float,
+    offset_s: float,
 ) -> None:
-    """Encode the frames of one span so that it starts at ``offset`` seconds."""
-    first, last = frames_at(frames.times, np.array([start, max(start, end - 1e-3)]))
-    for start in range(first, last + 1, CHUNK):
-        numbers = np.arange(start, min(start + CHUNK, last + 1))
-        for number, pixels in zip(numbers, frames.frames(numbers), strict=True):
-            shown_s = offset + max(0.0, frames.times[number] - start)
+    """Encode the frames of one span so that it starts at ``offset_s``."""
+    first, last = frames_at(frames.times, np.array([start_s, max(start_s, end_s - 1e-3)]))
+    for number in range(first, last + 1, CHUNK):
+        numbers = np.arange(number, min(number + CHUNK, last + 1))
+        for frame, pixels in zip(numbers, frames.frames(numbers), strict=True):
+            shown_s = offset_s + max(0.0, frames.times[frame] - start_s)
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             picture.pts, picture.time_base = round(shown_s / TICK), TICK
             made.mux(film.encode(picture))

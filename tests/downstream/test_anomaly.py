@@ -45,5 +45,5 @@ def test_slices_that_follow_each_other_are_one_alert():
     found.append(alerts.end())
     spans = [(one.start_s, one.end_s, one.distance, one.peak_s) for one in found if one]
     assert spans == [(1, 4.0, 0.9, 2), (6, 7.0, 0.8, 6)]
-    assert (alerts.slices, alerts.over, alerts.found) == (7, 4, 2)
+    assert (alerts.slices, alerts.over, alerts.ended) == (7, 4, 2)
     assert alerts.end() is None

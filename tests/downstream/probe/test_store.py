@@ -37,7 +37,7 @@ def fill(folder, keys):
 def check(folder, keys):
     """That a store holds these videos and their own rows."""
     store = FeatureStore(folder, ABOUT)
-    assert set(store.places) == {f"video {number}" for number in keys}
+    assert set(store.row_ranges) == {f"video {number}" for number in keys}
     vectors, first, count = store.read([f"video {number}" for number in keys])
     assert isinstance(vectors, np.memmap)
     for number, begin, rows in zip(keys, first, count, strict=True):
@@ -87,7 +87,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
             writer.stdout.readline()
         os.kill(writer.pid, signal.SIGKILL)
         told = 20 + len(writer.stdout.read().splitlines())
-    kept = len(FeatureStore(folder, ABOUT).places)
+    kept = len(FeatureStore(folder, ABOUT).row_ranges)
     assert told <= kept <= told + 1
     check(folder, range(kept))
     fill(folder, range(kept, kept + 3))
@@ -96,7 +96,7 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
 
 def test_another_kind_of_features_is_refused(tmp_path):
     fill(tmp_path / "store", range(2))
-    with pytest.raises(StorageError, match="were made by something else"):
+    with pytest.raises(StorageError, match="were made by another encoder or settings"):
         FeatureStore(tmp_path / "store", {**ABOUT, "what": "letters"})
 
 
