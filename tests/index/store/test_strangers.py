@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from threading import Timer
 
@@ -54,12 +55,11 @@ class Attempts:
             self.process = self.script(ATTEMPTS, stdin=subprocess.PIPE)
         timer = Timer(SECONDS, self.process.kill)
         timer.start()
-        try:
+        with suppress(BrokenPipeError):  # it ended after the last answer
             self.process.stdin.write(json.dumps(str(path)) + "\n")
             self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        finally:
-            timer.cancel()
+        answer = self.process.stdout.readline()
+        timer.cancel()
         if not answer:
             said = self.close()
             pytest.fail(f"the process ended: {said}")
