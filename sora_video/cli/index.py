@@ -250,7 +250,7 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
     """Name what ``--drop`` deletes, and ask.
 
     Raises:
-        LibraryError: there is nobody to ask, and ``yes`` was not given.
+        LibraryError: standard input is not a terminal, and ``yes`` was not given.
         typer.Abort: the answer is no.
     """
     for damage in repaired.left:
