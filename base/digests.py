@@ -2,19 +2,34 @@
 
 import hashlib
 import json
+import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-__all__ = ["file_sha256", "json_sha256", "text_sha256"]
+__all__ = ["file_sha256", "json_sha256", "open_file", "text_sha256"]
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read bytes from; a named pipe or a device is refused, and not waited for.
+
+    Raises:
+        OSError: it cannot be opened, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path}: not a file")
+    return os.fdopen(descriptor, "rb")
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hexadecimal digits.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is no file.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -2,9 +2,12 @@
 
 import os
 import resource
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["peak_memory_mb", "worker_count"]
+__all__ = ["peak_memory_mb", "sigterm_interrupts", "worker_count"]
 
 
 def peak_memory_mb() -> float:
@@ -21,3 +24,17 @@ def worker_count(wanted: int | None) -> int:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return max(1, min(8, usable // beside)) if wanted is None else wanted
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does; outside the main thread signals are left alone."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

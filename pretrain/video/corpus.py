@@ -3,8 +3,10 @@
 import csv
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ from sora_video.base.errors import CorpusError, VideoError
 from sora_video.base.files import read_parquet
 
 from .inspect import inspect
+from .scan_table import absolute, unreadable_in
 
 __all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus", "open_span"]
 
@@ -62,6 +65,10 @@ class Corpus:
 
     root: Path
     videos: tuple[Video, ...]
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """Files below a folder that are not taken for video, by the ending of their names."""
+    skipped: int = 0
+    """Videos left out since a scan could not read them."""
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -76,7 +83,9 @@ Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A folder, a glob, a video, a manifest, a list of videos, or a corpus that is open already."""
 
 
-def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
+def open_corpus(
+    source: Source, *, class_folders: bool = False, skip: str | os.PathLike[str] | None = None
+) -> Corpus:
     """Find the videos of a corpus.
 
     Args:
@@ -84,6 +93,7 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
             manifest with a column ``path`` (relative to the manifest) and optional columns ``label``,
             ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
         class_folders: take the first folder below the root as each video's label.
+        skip: a table that ``sora scan --out`` wrote; what it found unreadable is left out.
 
     Returns:
         The corpus; a folder's videos are sorted by name, a manifest's keep their order.
@@ -92,7 +102,21 @@ def open_corpus(source: Source, *, class_folders: bool = False) -> Corpus:
         CorpusError: there is no such place, or nothing in it that could be a video.
     """
     corpus = source if isinstance(source, Corpus) else find(source)
-    return label_by_folder(corpus) if class_folders else corpus
+    corpus = label_by_folder(corpus) if class_folders else corpus
+    return corpus if skip is None else without(corpus, Path(skip).expanduser())
+
+
+def without(corpus: Corpus, table: Path) -> Corpus:
+    """The videos of a corpus that a scan could read, or did not see.
+
+    Raises:
+        CorpusError: there is none, or it is no table of a scan.
+    """
+    unreadable = unreadable_in(table)
+    videos = tuple(video for video in corpus.videos if absolute(video.path) not in unreadable)
+    if not videos:
+        raise CorpusError(f"corpus {corpus.root}: {table} names all {len(corpus)} videos as unreadable")
+    return replace(corpus, videos=videos, skipped=len(corpus) - len(videos))
 
 
 def open_span(video: str | Path, start_s: float | None = None, end_s: float | None = None) -> Corpus:
@@ -139,18 +163,18 @@ def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> C
 
 def from_folder(root: Path) -> Corpus:
     """All files below a folder that are named like a video; hidden files are left out."""
-    paths = sorted(
-        path for path in walk(root) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    files = [path for path in walk(root) if not path.name.startswith(".")]
+    paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise CorpusError(
             f"corpus {root}: holds no video; looked for files ending in {' '.join(sorted(SUFFIXES))}"
         )
-    return build(root, paths)
+    others = Counter(path.suffix.lower() for path in files if path.suffix.lower() not in SUFFIXES)
+    return replace(build(root, paths), ignored=dict(others.most_common()))
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """Files below a folder, through links to other folders too, each folder once."""
+    """Files below a folder, through links to other folders too, each folder once; not in hidden folders."""
     seen: set[str] = set()
     for folder, names, files in os.walk(root, followlinks=True):
         place = os.path.realpath(folder)
@@ -158,6 +182,7 @@ def walk(root: Path) -> Iterator[Path]:
             names.clear()
             continue
         seen.add(place)
+        names[:] = [name for name in names if not name.startswith(".")]
         yield from (Path(folder, file) for file in files)
 
 
@@ -183,8 +208,17 @@ def from_paths(paths: Sequence[Path]) -> Corpus:
 
 
 def build(root: Path, paths: Iterable[Path]) -> Corpus:
-    """A corpus of unlabelled files."""
-    return Corpus(root, tuple(Video(video_id=readable(path.relative_to(root)), path=path) for path in paths))
+    """A corpus of unlabelled files, each with a name of its own."""
+    names: dict[str, Path] = {}
+    for path in paths:
+        name = readable(path.relative_to(root))
+        names[name if name not in names else f"{name}~{digest_of(path)}"] = path
+    return Corpus(root, tuple(Video(video_id=name, path=path) for name, path in names.items()))
+
+
+def digest_of(path: Path) -> str:
+    """Tells names apart that read the same, as one of them is not UTF-8."""
+    return blake2b(os.fsencode(path), digest_size=4).hexdigest()
 
 
 def readable(path: Path) -> str:
@@ -199,13 +233,11 @@ def label_by_folder(corpus: Corpus) -> Corpus:
         raise CorpusError(
             f"corpus {corpus.root}: {flat[0]} lies in no class folder; expected {corpus.root}/CLASS/VIDEO"
         )
-    return Corpus(
-        corpus.root,
-        tuple(
-            replace(video, columns={**video.columns, "label": video.video_id.split("/", 1)[0]})
-            for video in corpus.videos
-        ),
+    videos = (
+        replace(video, columns={**video.columns, "label": video.video_id.split("/", 1)[0]})
+        for video in corpus.videos
     )
+    return replace(corpus, videos=tuple(videos))
 
 
 def from_manifest(path: Path) -> Corpus:

@@ -25,12 +25,32 @@ def register(app: typer.Typer) -> None:
     )(prepare)
 
 
-def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
+def scan(
+    corpus: CorpusArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Write a table (.parquet) for --skip of other commands; the same command goes on with it.",
+        ),
+    ] = None,
+    repair: Annotated[
+        Path | None,
+        typer.Option("--repair", metavar="FOLDER", help="Copy what can be saved of unreadable videos there."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say what a corpus holds, what of it cannot be read, and why."""
     from sora_video.pretrain.video.corpus import open_corpus
+    from sora_video.pretrain.video.repair import repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
 
-    result = scan_corpus(open_corpus(corpus))
+    opened = open_corpus(corpus)
+    result = scan_corpus(opened, out)
+    if repair:
+        saved = repair_videos(opened, result.failures, repair)
+        console.warn(f"{len(saved)} of {len(result.failures)} unreadable videos saved in part in {repair}")
     if as_json:
         show.print_json(result.as_json())
         return
@@ -47,6 +67,9 @@ def scan(corpus: CorpusArgument, as_json: JsonOption = False) -> None:
         for value, count in counts.items()
     ]
     show.print_table(rows)
+    if result.ignored:
+        kinds = ", ".join(f"{count} {suffix or 'without ending'}" for suffix, count in result.ignored.items())
+        console.say(f"not taken for video: {kinds}")
     show.print_failures(result.failures, total)
 
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from sora_video.base.digests import text_sha256
+from sora_video.base.digests import open_file, text_sha256
 from sora_video.base.errors import RunError
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.corpus import Corpus
@@ -121,7 +121,7 @@ def content_digest(path: Path, *, sampled: bool) -> bytes:
         size = path.stat().st_size
         digest.update(str(size).encode())
         if sampled:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 for start in (0, size // 2, max(0, size - SAMPLED_BYTES)):
                     file.seek(start)
                     digest.update(file.read(SAMPLED_BYTES))

@@ -7,21 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sora_video.base.errors import ConfigError, CorpusError, RunError
+from sora_video.base.errors import ConfigError, CorpusError, RunError, StorageError
+from sora_video.base.processes import sigterm_interrupts, worker_count
 from sora_video.base.progress import Bar
 from sora_video.base.unfinished import sweep
 
 from ..corpus import Corpus, Source, open_corpus
 from ..quarantine import Failure
+from ..readers.readers import Request, read_apart
 from .account import Account, Entry, open_account
-from .apart import map_apart, sigterm_interrupts
 from .outputs import name_outputs, write_manifest
 from .picture import Settings
-from .transcode import try_transcode
+from .transcode import transcode_file
 
 __all__ = ["Prepared", "prepare_corpus"]
-
-DIED = "the process that read it died: it needs more memory than there is, or breaks the decoder"
 
 Task = tuple[Path, Path, Settings]
 
@@ -68,8 +67,7 @@ def prepare_corpus(
         size: short side in pixels, even; smaller videos are not enlarged.
         fps: most frames a second; others are left out, the rest stay at their own times.
         class_folders: take the first folder below the root as each video's label.
-        workers: processes, each with one thread; None: one a processor, at most 8. They import the script
-            that calls this, so it must do so below ``if __name__ == "__main__":``.
+        workers: processes, each with one thread; None: one a processor, at most 8.
 
     Returns:
         What the folder holds, and the videos that could not be read.
@@ -91,7 +89,7 @@ def prepare_corpus(
         sweep_all(place)
         try:
             with sigterm_interrupts():
-                made = work(tasks, account, workers or default_workers())
+                made = work(tasks, account, worker_count(workers))
         except KeyboardInterrupt:
             raise RunError(f"{place}: stopped; the same command continues") from None
         finally:
@@ -143,31 +141,31 @@ def stamp(path: Path) -> tuple[int, int] | tuple[None, None]:
     return found.st_size, found.st_mtime_ns
 
 
-def default_workers() -> int:
-    """Processes where no number is asked for."""
-    from sora_video.base.processes import worker_count
-
-    return worker_count(None)
-
-
 def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
     """Do all tasks, each entered in the account when it is done; returns how many videos were made."""
     if not tasks:
         return 0
-    frames = made = 0
+    frames = made = ended = 0
+    numbered = list(tasks)
+    requests = (Request(number, transcode_file, task, task[0]) for number, task in enumerate(numbered))
     with (
         Bar("prepare", len(tasks), "frames") as bar,
-        closing(map_apart(try_transcode, tasks, min(workers, len(tasks)))) as results,
+        closing(read_apart(requests, min(workers, len(tasks)))) as answers,
     ):
-        for number, (task, result) in enumerate(results, start=1):
-            if isinstance(result, int):
+        for number, kind, value in answers:
+            task = numbered[number]
+            if isinstance(value, StorageError):
+                raise value
+            if kind == "item":
                 account.add(tasks[task])
-                made, frames = made + 1, frames + result
-            else:
+                made, frames = made + 1, frames + value
+                continue
+            if kind == "failed":
                 with suppress(OSError):
                     task[1].unlink()  # made of the video as it was before
-                account.add(replace(tasks[task], status="failed", reason=result or DIED))
-            bar.advance(number, frames)
+                account.add(replace(tasks[task], status="failed", reason=value))
+            ended += 1
+            bar.advance(ended, frames)
     return made
 
 

@@ -12,10 +12,11 @@ from sora_video.base.errors import StorageError, VideoError
 from sora_video.base.files import atomic_path
 
 from ..inspect import VideoInfo, inspect, reason, sound_stream, video_stream
+from ..readers.pulse import beat
 from .picture import Picture, Settings, clock, reduced
 from .sound import keep_sound
 
-__all__ = ["transcode", "try_transcode", "upright_size"]
+__all__ = ["transcode", "transcode_file", "upright_size"]
 
 MP4 = {"movie_timescale": "90000"}  # on which the offset between picture and sound is written
 
@@ -52,23 +53,23 @@ def transcode(source: Path, target: Path, settings: Settings) -> int:
     return len(info.times)
 
 
-def try_transcode(job: tuple[Path, Path, Settings]) -> int | str:
-    """What :func:`transcode` returns, or why it cannot do this one video.
+def transcode_file(task: tuple[Path, Path, Settings]) -> Iterator[int | StorageError]:
+    """What a reader does to prepare one video: :func:`transcode`.
+
+    Yields:
+        Frames read, or why the folder cannot be written.
 
     Raises:
-        StorageError: the folder cannot be written.
+        VideoError: this one video cannot be copied.
     """
-    source, target, settings = job
     try:
-        return transcode(source, target, settings)
-    except VideoError as error:
-        return str(error)
+        yield transcode(*task)
     except StorageError as error:
-        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
-            raise
-        return "its name is too long for the file beside that is written first; shorten it"
-    except Exception as error:  # a run of days must not end over one file as nobody has seen before
-        return f"{type(error).__name__}: {reason(error)}"
+        if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+            raise VideoError(
+                "its name is too long for the file beside that is written first; shorten it"
+            ) from error
+        yield error
 
 
 def upright_size(source: Path, short: int) -> tuple[int, int]:
@@ -127,6 +128,7 @@ def convert(
     picture = Picture(made, video, info, first, settings, start - origin)
     sound = keep_sound(audio, made, origin) if audio else None
     for packet in packets(given, *filter(None, (video, audio))):
+        beat()
         if packet.stream.index == video.index:
             for frame in decode(packet):
                 picture.take(frame)

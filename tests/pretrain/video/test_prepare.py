@@ -21,7 +21,6 @@ from sora_video.pretrain.video.decode import DecordFrames, open_video, to_rgb
 from sora_video.pretrain.video.inspect import inspect, video_stream
 from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.prepare.account import open_account
-from sora_video.pretrain.video.prepare.apart import map_apart
 from sora_video.pretrain.video.prepare.outputs import name_outputs
 from sora_video.pretrain.video.prepare.picture import Settings
 from sora_video.pretrain.video.prepare.transcode import transcode
@@ -430,11 +429,6 @@ def test_a_name_too_long_to_write_fails_alone(films, tmp_path):
     assert prepared.videos == 4
     (failure,) = prepared.failures
     assert "name is too long" in failure.reason
-
-
-def test_a_process_that_dies_takes_only_its_own_work_along():
-    items = ["1 + 1", "__import__('os')._exit(1)", "2 + 2", "__import__('signal').raise_signal(9)", "5"]
-    assert dict(map_apart(eval, items, 2)) == dict(zip(items, [2, None, 4, None, 5], strict=True))
 
 
 @pytest.fixture

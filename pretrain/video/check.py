@@ -1,0 +1,57 @@
+"""What a reader does to scan one file: its properties, some pictures of it, and its sound."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sora_video.base.errors import VideoError
+
+from .decode import open_video
+from .inspect import inspect
+from .sound import read_sound
+
+__all__ = ["Properties", "check_file"]
+
+SIZE = (64, 64)
+HEARD_S = 1.0
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What a readable video is."""
+
+    codec: str
+    width: int
+    height: int
+    fps: float
+    """Mean frames a second."""
+    duration_s: float
+    has_audio: bool
+
+
+def check_file(path: Path) -> Iterator[Properties]:
+    """Read a file's header, its first, middle and last frame, and a second of its sound.
+
+    Raises:
+        VideoError: one of the frames cannot be read, or the file changed meanwhile.
+    """
+    before = state(path)
+    info = inspect(path)
+    last = len(info.times) - 1
+    open_video(path, SIZE).frames(np.array([0, last // 2, last]))
+    if info.has_audio:
+        read_sound(path, info.origin_s, np.array([info.duration_s / 2]), HEARD_S)
+    if state(path) != before:
+        raise VideoError("it changed while it was read; read it again once it is whole")
+    yield Properties(info.codec, info.width, info.height, info.fps, info.duration_s, info.has_audio)
+
+
+def state(path: Path) -> tuple[int, int] | None:
+    """Size and time of change; None where there is nothing."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,99 @@
+"""Copies of damaged videos that hold what can be saved of them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+
+from sora_video.base.errors import VideoError
+from sora_video.base.files import atomic_path
+from sora_video.base.processes import worker_count
+
+from .check import check_file
+from .corpus import Corpus
+from .inspect import reason, sound_stream, video_stream
+from .quarantine import Failure
+from .readers.pulse import beat
+from .readers.readers import Request, read_apart
+
+__all__ = ["repair_videos"]
+
+
+def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> dict[str, Path]:
+    """Copy what can be decoded of videos that cannot be read, without encoding it anew.
+
+    Args:
+        corpus: the videos.
+        failures: those that cannot be read.
+        folder: where copies are written, as Matroska, by the videos' names.
+
+    Returns:
+        The copies that were made and can be read, by video.
+    """
+    paths = {video.video_id: video.path.absolute() for video in corpus.videos}
+    names = [failure.video_id for failure in failures]
+    targets = [
+        (folder.absolute() / name.lstrip("/").replace("../", "")).with_suffix(".mkv") for name in names
+    ]
+    requests = (
+        Request(number, save, (paths[name], targets[number]), paths[name])
+        for number, name in enumerate(names)
+    )
+    count = min(worker_count(None), len(names))
+    return {
+        names[answer.key]: targets[answer.key]
+        for answer in read_apart(requests, count)
+        if answer.kind == "item"
+    }
+
+
+def save(task: tuple[Path, Path]) -> Iterator[bool]:
+    """What a reader does to save one video.
+
+    Raises:
+        VideoError: nothing of it can be saved.
+    """
+    source, target = task
+    try:
+        with atomic_path(target) as beside:
+            copy(source, beside)
+            *_, _ = check_file(beside)
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise VideoError(f"cannot be saved: {reason(error)}") from error
+    yield True
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the packets of picture and sound, leaving out pictures that depend on damaged ones."""
+    with av.open(source) as given, av.open(target, "w", format="matroska") as made:
+        video, sound = video_stream(given), sound_stream(given)
+        streams = [stream for stream in (video, sound) if stream is not None]
+        copies = {stream.index: made.add_stream_from_template(stream) for stream in streams}
+        whole = False
+        for packet in packets(given, streams):
+            beat()
+            if packet.dts is None:
+                continue
+            if packet.stream.index == video.index:
+                whole = decodes(packet) and (whole or packet.is_keyframe)
+                if not whole:
+                    continue
+            packet.stream = copies[packet.stream.index]
+            made.mux(packet)
+
+
+def packets(given: av.container.InputContainer, streams: list[av.stream.Stream]) -> "Iterator[av.Packet]":
+    """Packets until the file cannot be read on."""
+    try:
+        yield from given.demux(*streams)
+    except (av.FFmpegError, OSError):
+        return
+
+
+def decodes(packet: "av.Packet") -> bool:
+    """Whether a packet of pictures is whole."""
+    try:
+        packet.decode()
+    except (av.FFmpegError, ValueError):
+        return False
+    return not packet.is_corrupt

@@ -1,0 +1,66 @@
+"""The table that a scan writes, and that other commands read to leave out what cannot be read."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sora_video.base.errors import CorpusError
+from sora_video.base.files import atomic_path, read_parquet
+
+__all__ = ["COLUMNS", "Row", "absolute", "read_table", "unreadable_in", "write_table"]
+
+SCHEMA = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("reason", pa.string()),
+        ("codec", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("has_audio", pa.bool_()),
+    ]
+)
+COLUMNS = SCHEMA.names
+Row = dict[str, Any]
+
+
+def absolute(path: Path) -> str:
+    """A path as text, also where its bytes are not UTF-8."""
+    return str(path.absolute()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def read_table(table: Path) -> list[Row]:
+    """The rows that :func:`scan` wrote.
+
+    Raises:
+        CorpusError: it did not write that file.
+    """
+    try:
+        rows = read_parquet(table)
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{table}: cannot be read: {error}; make it with `sora scan --out`") from error
+    if rows.schema.names != SCHEMA.names:
+        raise CorpusError(f"{table}: is no table of `sora scan`; name another file")
+    return rows.to_pylist()
+
+
+def write_table(table: Path, rows: Iterable[Row]) -> None:
+    """Write rows as Parquet."""
+    with atomic_path(table) as beside:
+        pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), beside)
+
+
+def unreadable_in(table: Path) -> set[str]:
+    """The files that a scan found unreadable, as absolute paths.
+
+    Raises:
+        CorpusError: it is no table of a scan.
+    """
+    return {row["path"] for row in read_table(table) if row["reason"] is not None}
