@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 __all__ = ["file_sha256", "json_sha256", "open_file", "text_sha256"]
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file to read bytes from; a named pipe or a device is refused, and not waited for.
 
     Raises:

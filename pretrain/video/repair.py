@@ -1,7 +1,8 @@
 """Copies of damaged videos that hold what can be saved of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -54,6 +55,8 @@ def save(task: tuple[Path, Path]) -> Iterator[bool]:
         VideoError: nothing of it can be saved.
     """
     source, target = task
+    if not source.is_file():
+        raise VideoError("not a file")
     try:
         with atomic_path(target) as beside:
             copy(source, beside)
@@ -82,7 +85,9 @@ def copy(source: Path, target: Path) -> None:
             made.mux(packet)
 
 
-def packets(given: av.container.InputContainer, streams: list[av.stream.Stream]) -> "Iterator[av.Packet]":
+def packets(
+    given: av.container.InputContainer, streams: Sequence[av.stream.Stream]
+) -> "Iterator[av.Packet[Any]]":
     """Packets until the file cannot be read on."""
     try:
         yield from given.demux(*streams)
@@ -90,7 +95,7 @@ def packets(given: av.container.InputContainer, streams: list[av.stream.Stream])
         return
 
 
-def decodes(packet: "av.Packet") -> bool:
+def decodes(packet: "av.Packet[Any]") -> bool:
     """Whether a packet of pictures is whole."""
     try:
         packet.decode()

@@ -48,7 +48,8 @@ def read_table(table: Path) -> list[Row]:
         raise CorpusError(f"{table}: cannot be read: {error}; make it with `sora scan --out`") from error
     if rows.schema.names != SCHEMA.names:
         raise CorpusError(f"{table}: is no table of `sora scan`; name another file")
-    return rows.to_pylist()
+    listed: list[Row] = rows.to_pylist()
+    return listed
 
 
 def write_table(table: Path, rows: Iterable[Row]) -> None:

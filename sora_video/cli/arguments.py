@@ -15,6 +15,7 @@ __all__ = [
     "MemoryOption",
     "ModelOption",
     "OverridesArgument",
+    "SkipOption",
     "SourceArgument",
 ]
 
@@ -37,6 +38,12 @@ MemoryOption = Annotated[
 ]
 LatencyOption = Annotated[
     str | None, typer.Option("--latency", metavar="TIME", help="Most time of a query, as in 10ms.")
+]
+SkipOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--skip", metavar="SCAN", help="A table of `sora scan --out`; leave out what it cannot read."
+    ),
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[

@@ -8,7 +8,8 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import HintedModelOption, JsonOption
+from .arguments import HintedModelOption, JsonOption, SkipOption
+from .skip import without_unreadable
 
 __all__ = ["register"]
 
@@ -88,6 +89,7 @@ def train(
     ] = "mean",
     weights: Annotated[str, typer.Option("--weights", help="Of classes: balanced or none.")] = "balanced",
     seed: Annotated[int, typer.Option("--seed", help="Decides folds and an MLP's first weights.")] = 0,
+    skip: SkipOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier with calibrated confidences."""
@@ -95,7 +97,7 @@ def train(
     from sora_video.downstream.classify.train import train_classifier
 
     done = train_classifier(
-        labels,
+        without_unreadable(labels, skip),
         model,
         out,
         columns=label or ["label"],
@@ -129,13 +131,14 @@ def predict(
     smooth: Annotated[
         float | None, typer.Option("--smooth", help="Seconds to average over; default: three slices.")
     ] = None,
+    skip: SkipOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the labels of videos, with confidences and a timeline."""
     from sora_video.downstream.classify.page import write_predictions
     from sora_video.downstream.classify.predict import classify_videos
 
-    predictions = classify_videos(head, source, model, smooth)
+    predictions = classify_videos(head, without_unreadable(source, skip), model, smooth)
     if out is not None:
         write_predictions(predictions, out)
     if as_json:

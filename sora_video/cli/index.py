@@ -18,8 +18,10 @@ from .arguments import (
     LatencyOption,
     LibraryArgument,
     MemoryOption,
+    SkipOption,
     SourceArgument,
 )
+from .skip import without_unreadable
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
@@ -54,6 +56,7 @@ def build(
     library: LibraryArgument,
     source: SourceArgument,
     model: HintedModelOption = None,
+    skip: SkipOption = None,
     precision: Annotated[str, typer.Option("--precision", help="fp32, or fp16 for half the space.")] = "fp32",
     recall: Annotated[
         float | None, typer.Option("--recall", help="Choose an index by measurement, see `sora index tune`.")
@@ -67,7 +70,7 @@ def build(
     wish = None
     if (recall, memory, latency) != (None, None, None):
         wish = parse_wish(DEFAULT_RECALL if recall is None else recall, memory, latency)
-    change = build_library(library, source, model, precision)
+    change = build_library(library, without_unreadable(source, skip), model, precision)
     report_change(change.library, failures=change.failures)
     if wish:
         tune_and_report(change.library, wish)
@@ -114,11 +117,16 @@ def tune_and_report(library: "Library", wish: "Wish", as_json: bool = False) -> 
 
 
 @index_app.command(epilog="Example: sora index add my.library ~/new-videos")
-def add(library: LibraryArgument, source: SourceArgument, model: HintedModelOption = None) -> None:
+def add(
+    library: LibraryArgument,
+    source: SourceArgument,
+    model: HintedModelOption = None,
+    skip: SkipOption = None,
+) -> None:
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
 
-    change = add_to_library(open_and_warn(library), source, model)
+    change = add_to_library(open_and_warn(library), without_unreadable(source, skip), model)
     report_change(change.library, change.added, change.failures)
 
 

@@ -10,7 +10,8 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import ByOption, JsonOption
+from .arguments import ByOption, JsonOption, SkipOption
+from .skip import without_unreadable
 
 __all__ = ["register"]
 
@@ -61,6 +62,7 @@ def probe(
     finetune: Annotated[
         int, typer.Option("--finetune", metavar="EPOCHS", help="Train all weights too, to compare with.")
     ] = 0,
+    skip: SkipOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure frozen features on labels by the field's protocols, beside random and pixel baselines."""
@@ -69,7 +71,7 @@ def probe(
     from sora_video.downstream.probe.probe import linear_probe
 
     result = linear_probe(
-        labels,
+        without_unreadable(labels, skip),
         model,
         label=label,
         group=group,

@@ -8,7 +8,8 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument
+from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument, SkipOption
+from .skip import without_unreadable
 
 __all__ = ["register"]
 
@@ -37,6 +38,7 @@ def pretrain(
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Stop after that time, ready to be continued.")
     ] = None,
+    skip: SkipOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
 ) -> None:
     """Learn an encoder from unlabelled video; under torchrun or SLURM, with all of their processes."""
@@ -56,7 +58,8 @@ def pretrain(
     from sora_video.pretrain.training.ranks import is_first_process
 
     try:
-        run = pretrain_encoder(corpus, out, resolved, resume=resume, max_minutes=max_minutes)
+        videos = without_unreadable(corpus, skip)
+        run = pretrain_encoder(videos, out, resolved, resume=resume, max_minutes=max_minutes)
     except Stopped as stop:
         if is_first_process():
             console.say(str(stop))
@@ -70,6 +73,7 @@ def embed(
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
     by: ByOption = None,
+    skip: SkipOption = None,
 ) -> None:
     """Embed every slice of a corpus."""
     from sora_video.base.errors import CorpusError
@@ -79,7 +83,7 @@ def embed(
 
     if out.suffix != ".parquet":
         raise CorpusError(f"--out {out}: embeddings are Parquet; end the name in .parquet")
-    encoder, videos = load_encoder(model, by=by), open_corpus(corpus)
+    encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
     embeddings = encoder.embed(videos)
     write_embeddings(embeddings, out)
     console.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")

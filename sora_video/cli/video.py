@@ -8,7 +8,8 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import CorpusArgument, JsonOption
+from .arguments import CorpusArgument, JsonOption, SkipOption
+from .skip import without_unreadable
 
 __all__ = ["register"]
 
@@ -84,12 +85,14 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; default: one a processor, at most 8.")
     ] = None,
+    skip: SkipOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Transcode a corpus once to the size and frame rate that training needs."""
     from sora_video.pretrain.video.prepare import prepare_corpus
 
-    done = prepare_corpus(corpus, out, size=size, fps=fps, class_folders=class_folders, workers=workers)
+    videos = without_unreadable(corpus, skip)
+    done = prepare_corpus(videos, out, size=size, fps=fps, class_folders=class_folders, workers=workers)
     if as_json:
         show.print_json(done.as_json())
         return

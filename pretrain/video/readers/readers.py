@@ -1,7 +1,7 @@
 """Readers as their callers see them: jobs go in, answers come out."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -13,6 +13,9 @@ from .limits import Limits
 from .supervisor import Answer, Crew, Job, supervisor
 
 __all__ = ["Readers", "Request", "read_apart"]
+
+ENDING_S = 10.0
+"""Most seconds to wait for the end of readers."""
 
 
 class Request(NamedTuple):
@@ -80,10 +83,11 @@ class Readers:
         return answer
 
     def close(self) -> None:
-        """End readers that are still busy."""
+        """End readers that are still busy, and wait for their end."""
         self.crew.closed = True
         if self.crew.count:
             self.supervisor.ring()
+            self.crew.ended.wait(ENDING_S)
 
     def __enter__(self) -> "Readers":
         return self
@@ -105,7 +109,9 @@ def answers(request: Request) -> Iterator[Answer]:
         yield Answer(request.key, "done", peak_memory_mb())
 
 
-def read_apart(requests: Iterable[Request], count: int, limits: Limits | None = None) -> Iterator[Answer]:
+def read_apart(
+    requests: Iterable[Request], count: int, limits: Limits | None = None
+) -> Generator[Answer, None, None]:
     """Read files by supervised readers, as many at a time as there are readers.
 
     Args:

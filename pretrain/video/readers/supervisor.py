@@ -72,6 +72,8 @@ class Crew:
         self.lost: dict[Path, str] = {}
         """Files that cost readers, and why; they are not tried again."""
         self.closed = False
+        self.ended = threading.Event()
+        """Set once it is closed and has no reader."""
 
     @property
     def full(self) -> bool:
@@ -130,6 +132,7 @@ class Supervisor:
             for reader in list(crew.busy):
                 self.dismiss(crew, reader, kill=True)
             self.crews.remove(crew)
+            crew.ended.set()
             return
         for reader in list(crew.busy):
             self.watch(crew, reader)

@@ -1,0 +1,163 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from sora_video.base.errors import CorpusError
+from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
+from sora_video.pretrain.video.repair import repair_videos
+from sora_video.pretrain.video.scan import scan
+from sora_video.pretrain.video.scan_table import read_table
+
+SORA = Path(sys.executable).with_name("sora")
+
+
+@pytest.fixture
+def folder(tmp_path, write_video, moving_square):
+    """Two videos, and much that is none."""
+    root = tmp_path / "films"
+    (root / "sub").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.mp4"):
+        write_video(root / name, moving_square(3, 24))
+    (root / "empty.mp4").touch()
+    (root / "text.mp4").write_text("no video")
+    (root / "notes.txt").write_text("notes")
+    (root / "sub/cover.jpg").write_text("no picture")
+    os.mkfifo(root / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(root / "socket.mp4"))
+    (root / "loop").symlink_to(root)
+    (root / "gone.mp4").symlink_to(root / "nowhere.mp4")
+    for hidden in (".Trash-1000/files", ".git"):
+        (root / hidden).mkdir(parents=True)
+        (root / hidden / "thrown away.mp4").write_text("no video")
+    (root / "._a.mp4").write_bytes(b"\0\5\x16\7Mac OS X")
+    return root
+
+
+def test_everything_in_a_folder_is_read_or_named_or_counted(folder):
+    found = scan(open_corpus(folder))
+    assert [video.video_id for video in found.videos] == ["a.mp4", "sub/b.mp4"]
+    assert found.videos[0].has_audio is False
+    assert {failure.video_id: failure.reason for failure in found.failures} == {
+        "empty.mp4": "file is empty (0 bytes)",
+        "gone.mp4": "file does not exist",
+        "pipe.mp4": "not a file",
+        "socket.mp4": "not a file",
+        "text.mp4": "cannot be read: Invalid data found when processing input",
+    }
+    assert found.ignored == {".txt": 1, ".jpg": 1}
+
+
+def test_a_table_is_continued_and_only_what_changed_is_read_again(
+    folder, tmp_path, write_video, moving_square
+):
+    table = tmp_path / "scan.parquet"
+    first = scan(open_corpus(folder), table)
+    assert scan(open_corpus(folder), table) == first
+    write_video(folder / "text.mp4", moving_square(3, 24))
+    (folder / "a.mp4").unlink()
+    (folder / "a.mp4").write_text("no video any more")
+    again = scan(open_corpus(folder), table)
+    assert [video.video_id for video in again.videos] == ["sub/b.mp4", "text.mp4"]
+    assert {row["video_id"] for row in read_table(table) if row["reason"]} >= {"a.mp4", "empty.mp4"}
+
+
+def test_what_a_table_holds_is_not_read_again(folder, tmp_path, monkeypatch):
+    table = tmp_path / "scan.parquet"
+    first = scan(open_corpus(folder), table)
+    monkeypatch.setattr("sora_video.pretrain.video.check.inspect", None)  # would fail in this process
+    monkeypatch.setattr("sora_video.pretrain.video.scan.check_file", None)  # and cannot be sent to another
+    assert scan(open_corpus(folder), table) == first
+
+
+def test_another_table_is_not_taken_for_one_of_a_scan(folder, tmp_path):
+    (tmp_path / "other.parquet").write_text("no table")
+    with pytest.raises(
+        CorpusError, match=r"other\.parquet: cannot be read: .*make it with `sora scan --out`"
+    ):
+        scan(open_corpus(folder), tmp_path / "other.parquet")
+
+
+def test_other_commands_leave_out_what_a_scan_could_not_read(folder, tmp_path):
+    table = tmp_path / "scan.parquet"
+    scan(open_corpus(folder), table)
+    corpus = open_corpus(folder, skip=table)
+    assert [video.video_id for video in corpus.videos] == ["a.mp4", "sub/b.mp4"]
+    assert corpus.skipped == 5
+    assert open_corpus(folder / "sub", skip=table).skipped == 0
+    with pytest.raises(CorpusError, match="names all 1 videos as unreadable"):
+        open_corpus(folder / "text.mp4", skip=table)
+
+
+def test_a_file_that_several_rows_name_is_scanned_once(folder):
+    one = Video(video_id="a.mp4", path=folder / "a.mp4")
+    found = scan(Corpus(folder, (one, one, Video(video_id="text.mp4", path=folder / "text.mp4"))))
+    assert (len(found.videos), len(found.failures)) == (1, 1)
+
+
+def test_a_file_that_grows_is_not_taken_for_whole(tmp_path, write_video, moving_square):
+    """A recorder writes to the file as fast as it can while it is read."""
+    path = write_video(tmp_path / "a.mkv", moving_square(3, 200))
+    code = "import sys\nwhile True:\n    with open(sys.argv[1], 'ab') as file: file.write(b'\\0' * 64)\n"
+    with subprocess.Popen([sys.executable, "-c", code, str(path)]) as recorder:
+        size = path.stat().st_size
+        while path.stat().st_size == size:
+            pass
+        (failure,) = scan(open_corpus(path)).failures
+        recorder.kill()
+    assert failure.reason == "it changed while it was read; read it again once it is whole"
+
+
+def test_names_that_read_the_same_are_two_videos(tmp_path, write_video, moving_square):
+    film = write_video(tmp_path / "film.mp4", moving_square(3, 8))
+    (tmp_path / "films").mkdir()
+    for name in (b"a\xff.mp4", rb"a\xff.mp4", b"b.mp4"):
+        os.link(film, os.fsencode(tmp_path / "films") + b"/" + name)
+    names = [video.video_id for video in open_corpus(tmp_path / "films").videos]
+    assert len(set(names)) == 3
+    assert [name for name in names if name.startswith("a")] == sorted(
+        name for name in names if name.startswith(r"a\xff.mp4")
+    )
+
+
+def test_what_can_be_saved_of_a_damaged_video_is_copied(tmp_path, write_video, moving_square):
+    (tmp_path / "films").mkdir()
+    path = write_video(tmp_path / "films/a.mp4", moving_square(3, 120), options={"g": "12", "bf": "0"})
+    data = bytearray(path.read_bytes())
+    with av.open(path) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        hurt = next(packet for packet in packets[50:] if not packet.is_keyframe)
+        data[hurt.pos : hurt.pos + hurt.size] = b"\xff" * hurt.size
+    path.write_bytes(data)
+    corpus = open_corpus(tmp_path / "films")
+    found = scan(corpus)
+    if not found.failures:
+        pytest.skip("this decoder takes the damage for a picture")
+    saved = repair_videos(corpus, found.failures, tmp_path / "saved")
+    assert list(saved) == ["a.mp4"]
+    assert scan(open_corpus(tmp_path / "saved")).failures == ()
+
+
+def test_the_command_names_writes_and_skips(folder, tmp_path):
+    def sora(*arguments):
+        done = subprocess.run([SORA, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    done = sora("scan", folder, "--out", tmp_path / "scan.parquet", "--repair", tmp_path / "saved")
+    assert "7 videos, 2 readable" in done.stdout
+    assert "not taken for video: 1 .txt, 1 .jpg" in done.stdout
+    assert "0 of 5 unreadable videos saved in part" in done.stderr
+    found = json.loads(sora("scan", folder, "--json").stdout)
+    assert len(found["unreadable"]) == 5
+    done = sora("prepare", folder, "--out", tmp_path / "small", "--skip", tmp_path / "scan.parquet")
+    assert "5 videos are left out" in done.stderr
+    assert "2 videos in" in done.stdout
+    assert np.all([(tmp_path / "small" / name).is_file() for name in ("a.mp4", "sub/b.mp4")])
