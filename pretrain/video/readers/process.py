@@ -16,7 +16,7 @@ from .limits import Limits
 from .messages import receive, send
 from .pulse import Pulse
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "search_path"]
 
 TRANSFER_S = 60.0
 """Most seconds that a message may stop half-way."""
@@ -35,7 +35,7 @@ class Reader:
     """
 
     def __init__(self, memory_mb: int) -> None:
-        self.memory_mb, self.pulse = memory_mb, Pulse()
+        self.kind, self.pulse = (memory_mb, search_path()), Pulse()
         self.channel, theirs = socket.socketpair()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by kill
         counter = self.pulse.file.fileno()
@@ -47,7 +47,7 @@ class Reader:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self.errors,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": search_path()},
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": self.kind[1]},
                 start_new_session=True,
             )
         self.channel.settimeout(TRANSFER_S)

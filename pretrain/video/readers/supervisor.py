@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .limits import Limits
-from .process import Reader
+from .process import Reader, search_path
 
 __all__ = ["Answer", "Crew", "Job", "supervisor"]
 
@@ -173,8 +173,9 @@ class Supervisor:
             reader.begin(job.function, job.task, crew.limits.seconds(job.path))
 
     def waiting(self, memory_mb: int) -> Reader | None:
-        """A reader that has nothing to do."""
-        for reader in [reader for reader in self.idle if reader.memory_mb == memory_mb or not reader.alive]:
+        """A reader that has nothing to do, and imports from where this process does now."""
+        kind = memory_mb, search_path()
+        for reader in [reader for reader in self.idle if reader.kind == kind or not reader.alive]:
             self.idle.remove(reader)
             if reader.alive:
                 return reader
