@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.manifold import TSNE
 
 __all__ = ["ACCENT", "INK", "MUTED", "STYLE", "draw", "embedding_map"]
 
@@ -68,6 +67,8 @@ def in_the_plane(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, 2) places of (N, D) features by t-SNE; one place for all where there is nothing to tell apart."""
     if np.ptp(features, axis=0).max() < ALIKE:
         return np.zeros((len(features), 2), np.float32)
+    from sklearn.manifold import TSNE  # takes seconds that most commands need not spend
+
     perplexity = min(20.0, (len(features) - 1) / 3)
     places = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
     return np.asarray(places)

@@ -43,6 +43,16 @@ def test_the_face_is_quick_to_import():
     assert python(code) == "[]"
 
 
+def test_encoders_and_training_start_without_what_few_runs_use():
+    code = (
+        "import sys, sora_video.pretrain.encoders.frozen\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+        "import sora_video.pretrain.training.loop\n"
+        "print([name for name in ('sklearn', 'matplotlib') if name in sys.modules])"
+    )
+    assert python(code) == "[]"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel, built from the sdist as an installer would."""

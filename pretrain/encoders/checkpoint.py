@@ -18,12 +18,8 @@ class Recomputed(nn.Module):
     Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016.
     """
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, *inputs: Any) -> Any:
-        """What the module gives; dropout and precision are the same in the second run.
-
-        The compiler, which cannot trace a ``context_fn``, leaves it out: a part is compiled or recomputed.
-        """
+        """What the module gives; dropout and precision are the same in the second run."""
         forward = super().forward
         if not torch.is_grad_enabled():
             return forward(*inputs)
@@ -38,10 +34,13 @@ def recompute(module: nn.Module) -> None:
     """Have a module recomputed in the backward pass; its weights and their names stay.
 
     The module is given a class of its own rather than a wrapper, whose name would enter those of the weights,
-    or another ``forward``, which a copy of the module would still share with it.
+    or another ``forward``, which a copy of the module would still share with it. The compiler, which cannot
+    trace a ``context_fn``, leaves it out: a part is compiled or recomputed.
     """
     plain = type(module)
-    module.__class__ = type(f"Recomputed{plain.__name__}", (Recomputed, plain), {})
+    # Not as a decorator: it imports the compiler, which takes seconds that no other encoder needs.
+    forward = torch.compiler.disable(Recomputed.forward)  # type: ignore[no-untyped-call]
+    module.__class__ = type(f"Recomputed{plain.__name__}", (Recomputed, plain), {"forward": forward})
 
 
 @contextmanager

@@ -5,14 +5,11 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score
 
 from sora_video.base.errors import ConfigError, CorpusError, LabelsError, RunError
-from sora_video.base.figures import STYLE, embedding_map
 from sora_video.base.files import atomic_path
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.encoders.embeddings import pool
@@ -105,6 +102,10 @@ class Monitor:
         Raises:
             StorageError: the disk is full.
         """
+        import matplotlib as mpl
+
+        from sora_video.base.figures import STYLE, embedding_map
+
         chance = 1 / len(np.unique(look.labels))
         title = f"kNN {look.knn:.2f} (untrained {self.untrained.knn:.2f}, chance {chance:.2f})"
         figure = embedding_map(look.features, look.labels)
@@ -183,6 +184,8 @@ def knn_score(
     Returns:
         Mean recall over the classes, in [0, 1].
     """
+    from sklearn.metrics import balanced_accuracy_score  # takes seconds that no other run need spend
+
     similarity = features @ features.T
     similarity[groups[:, None] == groups] = -np.inf
     classes, codes = np.unique(labels, return_inverse=True)
