@@ -18,10 +18,9 @@ from sora_video.downstream.probe.figures import to_svg
 from sora_video.pretrain.encoders.attention import frame_weights
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
 from sora_video.pretrain.video.corpus import open_span
-from sora_video.pretrain.video.decode import Frames, open_video
-from sora_video.pretrain.video.prepare import upright_size
+from sora_video.pretrain.video.pictures import pictures_at
 from sora_video.pretrain.video.quarantine import Failure
-from sora_video.pretrain.video.slices import cell_times, frames_at
+from sora_video.pretrain.video.slices import cell_times
 
 __all__ = ["Explanation", "check_format", "explain_video", "write_explanation"]
 
@@ -116,11 +115,11 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
     """
     check_format(path)
     shown, total = explanation.shown(), len(explanation.start_s)
-    frames = open_video(explanation.video, upright_size(explanation.video, PICTURE))
+    strips = dict(zip(shown, strips_of(explanation, shown), strict=True))
     with mpl.rc_context(STYLE):
         if path.suffix.lower() == ".png":
             with atomic_path(path) as beside:
-                draw(explanation, frames, shown).savefig(beside, dpi=110)
+                draw(explanation, strips).savefig(beside, dpi=110)
             return
         write_page(
             path,
@@ -130,7 +129,7 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
             lead="How much each frame weighs in the embedding of its slice; the "
             f"{MARKED} that weigh most are framed, the dotted line is an even share. "
             f"{len(shown)} of {total} slices.",
-            slices=[to_svg(draw(explanation, frames, [number])) for number in shown],
+            slices=[to_svg(draw(explanation, {number: strips[number]})) for number in shown],
         )
 
 
@@ -147,16 +146,23 @@ def check_format(path: Path) -> None:
         raise ConfigError(f"--out {path}: an explanation is a .png or .html; end the name in one of them")
 
 
-def draw(explanation: Explanation, frames: Frames, numbers: list[int]) -> Figure:
+def strips_of(explanation: Explanation, numbers: list[int]) -> NDArray[np.uint8]:
+    """(n, T, height, width, 3) frames of slices."""
+    times = explanation.times[numbers]
+    pixels = pictures_at(explanation.video, PICTURE, times.ravel())
+    return pixels.reshape(*times.shape, *pixels.shape[1:])
+
+
+def draw(explanation: Explanation, strips: dict[int, NDArray[np.uint8]]) -> Figure:
     """Slices below each other, each a strip of frames over the curve of their weights."""
-    strips = [frames.frames(frames_at(frames.times, explanation.times[number])) for number in numbers]
-    count, height, width, _ = strips[0].shape
+    numbers = list(strips)
+    count, height, width, _ = strips[numbers[0]].shape
     wide = 0.85 * max(1.0, (width / height) ** 0.5)  # inches of a frame
     high = wide * height / width
     figure = Figure(figsize=(wide * count + 0.6, len(numbers) * (high + 1.25)), layout="constrained")
     ratios = [high, 0.75] * len(numbers)
     grid = figure.subplots(2 * len(numbers), 1, squeeze=False, height_ratios=ratios)[:, 0]
-    for place, (number, strip) in enumerate(zip(numbers, strips, strict=True)):
+    for place, (number, strip) in enumerate(strips.items()):
         draw_strip(grid[2 * place], explanation, number, strip)
         draw_curve(grid[2 * place + 1], explanation, number)
     return figure

@@ -19,8 +19,9 @@ from sora_video.base.errors import ConfigError
 from sora_video.base.files import write_json
 from sora_video.pretrain.encoders.frozen import load_encoder
 
+from .contact_sheet import draw_contact_sheet
 from .explain import Explanation, explain_video
-from .highlight import draw_contact_sheet, write_highlight
+from .film import write_highlight
 
 __all__ = ["KeyFrame", "Summary", "summarize_video"]
 

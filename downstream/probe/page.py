@@ -13,7 +13,7 @@ from sora_video.base.page import Strip
 from sora_video.base.randomness import generator
 from sora_video.pretrain.encoders.neighbours import nearest
 from sora_video.pretrain.video.corpus import Video
-from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.header import duration_of
 from sora_video.pretrain.video.strip import frame_strip
 
 from .figures import class_bars, confusion, embedding_map, score_bars
@@ -159,6 +159,6 @@ def share(targets: NDArray[np.bool_], row: int, other: int) -> bool:
 
 def picture(video: Video, title: str, note: str, good: bool = True) -> Strip:
     """A video, or its span, as a captioned strip of frames."""
-    end_s = video.end_s or inspect(video.path).duration_s
+    end_s = video.end_s or duration_of(video.path)
     image = frame_strip(video.path, video.start_s, end_s)
     return Strip(image, f"{title}: {video.video_id}", note, good)

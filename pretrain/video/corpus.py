@@ -14,7 +14,7 @@ import pyarrow as pa
 from sora_video.base.errors import CorpusError, VideoError
 from sora_video.base.files import read_parquet
 
-from .inspect import inspect
+from .header import duration_of
 from .scan_table import absolute, unreadable_in
 
 __all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus", "open_span"]
@@ -132,7 +132,7 @@ def open_span(video: str | Path, start_s: float | None = None, end_s: float | No
     """
     path = Path(video).expanduser()
     try:
-        duration_s = inspect(path).duration_s
+        duration_s = duration_of(path)
     except VideoError as error:
         raise VideoError(f"video {path}: {error}; choose a file that plays") from error
     first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s

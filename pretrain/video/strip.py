@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .decode import open_video
-from .inspect import inspect
-from .slices import frames_at
+from .pictures import pictures_at
 
 __all__ = ["frame_strip"]
 
@@ -28,11 +26,8 @@ def frame_strip(path: Path, start_s: float, end_s: float, count: int = 6) -> str
     Raises:
         VideoError: the video cannot be read.
     """
-    info = inspect(path)
-    width = max(32, round(STRIP_HEIGHT * info.width / info.height / 4) * 4)
-    video = open_video(path, (STRIP_HEIGHT, width))
     moments = start_s + (np.arange(count) + 0.5) * (end_s - start_s) / count
-    frames = video.frames(frames_at(video.times, moments))
+    frames = pictures_at(path, STRIP_HEIGHT, moments)
     buffer = BytesIO()
     Image.fromarray(np.concatenate(list(frames), axis=1)).save(buffer, "JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

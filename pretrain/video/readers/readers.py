@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from sora_video.base.processes import peak_memory_mb
 from .limits import Limits
 from .supervisor import Answer, Crew, Job, supervisor
 
-__all__ = ["Readers", "Request", "read_apart"]
+__all__ = ["Readers", "Request", "read_apart", "read_once"]
 
 ENDING_S = 10.0
 """Most seconds to wait for the end of readers."""
@@ -136,3 +137,17 @@ def read_apart(
             answer = readers.get()
             waiting -= answer.kind != "item"
             yield answer
+
+
+def read_once(request: Request) -> Any:
+    """The one item that a request yields.
+
+    Raises:
+        SoraError: no reader can be started.
+        VideoError: the file cannot be read.
+    """
+    with closing(read_apart([request], 1)) as found:
+        answer = next(found)
+    if answer.kind == "failed":
+        raise VideoError(answer.value)
+    return answer.value

@@ -1,60 +1,31 @@
-"""Pictures and clips cut out of a video: a contact sheet of moments, a film of spans."""
+"""A film of spans cut out of a video."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from sora_video.base.figures import STYLE
+from sora_video.base.errors import StorageError
 from sora_video.base.files import atomic_path
 from sora_video.pretrain.video.decode import Frames, open_video
 from sora_video.pretrain.video.inspect import inspect
-from sora_video.pretrain.video.prepare import upright_size
+from sora_video.pretrain.video.prepare.transcode import upright_size
+from sora_video.pretrain.video.readers.readers import Request, read_once
 from sora_video.pretrain.video.slices import frames_at
 from sora_video.pretrain.video.sound import RATE, read_sound
 
-__all__ = ["draw_contact_sheet", "write_highlight"]
+__all__ = ["write_highlight"]
 
-COLUMNS, PICTURE, FILM = 4, 180, 360
-"""Pictures in a row of the sheet, and the short sides in pixels of its pictures and of the film."""
+FILM = 360
+"""Pixels of the short side."""
 TICK = Fraction(1, 90_000)
 X264 = {"x264-params": "bframes=0"}
 """Frames in the order that they are shown, so that MP4 holds how long each is, however uneven."""
 CHUNK = 32
 """Frames decoded at once, to bound memory."""
-
-
-def draw_contact_sheet(video: Path, moments: Sequence[float], path: Path) -> None:
-    """Write frames of a video with their times as PNG.
-
-    Args:
-        video: the file.
-        moments: seconds at which the frames are on screen.
-        path: the PNG file.
-
-    Raises:
-        StorageError: the disk is full.
-        VideoError: the video cannot be read.
-    """
-    height, width = upright_size(video, PICTURE)
-    frames = open_video(video, (height, width))
-    pixels = frames.frames(frames_at(frames.times, np.asarray(moments)))
-    rows = -(-len(moments) // COLUMNS)
-    with mpl.rc_context(STYLE), atomic_path(path) as beside:
-        size = (COLUMNS * width / 100, rows * (height + 28) / 100)
-        figure = Figure(figsize=size, layout="constrained")
-        grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, picture, moment in zip(grid, pixels, moments, strict=False):
-            axes.imshow(picture)
-            axes.set_title(f"{int(moment // 60)}:{moment % 60:05.2f}")
-        figure.savefig(beside, dpi=100)
 
 
 def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None:
@@ -69,6 +40,24 @@ def write_highlight(video: Path, spans: Sequence[tuple[float, float]], path: Pat
         StorageError: the disk is full.
         VideoError: the video cannot be read.
     """
+    task = video.absolute(), tuple(spans), path.absolute()
+    refused = read_once(Request(0, cut, task, video))
+    if isinstance(refused, StorageError):
+        raise refused
+
+
+def cut(task: tuple[Path, Sequence[tuple[float, float]], Path]) -> Iterator[StorageError | None]:
+    """What a reader does for :func:`write_highlight`; yields why the film cannot be written."""
+    try:
+        write(*task)
+    except StorageError as error:
+        yield error
+    else:
+        yield None
+
+
+def write(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None:
+    """Decode and encode spans one after the other."""
     size, info = upright_size(video, FILM), inspect(video)
     frames = open_video(video, size)
     sounds = [
