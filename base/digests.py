@@ -12,33 +12,56 @@ __all__ = ["file_sha256", "json_sha256", "open_file", "text_sha256"]
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file to read bytes from; a named pipe or a device is refused, and not waited for.
+    """Open a file for reading bytes; a named pipe or a device is refused at once.
+
+    Args:
+        path: a regular file, or a link to one.
+
+    Returns:
+        The open file; the caller closes it.
 
     Raises:
-        OSError: it cannot be opened, or is no file.
+        OSError: the file cannot be opened, or is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path}: not a file")
+        raise OSError(f"{path}: not a regular file")
     return os.fdopen(descriptor, "rb")
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hexadecimal digits.
 
+    Args:
+        path: a regular file; it is read in blocks.
+
     Raises:
-        OSError: the file cannot be read, or is no file.
+        OSError: the file cannot be read, or is not a regular file.
     """
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_sha256(text: str) -> str:
-    """SHA-256 of a text in UTF-8, as 64 hexadecimal digits."""
+    """SHA-256 of a text in UTF-8, as 64 hexadecimal digits.
+
+    Args:
+        text: any text that UTF-8 can encode.
+
+    Raises:
+        UnicodeEncodeError: it holds half of a surrogate pair.
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def json_sha256(value: Any) -> str:
-    """SHA-256 of a value as JSON with sorted keys, as 64 hexadecimal digits."""
+    """SHA-256 of a value as JSON with sorted keys, as 64 hexadecimal digits.
+
+    Args:
+        value: what ``json.dumps`` takes; the order of keys does not matter.
+
+    Raises:
+        TypeError: JSON cannot represent it.
+    """
     return text_sha256(json.dumps(value, sort_keys=True))

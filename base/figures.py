@@ -29,11 +29,18 @@ STYLE: Any = {
 MOST_NAMED = 20
 """Classes up to which a map has a legend; the colours repeat beyond."""
 ALIKE = 1e-6
-"""Spread of a collapsed encoder's features, which are not told apart."""
+"""Spread below which features count as equal, as those of a collapsed encoder do."""
 
 
 def draw(size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """An empty picture of ``size`` inches."""
+    """An empty picture with one set of axes.
+
+    Args:
+        size: width and height in inches.
+
+    Returns:
+        The figure and its axes.
+    """
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots()
 
@@ -45,12 +52,12 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Fi
         features: (N, D).
         labels: (N,) classes.
     """
-    places = in_the_plane(features)
+    points = in_the_plane(features)
     colours = mpl.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
     with mpl.rc_context(STYLE):
         figure, axes = draw((5.4, 4.2))
         for number, name in enumerate(np.unique(labels)):
-            x, y = places[labels == name].T
+            x, y = points[labels == name].T
             axes.scatter(
                 x, y, s=14, color=colours(number % colours.N), label=str(number), alpha=0.85, linewidths=0
             )
@@ -64,11 +71,11 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Fi
 
 
 def in_the_plane(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 2) places of (N, D) features by t-SNE; one place for all where there is nothing to tell apart."""
+    """(N, 2) points of (N, D) features by t-SNE; all at the origin where the features are equal."""
     if np.ptp(features, axis=0).max() < ALIKE:
         return np.zeros((len(features), 2), np.float32)
     from sklearn.manifold import TSNE  # takes seconds that most commands need not spend
 
     perplexity = min(20.0, (len(features) - 1) / 3)
-    places = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
-    return np.asarray(places)
+    points = TSNE(2, init="pca", perplexity=perplexity, random_state=0).fit_transform(features)
+    return np.asarray(points)

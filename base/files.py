@@ -55,18 +55,44 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(target: Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``target`` atomically."""
+    """Write bytes to a file atomically.
+
+    Args:
+        target: the file; it is replaced if it exists, and its folder is made when missing.
+        data: the whole content.
+
+    Raises:
+        StorageError: the disk refused the write. ``target`` is as it was before.
+    """
     with atomic_path(target) as path:
         path.write_bytes(data)
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write ``text`` to ``target`` atomically, as UTF-8."""
+    """Write a text to a file atomically, as UTF-8.
+
+    Args:
+        target: the file; it is replaced if it exists, and its folder is made when missing.
+        text: the whole content.
+
+    Raises:
+        StorageError: the disk refused the write. ``target`` is as it was before.
+    """
     write_bytes(target, text.encode())
 
 
 def write_json(target: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
-    """Write ``value`` to ``target`` atomically, as indented JSON."""
+    """Write a value to a file atomically, as indented JSON.
+
+    Args:
+        target: the file; it is replaced if it exists, and its folder is made when missing.
+        value: what ``json.dumps`` takes.
+        default: turns other objects into such values, see ``json.dumps``.
+
+    Raises:
+        StorageError: the disk refused the write. ``target`` is as it was before.
+        TypeError: JSON cannot represent the value.
+    """
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, default=default) + "\n")
 
 
@@ -75,13 +101,27 @@ def read_parquet(source: Path | BinaryIO) -> pa.Table:
 
     Arrow's own threads, those that read ahead among them, can outlive the call; one that still holds a Python
     object when the interpreter ends aborts the process.
+
+    Args:
+        source: a file, or an open binary stream.
+
+    Raises:
+        OSError: the file cannot be read.
+        pyarrow.ArrowException: it is not a Parquet file.
     """
     with pq.ParquetFile(source, pre_buffer=False) as file:
         return file.read(use_threads=False)
 
 
 def read_lines(path: Path) -> list[str]:
-    """Whole lines of a log; a line cut off by a kill is left out."""
+    """Read the complete lines of a log; a last line without a newline, cut off by a kill, is left out.
+
+    Args:
+        path: a UTF-8 file; it may be missing.
+
+    Returns:
+        The lines with their newlines; empty if the file is missing.
+    """
     if not path.exists():
         return []
     return [

@@ -29,9 +29,9 @@ def write_page(path: Path, package: str, template: str, **content: Any) -> None:
 
     Args:
         path: the file.
-        package: where the template lies; it may extend and import those beside this module.
-        template: its name.
-        content: what it shows.
+        package: which package holds the template; it may extend and import those of ``sora_video.base``.
+        template: the template's file name.
+        content: the template's variables.
     """
     packages = (package, "sora_video.base")
     environment = Environment(

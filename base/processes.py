@@ -1,4 +1,4 @@
-"""What processes share and use."""
+"""Processors, memory and signals of processes."""
 
 import os
 import resource
@@ -17,13 +17,15 @@ def peak_memory_mb() -> float:
 
 
 def worker_count(wanted: int | None) -> int:
-    """Decoding processes: as asked, else one for each processor this process may use, at most 8.
+    """How many decoding processes to use.
 
-    Processes that torchrun started together share the processors.
+    Args:
+        wanted: the number asked for; None: one for each processor that this process may use, at most 8.
+            Processes that torchrun started together share the processors.
     """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(8, usable // beside)) if wanted is None else wanted
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(8, usable // processes)) if wanted is None else wanted
 
 
 @contextmanager

@@ -14,7 +14,7 @@ class Bar:
     """A progress bar with rate and time left, on standard error when that is a terminal.
 
     Args:
-        label: what is under way.
+        label: what is in progress.
         total: steps in all.
         unit: what the rate counts.
         shown: whether to show it at all.
@@ -34,12 +34,23 @@ class Bar:
         self.close()
 
     def advance(self, done: int, units: int | None = None) -> None:
-        """Show ``done`` steps, and the rate of all ``units`` so far (by default the steps)."""
+        """Show progress, and the mean rate so far.
+
+        Args:
+            done: steps done since the start.
+            units: what the rate counts, since the start; None: the steps.
+        """
         rate = (done if units is None else units) / (time.monotonic() - self.began)
         self.update(done, rate)
 
     def update(self, done: int, rate: float, note: str = "") -> None:
-        """Show ``done`` steps, the rate in units a second and a note."""
+        """Show progress, a rate and a note.
+
+        Args:
+            done: steps done since the start.
+            rate: units a second.
+            note: text behind the rate.
+        """
         self.progress.update(self.task, completed=done, note=f"{rate:.0f} {self.unit}/s {note}")
 
     def close(self) -> None:
@@ -48,7 +59,11 @@ class Bar:
 
 
 def progress_bar(*, shown: bool = True) -> Progress:
-    """The bar that all commands share."""
+    """The bar that all commands share.
+
+    Args:
+        shown: whether to show it; it is hidden also where standard error is not a terminal.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

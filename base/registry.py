@@ -11,7 +11,7 @@ __all__ = ["Registry"]
 
 
 class Registry:
-    """Where the parts of one kind are defined; a part is imported when it is asked for.
+    """Where the parts of one kind are defined; a part is imported when it is first used.
 
     Other packages add parts through entry points, whose values have the same form.
 
@@ -36,8 +36,11 @@ class Registry:
     def load(self, name: str) -> Any:
         """The part of that name.
 
+        Args:
+            name: one of :meth:`names`.
+
         Raises:
-            ConfigError: there is none, or its package cannot be imported.
+            ConfigError: no part has this name, or its package cannot be imported.
         """
         home = self.homes.get(name) or self.all_homes().get(name)
         if home is None:

@@ -1,4 +1,4 @@
-"""What a disk that refuses a write is answered with."""
+"""Errors of writing to the disk."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

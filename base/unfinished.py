@@ -1,4 +1,4 @@
-"""Files and folders under way: beside what they become, hidden, with a random name, locked while written.
+"""Unfinished files and folders: beside their target, hidden, with a random name, locked while written.
 
     .NAME.RANDOM.partial.SUFFIX     NAME is the start of the target's
 
@@ -78,7 +78,7 @@ def unfinished_folder(target: Path) -> Iterator[Path]:
 
 
 def hold(descriptor: int) -> None:
-    """Lock what is under way; where a file system has no locks, nothing there is ever swept either."""
+    """Lock what is being written; where a file system has no locks, nothing is ever swept either."""
     with suppress(OSError):
         lock(descriptor)
 

@@ -36,7 +36,7 @@ def recipe_path(name: str) -> Path:
         name: a recipe's name such as ``"tiny-cpu"``, or the path of a YAML file.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: it is neither a recipe nor a file.
     """
     if name in recipe_names():
         return RECIPES / f"{name}.yaml"
@@ -69,7 +69,7 @@ def load_config(
     except (OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
     if not isinstance(base, dict):
-        raise ConfigError(f"config {name}: holds a list; a config is a mapping of keys to values")
+        raise ConfigError(f"config {name}: is a list; write a mapping of keys to values")
     return check_settings(PretrainConfig, override(base, overrides), stored=stored)
 
 
@@ -108,7 +108,7 @@ def check_settings(
         model: what they are settings of.
         values: the settings.
         stored: see :func:`load_config`.
-        lists: where a user finds all keys, for an error.
+        lists: where a user finds all keys, for the error.
 
     Returns:
         An instance of the model.
@@ -123,7 +123,14 @@ def check_settings(
 
 
 def dump_config(config: PretrainConfig) -> str:
-    """The config as YAML, every key spelt out."""
+    """The config as YAML, every key spelt out.
+
+    Args:
+        config: all settings.
+
+    Returns:
+        YAML that :func:`load_config` reads back as the same config.
+    """
     return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
 
 

@@ -63,7 +63,11 @@ class PartConfig(Section):
 
     @classmethod
     def model_for(cls, values: Mapping[str, Any]) -> type[Self]:  # noqa: ARG003
-        """The model that checks these values: this one, unless a part takes settings of another part."""
+        """The model that checks these values: this one, unless a part takes settings of another part.
+
+        Args:
+            values: the settings as given, by name.
+        """
         return cls
 
     @classmethod
@@ -78,7 +82,7 @@ class PartConfig(Section):
             The settings, an instance of the part's model.
 
         Raises:
-            ConfigError: there is no such part.
+            ConfigError: no part has this name.
             ValueError: the part has no such setting, or its value is wrong.
         """
         if not isinstance(values, Mapping):
@@ -166,9 +170,9 @@ def split(
         inner = section_of(fields[key].annotation) if key in fields else None
         if isinstance(value, Mapping) and (inner or key not in fields):
             inside = defaults.get(key)
-            own, rest = split(value, inner, inside if isinstance(inside, Mapping) else {})
+            known, rest = split(value, inner, inside if isinstance(inside, Mapping) else {})
             if inner:
-                settings[key] = own
+                settings[key] = known
             if rest:
                 unused[key] = rest
         elif key in fields:

@@ -24,9 +24,9 @@ class SliceConfig(Section):
     """How a temporal slice is cut out of a video."""
 
     frames: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Frames a slice, T."""
+    """Frames per slice, T."""
     fps: Annotated[float, Field(ge=0.001, le=1000)] = 8.0
-    """Frames a second of the slice's own time grid, whatever the video's frame rate."""
+    """Frames per second of the slice's time grid, whatever the video's frame rate."""
     size: Annotated[int, Field(ge=16, le=2048)] = 64
     """Side in pixels of the square that every frame is decoded to."""
     hop_s: Annotated[float, Field(ge=0.01)] | None = None
@@ -45,7 +45,7 @@ class SliceConfig(Section):
 
 
 class AugmentConfig(Section):
-    """How a view is made from a slice: one draw a view, the same for all of its frames."""
+    """How a view is made from a slice: one draw per view, the same for all of its frames."""
 
     size: Annotated[int, Field(ge=16, le=2048)] = 56
     """Side of a view in pixels."""
@@ -66,7 +66,7 @@ class AugmentConfig(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Greatest rotation of hue, in turns."""
     grey: Fraction = 0.2
-    """Probability of losing all colour."""
+    """Probability of conversion to greyscale."""
     blur: Fraction = 0.5
     """Probability of Gaussian blur."""
     blur_sigma: tuple[float, float] = (0.1, 1.0)
@@ -102,7 +102,7 @@ class LossConfig(Section):
     projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
     projection_dim: Annotated[int, Field(ge=1, le=2**16)] = 128
-    """Dimension that the loss sees."""
+    """Output dimension of the projection head."""
 
 
 class OptimConfig(Section):
@@ -111,11 +111,11 @@ class OptimConfig(Section):
     epochs: Annotated[int, Field(ge=1, le=10**6)] = 65
     """Passes over the corpus, less the rest of each pass that does not fill a batch."""
     batch_size: Annotated[int, Field(ge=2, le=2**16)] = 32
-    """Videos a step, over all processes."""
+    """Videos per step, over all processes."""
     groups: Annotated[int, Field(ge=1, le=2**16)] | None = None
     """Parts of a batch that are computed and batch-normalised apart, spread evenly over the processes; more
     of them than processes save memory at the price of one more forward pass. The negatives are those of the
-    whole batch, and the result does not depend on the number of processes. null: one a process."""
+    whole batch, and the result does not depend on the number of processes. null: one per process."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Peak learning rate."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
@@ -155,17 +155,17 @@ class CheckpointConfig(Section):
 
 
 class DataConfig(Section):
-    """Reading of the corpus."""
+    """How the corpus is read."""
 
     workers: Annotated[int, Field(ge=0, le=1024)] | None = None
-    """Decoding processes; null: one a processor, at most 8. With 0 the process itself decodes, and a
+    """Decoding processes; null: one per processor, at most 8. With 0 the process itself decodes, and a
     file that ends its decoder ends the run."""
     cache_gb: Annotated[float, Field(ge=0, le=1e6)] = 8.0
     """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once."""
     frame_s: Annotated[float, Field(gt=0, le=1e6)] = 60.0
     """Most seconds that a decoding process may take for a frame; its file fails then."""
     video_s: Annotated[float, Field(gt=0, le=1e9)] | None = None
-    """Most seconds for a file; null: ten minutes, and ten seconds more for each megabyte."""
+    """Most seconds that a file may take; null: ten minutes, and ten seconds more for each megabyte."""
     memory_mb: Annotated[int, Field(ge=64, le=2**24)] = 2048
     """Most memory in MB that a decoding process may take."""
     max_bad_fraction: Fraction = 0.1
@@ -178,14 +178,14 @@ class TrackingConfig(Section):
     wandb: bool = False
     """Send metrics to Weights & Biases as well (offline with WANDB_MODE=offline)."""
     project: str = "sora-video"
-    """Project name there."""
+    """Project name at Weights & Biases."""
     every: Annotated[int, Field(ge=1)] = 10
     """Steps between two lines of metrics."""
     monitor: str | None = None
-    """A small set to judge a run by while it lasts: a corpus with labels, or a folder of class folders. The
+    """A small labelled set to evaluate the run on: a corpus with labels, or a folder of class folders. The
     kNN accuracy on it (5 neighbours of other groups) is logged as knn, and map.png is drawn at the end."""
     monitor_every: Annotated[int, Field(ge=1)] = 5
-    """Epochs between two looks at it, each of which decodes and embeds it; there is one at the end too."""
+    """Epochs between two evaluations, each of which decodes and embeds the set; the last is at the end."""
 
 
 def resolve_encoder(values: Any, info: ValidationInfo) -> Any:

@@ -1,4 +1,4 @@
-"""The YAML of a config, which may come from a stranger: bounded in size, and nothing in it is looked up."""
+"""The YAML of a config, which may come from a stranger: bounded in size, and nothing in it is resolved."""
 
 from io import StringIO
 from pathlib import Path
@@ -21,9 +21,9 @@ def read_yaml(path: Path) -> DictConfig | ListConfig:
         path: the file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no UTF-8, or larger or more deeply nested than any config.
-        yaml.YAMLError: it is no YAML.
+        OSError: the file cannot be read.
+        ValueError: the file is not UTF-8, or larger or more deeply nested than any config.
+        yaml.YAMLError: the file is not valid YAML.
     """
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
@@ -33,10 +33,10 @@ def read_yaml(path: Path) -> DictConfig | ListConfig:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None and count(root, {}) > MOST_VALUES:
-            raise ValueError(f"holds more than {MOST_VALUES:,} keys and values with what its aliases repeat")
+            raise ValueError(f"has more than {MOST_VALUES:,} keys and values, with what its aliases repeat")
         return OmegaConf.load(StringIO(text))
     except RecursionError as error:
-        raise ValueError("is nested too deeply, or an alias holds itself") from error
+        raise ValueError("is nested too deeply, or an alias contains itself") from error
 
 
 def count(node: yaml.Node, known: dict[int, int]) -> int:
@@ -51,8 +51,11 @@ def count(node: yaml.Node, known: dict[int, int]) -> int:
 def plain(values: DictConfig | ListConfig) -> Any:
     """Settings as dictionaries, lists and scalars.
 
+    Args:
+        values: as OmegaConf reads them.
+
     Raises:
-        ValueError: one is to be interpolated; a config says all that it means, the same on every machine.
+        ValueError: a value is an interpolation (``${...}``), which would depend on the machine.
     """
     container = OmegaConf.to_container(values, resolve=False)
     refuse_interpolation(container, ())
@@ -68,4 +71,4 @@ def refuse_interpolation(value: Any, key: tuple[str, ...]) -> None:
         for number, entry in enumerate(value):
             refuse_interpolation(entry, (*key, str(number)))
     elif isinstance(value, str) and "${" in value:
-        raise ValueError(f"{'.'.join(key)}={value!r}: ${{...}} is not looked up; write the value itself")
+        raise ValueError(f"{'.'.join(key)}={value!r}: ${{...}} is not resolved; write the value itself")

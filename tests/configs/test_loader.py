@@ -83,9 +83,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path):
         ("loss.temperature=.nan", "loss.temperature=nan"),
         ("seed=-1", "seed=-1: input should be greater than or equal to 0"),
         ("optim.epochs", "override 'optim.epochs': must have the form key=value, as in optim.epochs=10"),
-        ("tracking.project=${seed}", "tracking.project='${seed}': ${...} is not looked up; write the value"),
-        ("tracking.project=${oc.env:HOME}", "tracking.project='${oc.env:HOME}': ${...} is not looked up"),
-        ("tracking=${oc.env:HOME}", "tracking='${oc.env:HOME}': ${...} is not looked up"),
+        ("tracking.project=${seed}", "tracking.project='${seed}': ${...} is not resolved; write the value"),
+        ("tracking.project=${oc.env:HOME}", "tracking.project='${oc.env:HOME}': ${...} is not resolved"),
+        ("tracking=${oc.env:HOME}", "tracking='${oc.env:HOME}': ${...} is not resolved"),
     ],
 )
 def test_a_bad_override_is_named_with_its_value_and_remedy(override, expected):
@@ -126,14 +126,14 @@ MERGED = "".join(f"k{n}: &k{n} {{<<: [{', '.join([f'*k{n - 1}'] * 9)}]}}\n" for 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("k0: &k0 [1]\n" + REPEATED, "holds more than 10,000 keys and values"),
-        ("k0: &k0 {a: 1}\n" + MERGED, "holds more than 10,000 keys and values"),
-        ("slice: &slice {frames: *slice}\n", "is nested too deeply, or an alias holds itself"),
+        ("k0: &k0 [1]\n" + REPEATED, "has more than 10,000 keys and values"),
+        ("k0: &k0 {a: 1}\n" + MERGED, "has more than 10,000 keys and values"),
+        ("slice: &slice {frames: *slice}\n", "is nested too deeply, or an alias contains itself"),
         ("[" * 60_000, "is nested too deeply"),
         (f"tracking: {{project: {'x' * 70_000}}}\n", "is larger than 64 KiB"),
         ("tracking: {project: '${oc.env:HOME}'}\n", "tracking.project='${oc.env:HOME}': ${...} is not"),
         ("tracking: {project: [1, '${oc.decode:x}']}\n", "tracking.project.1='${oc.decode:x}': ${...} is"),
-        ("tracking: ${oc.env:HOME}\n", "tracking='${oc.env:HOME}': ${...} is not looked up"),
+        ("tracking: ${oc.env:HOME}\n", "tracking='${oc.env:HOME}': ${...} is not resolved"),
     ],
     ids=["aliases", "merge keys", "recursion", "depth", "size", "environment", "list", "section"],
 )
