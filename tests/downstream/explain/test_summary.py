@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from sora_video.base.errors import ConfigError
-from sora_video.downstream.explain.explain import Explanation
 from sora_video.downstream.explain.contact_sheet import draw_contact_sheet
+from sora_video.downstream.explain.explain import Explanation
 from sora_video.downstream.explain.film import write_highlight
 from sora_video.downstream.explain.summary import choose, spread, summarize_video
 from sora_video.pretrain.video.decode import open_video
