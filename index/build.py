@@ -1,7 +1,7 @@
 """From videos, or a table of their embeddings, to a library."""
 
+import dataclasses
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -20,6 +20,7 @@ from .library import Library
 from .query import without_times
 from .store.place import appearing
 from .store.update import Added
+from .store.video_source import check_prefix
 
 __all__ = ["Change", "add_to_library", "build_library", "embeddings_of"]
 
@@ -83,7 +84,12 @@ def open_for(source: Source, model: str | Path | None) -> Corpus:
 
 
 def build_library(
-    path: str | Path, source: Source, model: str | Path | None = None, precision: str = "fp32"
+    path: str | Path,
+    source: Source,
+    model: str | Path | None = None,
+    precision: str = "fp32",
+    *,
+    prefix: str = "",
 ) -> Change:
     """Build a library; it appears whole or not at all.
 
@@ -92,38 +98,52 @@ def build_library(
         source: see :func:`embeddings_of`.
         model: run folder of the encoder, which the library remembers.
         precision: see :meth:`sora_video.index.library.Library.create`.
+        prefix: see :func:`add_to_library`.
 
     Returns:
         The library, and the videos that could not be read.
 
     Raises:
         CorpusError: the source cannot be read.
-        LibraryError: the folder holds something, an encoder is needed and not named, or the table's vectors
-            are not L2-normalised.
+        LibraryError: the folder holds something, an encoder is needed and not named, the table's vectors
+            are not L2-normalised, or the prefix is no relative folder.
         RunError: the run is not finished, or damaged.
         StorageError: the disk refused the write.
     """
     place = Path(path).expanduser().resolve()  # the folder of a relative path may be the one that is replaced
+    prefix = check_prefix(prefix)
     with appearing(place) as beside:
-        corpus = None if is_table(source) else open_for(source, model)
+        corpus = None if is_table(source) else prefixed(open_for(source, model), prefix)
         contents = contents_of(corpus) if corpus else {}
         embeddings = embeddings_of(corpus or source, model)
+        if corpus is None:
+            embeddings = prefixed_rows(embeddings, prefix)
         library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
-        attributes, root = (attributes_of(corpus), corpus.root) if corpus else ({}, None)
-        added = library.add(embeddings, model, contents, attributes, root)
+        attributes = attributes_of(corpus) if corpus else {}
+        added = library.add(embeddings, model, contents, attributes, prefix=prefix)
     return Change(Library.open(place), embeddings.failures, added)
 
 
-def add_to_library(library: Library, source: Source, model: str | Path | None = None) -> Change:
+def add_to_library(
+    library: Library,
+    source: Source,
+    model: str | Path | None = None,
+    *,
+    prefix: str = "",
+    replace: bool = False,
+) -> Change:
     """Add to a library; videos that are there already are replaced if they changed.
 
     Of a corpus, only videos whose files are new or changed are embedded; a manifest's further columns become
-    attributes of all.
+    attributes of all. Another file of the same name, from another folder, is refused: see ``prefix`` and
+    ``replace``.
 
     Args:
         library: to add to.
         source: see :func:`embeddings_of`.
         model: run folder of the encoder, remembered from then on; None: the one the library remembers.
+        prefix: begins the names of the videos: with ``cam2``, ``0001.mp4`` becomes ``cam2/0001.mp4``.
+        replace: replace videos of the same names that came from other files, too.
 
     Returns:
         The library, and the videos that could not be read.
@@ -131,25 +151,45 @@ def add_to_library(library: Library, source: Source, model: str | Path | None = 
     Raises:
         CorpusError: the source cannot be read.
         FingerprintError: another encoder made the library.
-        LibraryError: the library is damaged, an encoder is needed and neither named nor
-            remembered, or the table's vectors are not L2-normalised.
+        LibraryError: a name is taken by another file's video, the library is damaged, an encoder is needed
+            and neither named nor remembered, the table's vectors are not L2-normalised, or the prefix is no
+            relative folder.
         RunError: the run is not finished, or damaged.
         StorageError: the disk refused the write; the library is as it was.
     """
+    prefix = check_prefix(prefix)
     if is_table(source):
-        embeddings = embeddings_of(source)
-        return Change(library, (), library.add(embeddings, model))
-    corpus = open_for(source, library.model if model is None else model)
+        embeddings = prefixed_rows(embeddings_of(source), prefix)
+        return Change(library, (), library.add(embeddings, model, prefix=prefix, replace=replace))
+    corpus = prefixed(open_for(source, library.model if model is None else model), prefix)
     contents = contents_of(corpus)
+    if not replace:
+        library.check_names(contents, corpus.root, prefix)
     held = library.contents(contents)
     same = {name for name, content in contents.items() if held.get(name) == content}
-    changed = replace(corpus, videos=tuple(video for video in corpus.videos if video.video_id not in same))
-    if not changed.videos:
+    videos = tuple(video for video in corpus.videos if video.video_id not in same)
+    if not videos:
         embeddings, model = nothing(library), None
     else:
-        embeddings = embed_changed(library, changed, model, whole=not same)
-    added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root)
+        embeddings = embed_changed(library, dataclasses.replace(corpus, videos=videos), model, whole=not same)
+    added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root, prefix, replace)
     return Change(library, embeddings.failures, added._replace(unchanged=added.unchanged + len(same)))
+
+
+def prefixed(corpus: Corpus, prefix: str) -> Corpus:
+    """The same files under names that begin with a prefix."""
+    if not prefix:
+        return corpus
+    videos = (dataclasses.replace(v, video_id=f"{prefix}/{v.video_id}") for v in corpus.videos)
+    return dataclasses.replace(corpus, videos=tuple(videos))
+
+
+def prefixed_rows(embeddings: Embeddings, prefix: str) -> Embeddings:
+    """The same embeddings under names that begin with a prefix."""
+    if not prefix:
+        return embeddings
+    names = [f"{prefix}/{name}" for name in embeddings.video_id.tolist()]
+    return dataclasses.replace(embeddings, video_id=np.array(names, object))
 
 
 def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embeddings:
@@ -165,4 +205,4 @@ def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, wh
 def nothing(library: Library, failures: tuple[Failure, ...] = ()) -> Embeddings:
     """Embeddings of no video."""
     empty = without_times(np.zeros((0, library.dim), np.float32), library.fingerprint)
-    return replace(empty, failures=failures)
+    return dataclasses.replace(empty, failures=failures)

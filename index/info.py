@@ -1,12 +1,14 @@
 """A library in numbers."""
 
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
+from .store.filters import Attributes
 from .store.kinds import make_kind
-from .store.snapshot import Snapshot
+from .store.snapshot import Held, Snapshot
 
-__all__ = ["LibraryInfo", "info_of"]
+__all__ = ["LibraryInfo", "VideoInfo", "info_of", "list_videos"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,51 @@ class LibraryInfo:
     fingerprint: str
     indexes: tuple[dict[str, Any], ...]
     """The approximate indexes: segment, kind, parameters and measured recall of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """A video of a library."""
+
+    video_id: str
+    slices: int
+    source: str | None
+    """Folder that it was added from; None: that is not known."""
+    path: str | None
+    """Its file below that folder, which may have moved since."""
+    attributes: Attributes
+
+
+def list_videos(snapshot: Snapshot) -> list[VideoInfo]:
+    """The videos that can be searched, by name.
+
+    Args:
+        snapshot: the opened library.
+
+    Raises:
+        LibraryError: the file of edited attributes is damaged.
+    """
+    edited = snapshot.edits()
+    videos = [
+        video_info(snapshot.held(place, entry, edited))
+        for place, segment in enumerate(snapshot.segments)
+        if segment.searchable
+        for entry in segment.table.entries()
+        if entry.video_id not in segment.record.removed
+    ]
+    return sorted(videos, key=attrgetter("video_id"))
+
+
+def video_info(held: Held) -> VideoInfo:
+    """A video that is held, to show."""
+    name, source = held.entry.video_id, held.source
+    return VideoInfo(
+        video_id=name,
+        slices=held.entry.rows,
+        source=source and source.root,
+        path=source and str(source.path(name)),
+        attributes=held.attributes,
+    )
 
 
 def info_of(snapshot: Snapshot) -> LibraryInfo:

@@ -10,9 +10,9 @@ attributes/000002.json         attributes edited since their segments were writt
 whitening/0123….safetensors    what likeness is measured by, fitted at commit
 """
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from sora_video.base.errors import LibraryError, StorageError
@@ -33,6 +33,7 @@ from .store.refresh import with_whitening
 from .store.snapshot import Snapshot, open_snapshot
 from .store.update import Added
 from .store.vectors import PRECISIONS
+from .store.video_source import VideoSource, check_prefix
 from .tune import tune as tuning
 from .tune.choose import Wish
 
@@ -107,6 +108,8 @@ class Library(OpenedLibrary):
         content: Mapping[str, str] | None = None,
         attributes: Mapping[str, Attributes] | None = None,
         root: str | Path | None = None,
+        prefix: str = "",
+        replace: bool = False,
     ) -> Added:
         """Add videos in one commit; one that is there already is replaced if its content changed.
 
@@ -119,7 +122,9 @@ class Library(OpenedLibrary):
                 times and vectors.
             attributes: to set, by video, of those that are added and of others; a video keeps all that it has
                 and that is not named.
-            root: folder below which the videos lie by their names, to remember as ``model`` is.
+            root: folder below which the videos lie by their names, to remember; None: that of the embeddings.
+            prefix: what their names have before their paths below ``root``, without the last ``/``.
+            replace: replace videos of the same names that came from other files, too.
 
         Returns:
             How many were added, replaced and left unchanged.
@@ -127,17 +132,35 @@ class Library(OpenedLibrary):
         Raises:
             FingerprintError: another encoder made them.
             LibraryError: a vector is not L2-normalised, a name or the number or time of a slice cannot be, an
-                attribute cannot be kept, or the library is damaged.
+                attribute cannot be kept, the library is damaged, or a name is taken by another file's video.
             StorageError: the disk refused the write; the library is as it was.
         """
         with self._writing() as snapshot:
             check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
             check_added(embeddings)
-            manifest, added = update.add(snapshot, embeddings, content or {}, attributes or {})
-            manifest = replace(manifest, model=hint(model, manifest.model), root=hint(root, manifest.root))
-            self._commit(snapshot, manifest)
+            source = video_source(embeddings.root if root is None else root, prefix)
+            manifest, added = update.add(
+                snapshot, embeddings, content or {}, attributes or {}, source, replace
+            )
+            remembered = manifest.model if model is None else absolute(model)
+            self._commit(snapshot, dataclasses.replace(manifest, model=remembered))
             self._merge_small()
         return added
+
+    def check_names(self, content: Mapping[str, str], root: str | Path, prefix: str = "") -> None:
+        """Refuse videos to add whose names are taken by other files, as :meth:`add` does.
+
+        Args:
+            content: by video, a key that changes with its content.
+            root: folder below which the videos lie.
+            prefix: what their names have before their paths below ``root``.
+
+        Raises:
+            LibraryError: one is taken, or the library is damaged.
+        """
+        held = self._snapshot.find(content)
+        changed = {name: found for name, found in held.items() if found.entry.content != content[name]}
+        update.refuse_clashes(self._snapshot, changed, video_source(root, prefix))
 
     def _merge_small(self) -> None:
         """Merge small segments where there are many, in a commit of its own; a failure changes nothing."""
@@ -239,12 +262,17 @@ class Library(OpenedLibrary):
         if manifest != before.manifest:
             committed = with_whitening(after)
             write_manifest(self.path, committed)
-            after = replace(after, manifest=committed)
+            after = dataclasses.replace(after, manifest=committed)
             if committed.whitening != before.manifest.whitening:
                 sweep(self.path, committed)
         self._show(after)
 
 
-def hint(path: str | Path | None, before: str | None) -> str | None:
-    """A path to remember, or the one that is remembered."""
-    return before if path is None else str(Path(path).expanduser().absolute())
+def video_source(root: str | Path | None, prefix: str) -> VideoSource | None:
+    """The source to remember of videos; None: their folder is not known."""
+    return None if root is None else VideoSource(absolute(root), check_prefix(prefix))
+
+
+def absolute(path: str | Path) -> str:
+    """A path to remember."""
+    return str(Path(path).expanduser().absolute())

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .info import LibraryInfo, info_of
+from .info import LibraryInfo, VideoInfo, info_of, list_videos
 from .query import Query
 from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
@@ -19,6 +19,7 @@ from .store.files import Damage
 from .store.filters import Attributes
 from .store.guard import check_embeddings
 from .store.snapshot import Snapshot
+from .store.video_source import VideoSource
 from .verify import Verification, verify
 
 __all__ = ["OpenedLibrary"]
@@ -58,11 +59,6 @@ class OpenedLibrary:
         return self._snapshot.manifest.model
 
     @property
-    def root(self) -> str | None:
-        """Folder below which the videos added last lie, where it is known; it may have moved since."""
-        return self._snapshot.manifest.root
-
-    @property
     def damage(self) -> tuple[Damage, ...]:
         """All that cannot be read; searches go on without it."""
         return self._snapshot.damage
@@ -82,6 +78,22 @@ class OpenedLibrary:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.find_all([video_id])[video_id].attributes
+
+    def sources(self, video_ids: Iterable[str]) -> dict[str, VideoSource | None]:
+        """Where some videos came from; None where that is not known.
+
+        Raises:
+            LibraryError: the library does not hold one of them, or is damaged.
+        """
+        return {name: held.source for name, held in self._snapshot.find_all(list(video_ids)).items()}
+
+    def list_videos(self) -> list[VideoInfo]:
+        """The videos that can be searched, by name, with where they came from and their attributes.
+
+        Raises:
+            LibraryError: the file of edited attributes is damaged.
+        """
+        return list_videos(self._snapshot)
 
     def embeddings(self, video_id: str) -> Embeddings:
         """The slices of a video, with their vectors as they are stored.

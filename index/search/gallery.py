@@ -1,7 +1,7 @@
 """A search as one self-contained HTML file: frames of the query above frames of what was found."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sora_video.base.page import Strip, write_page
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.strip import frame_strip
 
+from ..store.video_source import VideoSource
 from .search import Hit
 
 __all__ = ["write_gallery"]
@@ -34,22 +35,23 @@ class Shown:
     parts: Sequence[Part]
 
 
-def write_gallery(path: Path, query: Video, hits: Sequence[Hit], videos: Path) -> None:
+def write_gallery(
+    path: Path, query: Video, hits: Sequence[Hit], sources: Mapping[str, VideoSource | None]
+) -> None:
     """Draw what a search found.
 
     Args:
         path: the HTML file.
         query: the video, or the span of one, that was looked for.
         hits: with their moments and alignments, see :func:`sora_video.index.localize.localize`.
-        videos: the folder below which the library's videos lie by their names; of those that are not there
-            the page says so.
+        sources: where the hits' videos came from, by name; of those that are not there the page says so.
 
     Raises:
         StorageError: the disk refused the write.
     """
-    path, videos = path.expanduser(), videos.expanduser()
+    path = path.expanduser()
     shown = [
-        Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, videos))
+        Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, sources[hit.video_id]))
         for rank, hit in enumerate(hits, 1)
     ]
     write_page(
@@ -70,11 +72,16 @@ def standing(hit: Hit) -> str:
     return f", lead {hit.lead:.2f}{': stands out' if hit.sure else ''}"
 
 
-def parts_of(hit: Hit, query: Path, videos: Path) -> list[Part]:
+def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
     """The aligned spans of a hit beside their query's, else its moments."""
-    path = videos / hit.video_id
-    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(videos)):
-        note = f"no frames: {hit.video_id!r} lies outside of {videos}; name a folder above it with --videos"
+    if source is None:
+        note = f"no frames: the folder of {hit.video_id!r} is not known; name it with --videos"
+        return [Part(Strip("", "found", note))]
+    path = source.path(hit.video_id)
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(source.root)):
+        note = (
+            f"no frames: {hit.video_id!r} lies outside of {source.root}; name a folder above it with --videos"
+        )
         return [Part(Strip("", "found", note))]
     if not hit.aligned:
         return [

@@ -3,7 +3,6 @@
 The file is a table of embeddings too, as ``sora embed`` writes them, with a few columns more.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +20,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
 
 from .compact import visible_blocks, whole
 from .files import Checks
-from .filters import check_attributes, to_json
+from .filters import attributes_from, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
 from .place import appearing
@@ -165,8 +164,7 @@ def to_block(table: pa.Table, manifest: Manifest) -> Block:
     rows = np.diff(np.r_[first, len(names)]).tolist()
     members = []
     for row, count in zip(first.tolist(), rows, strict=True):
-        attributes = json.loads(table["attributes"][row].as_py())
-        check_attributes(names[row], attributes)
+        attributes = attributes_from(table["attributes"][row].as_py())
         members.append(Member(names[row], table["content"][row].as_py(), attributes, count))
     return Block(members, slices, vectors)
 

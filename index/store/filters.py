@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
+from .video_source import attributes_alone, source_of
+
 __all__ = [
     "Attributes",
     "Value",
@@ -129,7 +131,7 @@ def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
 
 
 def attributes_from(text: str | bytes) -> dict[str, Value]:
-    """The attributes of a video from their JSON.
+    """The attributes of a video, with its source, from their JSON.
 
     Raises:
         ValueError: it holds something else.
@@ -141,7 +143,8 @@ def attributes_from(text: str | bytes) -> dict[str, Value]:
     if not isinstance(attributes, dict):
         raise ValueError(f"attributes are {type(attributes).__name__}")
     try:
-        check_attributes("", attributes)
+        source_of(attributes)
+        check_attributes("", attributes_alone(attributes))
     except LibraryError as error:
         raise ValueError(str(error)) from error
     return attributes

@@ -38,8 +38,9 @@ __all__ = [
 ]
 
 FORMAT = "sora-video library"
-VERSION = 3
-"""Version 1 had Parquet tables, and neither attributes nor built indexes; version 2 stored no whitening."""
+VERSION = 4
+"""Version 1 had Parquet tables, and neither attributes nor built indexes; version 2 stored no whitening;
+version 3 remembered one root for all videos."""
 METRIC = "inner_product"
 FILE_NAME = re.compile(r"(segments|attributes|whitening)/\w[\w.-]*", re.ASCII)
 """Of files of a library; none leaves its folder."""
@@ -134,7 +135,7 @@ class Manifest:
     model: str | None = None
     """Run folder of that encoder, a hint."""
     root: str | None = None
-    """Folder below which the videos lie by their names, a hint."""
+    """Folder below which the videos lie that remember no source of their own; written before version 4."""
     next_slice_id: int = 0
     next_segment: int = 1
     """Number of the files to write next; numbers are not used twice."""

@@ -19,6 +19,7 @@ from .filters import Attributes, Where, attributes_from
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
+from .video_source import VideoSource, attributes_alone, source_of
 from .whitening import Whitening, fit_whitening, from_bytes
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
@@ -35,6 +36,8 @@ class Held(NamedTuple):
     entry: Entry
     attributes: Attributes
     """As they are now."""
+    source: VideoSource | None
+    """Where it came from; None: that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,13 @@ class Snapshot:
             raise LibraryError(f"library {self.folder}: {self.damage[-1]}; see `sora index repair`")
         return dict(self.edited)
 
+    def held(self, place: int, entry: Entry, edited: Mapping[str, Attributes]) -> Held:
+        """A video of the segment at a place, with what was edited of it."""
+        stored = edited[entry.video_id] if entry.video_id in edited else json.loads(entry.attributes)
+        root = self.manifest.root
+        source = source_of(stored) or (VideoSource(root) if root is not None else None)
+        return Held(place, entry, attributes_alone(stored), source)
+
     def find(self, video_ids: Collection[str]) -> dict[str, Held]:
         """Those of some videos that are held, wherever they are.
 
@@ -79,8 +89,7 @@ class Snapshot:
         edited, found = self.edits(), {}
         for place, segment in enumerate(self.segments):
             for name, entry in segment.find(video_ids).items():
-                attributes = edited[name] if name in edited else json.loads(entry.attributes)
-                found[name] = Held(place, entry, attributes)
+                found[name] = self.held(place, entry, edited)
         return found
 
     def find_all(self, video_ids: Collection[str]) -> dict[str, Held]:
@@ -187,8 +196,8 @@ class Snapshot:
     def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
         """The manifest's segments with some more videos hidden."""
         removed = [dict(segment.record.removed) for segment in self.segments]
-        for place, entry, _ in videos:
-            removed[place][entry.video_id] = entry.rows
+        for held in videos:
+            removed[held.place][held.entry.video_id] = held.entry.rows
         return [
             replace(segment.record, removed=hidden)
             for segment, hidden in zip(self.segments, removed, strict=True)

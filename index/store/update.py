@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import store
@@ -17,8 +19,9 @@ from .manifest import Manifest, SegmentRecord
 from .segment import Block, Member, write_segment
 from .snapshot import Held, Snapshot
 from .table import Slices
+from .video_source import VideoSource, with_source
 
-__all__ = ["Added", "add", "content_key", "edit", "remove", "succeed"]
+__all__ = ["Added", "add", "content_key", "edit", "refuse_clashes", "remove", "succeed"]
 
 
 class Added(NamedTuple):
@@ -36,6 +39,8 @@ def add(
     embeddings: Embeddings,
     content: Mapping[str, str],
     attributes: Mapping[str, Attributes],
+    source: VideoSource | None = None,
+    replacing: bool = False,
 ) -> tuple[Manifest, Added]:
     """Write the videos that are new or changed.
 
@@ -44,12 +49,15 @@ def add(
         embeddings: all slices of the videos.
         content: SHA-256 of what a video is; where it is missing, that of its rows.
         attributes: to set, by video; of those of other videos that the library holds too.
+        source: of the videos; None: it is not known.
+        replacing: replace videos of other sources too.
 
     Returns:
         The manifest to commit, and what it changes.
 
     Raises:
-        LibraryError: attributes cannot be kept, or the library is damaged.
+        LibraryError: attributes cannot be kept, the library is damaged, or it holds another video of one of
+            the names, see :func:`refuse_clashes`.
         StorageError: the disk refused the write.
     """
     for name, given in attributes.items():
@@ -60,15 +68,19 @@ def add(
         or content_key(embeddings.start_s[own], embeddings.end_s[own], embeddings.vectors[own])
         for name, own in rows.items()
     }
-    held = snapshot.find({**rows, **attributes})
-    wanted = {
-        name: {**(held[name].attributes if name in held else {}), **attributes.get(name, {})}
-        for name in {**rows, **held}
+    held = snapshot.find({**rows, **attributes, **content})
+    changed = [name for name in rows if name not in held or content_of(snapshot, held[name]) != keys[name]]
+    if not replacing:
+        refuse_clashes(snapshot, {name: held[name] for name in changed if name in held}, source)
+    same = rows.keys() - set(changed)
+    found = same | {
+        name for name in held.keys() - rows.keys() if content.get(name) == held[name].entry.content
     }
-    same = {name for name in rows if name in held and content_of(snapshot, held[name]) == keys[name]}
-    members = [
-        Member(name, keys[name], wanted[name], len(own)) for name, own in rows.items() if name not in same
-    ]
+    wanted = {name: with_source(attributes.get(name, {}), source) for name in changed if name not in held}
+    for name, old in held.items():
+        now = source_after(old, source) if name in found else (source if name in changed else None)
+        wanted[name] = with_source({**old.attributes, **attributes.get(name, {})}, now or old.source)
+    members = [Member(name, keys[name], wanted[name], len(rows[name])) for name in changed]
     records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
     next_slice_id = snapshot.manifest.next_slice_id
     if members:
@@ -78,13 +90,48 @@ def add(
         next_slice_id += len(block.vectors)
     written = {member.video_id for member in members}
     edited = {name: value for name, value in snapshot.edits().items() if name not in written}
-    before = {name: held[name].attributes for name in held.keys() - written}
+    before = {name: with_source(held[name].attributes, held[name].source) for name in held.keys() - written}
     edited |= {name: wanted[name] for name in before if to_json(wanted[name]) != to_json(before[name])}
     replaced = len(written & held.keys())
     result = Added(len(written) - replaced, replaced, len(same))
     if not written and not differ(edited, snapshot.edited):
         return snapshot.manifest, result
     return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result
+
+
+def refuse_clashes(snapshot: Snapshot, changed: Mapping[str, Held], source: VideoSource | None) -> None:
+    """Refuse to replace videos by other files that have the same names.
+
+    Args:
+        snapshot: the library as it is.
+        changed: the videos that are held with another content, by name.
+        source: of the files to add; None: it is not known.
+
+    Raises:
+        LibraryError: one is held from another file; both are named.
+    """
+    clashes = [
+        (name, held.source.path(name))
+        for name, held in changed.items()
+        if held.source and not (source and held.source.same_file(source, name))
+    ]
+    if not clashes:
+        return
+    name, path = clashes[0]
+    other = source.path(name) if source else "a table that names no folder"
+    prefix = Path(source.root).name if source and not source.prefix else "NAME"
+    raise LibraryError(
+        f"library {snapshot.folder}: {len(clashes)} names to add are taken by other videos, as {name}: "
+        f"held from {path}, now from {other}; give the new ones names of their own with --prefix "
+        f"{prefix or 'NAME'}, or replace what is held with --replace"
+    )
+
+
+def source_after(held: Held, source: VideoSource | None) -> VideoSource | None:
+    """The source of a video whose content was found again; another one only where its file is gone."""
+    if held.source and held.source.has(held.entry.video_id):
+        return held.source
+    return source
 
 
 def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
@@ -109,8 +156,9 @@ def edit(snapshot: Snapshot, changes: Mapping[str, Mapping[str, Value | None]]) 
     edited = snapshot.edits()
     for name, held in snapshot.find_all(changes).items():
         merged = {**held.attributes, **changes[name]}
-        edited[name] = {key: value for key, value in merged.items() if value is not None}
-        check_attributes(name, edited[name])
+        kept = {key: value for key, value in merged.items() if value is not None}
+        check_attributes(name, kept)
+        edited[name] = with_source(kept, held.source)
     return succeed(snapshot, [segment.record for segment in snapshot.segments], edited)
 
 

@@ -1,5 +1,6 @@
 """Embeddings of slices as a table, and its Parquet file."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 TOLERANCE_S = 1e-6
+VIDEOS = b"videos"
+"""Where a file's metadata has the folder of the videos."""
 MOST_NAME_BYTES = 4096
 """Of a path, for the operating system."""
 MOST_SLICE_NO = (1 << 31) - 1
@@ -57,6 +60,8 @@ class Embeddings:
     """Of the encoder that made them."""
     failures: tuple[Failure, ...] = ()
     """Videos of the corpus that could not be read and have no rows."""
+    root: str | None = None
+    """Folder below which the videos lie by their names; None: that is not known."""
 
     def __post_init__(self) -> None:
         lengths = {
@@ -87,6 +92,7 @@ class Embeddings:
             vectors=self.vectors[rows],
             fingerprint=self.fingerprint,
             failures=self.failures,
+            root=self.root,
         )
 
 
@@ -202,7 +208,10 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
             "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings.dim),
         }
     )
-    table = table.replace_schema_metadata({"fingerprint": embeddings.fingerprint})
+    metadata = {b"fingerprint": embeddings.fingerprint.encode()}
+    if embeddings.root is not None:
+        metadata[VIDEOS] = os.fsencode(embeddings.root)
+    table = table.replace_schema_metadata(metadata)
     sweep(path.parent, path.name)
     with atomic_path(path) as beside:
         pq.write_table(table, beside)
@@ -224,6 +233,7 @@ def read_embeddings(path: Path) -> Embeddings:
             end_s=table["end_s"].to_numpy(),
             vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
             fingerprint=table.schema.metadata[b"fingerprint"].decode(),
+            root=os.fsdecode(table.schema.metadata[VIDEOS]) if VIDEOS in table.schema.metadata else None,
         )
         check_rows(embeddings)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -186,6 +186,7 @@ class VideoEncoder:
             vectors=np.concatenate([part.vectors for _, part in kept]),
             fingerprint=self.fingerprint,
             failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
+            root=str(corpus.root.absolute()),
         )
 
 

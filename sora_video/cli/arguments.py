@@ -9,12 +9,14 @@ __all__ = [
     "ByOption",
     "CorpusArgument",
     "HintedModelOption",
+    "JoinLabelsOption",
     "JsonOption",
     "LatencyOption",
     "LibraryArgument",
     "MemoryOption",
     "ModelOption",
     "OverridesArgument",
+    "PrefixOption",
     "SkipOption",
     "SourceArgument",
 ]
@@ -28,6 +30,10 @@ HintedModelOption = Annotated[
 ]
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="SENSE", help="sight or sound alone, for encoders with both.")
+]
+JoinLabelsOption = Annotated[
+    bool,
+    typer.Option("--join-labels", help="Join labels that differ only in white space, case or Unicode form."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 OverridesArgument = Annotated[
@@ -44,6 +50,10 @@ SkipOption = Annotated[
     typer.Option(
         "--skip", metavar="SCAN", help="A table of `sora scan --out`; leave out what it cannot read."
     ),
+]
+PrefixOption = Annotated[
+    str,
+    typer.Option("--prefix", metavar="NAME", help="Begin the videos' names with NAME/, as in cam2/0001.mp4."),
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[

@@ -18,6 +18,7 @@ from .arguments import (
     LatencyOption,
     LibraryArgument,
     MemoryOption,
+    PrefixOption,
     SkipOption,
     SourceArgument,
 )
@@ -63,6 +64,7 @@ def build(
     ] = None,
     memory: MemoryOption = None,
     latency: LatencyOption = None,
+    prefix: PrefixOption = "",
 ) -> None:
     """Make a library of a corpus, or of embeddings; it is searched exactly unless an index is asked for."""
     from sora_video.index.build import build_library
@@ -70,7 +72,7 @@ def build(
     wish = None
     if (recall, memory, latency) != (None, None, None):
         wish = parse_wish(DEFAULT_RECALL if recall is None else recall, memory, latency)
-    change = build_library(library, without_unreadable(source, skip), model, precision)
+    change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
     report_change(change.library, failures=change.failures)
     if wish:
         tune_and_report(change.library, wish)
@@ -116,17 +118,27 @@ def tune_and_report(library: "Library", wish: "Wish", as_json: bool = False) -> 
         show.print_table(built["curve"], title=f"segment {built['segment']}: {built['kind']}{parameters}")
 
 
-@index_app.command(epilog="Example: sora index add my.library ~/new-videos")
+@index_app.command(
+    epilog="Example: sora index add my.library ~/new-videos   |   "
+    "sora index add my.library ~/cam2 --prefix cam2"
+)
 def add(
     library: LibraryArgument,
     source: SourceArgument,
     model: HintedModelOption = None,
+    prefix: PrefixOption = "",
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace videos of the same names that came from other folders, too."),
+    ] = False,
     skip: SkipOption = None,
 ) -> None:
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
 
-    change = add_to_library(open_and_warn(library), without_unreadable(source, skip), model)
+    change = add_to_library(
+        open_and_warn(library), without_unreadable(source, skip), model, prefix=prefix, replace=replace
+    )
     report_change(change.library, change.added, change.failures)
 
 
@@ -169,6 +181,25 @@ def attributes(
         show.print_json(found)
     else:
         show.print_table([{"": name, "value": str(value)} for name, value in found.items()], title=video)
+
+
+@index_app.command("list", epilog="Example: sora index list my.library --json")
+def list_videos(library: LibraryArgument, as_json: JsonOption = False) -> None:
+    """List the videos of a library, with the folder that each came from and its attributes."""
+    videos = open_and_warn(library).list_videos()
+    if as_json:
+        show.print_json([asdict(video) for video in videos])
+        return
+    rows = [
+        {
+            "video": video.video_id,
+            "slices": video.slices,
+            "source": video.source or "",
+            "attributes": ", ".join(f"{name}={value}" for name, value in video.attributes.items()),
+        }
+        for video in videos
+    ]
+    show.print_table(rows)
 
 
 @index_app.command(epilog="Example: sora index info my.library --json")

@@ -1,6 +1,6 @@
 """The commands that look into a library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from .index import open_and_warn
 if TYPE_CHECKING:
     from sora_video.index.example import Example
     from sora_video.index.search.search import Hit
+    from sora_video.index.store.video_source import VideoSource
 
 __all__ = ["register"]
 
@@ -92,7 +93,8 @@ def search(
     asked = query_by_example(opened, example, top=top, exclude=exclude or (), where=filters)
     hits = localize(opened, asked)
     if html:
-        draw(html, example, hits, videos or Path(opened.root or "."))
+        names = [hit.video_id for hit in hits]
+        draw(html, example, hits, sources_in(videos, names) if videos else opened.sources(names))
     if as_json:
         show.print_json([{**asdict(hit), "sure": hit.sure} for hit in hits])
     else:
@@ -117,13 +119,25 @@ def check_options(example: "Example", html: Path | None) -> None:
         )
 
 
-def draw(html: Path, example: "Example", hits: "Sequence[Hit]", videos: Path) -> None:
-    """Write the page of frames; the library's videos lie below ``videos``."""
+def sources_in(videos: Path, names: "Sequence[str]") -> "dict[str, VideoSource | None]":
+    """Videos that all lie below one folder by their names."""
+    from sora_video.index.store.video_source import VideoSource
+
+    return dict.fromkeys(names, VideoSource(str(videos.expanduser())))
+
+
+def draw(
+    html: Path,
+    example: "Example",
+    hits: "Sequence[Hit]",
+    sources: "Mapping[str, VideoSource | None]",
+) -> None:
+    """Write the page of frames."""
     from sora_video.index.search.gallery import write_gallery
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, videos)
+    write_gallery(html, span, hits, sources)
 
 
 def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:

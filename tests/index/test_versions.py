@@ -64,7 +64,7 @@ def test_an_old_library_is_written(library, version, versions):
     library.set_attributes({"a.mp4": {"camera": 5}})
     library.remove("b.mp4")
     assert library.attributes("a.mp4") == {**ATTRIBUTES[version], "camera": 5}
-    assert '"version": 3' in (library.path / "manifest.json").read_text()
+    assert '"version": 4' in (library.path / "manifest.json").read_text()
     held = {"a.mp4": 1, "d.mp4": 6, "g.mp4": 2}
     assert library.videos() == ["a.mp4", "d.mp4", "e.mp4", "f.mp4", "g.mp4"]
     library.compact()

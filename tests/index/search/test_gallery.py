@@ -11,6 +11,7 @@ from sora_video.index.search.align import AlignedSpan
 from sora_video.index.search.gallery import write_gallery
 from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
+from sora_video.index.store.video_source import VideoSource
 from sora_video.pretrain.video.corpus import open_span
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,7 +44,8 @@ def gallery(tmp_path_factory, videos):
         hit("broken.mp4", moments=(Moment(0, 1, 0.25),)),
     ]
     query = open_span(videos / "even/clip 0.mp4", 0.5, 1.5).videos[0]
-    write_gallery(folder / "page.html", query, hits, held)
+    sources = {found.video_id: VideoSource(str(held)) for found in hits}
+    write_gallery(folder / "page.html", query, hits, sources)
     return folder / "page.html"
 
 
@@ -112,7 +114,8 @@ def test_nothing_outside_of_the_videos_folder_is_shown(videos, tmp_path, outside
     name = outside.format(other=other)
     assert (held / name).is_file()
     query = open_span(videos / "even/clip 0.mp4", 0.5, 1.5).videos[0]
-    write_gallery(tmp_path / "page.html", query, [hit(name, moments=(Moment(0, 1, 0.5),))], held)
+    found = hit(name, moments=(Moment(0, 1, 0.5),))
+    write_gallery(tmp_path / "page.html", query, [found], {name: VideoSource(str(held))})
     page = Page(tmp_path / "page.html")
     assert page.tags.count("img") == 1  # the query
     assert "lies outside of" in page.text

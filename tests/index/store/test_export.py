@@ -20,7 +20,7 @@ def library(request, tmp_path, versions):
         content={"a.mp4": "abc"},
         attributes={"a.mp4": {"camera": 3, "place": 'a "quoted", \n one', "sunny": True}},
     )
-    made.add(versions({"b.mp4": 4, "c.mp4": 5}))
+    made.add(versions({"b.mp4": 4, "c.mp4": 5}), root="/videos")
     made.set_attributes({"c.mp4": {"camera": 1.5}})
     made.remove("é 日.mp4")
     return made
@@ -37,9 +37,13 @@ def everything(library):
             np.arange(held.entry.first_row, held.entry.first_row + held.entry.rows)
         )
         columns = [ids.slice_id, found.slice_no, found.start_s, found.end_s, found.vectors]
-        videos[name] = [held.entry.content, dict(held.attributes), *(column.tolist() for column in columns)]
-    hints = manifest.model, manifest.root
-    return videos, manifest.fingerprint, hints, manifest.precision, manifest.next_slice_id
+        videos[name] = [
+            held.entry.content,
+            dict(held.attributes),
+            held.source,
+            *(column.tolist() for column in columns),
+        ]
+    return videos, manifest.fingerprint, manifest.model, manifest.precision, manifest.next_slice_id
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8192])
