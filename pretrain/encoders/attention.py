@@ -23,14 +23,14 @@ def frame_weights(encoder: VideoEncoder, slices: Slices[NDArray[Any]]) -> NDArra
     """The weight of each frame.
 
     It is the network's own attention where it has any; where that is to differences of neighbours, a frame
-    has the mean of its own, as a share of all.
-    Elsewhere it is found by occlusion over time (after Zeiler & Fergus, Visualizing and Understanding
+    has the mean over the differences it is part of, as a share of all.
+    Elsewhere it is measured by occlusion over time (after Zeiler & Fergus, Visualizing and Understanding
     Convolutional Networks, 2014): a frame weighs as much as the embedding's cosine falls when the frame
-    before it is shown in its place. Where nothing makes a difference all frames weigh the same.
+    before it is shown instead. Where nothing makes a difference all frames weigh the same.
 
     Args:
         encoder: a frozen encoder.
-        slices: n of them, of T frames.
+        slices: n slices of T frames.
 
     Returns:
         (n, T) weights that sum to 1; those of frames past the video's end are 0.
@@ -39,8 +39,8 @@ def frame_weights(encoder: VideoEncoder, slices: Slices[NDArray[Any]]) -> NDArra
     with torch.inference_mode():
         attention = encoder.network(*clips).attention
         weights = occlusion(encoder, clips) if attention is None else on_frames(attention, clips)
-    found: NDArray[np.float32] = weights.cpu().numpy()
-    return found
+    array: NDArray[np.float32] = weights.cpu().numpy()
+    return array
 
 
 def on_frames(attention: Tensor, clips: Clips) -> Tensor:
@@ -50,12 +50,12 @@ def on_frames(attention: Tensor, clips: Clips) -> Tensor:
     there = frames_there(clips)
     differences = (there[:, 1:] > 0).float()
     differences[:, 0] = 1  # that of a slice of one frame, to itself
-    mean = beside(attention) / beside(differences).clamp(min=1) * there
+    mean = to_frames(attention) / to_frames(differences).clamp(min=1) * there
     return mean / mean.sum(1, keepdim=True)
 
 
-def beside(differences: Tensor) -> Tensor:
-    """(n, T) sums for frames of what (n, T - 1) differences on both sides of them have."""
+def to_frames(differences: Tensor) -> Tensor:
+    """(n, T) sums, for each frame, of the (n, T - 1) values of the differences on both sides of it."""
     return pad(differences, (1, 0)) + pad(differences, (0, 1))
 
 
@@ -67,19 +67,19 @@ def occlusion(encoder: VideoEncoder, clips: Clips) -> Tensor:
     shown = torch.minimum(moments, clips.lengths[:, None] - 1)  # the last frame is held past the end
     changes = []
     for moment in moments:
-        instead = (moment - 1).abs().clamp(max=len(moments) - 1)  # the second in place of the first
+        instead = (moment - 1).abs().clamp(max=len(moments) - 1)  # for the first, the second
         frames = torch.where(shown == moment, instead, shown)
         covered = clips.clips.transpose(1, 2)[rows[:, None], frames].transpose(1, 2)
         embedded = network(*clips._replace(clips=covered)).aspects[:, aspect]
         changes.append(1 - cosine_similarity(embedded.float(), plain.float()))
     there = frames_there(clips)
-    found = torch.stack(changes, dim=1).clamp(min=0) * there
-    total = found.sum(1, keepdim=True)
+    change = torch.stack(changes, dim=1).clamp(min=0) * there
+    total = change.sum(1, keepdim=True)
     even = there / there.sum(1, keepdim=True)
-    return torch.where(total > LEAST, found / total.clamp(min=LEAST), even)
+    return torch.where(total > LEAST, change / total.clamp(min=LEAST), even)
 
 
 def frames_there(clips: Clips) -> Tensor:
-    """(n, T) 1 for frames that are there."""
+    """(n, T) mask, 1 for real frames and 0 for padding."""
     moments = torch.arange(clips.clips.shape[2], device=clips.lengths.device)
     return (moments < clips.lengths[:, None]).float()

@@ -31,11 +31,13 @@ class Recomputed(nn.Module):
 
 
 def recompute(module: nn.Module) -> None:
-    """Have a module recomputed in the backward pass; its weights and their names stay.
+    """Make a module recompute its activations in the backward pass; its weights and their names stay.
 
-    The module is given a class of its own rather than a wrapper, whose name would enter those of the weights,
-    or another ``forward``, which a copy of the module would still share with it. The compiler, which cannot
-    trace a ``context_fn``, leaves it out: a part is compiled or recomputed.
+    The module gets a new class rather than a wrapper, whose name would enter those of the weights, or another
+    ``forward``, which a copy of the module would still share with it.
+
+    Args:
+        module: is changed in place; its ``forward`` takes positional arguments alone.
     """
     plain = type(module)
     # Not as a decorator: it imports the compiler, which takes seconds that no other encoder needs.

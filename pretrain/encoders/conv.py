@@ -17,7 +17,14 @@ class PaddedConv3d(nn.Conv3d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Convolve (N, C, T, H, W)."""
+        """Convolve.
+
+        Args:
+            input: (N, C, T, H, W).
+
+        Returns:
+            (N, C', T', H', W'), as of a Conv3d.
+        """
         by_hand: list[int] = []
         rest = [int(side) for side in self.padding]
         for axis, side in enumerate(input.shape[2:]):
@@ -32,7 +39,11 @@ class PaddedConv3d(nn.Conv3d):
 
 
 def pad_explicitly(module: nn.Module) -> None:
-    """Turn every Conv3d inside a network into a :class:`PaddedConv3d`, keeping its weights and names."""
+    """Turn every Conv3d inside a network into a :class:`PaddedConv3d`, keeping its weights and names.
+
+    Args:
+        module: the network, changed in place.
+    """
     for child in module.modules():
         if isinstance(child, nn.Conv3d):
             child.__class__ = PaddedConv3d

@@ -1,4 +1,4 @@
-"""What an encoder costs, counted without computing anything."""
+"""Parameters and operations of an encoder, counted without computing anything."""
 
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ def encoder_cost(config: EncoderConfig, frames: int, size: int) -> Cost:
         The counts.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: no network has this name.
     """
     with torch.device("meta"), torch.inference_mode(), FlopCounterMode(display=False) as counter:
         encoder = build_encoder(config, seed=0).eval()

@@ -83,7 +83,11 @@ class Embeddings:
         return list(dict.fromkeys(self.video_id.tolist()))
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | Sequence[int]) -> "Embeddings":
-        """The given rows, by mask or by number."""
+        """Some of the rows.
+
+        Args:
+            rows: (N,) mask, or (n,) row numbers in the order to return.
+        """
         return Embeddings(
             video_id=self.video_id[rows],
             slice_no=self.slice_no[rows],
@@ -175,29 +179,45 @@ def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
         (N, D) features.
     """
     features = np.zeros((len(corpus), embeddings.dim), np.float32)
-    for entry, own in enumerate(rows_by_entry(embeddings, corpus)):
-        if len(own):
-            mean = embeddings.vectors[own].mean(0)
+    for entry, rows in enumerate(rows_by_entry(embeddings, corpus)):
+        if len(rows):
+            mean = embeddings.vectors[rows].mean(0)
             features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     return features
 
 
 def rows_by_entry(embeddings: Embeddings, corpus: Corpus) -> list[NDArray[np.int64]]:
-    """The rows of the slices that lie in each corpus entry's span, in order of time."""
+    """The rows of the slices that lie in each corpus entry's span, in order of time.
+
+    Args:
+        embeddings: of any videos.
+        corpus: its entries may be spans of one video.
+
+    Returns:
+        By entry, (n,) row numbers; none where the embeddings lack the video.
+    """
     rows: dict[str, list[int]] = {}
     for row, video_id in enumerate(embeddings.video_id):
         rows.setdefault(video_id, []).append(row)
-    found = []
+    rows_of_entries = []
     for video in corpus.videos:
-        own = np.array(rows.get(video.video_id, []), np.int64)
+        video_rows = np.array(rows.get(video.video_id, []), np.int64)
         end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
-        begins = embeddings.start_s[own] >= video.start_s - TOLERANCE_S
-        found.append(own[begins & (embeddings.end_s[own] <= end_s)])
-    return found
+        starts_inside = embeddings.start_s[video_rows] >= video.start_s - TOLERANCE_S
+        rows_of_entries.append(video_rows[starts_inside & (embeddings.end_s[video_rows] <= end_s)])
+    return rows_of_entries
 
 
 def write_embeddings(embeddings: Embeddings, path: Path) -> None:
-    """Write embeddings as Parquet, atomically, the fingerprint in the file's metadata."""
+    """Write embeddings as Parquet, atomically, with the fingerprint in the file's metadata.
+
+    Args:
+        embeddings: of any number of rows.
+        path: the file; it is replaced if it exists.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
     flat = pa.array(embeddings.vectors.ravel(), pa.float32())
     table = pa.table(
         {
@@ -220,8 +240,11 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
 def read_embeddings(path: Path) -> Embeddings:
     """Read embeddings that :func:`write_embeddings` wrote.
 
+    Args:
+        path: the Parquet file.
+
     Raises:
-        CorpusError: the file is missing, or is no such table.
+        CorpusError: the file is missing, or is not such a table.
     """
     try:
         table = read_parquet(path)

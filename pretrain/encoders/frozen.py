@@ -47,12 +47,12 @@ class VideoEncoder:
     Args:
         network: the slice encoder.
         config: the config it was trained with.
-        device: where it computes; None: a GPU where there is one.
-        by: ``"sight"`` or ``"sound"``: as if there were nothing else; None: by all that the network takes in.
-        weights: those that the fingerprint is of, as a file names them; None: the network's.
+        device: torch device to compute on; None: a GPU if there is one.
+        by: ``"sight"`` or ``"sound"``: by this sense alone; None: by all senses of the network.
+        weights: the weights to fingerprint, by their names in the file; None: the network's.
 
     Raises:
-        ConfigError: the network has no such sense.
+        ConfigError: the network does not have this sense.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class VideoEncoder:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
-        gives one slice that holds its last frame. By sound, slices that nothing is heard of are left out.
+        gives one slice that holds its last frame. By sound, slices without audio are left out.
 
         Args:
             source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
@@ -94,7 +94,7 @@ class VideoEncoder:
             The embeddings by video and time; videos that could not be read are in its ``failures``.
 
         Raises:
-            CorpusError: not one slice could be read.
+            CorpusError: no slice could be read.
         """
         corpus = open_corpus(source)
         rows: dict[int, list[Rows]] = {}
@@ -113,12 +113,29 @@ class VideoEncoder:
         return self.gather(corpus, rows, failures)
 
     def rows(self, chunk: Chunk) -> Rows:
-        """A chunk embedded; by sound, the slices that have audio."""
+        """Embed a chunk of slices; by sound, slices without audio are left out.
+
+        Args:
+            chunk: slices of one corpus entry, with their times.
+
+        Returns:
+            (n,) starts and ends in seconds, and (n, ``dim``) embeddings.
+
+        Raises:
+            RunError: an embedding is not finite.
+        """
         rows = Rows(chunk.start_s, chunk.end_s, self.embed_slices(chunk.slices))
         return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
 
     def read(self, corpus: Corpus) -> Iterator[tuple[int, Chunk | Failure]]:
-        """The corpus as this encoder takes it; see :func:`sora_video.pretrain.video.read.read_videos`."""
+        """Decode a corpus into this encoder's slices; see :func:`sora_video.pretrain.video.read.read_videos`.
+
+        Args:
+            corpus: which videos or spans.
+
+        Yields:
+            The entry's number in the corpus, with a chunk of its slices or the reason why it cannot be read.
+        """
         return read_videos(corpus, self.config)
 
     def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
@@ -129,13 +146,22 @@ class VideoEncoder:
 
         Returns:
             (n, ``dim``) float32, L2-normalised.
+
+        Raises:
+            RunError: an embedding is not finite.
         """
         return self.embed_clips(
             whole(Slices(*(torch.from_numpy(column).to(self.device) for column in slices)))
         )
 
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
-        """As :meth:`embed_slices`, of an encoder's input on its device.
+        """Embed an encoder's input.
+
+        Args:
+            clips: n slices, on the encoder's device.
+
+        Returns:
+            (n, ``dim``) float32, L2-normalised.
 
         Raises:
             RunError: an embedding is not finite.
@@ -146,14 +172,22 @@ class VideoEncoder:
         if not np.isfinite(embedded).all():
             raise RunError(
                 f"encoder {self.config.encoder.name} with fingerprint {self.fingerprint[:12]}: its "
-                "embeddings are not finite; train anew with a smaller optim.lr"
+                "embeddings are not finite; train again with a smaller optim.lr"
             )
         return embedded
 
     def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
-        """Sort rows by corpus entry; a video that cannot be read to its end gives none.
+        """Sort rows by corpus entry; a video that cannot be read to its end has none.
 
         A span without sound leaves the other spans of its file alone.
+
+        Args:
+            corpus: what was read.
+            rows: chunks by the entry's number, in order of time.
+            failures: why an entry cannot be read, by its number.
+
+        Raises:
+            CorpusError: no row is left.
         """
         name = [video.video_id for video in corpus.videos]
         unreadable = {name[entry] for entry in failures}
@@ -195,15 +229,15 @@ def load_encoder(run: str | Path, device: str | None = None, by: str | None = No
 
     Args:
         run: the run folder.
-        device: where it computes; None: a GPU where there is one.
+        device: torch device to compute on; None: a GPU if there is one.
         by: see :class:`VideoEncoder`.
 
     Returns:
         The encoder with its preprocessing.
 
     Raises:
-        ConfigError: the encoder has no such sense.
-        RunError: there is no finished run, or its weights do not fit its config.
+        ConfigError: the encoder does not have this sense.
+        RunError: the folder is not a finished run, or its weights do not fit its config.
     """
     path = Path(run).expanduser()
     config, weights = read_config(path), read_weights(path)
@@ -218,12 +252,12 @@ def load_encoder(run: str | Path, device: str | None = None, by: str | None = No
 def random_encoder(
     config: PretrainConfig, device: str | None = None, draw: int = 0, by: str | None = None
 ) -> VideoEncoder:
-    """An untrained encoder of the same shape, the baseline that every probe is held against.
+    """An untrained encoder of the same architecture, the baseline of every probe.
 
     Args:
         config: names the network and its preprocessing; its seed decides the weights.
-        device: where it computes; None: a GPU where there is one.
-        draw: another draw of the weights.
+        device: torch device to compute on; None: a GPU if there is one.
+        draw: number of the draw of the weights, from 0.
         by: see :class:`VideoEncoder`.
     """
     seed = torch_seed(config.seed, "encoder", *([draw] if draw else []))

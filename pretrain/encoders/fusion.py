@@ -1,4 +1,4 @@
-"""Sight and sound in one embedding, whichever of them is there."""
+"""Sight and sound in one embedding, of slices that may lack either."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -11,14 +11,14 @@ __all__ = ["FUSIONS", "Senses"]
 
 
 class Senses(NamedTuple):
-    """What was seen and heard of N slices."""
+    """Features of N slices by sight and by sound."""
 
     sight: Tensor
     """(N, D)"""
     sound: Tensor
     """(N, D)"""
     moments: Tensor
-    """(N, M, D) sound, moment by moment."""
+    """(N, M, D) sound at each of M moments."""
     seen: Tensor
     """(N,) bool; where it is false, sight is ignored."""
     has_audio: Tensor
@@ -39,13 +39,13 @@ class Fusion(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, senses: Senses) -> Tensor:
-        """(N, ``dim``) embeddings, of one sense where the other is missing, zero where both are."""
+        """(N, ``dim``) embeddings: of one sense where the other is missing, zero where both are."""
 
 
 class Concat(Fusion):
     """Side by side, each of unit length; what is missing is zero, so that products compare what both have.
 
-    Where one slice was heard and the other was not, or one sense alone is asked for, the cosine is at most
+    Where one slice has audio and the other has none, or one sense alone is used, the cosine is at most
     the square root of 1/2.
     """
 
@@ -59,7 +59,7 @@ class Concat(Fusion):
 
 
 class Average(Fusion):
-    """The mean of those that are there, each of unit length."""
+    """The mean of the senses that a slice has, each of unit length."""
 
     def forward(self, senses: Senses) -> Tensor:
         """(N, D)."""
@@ -68,7 +68,7 @@ class Average(Fusion):
 
 
 class Weighted(Fusion):
-    """The mean weighted by learned gates: a softmax over those that are there of what a linear layer says.
+    """The mean weighted by learned gates: a softmax, over the senses that a slice has, of linear scores.
 
     After Arevalo et al., Gated Multimodal Units for Information Fusion, 2017.
     """
@@ -86,7 +86,7 @@ class Weighted(Fusion):
 
 
 class CrossAttention(Fusion):
-    """Each sense attends to the other and adds what it finds; the mean of those that are there.
+    """Each sense attends to the other and adds the result; the mean of the senses that a slice has.
 
     After Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, 2019.
     """
@@ -100,10 +100,10 @@ class CrossAttention(Fusion):
         """(N, D)."""
         sight, sound = senses.sight[:, None], senses.sound[:, None]
         both = (senses.seen & senses.has_audio)[:, None]
-        found = self.listen(sight, senses.moments, senses.moments, need_weights=False)[0][:, 0] * both
-        noticed = self.look(sound, sight, sight, need_weights=False)[0][:, 0] * both
+        from_sound = self.listen(sight, senses.moments, senses.moments, need_weights=False)[0][:, 0] * both
+        from_sight = self.look(sound, sight, sight, need_weights=False)[0][:, 0] * both
         added = senses._replace(
-            sight=self.sight_norm(senses.sight + found), sound=self.sound_norm(senses.sound + noticed)
+            sight=self.sight_norm(senses.sight + from_sound), sound=self.sound_norm(senses.sound + from_sight)
         )
         weights = torch.stack([senses.seen, senses.has_audio], dim=1).float()
         return blend(added, weights / weights.sum(1, keepdim=True).clamp(min=1))
@@ -121,4 +121,4 @@ FUSIONS: dict[str, type[Fusion]] = {
     "weighted": Weighted,
     "attention": CrossAttention,
 }
-"""By the name that ``encoder.av.fusion`` has for it."""
+"""By their names in ``encoder.av.fusion``."""

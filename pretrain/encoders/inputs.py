@@ -15,7 +15,7 @@ class Clips(NamedTuple):
     clips: Tensor
     """(N, 3, T, H, W) float32 in [0, 1]"""
     lengths: Tensor
-    """(N,) int64, how many frames are there"""
+    """(N,) int64, how many frames of each are real"""
     sound: Tensor
     """(N, S) float32 in [-1, 1]"""
     has_audio: Tensor
@@ -23,7 +23,11 @@ class Clips(NamedTuple):
 
 
 def whole(slices: Slices[Tensor]) -> Clips:
-    """N slices as they are."""
+    """Slices as they are, without augmentation.
+
+    Args:
+        slices: N of them.
+    """
     return Clips(to_clips(slices.frames), slices.lengths, to_waveform(slices.sound), slices.has_audio)
 
 

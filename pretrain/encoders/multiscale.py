@@ -76,7 +76,15 @@ class SoraMultiscale(TrunkModule):
         self.pool = AttentionPool(self.dim, config.time.attention)
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """(N, 3, T, H, W) to (N, ``dim``) features and (N, T) attention."""
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: (N,) how many frames of each are real, at least one; None: all.
+
+        Returns:
+            (N, ``dim``) features and (N, T) attention.
+        """
         shared = self.stem(cut(clips, lengths))
         states = torch.cat([branch(shared, lengths) for branch in self.branches], dim=2)
         pooled: TrunkFeatures = self.pool(self.transform(self.normalise(states)), lengths)
@@ -92,7 +100,7 @@ class Branch(nn.Module):
     """One kernel size.
 
     Args:
-        width: channels that come in; 8 times as many leave the convolutions.
+        width: input channels; the convolutions have 8 times as many outputs.
         kernel: side of the kernels in time and space.
         config: whether and how the branch is read over time.
     """
@@ -127,7 +135,7 @@ class Convolution(nn.Sequential):
 
 
 def cut(clips: Tensor, lengths: Tensor | None) -> Tensor:
-    """(N, C, T, H, W) with zeros, as a convolution pads, past the moments that are there."""
+    """(N, C, T, H, W) with zeros, as a convolution pads, past the real moments."""
     if lengths is None:
         return clips
     there = torch.arange(clips.shape[2], device=clips.device) < lengths[:, None]

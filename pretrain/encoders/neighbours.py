@@ -37,7 +37,7 @@ def tally(
 
     Args:
         similarity: (Q, k) cosines.
-        rows: (Q, k) who votes.
+        rows: (Q, k) rows that vote.
         ballots: (N, C) what a row's vote counts for each class.
         temperature: divisor of the cosines.
 
@@ -46,8 +46,8 @@ def tally(
     """
     weights = np.exp((similarity.astype(np.float64) - 1) / temperature)
     totals = np.zeros((len(rows), ballots.shape[1]))
-    for place in range(rows.shape[1]):
-        totals += weights[:, place, None] * ballots[rows[:, place]]
+    for rank in range(rows.shape[1]):
+        totals += weights[:, rank, None] * ballots[rows[:, rank]]
     return totals
 
 
@@ -62,16 +62,16 @@ def nearest(
         neighbours: how many, k; all where there are fewer.
 
     Returns:
-        (Q, k) falling cosines, and (Q, k) rows of the gallery; of equal ones among them the first come first.
+        (Q, k) falling cosines, and (Q, k) rows of the gallery; equal cosines are in the order of their rows.
     """
     count = min(neighbours, len(gallery))
     cosines = np.empty((len(queries), count), np.float32)
     rows = np.empty((len(queries), count), np.int64)
-    for begin in range(0, len(queries), BLOCK):
-        part = slice(begin, begin + BLOCK)
+    for start in range(0, len(queries), BLOCK):
+        part = slice(start, start + BLOCK)
         similarity = queries[part] @ gallery.T
         best = np.sort(np.argpartition(-similarity, count - 1, axis=1)[:, :count], axis=1)
-        found = np.take_along_axis(similarity, best, 1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        cosines[part], rows[part] = (np.take_along_axis(values, order, 1) for values in (found, best))
+        best_cosines = np.take_along_axis(similarity, best, 1)
+        order = np.argsort(-best_cosines, axis=1, kind="stable")
+        cosines[part], rows[part] = (np.take_along_axis(values, order, 1) for values in (best_cosines, best))
     return cosines, rows

@@ -72,7 +72,15 @@ class R3DTiny(TrunkModule):
         )
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:  # noqa: ARG002
-        """(N, 3, T, H, W) to (N, 8 x width) features."""
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: are ignored.
+
+        Returns:
+            (N, 8 x width) features, and no attention.
+        """
         return self.stages(self.stem(clips)).mean((2, 3, 4)), None
 
     def parts(self) -> Iterable[nn.Module]:

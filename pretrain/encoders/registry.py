@@ -26,8 +26,8 @@ def encoder_config(name: str, **settings: Any) -> EncoderConfig:
         An instance of the network's settings model.
 
     Raises:
-        ConfigError: there is no such network.
-        ValueError: it has no such setting, or a value is wrong.
+        ConfigError: no network has this name.
+        ValueError: the network does not have one of the settings, or a value is out of range.
     """
     config: EncoderConfig = EncoderConfig.resolve({"name": name, **settings})
     return config
@@ -44,7 +44,7 @@ def build_encoder(config: EncoderConfig, seed: int) -> Encoder:
         The encoder, in training mode, stored channels-last.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: no network has this name.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -56,7 +56,15 @@ class Sora(TrunkModule):
         self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """(N, 3, T, H, W) to (N, ``dim``) features and (N, T) attention."""
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: (N,) how many frames of each are real, at least one; None: all.
+
+        Returns:
+            (N, ``dim``) features and (N, T) attention.
+        """
         count, _, time, _, _ = clips.shape
         frames = clips.transpose(1, 2).flatten(0, 1)
         features = self.frame(frames).mean((2, 3)).view(count, time, -1)

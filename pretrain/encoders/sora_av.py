@@ -17,7 +17,7 @@ __all__ = ["SoraAV", "SoraAVConfig"]
 
 
 class SoraAVConfig(SoundConfig):
-    """Settings of sora_av, beside those of the network that it sees with."""
+    """Settings of sora_av, in addition to those of its network over frames."""
 
     has_audio: ClassVar[bool] = True
 
@@ -25,9 +25,12 @@ class SoraAVConfig(SoundConfig):
     def model_for(cls, values: Mapping[str, Any]) -> "type[SoraAVConfig]":
         """This model together with that of the network that ``av.visual`` names.
 
+        Args:
+            values: the ``encoder`` section as given.
+
         Raises:
-            ConfigError: there is no such network.
-            ValueError: the network has an audio branch of its own.
+            ConfigError: no network has the name ``av.visual``.
+            ValueError: that network has an audio branch already.
         """
         choices = values.get("av")
         default = AVConfig.model_fields["visual"].default
@@ -88,7 +91,7 @@ class SoraAV(nn.Module):
 
         Args:
             clips: (N, 3, T, H, W) float in [0, 1].
-            lengths: (N,) how many frames of each are there; None: all.
+            lengths: (N,) how many frames of each are real; None: all.
             sound: (N, S) samples at 16 kHz in [-1, 1]; None: there is none.
             has_audio: (N,) whether there is sound; None: wherever ``sound`` is given.
 

@@ -57,7 +57,7 @@ def mel_filters(mels: int) -> NDArray[np.float64]:
     Returns:
         (mels, FFT / 2 + 1) weights of the spectrum's lines.
     """
-    step = np.log(6.4) / 27  # of the logarithmic part, which begins at mel 15
+    step = np.log(6.4) / 27  # of the logarithmic part, which starts at mel 15
     edges = np.linspace(0, 15 + np.log(RATE / 2 / 1000) / step, mels + 2)
     edges = np.where(edges < 15, edges * 200 / 3, 1000 * np.exp((edges - 15) * step))[:, None]
     lines = np.arange(FFT // 2 + 1) * RATE / FFT
@@ -84,7 +84,14 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
 
     def forward(self, sound: Tensor) -> Tensor:
-        """(N, S) samples in [-1, 1] to (N, mels, windows), in float32 whatever the precision around."""
+        """Compute log-mel energies, in float32 whatever the precision around.
+
+        Args:
+            sound: (N, S) samples in [-1, 1].
+
+        Returns:
+            (N, mels, windows), standardised.
+        """
         device = "cpu" if sound.device.type == "meta" else sound.device.type  # where costs are counted
         with torch.autocast(device, enabled=False):
             spectrum = torch.stft(
@@ -112,7 +119,7 @@ class Halve(nn.Module):
 class SoundBranch(nn.Module):
     """Spectrogram, two convolutions to 25 moments a second, LSTM or GRU, temporal attention pooling.
 
-    Nothing in it looks across a batch, so that slices without sound leave no trace.
+    Nothing in it depends on other slices of a batch, so that slices without sound change nothing.
 
     Args:
         config: features, bands, and what happens over time.
@@ -127,6 +134,13 @@ class SoundBranch(nn.Module):
         self.pool = AttentionPool(self.dim, config.time.attention)
 
     def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, S) samples in [-1, 1] to (N, ``dim``) features and (N, M, ``dim``) states of M moments."""
+        """Embed sound.
+
+        Args:
+            sound: (N, S) samples in [-1, 1].
+
+        Returns:
+            (N, ``dim``) features and (N, M, ``dim``) states of M moments.
+        """
         states = self.time(self.layers(sound).transpose(1, 2), None)
         return self.pool(states, None)[0], states

@@ -19,7 +19,7 @@ MEAN, STD = 0.45, 0.225
 
 
 class SliceFeatures(NamedTuple):
-    """What an encoder makes of a batch of slices."""
+    """An encoder's output for a batch of slices."""
 
     features: Tensor
     """(N, D), not normalised."""
@@ -37,9 +37,8 @@ class TrunkModule(nn.Module, ABC):
     """Base of networks over one stream; a subclass sets ``dim``, and ``settings`` where it has any.
 
     A subclass is made from its settings alone. Its ``forward`` takes (N, 3, T, H, W) standardised clips and
-    (N,) how many frames of each are there, at least one, or None for all; it gives (N, ``dim``)
-    :data:`TrunkFeatures`. A network that cannot leave frames out sees the others too, which show the last
-    frame that is there.
+    (N,) how many frames of each are real, at least one, or None for all; it returns (N, ``dim``)
+    :data:`TrunkFeatures`. A network that cannot ignore padding sees it too; it repeats the last real frame.
     """
 
     settings: ClassVar[type[EncoderConfig]] = EncoderConfig
@@ -81,7 +80,7 @@ class SliceEncoder(nn.Module):
     """
 
     senses: tuple[str, ...] = ("sight",)
-    """What the aspects are of."""
+    """The senses that the aspects are of, in order."""
 
     def __init__(
         self, streams: Literal["rgb", "residual", "both"], make_trunk: Callable[[], TrunkModule]
@@ -103,7 +102,7 @@ class SliceEncoder(nn.Module):
 
         Args:
             clips: (N, 3, T, H, W) float in [0, 1].
-            lengths: (N,) how many frames of each are there, at least one, the others showing the last of
+            lengths: (N,) how many frames of each are real, at least one, the others repeating the last of
                 them; None: all.
             sound: is ignored.
             has_audio: is ignored.

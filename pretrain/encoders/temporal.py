@@ -59,7 +59,7 @@ class Recurrent(nn.Module):
 
         Args:
             features: in time order.
-            lengths: (N,) how many moments of each are there, at least one; None: all.
+            lengths: (N,) how many moments of each are real, at least one; None: all.
         """
         if lengths is None or not self.cells.bidirectional:
             states, _ = self.cells(features)
@@ -92,7 +92,7 @@ class AttentionPool(nn.Module):
 
         Args:
             states: in time order.
-            lengths: (N,) how many moments of each are there, at least one; None: all. Others have weight 0.
+            lengths: (N,) how many moments of each are real, at least one; None: all. Others have weight 0.
         """
         scores = self.score(states).squeeze(2).float()
         if self.weighing == "sigmoid":

@@ -68,7 +68,15 @@ class TorchvisionNet(TrunkModule):
         take_any_size(self.net)
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:  # noqa: ARG002
-        """(N, 3, T, H, W) to (N, ``dim``) features."""
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: are ignored.
+
+        Returns:
+            (N, ``dim``) features, and no attention.
+        """
         return self.net(clips), None
 
 

@@ -1,4 +1,4 @@
-"""The part of a run folder that an encoder is loaded from: its config and its weights."""
+"""The files of a run folder that an encoder is loaded from: its config and its weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ def read_config(run: Path) -> PretrainConfig:
         run: the run folder.
 
     Raises:
-        RunError: there is no run.
+        RunError: the folder is not a run.
     """
     if not (run / "config.yaml").is_file():
         raise RunError(f"run {run}: no run there (config.yaml is missing); check the path")
@@ -32,7 +32,11 @@ def read_config(run: Path) -> PretrainConfig:
 
 
 def is_finished(run: Path) -> bool:
-    """Whether a run folder holds weights, which are written last."""
+    """Whether a run folder holds weights, which are written last.
+
+    Args:
+        run: the run folder.
+    """
     return (run / "model.safetensors").is_file()
 
 
@@ -82,14 +86,14 @@ def read_weights(run: Path) -> dict[str, Tensor]:
 
 
 def check_weights(run: Path, weights: Mapping[str, Tensor], stored: str | None) -> None:
-    """Refuse weights that are not finite, or not those of the fingerprint stored with them, if one is.
+    """Refuse weights that are not finite, or do not match the fingerprint stored with them, if there is one.
 
     Raises:
         RunError: they are not.
     """
     broken = [name for name, weight in weights.items() if not weight.isfinite().all()]
     if broken:
-        raise RunError(f"run {run}: model.safetensors: {broken[0]} is not finite; restore it, or train anew")
+        raise RunError(f"run {run}: model.safetensors: {broken[0]} is not finite; restore it, or train again")
     config = read_config(run)
     if stored is None or stored == fingerprint(weights, config.encoder, config.slice):
         return

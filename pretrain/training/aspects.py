@@ -39,11 +39,25 @@ class Aspects(NamedTuple):
         return cls(projections.flatten(0, 1), present.flatten(0, 1), owners, numbers)
 
     def join(self, others: "Aspects") -> "Aspects":
-        """These and others."""
+        """These slices, then others.
+
+        Args:
+            others: m slices under the same A aspects.
+
+        Returns:
+            n + m slices.
+        """
         return Aspects(*(torch.cat(columns) for columns in zip(self, others, strict=True)))
 
     def where(self, aspect: int) -> "Aspects":
-        """The slices that have an aspect, under that aspect alone."""
+        """The slices that have an aspect, under that aspect alone.
+
+        Args:
+            aspect: its number, from 0 to A - 1.
+
+        Returns:
+            m of the n slices, with (m, D) projections.
+        """
         chosen = self.present[:, aspect]
         return Aspects(
             self.projections[chosen][:, aspect], self.present[chosen], self.video[chosen], self.number[chosen]

@@ -1,4 +1,4 @@
-"""What the loader hands to the training step."""
+"""The input of a training step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Sample:
     """Slices of one video with the views to make of them; the first axis is R."""
 
     slot: int
-    """Its place in this process's part of the batch."""
+    """Its position in this process's part of the batch."""
     video: int
-    """Its place in the corpus."""
+    """Its number in the corpus."""
     slices: Slices[NDArray[Any]]
     views: Views[NDArray[Any]]
 
@@ -35,7 +35,7 @@ class Batch:
     video: Tensor
     """(B,) int64, the same number for slices of the same file"""
     slot: Tensor
-    """(B,) int64, rising places in this process's part of the batch; unreadable videos leave gaps"""
+    """(B,) int64, rising positions in this process's part of the batch; unreadable videos leave gaps"""
     failures: tuple[Failure, ...] = ()
     """Videos of this step that could not be read; they are left out, not replaced."""
     reader_mb: float = 0.0
@@ -46,6 +46,10 @@ class Batch:
         return self.map(Tensor.pin_memory)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """The same batch with every tensor changed."""
+        """The same batch with every tensor changed.
+
+        Args:
+            change: called once for each tensor.
+        """
         slices, views = Slices(*map(change, self.slices)), Views(*map(change, self.views))
         return Batch(slices, views, change(self.video), change(self.slot), self.failures, self.reader_mb)

@@ -21,15 +21,23 @@ class Clock:
     marks: list[tuple[str | None, Any]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin a step."""
+        """Start a step."""
         self.mark(None)
 
     def lap(self, part: str) -> None:
-        """Say that what was done since the last call was this part."""
+        """Count the time since the last call as spent on a part of the step.
+
+        Args:
+            part: the part's name.
+        """
         self.mark(part)
 
     def mark(self, part: str | None) -> None:
-        """Note the time, or let the GPU note it when it gets here."""
+        """Note the time now, or have the GPU note it when it reaches this point.
+
+        Args:
+            part: what the time since the last mark was spent on; None: nothing that is counted.
+        """
         if self.device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             event.record()

@@ -2,7 +2,7 @@
 
 Every process projects its own groups of the batch, all gather all projections, and each computes the loss of
 the whole batch and its gradient with respect to the projections. From there each goes back through its
-own groups; the sum of what they find is the gradient of the whole batch's loss, whoever computed which group.
+own groups; the sum over them is the gradient of the whole batch's loss, whoever computed which group.
 With several groups a process the projections are computed twice, the first time without a graph, so that
 memory holds the graph of one group at a time (Gao et al., Scaling Deep Contrastive Learning Batch Size under
 Memory Limited Setup, 2021).
@@ -38,12 +38,12 @@ WATCHED = 256
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step found; every process finds the same."""
+    """Metrics of a step, the same in every process."""
 
     metrics: dict[str, Tensor]
     """Scalars: loss, gradient norm, embedding spread, alignment, uniformity."""
     culprits: list[int] | None
-    """Videos to which a loss or gradient that is not finite goes back; None: the step was taken."""
+    """Numbers of the videos that made the loss or gradient not finite; None: the step was taken."""
 
 
 class Learner:
@@ -72,7 +72,7 @@ class Learner:
         self.network.train()
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on beside the step's number."""
+        """All that the next step depends on, but for the step's number."""
         return {
             "model": self.inner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -80,7 +80,15 @@ class Learner:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Restore a saved state.
+
+        Args:
+            state: what :meth:`state` returned, on any device.
+
+        Raises:
+            KeyError: a part of it is missing.
+            RuntimeError: it is of another network.
+        """
         self.inner.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
@@ -92,6 +100,9 @@ class Learner:
             batch: this process's part, on the device.
             common: what all processes know of the batch.
             number: which step this is.
+
+        Returns:
+            The step's metrics, and whether it was taken.
         """
         present = common.video >= 0
         known = Known(common.video[present], self.share(batch, batch.slices.has_audio)[present])
@@ -127,14 +138,32 @@ class Learner:
         return self.finish(loss.detach(), projections.detach(), known)
 
     def group_rows(self, batch: Batch) -> list[Tensor]:
-        """The rows of a batch that belong to each of this process's groups."""
+        """The rows of a batch that belong to each of this process's groups.
+
+        Args:
+            batch: this process's part, of b videos.
+
+        Returns:
+            By group, (n, 1) row numbers in [0, b).
+        """
         group = batch.slot // self.sampler.group_size
         return [
             (group == number).nonzero() for number in range(self.sampler.share // self.sampler.group_size)
         ]
 
     def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
-        """(n, R, A, D) projections of one group."""
+        """Project one group.
+
+        Args:
+            network: the network that is trained, or another of the same kind.
+            batch: this process's part, of b videos.
+            rows: (n,) the group's videos, in [0, b).
+            number: which step this is; decides the random numbers.
+            group: which of this process's groups it is; decides the random numbers.
+
+        Returns:
+            (n, R, A, D) projections.
+        """
         slices = Slices(*(column[rows].flatten(0, 1) for column in batch.slices))
         views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
         projections = self.run(network, slices, views, number, group)
@@ -142,7 +171,17 @@ class Learner:
 
     @torch.no_grad()
     def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
-        """As :meth:`project`, without a graph; takes the group's statistics."""
+        """Project one group without a graph, and note its running statistics.
+
+        Args:
+            batch: see :meth:`project`.
+            rows: see :meth:`project`.
+            number: see :meth:`project`.
+            group: see :meth:`project`.
+
+        Returns:
+            (n, R, A, D) projections.
+        """
         projections = self.project(self.network, batch, rows, number, group)
         self.statistics.take()
         return projections
@@ -150,7 +189,18 @@ class Learner:
     def run(
         self, network: nn.Module, slices: Slices[Tensor], views: Views[Tensor], number: int, group: int
     ) -> Tensor:
-        """(n, A, D) projections of n slices, with the random numbers of this step and group."""
+        """Project slices with the random numbers of a step and group.
+
+        Args:
+            network: the network that is trained, or another of the same kind.
+            slices: n of them.
+            views: of the n slices.
+            number: which step this is.
+            group: which of this process's groups it is.
+
+        Returns:
+            (n, A, D) projections.
+        """
         clips = view(slices, views, self.config.augment.size, self.dtype)
         self.clock.lap("augment")
         torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
@@ -159,7 +209,15 @@ class Learner:
         return projections
 
     def share(self, batch: Batch, rows: Tensor) -> Tensor:
-        """All slots' rows (B, ...) from each process's own; slots without a video are zero."""
+        """Gather rows from all processes.
+
+        Args:
+            batch: this process's part, of b videos.
+            rows: (b, ...) one for each of its videos.
+
+        Returns:
+            (B, ...) one for each slot of the whole batch; zero where a slot has no video.
+        """
         padded = rows.new_zeros((self.sampler.share, *rows.shape[1:]))
         padded[batch.slot] = rows
         return gather(self.fabric, padded)
@@ -174,7 +232,19 @@ class Learner:
         number: int,
         shuffled: bool,
     ) -> Tensor:
-        """(V, R, A, D) projections of all videos by another network; see :data:`.methods.Embed`."""
+        """Project all videos of the batch by another network; see :data:`.methods.Embed`.
+
+        Args:
+            network: for instance a momentum encoder.
+            batch: this process's part.
+            present: (B,) bool, which slots of the whole batch have a video; V of them.
+            groups: what :meth:`group_rows` returned, each (n,).
+            number: which step this is.
+            shuffled: whether to deal the slices out to the groups in another order.
+
+        Returns:
+            (V, R, A, D) projections.
+        """
         with self.fabric.autocast():
             if not shuffled:
                 parts = [
@@ -186,14 +256,25 @@ class Learner:
     def embed_shuffled(
         self, network: nn.Module, batch: Batch, present: Tensor, groups: int, number: int
     ) -> Tensor:
-        """As :meth:`embed`, with all slices of the batch dealt out anew to the groups of all processes."""
+        """Project all slices of the batch, dealt out in another order to the groups of all processes.
+
+        Args:
+            network: for instance a momentum encoder.
+            batch: this process's part.
+            present: (B,) bool, which slots of the whole batch have a video; V of them.
+            groups: how many groups each process has.
+            number: which step this is; decides the order.
+
+        Returns:
+            (V, R, A, D) projections, in the batch's own order.
+        """
         slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
         views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
         dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
         order = torch.randperm(len(slices.has_audio), generator=dealer).to(slices.has_audio.device)
         hands = order.tensor_split(groups * self.fabric.world_size)
         largest = len(hands[0])
-        own = hands[self.first_group : self.first_group + groups]
+        process_hands = hands[self.first_group : self.first_group + groups]
         dealt = [
             self.run(
                 network,
@@ -202,7 +283,7 @@ class Learner:
                 number,
                 group,
             )
-            for group, hand in enumerate(own)
+            for group, hand in enumerate(process_hands)
         ]
         padded = torch.stack(
             [nn.functional.pad(part, (0, 0, 0, 0, 0, largest - len(part))) for part in dealt]
@@ -213,7 +294,13 @@ class Learner:
         return rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:])
 
     def finish(self, loss: Tensor, projections: Tensor, known: Known) -> StepReport:
-        """Change the weights, or leave all as it was before the step."""
+        """Change the weights, or leave all as it was before the step if the loss or gradient is not finite.
+
+        Args:
+            loss: the scalar loss of the whole batch.
+            projections: (V, R, A, D).
+            known: of the V videos.
+        """
         gradients = [weight.grad for weight in self.inner.parameters() if weight.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         metrics = {"loss": loss, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
@@ -233,7 +320,7 @@ class Learner:
 
 
 def spread(projections: Tensor) -> dict[str, Tensor]:
-    """How far (B, R, D) projections keep apart; a standard deviation of 1 is that of evenly spread ones."""
+    """Spread of (B, R, D) projections; a standard deviation of 1 is that of evenly spread ones."""
     rows = nn.functional.normalize(projections.flatten(0, 1), dim=1)
     return {
         "std": rows.std(0).mean() * projections.shape[2] ** 0.5,

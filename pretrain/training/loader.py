@@ -43,7 +43,7 @@ def train_loader(
         corpus: the videos.
         config: all settings.
         cache: keeps decoded frames.
-        sampler: says which videos make which batch.
+        sampler: which videos make which batch.
         pin: whether batches lie in page-locked memory.
 
     Raises:
@@ -82,7 +82,7 @@ class Loading:
                 yield self.batch(readers, ahead.pop(0))
 
     def request(self, key: int, position: Position) -> Request:
-        """What to ask a reader for one sample."""
+        """The request to a reader for one sample."""
         video, wanted = self.corpus.videos[position.video], self.config.slice
         sample = (self.config.seed, "sample", position.epoch, position.video)
         draw = Draw((*sample, "starts"), wanted.per_video, wanted.max_gap_s, wanted.gap_power)
@@ -104,7 +104,7 @@ class Loading:
         )
 
     def sample(self, position: Position, answer: Any) -> Sample | Failure:
-        """What came of one sample."""
+        """A reader's answer for one sample."""
         video = self.corpus.videos[position.video]
         if isinstance(answer, str):
             return Failure(video.video_id, answer)

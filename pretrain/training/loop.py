@@ -59,29 +59,29 @@ def pretrain_encoder(
         The finished run.
 
     Raises:
-        ConfigError: the batch cannot be shared out to the groups and processes.
+        ConfigError: the batch cannot be divided among the groups and processes.
         CorpusError: there is nothing to learn from, or too many videos cannot be read.
-        RunError: the run exists already, is finished already, or found no finite loss; what it would be
-            continued with differs from what it was started with.
+        RunError: the run exists already, is finished already, had no finite loss, or is continued with other
+            videos or settings than it was started with.
         Stopped: the run was asked to stop, by a signal or a limit, and can be continued.
         StorageError: the disk is full.
     """
     corpus, out = open_corpus(source), Path(out).expanduser()
     run = Run.open(out) if resume else None
     if run and run.finished:
-        raise RunError(f"run {out}: is finished already; choose another --out to train anew")
+        raise RunError(f"run {out}: is finished already; choose another --out to train again")
     run = run or Run.new(out, config or PretrainConfig())
     Training(run, corpus, StopSignal(max_minutes)).complete()
     return run
 
 
 class Training:
-    """All that takes part in one run.
+    """All parts of one run.
 
     Args:
-        run: the run folder; it is written to once everything else stands.
+        run: the run folder; nothing is written to it before everything else is ready.
         corpus: what to learn from.
-        stop: says when to stop.
+        stop: when to stop.
     """
 
     def __init__(self, run: Run, corpus: Corpus, stop: StopSignal) -> None:
@@ -117,13 +117,13 @@ class Training:
         self.batches = on_device(loader, self.fabric.device)
 
     def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
-        """What a later part of the run is compared with, once this part is the same as those before."""
+        """The run's identity, which a resume is compared with, after a comparison with the saved one."""
         if state:
             check_identity(self.run.path, state, self.corpus, self.config)
         return identity(self.corpus, self.config)
 
     def begin_folder(self) -> None:
-        """Write what a run begins with. A run that cannot begin leaves no folder."""
+        """Write what a run starts with. A run that cannot start leaves no folder."""
         new = not self.run.begun
         self.run.begin()
         self.cache.recount()
@@ -179,7 +179,7 @@ class Training:
         self.checkpoints.drop()
 
     def restore_best(self) -> bool:
-        """Go back to the best state where that is asked for and better than the last; say whether."""
+        """Go back to the best state if that is asked for and better than the last; return whether it was."""
         best = self.noted.better_than_now()
         if best is None:
             return False
@@ -187,7 +187,7 @@ class Training:
         return True
 
     def steps(self) -> None:
-        """Take every step that is left, logging, saving and heeding signals."""
+        """Take every step that is left; log, save and react to signals."""
         saved = time.monotonic()
         for step in range(self.sampler.first_step, self.sampler.total_steps):
             batch = self.meter.wait(self.batches)
@@ -223,7 +223,7 @@ class Training:
             on_first(self.fabric, lambda: self.show_views(batch))
 
     def skip(self, done: int, report: StepReport) -> None:
-        """Note a step that was not taken; go back where there were too many of them."""
+        """Note a step that was not taken; go back to an earlier state after too many of them."""
         on_first(self.fabric, lambda: self.events.log(done, self.skipped(report)))
         if self.guard.skipped():
             self.learner.load(unpack(self.noted.last))
@@ -232,7 +232,7 @@ class Training:
             self.say(f"step {done}: went back to an earlier state; learning rate x {self.guard.lr_scale:g}")
 
     def skipped(self, report: StepReport) -> dict[str, Any]:
-        """What events.jsonl says of a step that was not taken."""
+        """The entry in events.jsonl of a step that was not taken."""
         ids = (video.video_id for video in self.corpus.videos)
         names = dict(zip(self.corpus.numbers(), ids, strict=True))
         record = {name: repr(report.metrics[name].item()) for name in ("loss", "gradient")}
@@ -240,7 +240,7 @@ class Training:
         return {"event": "skipped", **record, "videos": videos}
 
     def log_due(self, done: int) -> bool:
-        """Whether to write a line after so many steps; all processes say the same."""
+        """Whether to write a line after so many steps; the same in all processes."""
         every = self.config.tracking.monitor_every * self.sampler.steps_per_epoch
         look = self.config.tracking.monitor is not None and done % every == 0
         return done % self.config.tracking.every == 0 or look
@@ -256,12 +256,12 @@ class Training:
         if metrics.get("std", 1.0) < COLLAPSED:
             self.events.log(done, {"event": "collapse", "std": metrics["std"]})
             self.say(
-                f"step {done}: embeddings are all nearly alike (std {metrics['std']:.3f}, normal is near 1); "
+                f"step {done}: embeddings are nearly all equal (std {metrics['std']:.3f}, normal is near 1); "
                 "lower optim.lr, or raise loss.temperature or optim.batch_size"
             )
 
     def look(self, done: int) -> dict[str, float]:
-        """How the monitor's set looks to the encoder, when that is due."""
+        """The monitor's metrics, when they are due."""
         if self.monitor is None or not self.monitor.due(done, self.sampler):
             return {}
         look = self.monitor.look(self.learner.inner.encoder)
@@ -291,12 +291,12 @@ class Training:
                 self.noted.note(pack(self.learner.state()))
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
-                f"run {self.run.path}: its state is one of another version of sora-video; "
-                "finish it with that, or train anew"
+                f"run {self.run.path}: its state is from another version of sora-video; "
+                "finish the run with that version, or train again"
             ) from error
 
     def save(self, done: int) -> None:
-        """Keep all that the run's rest depends on; for the first process."""
+        """Save all that the rest of the run depends on; for the first process."""
         self.run.check_there()
         state = {
             "step": done,
@@ -309,12 +309,12 @@ class Training:
         self.checkpoints.save(done, pack(state))
 
     def stopped(self, done: int, stop: Stop) -> Stopped:
-        """What to tell a user who asked the run to stop."""
+        """The exception for a run that was asked to stop."""
         return Stopped(
             f"run {self.run.path}: stopped after step {done}; continue it with --resume", stop.exit_code
         )
 
 
 def warn(text: str) -> None:
-    """Tell the user what is not as it should be."""
+    """Print a warning on standard error."""
     print(printable(f"warning: {text}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the log says of the steps since its last line."""
+"""Means over the steps since the last line of the log."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ class Meter:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new line."""
+        """Start a new line."""
         self.sums: dict[str, Tensor] = {}
         self.parts: dict[str, float] = {}
         self.clips = self.steps = self.taken = 0
@@ -36,7 +36,14 @@ class Meter:
         self.clock.read()
 
     def wait(self, batches: Iterator[Batch]) -> Batch:
-        """Take the next batch and time how long it kept the step waiting."""
+        """Take the next batch, and measure how long it kept the step waiting.
+
+        Args:
+            batches: this process's batches.
+
+        Raises:
+            StopIteration: there is no batch left.
+        """
         began = time.monotonic()
         batch = next(batches)
         self.waited += time.monotonic() - began
@@ -47,13 +54,18 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave what the block takes out of the rates."""
+        """Do not count the time that the block takes."""
         began = time.monotonic()
         yield
         self.began += time.monotonic() - began
 
     def add(self, batch: Batch, metrics: dict[str, Tensor]) -> None:
-        """Count a step that was taken."""
+        """Count a step that was taken.
+
+        Args:
+            batch: this process's part of it.
+            metrics: scalars to average, on any device.
+        """
         self.taken += 1
         self.clips += batch.slices.lengths.numel() * self.processes
         for name, value in metrics.items():
@@ -66,7 +78,7 @@ class Meter:
         return self.parts
 
     def state(self) -> dict[str, Any]:
-        """All that the line under way is made of, to be saved."""
+        """All that the next line is made of, to be saved."""
         return {
             "sums": self.sums,
             "parts": dict(self.time_parts()),
@@ -77,7 +89,14 @@ class Meter:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Restore a saved state.
+
+        Args:
+            state: what :meth:`state` returned.
+
+        Raises:
+            KeyError: a part of it is missing.
+        """
         self.sums = {name: value.to(self.clock.device) for name, value in state["sums"].items()}
         self.parts = dict(state["parts"])
         self.clips, self.steps, self.taken = state["counts"]

@@ -1,4 +1,4 @@
-"""What every method has; the list of methods is :data:`sora_video.configs.parts.METHODS`."""
+"""The base of methods; their list is :data:`sora_video.configs.parts.METHODS`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,11 +18,11 @@ __all__ = ["Embed", "Known", "Method", "make_method"]
 
 Embed = Callable[[nn.Module, bool], Tensor]
 """(V, R, A, D) projections of the whole batch's readable videos by a network, without gradients; with the
-slices dealt out anew to the groups, or not."""
+slices dealt out to the groups in another order, or not."""
 
 
 class Known(NamedTuple):
-    """What is known of a batch's readable videos."""
+    """What the loss needs to know of a batch's readable videos."""
 
     video: Tensor
     """(V,) int64, equal for slices of the same file"""
@@ -47,7 +47,7 @@ class Method(nn.Module, ABC):
         self.temperature, self.terms = config.loss.temperature, make_terms(config.loss, self.senses)
 
     def prepare(self, embed: Embed, step: int, steps: int) -> None:
-        """Do what comes before the loss of a step; nothing, unless a subclass says otherwise.
+        """Do what comes before the loss of a step; nothing, unless a subclass does.
 
         Args:
             embed: projects the batch by another network.
@@ -57,10 +57,22 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, projections: Tensor, known: Known) -> Tensor:
-        """The scalar loss of (V, R, A, D) projections of the whole batch."""
+        """The loss of a step.
+
+        Args:
+            projections: (V, R, A, D) of the whole batch's readable videos.
+            known: of these videos.
+
+        Returns:
+            A scalar.
+        """
 
     def keep(self, known: Known) -> None:
-        """Keep what later steps need, once a step is taken; nothing, unless a subclass says otherwise."""
+        """Keep what later steps need, after a step was taken; nothing, unless a subclass does.
+
+        Args:
+            known: of the step's readable videos.
+        """
 
 
 def make_method(config: PretrainConfig, model: "Contrastive") -> Method:
@@ -71,7 +83,7 @@ def make_method(config: PretrainConfig, model: "Contrastive") -> Method:
         model: the network that is trained.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: no method has this name.
     """
     method: Method = METHODS.load(config.method.name)(model, config)
     return method

@@ -65,7 +65,13 @@ class MoCo(Method):
         self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
 
     def prepare(self, embed: Embed, step: int, steps: int) -> None:
-        """Move the momentum encoder and let it project the batch of step ``step`` of ``steps``."""
+        """Move the momentum encoder, and project the batch by it.
+
+        Args:
+            embed: projects the batch by another network.
+            step: which step, from 0; decides the momentum.
+            steps: how many there are.
+        """
         # imported here, as reading a config imports this file, and lightly takes two seconds
         from lightly.models.utils import update_momentum
         from lightly.utils.scheduler import cosine_schedule
@@ -75,7 +81,15 @@ class MoCo(Method):
         self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
-        """See :func:`.aspects.contrast`; the keys are the momentum encoder's and the queue's."""
+        """InfoNCE against the momentum encoder's keys and those of the queue; see :func:`.aspects.contrast`.
+
+        Args:
+            projections: (V, R, A, D) of the whole batch's readable videos.
+            known: of these videos.
+
+        Returns:
+            A scalar.
+        """
         there = present(known.has_audio, self.senses)
         queries = Aspects.of(projections, there, known.video)
         keys = Aspects.of(self.keys, there, known.video).join(self.queued())
@@ -89,7 +103,11 @@ class MoCo(Method):
         return Aspects(self.queue[self.queue_video >= 0], present(has_audio, self.senses), video, numbers)
 
     def keep(self, known: Known) -> None:
-        """Enqueue the keys in the place of the oldest."""
+        """Replace the oldest keys of the queue by those of the step.
+
+        Args:
+            known: of the step's readable videos.
+        """
         if (size := len(self.queue)) == 0:
             return
         keys = self.keys.flatten(0, 1)[-size:]

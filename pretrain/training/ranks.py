@@ -1,4 +1,4 @@
-"""The processes that share each step of a run, and what they tell each other."""
+"""The processes that share each step of a run, and what they exchange."""
 
 import logging
 import os
@@ -33,7 +33,14 @@ warnings.filterwarnings(
 
 
 def make_fabric(config: OptimConfig) -> Fabric:
-    """Join the processes that torchrun or SLURM started together; one alone without them."""
+    """Join the processes that torchrun or SLURM started together; without them this process is alone.
+
+    Args:
+        config: its precision is used.
+
+    Raises:
+        ConfigError: SLURM gave several tasks, but did not start this process as one of them.
+    """
     local, machines = layout()
     fabric = Fabric(
         devices=local,
@@ -51,7 +58,7 @@ def layout() -> tuple[int, int]:
 
     Raises:
         ConfigError: SLURM gave several tasks, but did not start this process as one of them; it would wait
-            for the others for ever.
+            for the others forever.
     """
     if "LOCAL_WORLD_SIZE" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -85,7 +92,7 @@ def on_first(fabric: Fabric, make: Callable[[], Made]) -> Made | None:
 
     Raises:
         BaseException: that of the first process. The others raise the same if it is one of ours, else a
-            :class:`~sora_video.base.errors.RunError` that names it, so that none waits for ever.
+            :class:`~sora_video.base.errors.RunError` that names it, so that none waits forever.
     """
     if not fabric.is_global_zero:
         refusal: SoraError | None = fabric.broadcast(None)
@@ -102,12 +109,16 @@ def on_first(fabric: Fabric, make: Callable[[], Made]) -> Made | None:
 
 
 def first_ended(error: BaseException) -> RunError:
-    """What the other processes say of an error that is none of ours."""
+    """What the other processes raise for an error that is not ours."""
     return RunError(f"the first process ended in {type(error).__name__}: {error}; see its output")
 
 
 def uses_bf16(config: OptimConfig) -> bool:
-    """Whether to compute in bfloat16: as asked, else where the processor multiplies in it."""
+    """Whether to compute in bfloat16.
+
+    Args:
+        config: ``precision`` decides; ``"auto"``: yes where the processor multiplies in it.
+    """
     if config.precision != "auto":
         return config.precision == "bf16"
     if torch.cuda.is_available():
@@ -117,7 +128,15 @@ def uses_bf16(config: OptimConfig) -> bool:
 
 
 def gather(fabric: Fabric, rows: Tensor) -> Tensor:
-    """All processes' rows, first the first's; every process gives a tensor of the same shape (n, ...)."""
+    """Gather rows from all processes; every process calls it with a tensor of the same shape.
+
+    Args:
+        fabric: the processes, P of them.
+        rows: (n, ...) of any type.
+
+    Returns:
+        (P n, ...) in the order of the processes.
+    """
     if fabric.world_size == 1:
         return rows
     everything = rows.new_empty((fabric.world_size * len(rows), *rows.shape[1:]))
@@ -130,7 +149,7 @@ def gather(fabric: Fabric, rows: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Common:
-    """What all processes know about a step before they take it."""
+    """What all processes know of a step before they take it."""
 
     video: Tensor
     """(B,) videos of the whole batch by slot; -1 where one could not be read"""
@@ -145,27 +164,27 @@ class Common:
 
 
 def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, save: bool) -> Common:
-    """Tell the other processes about this one's part of a batch, and hear about theirs.
+    """Exchange with the other processes what each knows of its part of a batch.
 
     Args:
         fabric: the processes.
         batch: this process's part, on any device.
-        sampler: tells how the batch is shared out.
+        sampler: how the batch is divided.
         stop: why this process was asked to stop, if it was.
-        save: whether it finds that it is time to save.
+        save: whether this process finds that it is time to save.
     """
     video = torch.full((sampler.share,), -1, device=fabric.device)
     video[batch.slot.to(fabric.device)] = batch.video.to(fabric.device)
     flags = torch.tensor([int(stop), save, len(batch.failures)], device=fabric.device)
-    said = gather(fabric, torch.cat([flags, video])[None])
-    strongest, saves, failed = said[:, :3].amax(0).tolist()
-    everyone = said[:, 3:].flatten()
-    present = everyone >= 0
+    gathered = gather(fabric, torch.cat([flags, video])[None])
+    strongest, saves, failed = gathered[:, :3].amax(0).tolist()
+    videos = gathered[:, 3:].flatten()
+    present = videos >= 0
     computable = (
-        bool(present.view(-1, sampler.group_size).any(1).all()) and len(set(everyone[present].tolist())) > 1
+        bool(present.view(-1, sampler.group_size).any(1).all()) and len(set(videos[present].tolist())) > 1
     )
     return Common(
-        everyone,
+        videos,
         gather_objects(fabric, batch.failures) if failed else (),
         Stop(strongest),
         bool(saves),
@@ -174,7 +193,7 @@ def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, s
 
 
 def gather_objects(fabric: Fabric, items: Sequence[Any]) -> list[Any]:
-    """All processes' items, first the first's."""
+    """All processes' items, in the order of the processes."""
     if fabric.world_size == 1:
         return list(items)
     lists: list[Any] = [None] * fabric.world_size

@@ -29,7 +29,13 @@ class SampleTask:
 
 
 def read_sample(task: SampleTask) -> Iterator[tuple[Slices[NDArray[Any]], Views[NDArray[Any]]]]:
-    """The one sample of a task.
+    """Read the one sample of a task.
+
+    Args:
+        task: which slices to draw from which video, and how to augment them.
+
+    Yields:
+        R slices and R views.
 
     Raises:
         VideoError: the file cannot be read.

@@ -13,16 +13,16 @@ __all__ = ["EpochSampler", "Position"]
 
 
 class Position(NamedTuple):
-    """What a sample is, and all that its randomness depends on beside the seed."""
+    """Which sample it is; with the seed, all that its randomness depends on."""
 
     epoch: int
     video: int
     slot: int
-    """Its place in this process's part of the batch; decides nothing random."""
+    """Its position in this process's part of the batch; nothing random depends on it."""
 
 
 class EpochSampler(Sampler[list[Position]]):
-    """Batches of a whole run, from any step on; a full shuffle each epoch, the rest below a batch is dropped.
+    """Batches of a whole run, from any step on; a full shuffle each epoch, the last partial batch is dropped.
 
     The order of the videos does not depend on how many processes share each batch: process r of N takes the
     r-th of N equal parts.
@@ -30,12 +30,12 @@ class EpochSampler(Sampler[list[Position]]):
     Args:
         videos: size of the corpus.
         config: batch size, groups, epochs and seed.
-        first_step: step to begin with.
+        first_step: step to start with.
         rank: which process this is.
         world: how many there are.
 
     Raises:
-        ConfigError: the batch or its groups cannot be shared out evenly.
+        ConfigError: the batch or its groups cannot be divided evenly.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class EpochSampler(Sampler[list[Position]]):
         if config.optim.batch_size % groups:
             raise ConfigError(
                 f"optim.batch_size={config.optim.batch_size}: must be a multiple of the {groups} groups that "
-                "a batch is computed in (optim.groups, or one a process)"
+                "a batch is computed in (optim.groups, or one per process)"
             )
         self.group_size = min(config.optim.batch_size, videos) // groups
         if self.group_size == 0:

@@ -8,7 +8,15 @@ __all__ = ["set_learning_rate"]
 
 
 def set_learning_rate(learner: Learner, factor: float, step: int) -> None:
-    """Linear warm-up, then cosine decay to zero, as a function of the step and the guard's factor alone."""
+    """Set the learning rate of a step: linear warm-up, then cosine decay to zero.
+
+    It is a function of the step and the guard's factor alone.
+
+    Args:
+        learner: whose optimiser is set.
+        factor: the guard's, on every learning rate.
+        step: which step, from 0.
+    """
     config, sampler = learner.config.optim, learner.sampler
     scale = cosine_warmup_schedule(
         step=step,

@@ -15,7 +15,7 @@ class Stop(IntEnum):
 
     NO = 0
     TIME = 1
-    """The time that it was given is up."""
+    """The time limit is reached."""
     INTERRUPT = signal.SIGINT
     TERMINATE = signal.SIGTERM
 
@@ -26,10 +26,10 @@ class Stop(IntEnum):
 
 
 class StopSignal:
-    """Remembers SIGTERM and SIGINT, and knows when the time is up, so that a run stops between two steps.
+    """Remembers SIGTERM, SIGINT and a time limit, so that a run stops between two steps.
 
     Args:
-        minutes: the time that the run may take; None: any.
+        minutes: the time that the run may take; None: no limit.
     """
 
     def __init__(self, minutes: float | None = None) -> None:
@@ -44,12 +44,17 @@ class StopSignal:
         return self.received
 
     def receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Note a signal."""
+        """Handle a signal, as ``signal.signal`` calls it.
+
+        Args:
+            number: SIGINT or SIGTERM.
+            frame: is ignored.
+        """
         self.received = Stop(number)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Listen within the block; outside the main thread signals are left alone."""
+        """Handle signals within the block; outside the main thread they are left alone."""
         try:
             before = {
                 number: signal.signal(number, self.receive) for number in (signal.SIGTERM, signal.SIGINT)

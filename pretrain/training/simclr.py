@@ -16,6 +16,14 @@ class SimCLR(Method):
     """
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
-        """See :func:`.aspects.contrast`; the keys are the queries."""
+        """InfoNCE among the batch's slices; see :func:`.aspects.contrast`.
+
+        Args:
+            projections: (V, R, A, D) of the whole batch's readable videos.
+            known: of these videos.
+
+        Returns:
+            A scalar.
+        """
         slices = Aspects.of(projections, present(known.has_audio, self.senses), known.video)
         return contrast(slices, slices, self.terms, self.temperature)

@@ -13,8 +13,8 @@ __all__ = ["GroupStatistics", "assign"]
 class GroupStatistics:
     """Keeps a network's running statistics independent of which process computes which group.
 
-    Every group of a step starts from the statistics before the step; after it they are the mean of what the
-    groups made of them. A step that is not kept changes nothing.
+    Every group of a step starts from the statistics before the step; after it they are the mean of
+    those that the groups left. A step that is not kept changes nothing.
 
     Args:
         network: the statistics of its batch norms are averaged, their counters count steps; other buffers are
@@ -35,7 +35,7 @@ class GroupStatistics:
         self.groups = 0
 
     def take(self) -> None:
-        """Note what a group made of them, and go back to those before the step."""
+        """Add a group's statistics to the sum, and go back to those before the step."""
         for total, buffer in zip(self.sums, self.buffers, strict=True):
             total += buffer
         self.groups += 1
@@ -47,7 +47,11 @@ class GroupStatistics:
         assign(self.counters, self.counted)
 
     def commit(self, fabric: Fabric) -> None:
-        """Set the mean over the groups of all processes."""
+        """Set the statistics to their mean over the groups of all processes, and count one step.
+
+        Args:
+            fabric: the processes, all of which call it.
+        """
         self.restore()
         if not self.buffers:
             return
@@ -60,6 +64,11 @@ class GroupStatistics:
 
 
 def assign(targets: list[Tensor], values: list[Tensor]) -> None:
-    """Copy values into tensors of the same shapes."""
+    """Copy values into tensors of the same shapes.
+
+    Args:
+        targets: are changed in place.
+        values: one for each, of the same shape.
+    """
     for target, value in zip(targets, values, strict=True):
         target.copy_(value)

@@ -14,6 +14,13 @@ def on_device(batches: Generator[Batch, None, None], device: torch.device) -> Ge
     """Batches on a device; a GPU's next one is copied while it computes with the current one.
 
     Closing it closes ``batches``, and so ends the processes that read them.
+
+    Args:
+        batches: in main memory, page-locked where a GPU is to copy ahead.
+        device: what computes.
+
+    Yields:
+        The same batches, in their order.
     """
     with closing(batches):
         if device.type == "cuda":

@@ -60,5 +60,5 @@ def test_a_state_that_does_not_fit_is_refused(videos, make_config, tmp_path):
     state = checkpoints.load(print)
     state["model"] = {f"older.{name}": weight for name, weight in state["model"].items()}
     checkpoints.save(1, pack(state))
-    with pytest.raises(RunError, match="its state is one of another version of sora-video"):
+    with pytest.raises(RunError, match="its state is from another version of sora-video"):
         pretrain_encoder(videos, tmp_path / "run", resume=True)

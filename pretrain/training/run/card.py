@@ -11,7 +11,13 @@ __all__ = ["model_card"]
 
 
 def model_card(config: PretrainConfig, corpus: Corpus, metrics: Mapping[str, Any]) -> str:
-    """What the model is, what it was trained on, and what it must not be taken for, as Markdown."""
+    """A model card as Markdown: what the model is, what it was trained on, and what it must not be taken for.
+
+    Args:
+        config: all settings of the run.
+        corpus: what it was trained on.
+        metrics: the run in numbers, as metrics.json has them.
+    """
     slices = config.slice
     return f"""# {config.encoder.name} on {corpus.root.resolve().name}
 

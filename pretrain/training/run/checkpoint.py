@@ -18,20 +18,28 @@ from sora_video.base.files import write_bytes
 __all__ = ["Checkpoints", "pack", "unpack"]
 
 MARK = b"sora-video state"
-"""Stands before the checksum."""
+"""Comes before the checksum."""
 NAME = re.compile(r"(?P<step>\d+)(?P<quality>_(-?\d+\.\d+|inf|nan))?\.pt")
 """Version 0.1.0 wrote a quality too, and no checksum."""
 
 
 def pack(state: dict[str, Any]) -> bytes:
-    """A state as bytes, the same again on any device."""
+    """A state as bytes.
+
+    Args:
+        state: tensors on any device, numbers, texts, and lists and dictionaries of them.
+    """
     buffer = BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
 def unpack(data: bytes) -> dict[str, Any]:
-    """What :func:`pack` was given, on the CPU."""
+    """The state that :func:`pack` was given, with its tensors on the CPU.
+
+    Args:
+        data: what :func:`pack` returned.
+    """
     state: dict[str, Any] = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     return state
 
@@ -40,8 +48,8 @@ class Checkpoints:
     """The newest states of one run. Each file appears whole, and is read only if its checksum fits.
 
     Args:
-        folder: where they are; made when needed.
-        keep: how many stay.
+        folder: the folder of the states; made when needed.
+        keep: how many are kept.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -53,7 +61,7 @@ class Checkpoints:
         return sorted(named, key=step_of)
 
     def strays(self) -> list[str]:
-        """Names of what does not belong here; hidden files, as a kill leaves them, are not told."""
+        """Names of files that are not states, without hidden files, which a kill leaves behind."""
         entries = self.folder.glob("[!.]*")
         return sorted(path.name for path in entries if not NAME.fullmatch(path.name))
 
@@ -72,16 +80,16 @@ class Checkpoints:
             file.unlink()
 
     def load(self, warn: Callable[[str], None]) -> dict[str, Any] | None:
-        """The newest state that can be read; None where there is none.
+        """The newest state that can be read; None if there is no state.
 
         Args:
             warn: is told of states that are damaged and of other files that are ignored.
 
         Raises:
-            RunError: there are states, and none can be read.
+            RunError: there are states, but none can be read.
         """
         for name in self.strays():
-            warn(f"{self.folder / name}: is no state of this run and is ignored; remove it")
+            warn(f"{self.folder / name}: is not a state of this run and is ignored; remove it")
         files = self.files()
         for file in reversed(files):
             try:
@@ -89,7 +97,9 @@ class Checkpoints:
             except Exception as error:  # old states without a checksum fail in any way
                 warn(f"{file}: is damaged ({error}); the state before it is used")
         if files:
-            raise RunError(f"run {self.folder.parent}: all states are damaged; delete the run to train anew")
+            raise RunError(
+                f"run {self.folder.parent}: all states are damaged; delete the run and train again"
+            )
         return None
 
     def drop(self) -> None:

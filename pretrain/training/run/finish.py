@@ -23,14 +23,14 @@ __all__ = ["Ending", "attempted", "finish"]
 
 @dataclass(frozen=True)
 class Ending:
-    """What a run ends with."""
+    """What is written at the end of a run."""
 
     run: Run
     corpus: Corpus
     encoder: Encoder
     """With the weights to keep."""
     look: Look | None
-    """What the monitor sees with these weights; None: it is still to look."""
+    """The monitor's evaluation of these weights; None: it has yet to be made."""
     steps: int
     """Of the whole run."""
     unreadable: int
@@ -38,16 +38,16 @@ class Ending:
 
 
 def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Callable[[str], None]) -> None:
-    """Write what a reader wants: the numbers, the card, the weights, and then the pictures.
+    """Write the metrics, the model card, the weights, and then the pictures.
 
     Args:
-        ending: what the run ends with.
-        monitor: scores the weights, where there is one.
+        ending: what to write.
+        monitor: evaluates the weights; None: nothing does.
         tracker: receives the map.
-        warn: is told of a picture that could not be drawn.
+        warn: is called with a line for a picture that could not be drawn.
 
     Raises:
-        RunError: there is nothing to finish, since not one step was taken.
+        RunError: no step was taken.
         StorageError: the disk is full.
     """
     run = ending.run
@@ -81,11 +81,11 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
 
 @contextmanager
 def attempted(picture: Path, warn: Callable[[str], None]) -> Iterator[None]:
-    """Draw a picture, which no run depends on: an error is told and not raised.
+    """Draw a picture, on which no run depends: an error becomes a warning.
 
     Args:
         picture: the file, for the message.
-        warn: is told what went wrong.
+        warn: is called with a line that says what went wrong.
     """
     try:
         yield

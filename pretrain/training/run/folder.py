@@ -1,17 +1,17 @@
-"""The run folder: what it holds, how it begins and ends.
+"""The run folder: what it holds, how it starts and ends.
 
 config.yaml         the resolved config
 log.jsonl           metrics by step
 events.jsonl        steps that were skipped, returns to an earlier state, collapses
-checkpoints/        states that a resume begins from; gone when the run is finished
+checkpoints/        states that a resume starts from; gone when the run is finished
 model.safetensors   the encoder's weights, written last: a folder that has it is finished
 metrics.json        the run in numbers
 quarantine.json     videos that could not be read, and why
 README.md           model card
 views.png           what the network saw of its first videos
-map.png             the monitor's videos as the finished encoder sees them, where there is a monitor
+map.png             a map of the monitor's videos by the finished encoder, if there is a monitor
 cache/              decoded frames while the run lasts
-features/           what probes computed of videos, see sora_video.downstream.probe.store
+features/           features that probes computed, see sora_video.downstream.probe.store
 probe/              the last probe's metrics
 """
 
@@ -45,8 +45,12 @@ class Run:
     def new(cls, path: Path, config: PretrainConfig) -> "Run":
         """Plan a run; nothing is written before :meth:`begin`.
 
+        Args:
+            path: the run folder, missing or empty.
+            config: all settings.
+
         Raises:
-            RunError: the folder exists already and is not empty.
+            RunError: the folder is a file, or is not empty.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"run {path}: exists already; choose another --out, or continue it with --resume")
@@ -54,10 +58,13 @@ class Run:
 
     @classmethod
     def open(cls, path: Path) -> "Run":
-        """Find a run.
+        """Open a run folder, finished or not.
+
+        Args:
+            path: the run folder.
 
         Raises:
-            RunError: there is none.
+            RunError: the folder is not a run.
         """
         return cls(path, read_config(path))
 
@@ -67,22 +74,22 @@ class Run:
         return (self.path / "config.yaml").is_file()
 
     def check_there(self) -> None:
-        """Refuse to write to a folder that is gone, and so to make it anew.
+        """Refuse to write to a folder that is gone, since that would create it again.
 
         Raises:
             RunError: it was deleted or moved since :meth:`begin`.
         """
         if not self.begun:
-            shutil.rmtree(self.path / "cache", ignore_errors=True)  # which readers made anew
+            shutil.rmtree(self.path / "cache", ignore_errors=True)  # which readers created again
             with suppress(OSError):
                 self.path.rmdir()
             raise RunError(
-                f"run {self.path}: its folder was deleted or moved while it was trained; leave it where it "
-                "is, and train anew"
+                f"run {self.path}: its folder was deleted or moved during training; leave it where it "
+                "is, and train again"
             )
 
     def discard(self) -> None:
-        """Delete the folder of a run that could not begin."""
+        """Delete the folder of a run that could not start."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def begin(self) -> None:
@@ -97,7 +104,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run is finished."""
         return is_finished(self.path)
 
     def load_weights(self) -> dict[str, Tensor]:

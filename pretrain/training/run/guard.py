@@ -1,4 +1,4 @@
-"""What a run does about steps that cannot be taken, and about an encoder that stops telling things apart."""
+"""What a run does about steps that cannot be taken, and about an encoder that collapses."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ COLLAPSED = 0.1
 
 @dataclass
 class Guard:
-    """Counts what went wrong.
+    """Counts steps that were not taken, and decides when to go back or give up.
 
     Args:
-        config: how much may.
+        config: how many steps may be skipped, and how often the run may go back.
     """
 
     config: GuardConfig
@@ -29,11 +29,11 @@ class Guard:
     """Factor on the learning rate; each rollback halves it."""
 
     def taken(self) -> None:
-        """A step was taken."""
+        """Count a step that was taken."""
         self.skips = self.untaken = 0
 
     def skipped(self) -> bool:
-        """A step was skipped; says whether to go back to the last saved state.
+        """Count a skipped step; returns whether to go back to the last noted state.
 
         Raises:
             RunError: going back has not helped often enough.
@@ -57,10 +57,10 @@ class Guard:
             raise self.error()
 
     def error(self) -> RunError:
-        """What to tell the user."""
+        """The error that ends the run."""
         return RunError(
             f"{self.untaken} steps in a row had no finite loss or gradient; "
-            "train anew with a smaller optim.lr, or without the videos that events.jsonl names"
+            "train again with a smaller optim.lr, or without the videos that events.jsonl names"
         )
 
     def state(self) -> dict[str, float]:
@@ -73,7 +73,14 @@ class Guard:
         }
 
     def load(self, state: dict[str, float]) -> None:
-        """Take over saved counts."""
+        """Restore saved counts.
+
+        Args:
+            state: what :meth:`state` returned.
+
+        Raises:
+            KeyError: a count is missing.
+        """
         self.skips, self.untaken = int(state["skips"]), int(state["untaken"])
         self.rollbacks = int(state["rollbacks"])
         self.lr_scale = state["lr_scale"]

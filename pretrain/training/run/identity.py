@@ -1,4 +1,4 @@
-"""What must be the same when a run is continued: the videos, what they hold, and the settings."""
+"""What must be the same when a run is continued: the videos, their content, and the settings."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -24,14 +24,14 @@ DIGEST = 8
 """Bytes kept of each file's digest."""
 FREE_SECTIONS = ("data.", "tracking.")
 FREE = ("checkpoint.every_s", "checkpoint.keep")
-"""Settings, and sections of them, that decide nothing about the weights: a resume may change them."""
+"""Settings, and sections of them, that the weights do not depend on: a resume may change them."""
 
 
 def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
     """What :func:`check_identity` compares.
 
-    Of each file the size counts, and of at most ``SAMPLED_FILES`` of them samples of the content, so that a
-    large corpus is not read through. Times of change do not count, since copies have others.
+    It holds the size of each file, and of at most ``SAMPLED_FILES`` of them samples of the content, so that a
+    large corpus is not read as a whole. Modification times are ignored, since copies have others.
 
     Args:
         corpus: the videos.
@@ -48,7 +48,7 @@ def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
 
 
 def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: PretrainConfig) -> None:
-    """Refuse to continue a run with others than it was started with.
+    """Refuse to continue a run with other videos or settings than it was started with.
 
     Args:
         run: the run folder, for messages.
@@ -60,32 +60,35 @@ def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: 
         RunError: something differs; the message names the first.
     """
     if state["corpus"] != corpus_digest(corpus):
-        raise RunError(f"run {run}: was started on other videos than {corpus.root}; resume on the same")
+        raise RunError(
+            f"run {run}: was started with other videos than those of {corpus.root}; "
+            "resume it with the same videos"
+        )
     if "contents" in state:
         changed = (state["contents"] != content_digests(corpus)).any(1).nonzero().flatten().tolist()
         if changed:
             raise RunError(
                 f"run {run}: {corpus.videos[changed[0]].video_id} and {len(changed) - 1} other videos "
-                "changed since it was started; restore them, or train anew"
+                "changed since it was started; restore them, or train again"
             )
     if "config" in state:
         check_config(run, state["config"], config)
 
 
 def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:
-    """Refuse settings that were edited, but for those that decide nothing about the weights."""
+    """Refuse settings that were edited, but for those that the weights do not depend on."""
     try:
         old = dict(flat(PretrainConfig.model_validate(before).model_dump(mode="json")))
     except ValidationError as error:
         raise RunError(
-            f"run {run}: its state is one of another version of sora-video; "
-            "finish it with that, or train anew"
+            f"run {run}: its state is from another version of sora-video; "
+            "finish the run with that version, or train again"
         ) from error
     for key, value in flat(config.model_dump(mode="json")):
         if value != old[key] and key not in FREE and not key.startswith(FREE_SECTIONS):
             raise RunError(
                 f"run {run}: config.yaml was edited: {key}={value}, it was started with {old[key]}; "
-                "restore it, or train anew"
+                "restore it, or train again"
             )
 
 
@@ -115,7 +118,7 @@ def content_digests(corpus: Corpus) -> Tensor:
 
 
 def content_digest(path: Path, *, sampled: bool) -> bytes:
-    """A digest of one file; that of nothing where it cannot be read."""
+    """A digest of one file; a fixed one where it cannot be read."""
     digest = hashlib.sha256()
     try:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""How well classes can be told by a run's embeddings, while it lasts."""
+"""How well a run's embeddings separate classes, measured during training."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -27,7 +27,7 @@ NEIGHBOURS = 5
 
 @dataclass(frozen=True)
 class Look:
-    """What an encoder makes of the set's readable videos."""
+    """An encoder's features of the set's readable videos, and their score."""
 
     features: NDArray[np.float32]
     """(N, D) mean slice embedding of each video, L2-normalised."""
@@ -38,19 +38,19 @@ class Look:
 
 
 class Monitor:
-    """A small labelled set that nothing is learnt from.
+    """A small labelled set that a run is evaluated on; nothing is learnt from it.
 
-    Its videos are decoded anew for each look, so that a look costs time but no memory.
+    Its videos are decoded again for each evaluation, which costs time but no memory.
 
     Args:
         source: the set, see :func:`sora_video.pretrain.video.corpus.open_corpus`; where no video has a label,
-            the first folder below the root is it.
+            the first folder below the root is its label.
         config: all settings of the run.
-        device: where it is embedded.
-        warn: is told of videos that are left out, and of looks that fail.
+        device: what embeds it.
+        warn: is called with a line for each video that is left out, and for an evaluation that fails.
 
     Raises:
-        ConfigError: the set is not there, or no vote can be held over what of it can be read.
+        ConfigError: the set is missing, or the videos that can be read do not allow a vote.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Monitor:
         self.name = f"tracking.monitor={source}"
         self.config, self.device, self.warn = config, device, warn
         self.last: Look | None = None
-        """The last look; None before the first, and after one that failed."""
+        """The last evaluation; None before the first, and after one that failed."""
         try:
             self.corpus = labelled(source)
             self.untrained = self.measure(random_encoder(config, str(device)))
@@ -67,14 +67,25 @@ class Monitor:
             raise ConfigError(f"{self.name}: {error}") from error
 
     def due(self, done: int, sampler: EpochSampler) -> bool:
-        """Whether to look after so many steps."""
+        """Whether to measure now.
+
+        Args:
+            done: steps done.
+            sampler: the run's steps per epoch and in all.
+        """
         every = self.config.tracking.monitor_every * sampler.steps_per_epoch
         return done % every == 0 or done == sampler.total_steps
 
     def look(self, network: Encoder) -> Look | None:
-        """Look at the set with a network that is being trained; None where that fails.
+        """Measure a network that is being trained.
 
         A copy does the work, so that the network's mode, statistics and compiled code are left alone.
+
+        Args:
+            network: the encoder.
+
+        Returns:
+            What was measured; None where that failed, after a warning.
         """
         try:
             self.last = self.measure(VideoEncoder(deepcopy(network), self.config, str(self.device)))
@@ -85,7 +96,15 @@ class Monitor:
         return self.last
 
     def measure(self, encoder: VideoEncoder) -> Look:
-        """Embed the set, and hold the vote over all that can be read."""
+        """Embed the set, and take the vote of all videos that can be read.
+
+        Args:
+            encoder: a frozen encoder.
+
+        Raises:
+            CorpusError: no video can be read.
+            LabelsError: the videos that can be read do not allow a vote.
+        """
         embeddings = encoder.embed(self.corpus, progress=False)
         features, read = pool(embeddings, self.corpus), set(embeddings.videos())
         rows = np.array([video.video_id in read for video in self.corpus.videos])
@@ -98,6 +117,10 @@ class Monitor:
 
     def draw_map(self, look: Look, path: Path) -> None:
         """Write a map of the set's videos as PNG.
+
+        Args:
+            look: what was measured.
+            path: the file; it is replaced if it exists.
 
         Raises:
             StorageError: the disk is full.
@@ -115,7 +138,16 @@ class Monitor:
 
 
 def make_monitor(config: PretrainConfig, device: torch.device, warn: Callable[[str], None]) -> Monitor | None:
-    """The monitor that a run's config asks for, if any; see :class:`Monitor`."""
+    """The monitor that a run's config names; None where it names none.
+
+    Args:
+        config: all settings of the run.
+        device: see :class:`Monitor`.
+        warn: see :class:`Monitor`.
+
+    Raises:
+        ConfigError: see :class:`Monitor`.
+    """
     source = config.tracking.monitor
     return None if source is None else Monitor(source, config, device, warn)
 
@@ -124,8 +156,8 @@ def labelled(source: str) -> Corpus:
     """The videos of a corpus that have a label.
 
     Raises:
-        CorpusError: there is no such corpus.
-        LabelsError: it has no labels, or none that a vote can be held over.
+        CorpusError: the corpus is missing or empty.
+        LabelsError: it has no labels, or labels that do not allow a vote.
     """
     corpus = open_corpus(source)
     if not any("label" in video.columns for video in corpus.videos):
@@ -142,28 +174,29 @@ def labelled(source: str) -> Corpus:
 
 
 def labels_and_groups(corpus: Corpus) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """(N,) classes, and what (N,) videos may not vote for each other; one without a group is its own."""
+    """(N,) classes and (N,) groups, within which no video votes; by default each video is a group."""
     labels = [video.columns["label"] for video in corpus.videos]
     groups = [video.columns.get("group", video.video_id) for video in corpus.videos]
     return np.array(labels), np.array(groups)
 
 
 def check(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> None:
-    """Refuse videos that no vote can be held over.
+    """Refuse videos that do not allow a vote.
 
     Raises:
-        LabelsError: there are fewer than two classes, or one of them has no vote of another group to expect.
+        LabelsError: there are fewer than two classes, or a class has fewer than two groups.
     """
     classes = np.unique(labels).tolist()
     if len(classes) < 2:
-        found = f"all {len(labels)} videos are of class {classes[0]!r}" if classes else "no video is left"
-        raise LabelsError(f"{found}; add videos, a vote needs two classes or more")
+        cause = f"all {len(labels)} videos are of class {classes[0]!r}" if classes else "no video is left"
+        raise LabelsError(f"{cause}; add videos, a vote needs at least two classes")
     for name in classes:
-        own = set(groups[labels == name].tolist())
-        if len(own) < 2:
+        class_groups = set(groups[labels == name].tolist())
+        if len(class_groups) < 2:
             raise LabelsError(
-                f"class {name!r} has one group only ({own.pop()}), and a group does not vote for itself; "
-                "add videos of another, or leave the class out"
+                f"class {name!r} has only one group ({class_groups.pop()}), and a group does not vote for "
+                "itself; "
+                "add videos of another group, or leave the class out"
             )
 
 
@@ -178,7 +211,7 @@ def knn_score(
     Args:
         features: (N, D) L2-normalised.
         labels: (N,) classes.
-        groups: (N,) what may not vote for each other.
+        groups: (N,) groups; videos of one group do not vote for each other.
         neighbours: how many vote, k; see :func:`sora_video.pretrain.encoders.neighbours.vote`.
 
     Returns:

@@ -12,12 +12,12 @@ __all__ = ["Noted"]
 
 
 class Noted:
-    """The last noted state and, where the run is to end with it, the best.
+    """The last noted state and, if the run is to end with it, the best.
 
     Args:
         config: how often states are noted, and whether the best is wanted.
         start: the state before the first step, packed.
-        device: where steps are measured.
+        device: what computes the steps' metrics.
     """
 
     def __init__(self, config: CheckpointConfig, start: bytes, device: torch.device) -> None:
@@ -37,11 +37,19 @@ class Noted:
         self.measured += 1
 
     def due(self, done: int) -> bool:
-        """Whether to note the state after so many steps."""
+        """Whether to note the state now.
+
+        Args:
+            done: steps done.
+        """
         return done % self.config.every_steps == 0
 
     def note(self, state: bytes) -> None:
-        """Keep a packed state to go back to, and as the best if the steps before it were the best so far."""
+        """Keep a state to go back to, and as the best if the steps before it were the best so far.
+
+        Args:
+            state: the learner's state, packed.
+        """
         self.last = state
         quality = self.mean()
         if self.config.final == "best" and quality < self.least:
@@ -68,7 +76,14 @@ class Noted:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Restore a saved state.
+
+        Args:
+            state: what :meth:`state` returned.
+
+        Raises:
+            KeyError: a part of it is missing.
+        """
         self.last = as_bytes(state["last"])
         self.best = None if state["best"] is None else as_bytes(state["best"])
         self.least, self.measured = state["least"], state["measured"]
@@ -76,10 +91,10 @@ class Noted:
 
 
 def as_tensor(data: bytes) -> Tensor:
-    """Bytes in the form that a state may hold."""
+    """Bytes as a tensor, which a state may hold."""
     return torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
 
 def as_bytes(data: Tensor) -> bytes:
-    """What :func:`as_tensor` was given."""
+    """The bytes that :func:`as_tensor` was given."""
     return data.numpy().tobytes()

@@ -26,10 +26,21 @@ class Tracker(Protocol):
     """Receives a run's metrics."""
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Record metrics after ``step`` steps."""
+        """Record metrics.
+
+        Args:
+            step: steps done.
+            metrics: numbers and texts by name.
+        """
 
     def picture(self, step: int, name: str, path: Path) -> None:
-        """Show a picture file of the run as it is after ``step`` steps."""
+        """Show a picture of the run.
+
+        Args:
+            step: steps done when it was drawn.
+            name: what to call it, such as ``"map"``.
+            path: the PNG file.
+        """
 
     def close(self) -> None:
         """Finish writing."""
@@ -50,13 +61,27 @@ class JsonlTracker:
         self.file = path.open("a", encoding="utf-8")
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Append one line."""
+        """Append one line.
+
+        Args:
+            step: steps done.
+            metrics: what JSON can hold, by name.
+
+        Raises:
+            StorageError: the disk refused the write.
+        """
         with storage_errors(self.path):
             self.file.write(json.dumps({"step": step, **metrics}) + "\n")
             self.file.flush()
 
     def picture(self, step: int, name: str, path: Path) -> None:
-        """A picture is no line."""
+        """Do nothing: a picture is not a line.
+
+        Args:
+            step: is ignored.
+            name: is ignored.
+            path: is ignored.
+        """
 
     def close(self) -> None:
         """Close the file."""
@@ -71,7 +96,7 @@ class WandbTracker:
         folder: where its local files go.
 
     Raises:
-        ConfigError: it cannot start, for instance with no login.
+        ConfigError: W&B cannot start, for instance without a login.
     """
 
     def __init__(self, config: PretrainConfig, folder: Path) -> None:
@@ -90,11 +115,22 @@ class WandbTracker:
             ) from error
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Send one line."""
+        """Send metrics.
+
+        Args:
+            step: steps done.
+            metrics: numbers and texts by name.
+        """
         self.run.log(dict(metrics), step=step)
 
     def picture(self, step: int, name: str, path: Path) -> None:
-        """Send one picture."""
+        """Send a picture.
+
+        Args:
+            step: steps done when it was drawn.
+            name: what to call it.
+            path: the PNG file.
+        """
         self.run.log({name: self.wandb.Image(str(path))}, step=step)
 
     def close(self) -> None:
@@ -103,7 +139,7 @@ class WandbTracker:
 
 
 def wandb_id(path: Path) -> str:
-    """What W&B calls a run: as the file says, so that a run that is continued is one run there too."""
+    """The run's id at W&B, kept in a file, so that a continued run is one run there too."""
     if not path.is_file():
         write_json(path, {"id": secrets.token_hex(6)})
     return str(json.loads(path.read_text(encoding="utf-8"))["id"])
@@ -120,7 +156,12 @@ class BarTracker:
         self.bar, self.scores = Bar("pretrain", steps, "clips"), dict[str, float]()
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Show a training step's metrics, and the last score there was."""
+        """Show a step's metrics, and the last scores there were.
+
+        Args:
+            step: steps done.
+            metrics: ``clips_per_s``, ``step_ms``, the parts' times, and scores where they are given.
+        """
         self.scores |= {name: metrics[name] for name in SCORES if name in metrics}
         parts = [
             *(f"{name} {score:.3f}" for name, score in self.scores.items()),
@@ -133,7 +174,13 @@ class BarTracker:
         self.bar.update(step, metrics["clips_per_s"], " ".join(parts))
 
     def picture(self, step: int, name: str, path: Path) -> None:
-        """A bar shows no picture."""
+        """Do nothing: a bar shows no picture.
+
+        Args:
+            step: is ignored.
+            name: is ignored.
+            path: is ignored.
+        """
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -141,18 +188,33 @@ class BarTracker:
 
 
 class Trackers:
-    """Several trackers as one."""
+    """Several trackers as one.
+
+    Args:
+        trackers: receive everything, in this order.
+    """
 
     def __init__(self, trackers: Sequence[Tracker]) -> None:
         self.trackers = trackers
 
     def log(self, step: int, metrics: Metrics) -> None:
-        """Pass on to each."""
+        """Pass metrics on to each tracker.
+
+        Args:
+            step: steps done.
+            metrics: numbers and texts by name.
+        """
         for tracker in self.trackers:
             tracker.log(step, metrics)
 
     def picture(self, step: int, name: str, path: Path) -> None:
-        """Pass on to each."""
+        """Pass a picture on to each tracker.
+
+        Args:
+            step: steps done when it was drawn.
+            name: what to call it.
+            path: the PNG file.
+        """
         for tracker in self.trackers:
             tracker.picture(step, name, path)
 

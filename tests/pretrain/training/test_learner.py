@@ -204,7 +204,7 @@ def test_the_guard_goes_back_then_gives_up():
     again.load(guard.state())
     assert again == guard
     guard.skipped()
-    with pytest.raises(RunError, match="6 steps in a row had no finite loss or gradient; train anew"):
+    with pytest.raises(RunError, match="6 steps in a row had no finite loss or gradient; train again"):
         guard.skipped()
     again.taken()
     again.check_end()

@@ -240,13 +240,13 @@ def test_a_collapse_is_warned_of(write_video, make_config, tmp_path, capfd):
     events = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events if event["event"] == "collapse"] == [1, 2, 3]
     assert [line["std"] < COLLAPSED for line in run.log()] == [True] * 3
-    assert capfd.readouterr().err.count("embeddings are all nearly alike") == 3
+    assert capfd.readouterr().err.count("embeddings are nearly all equal") == 3
 
 
 def test_a_stopped_run_does_not_go_on_with_other_videos(to_resume, videos, tmp_path):
     shutil.copytree(videos, tmp_path / "other")
     (tmp_path / "other" / "even" / "clip 0.mp4").rename(tmp_path / "other" / "even" / "clip 9.mp4")
-    with pytest.raises(RunError, match=r"was started on other videos than .*; resume on the same"):
+    with pytest.raises(RunError, match=r"was started with other videos than .*; resume it with the same"):
         pretrain_encoder(tmp_path / "other", to_resume, resume=True)
     assert "checkpoints" in names(to_resume)
 
@@ -318,7 +318,7 @@ def test_weights_and_biases_works_without_a_network(videos, make_config, tmp_pat
 def test_a_diverged_run_is_refused_not_finished(videos, make_config, tmp_path):
     steep = make_config("optim.lr=1e30", "optim.warmup_epochs=0", "optim.epochs=12", "guard.max_rollbacks=1")
     with pytest.raises(
-        RunError, match=r"5 steps in a row had no finite .*; train anew with a smaller optim\.lr"
+        RunError, match=r"5 steps in a row had no finite .*; train again with a smaller optim\.lr"
     ):
         pretrain_encoder(videos, tmp_path / "run", steep)
     assert not (tmp_path / "run/model.safetensors").exists()

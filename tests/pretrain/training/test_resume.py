@@ -157,7 +157,7 @@ def test_settings_that_decide_nothing_may_be_edited(to_resume, videos):
 def test_a_stray_file_beside_the_states_is_ignored_with_a_warning(to_resume, videos, capfd):
     (to_resume / "checkpoints" / "best.pt").write_text("mine")
     assert pretrain_encoder(videos, to_resume, resume=True).finished
-    assert "best.pt: is no state of this run and is ignored" in capfd.readouterr().err
+    assert "best.pt: is not a state of this run and is ignored" in capfd.readouterr().err
     assert (to_resume / "checkpoints" / "best.pt").read_text() == "mine"
 
 

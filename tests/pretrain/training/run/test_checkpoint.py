@@ -101,7 +101,7 @@ def test_a_state_that_is_damaged_anywhere_gives_way_to_the_one_before(tmp_path, 
         assert states.load(warnings.append)["step"] == 1
         assert warnings == [f"{tmp_path / '2.pt'}: is damaged ({CHECKSUM}); the state before it is used"]
     (tmp_path / "1.pt").write_bytes(b"")
-    with pytest.raises(RunError, match="all states are damaged; delete the run to train anew"):
+    with pytest.raises(RunError, match="all states are damaged; delete the run and train again"):
         states.load(warnings.append)
 
 
@@ -125,7 +125,7 @@ def test_a_stray_file_is_named_and_ignored(tmp_path, stray):
     states.save(1, pack({"step": 1}))
     (states.folder / stray).write_text("mine")
     assert states.load(warnings.append)["step"] == 1
-    assert warnings == [f"{states.folder / stray}: is no state of this run and is ignored; remove it"]
+    assert warnings == [f"{states.folder / stray}: is not a state of this run and is ignored; remove it"]
     states.save(2, pack({"step": 2}))
     states.drop()
     assert names(states.folder) == [stray]

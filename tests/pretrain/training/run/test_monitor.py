@@ -196,7 +196,7 @@ def test_a_set_without_labels_is_refused(videos, make_config, tmp_path):
 def test_a_set_of_one_class_is_refused(videos, make_config, tmp_path):
     shutil.copytree(videos / "even", tmp_path / "set" / "even")
     text = refusal(tmp_path / "set", videos, make_config, tmp_path)
-    assert "all 4 videos are of class 'even'; add videos, a vote needs two classes or more" in text
+    assert "all 4 videos are of class 'even'; add videos, a vote needs at least two classes" in text
 
 
 def test_a_class_of_one_group_is_refused(manifest, videos, make_config, tmp_path):
@@ -205,7 +205,7 @@ def test_a_class_of_one_group_is_refused(manifest, videos, make_config, tmp_path
         ("odd/clip 1.mp4", "y", "c"), ("odd/clip 3.mp4", "y", "c"),
     )  # fmt: skip
     text = refusal(source, videos, make_config, tmp_path)
-    assert "class 'y' has one group only (c), and a group does not vote for itself; add videos" in text
+    assert "class 'y' has only one group (c), and a group does not vote for itself; add videos" in text
 
 
 def test_a_set_that_cannot_be_read_is_refused(videos, make_config, tmp_path):
