@@ -8,6 +8,7 @@ import numpy as np
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import members_by_class
+from sora_video.downstream.probe.spelling import one_spelling
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
@@ -39,6 +40,7 @@ def train_classifier(
     split: str = "split",
     class_folders: bool = False,
     recipe: Recipe | None = None,
+    join_labels: bool = False,
 ) -> Training:
     """Train a classifier on labelled videos and write it.
 
@@ -51,6 +53,7 @@ def train_classifier(
         split: column that says train or test; where no row has one, all are trained on.
         class_folders: ``labels`` is a folder with one folder a class.
         recipe: how.
+        join_labels: join labels that differ only in white space, case or Unicode form; False: refuse them.
 
     Returns:
         The classifier, and videos that could not be read.
@@ -63,7 +66,7 @@ def train_classifier(
     recipe = recipe or Recipe()
     out = Path(out).expanduser()
     check_free(out)
-    corpus = open_corpus(labels, class_folders=class_folders)
+    corpus = one_spelling(open_corpus(labels, class_folders=class_folders), columns, join=join_labels)
     if class_folders:
         members_by_class(corpus)
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))

@@ -25,7 +25,9 @@ class Written:
     """What else was written."""
 
 
-def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = True) -> Written:
+def write_dataset(
+    name: str, folder: str | Path, out: Path, *, groups: bool = True, join_labels: bool = False
+) -> Written:
     """Write the manifest of a data set that the user has; of feature tables their embeddings beside it.
 
     Args:
@@ -33,6 +35,7 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
         folder: holds it.
         out: the ``.csv`` file.
         groups: see :func:`open_dataset`.
+        join_labels: see :func:`open_dataset`.
 
     Returns:
         How many rows were written, and which videos are missing.
@@ -48,7 +51,7 @@ def write_dataset(name: str, folder: str | Path, out: Path, *, groups: bool = Tr
         videos = [replace(video, path=out.parent / video.video_id) for video in table.corpus.videos]
         write_manifest(replace(table.corpus, videos=tuple(videos)), out)
         return Written(len(videos), (), f", their features in {out.with_suffix('.parquet')}")
-    opened = open_dataset(name, folder, groups=groups)
+    opened = open_dataset(name, folder, groups=groups, join_labels=join_labels)
     write_manifest(opened.corpus, out)
     return Written(len(opened.corpus), opened.missing)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sora_video.base.errors import ConfigError, CorpusError, LabelsError
 from sora_video.base.registry import Registry
+from sora_video.downstream.probe.spelling import one_spelling
 from sora_video.pretrain.video.corpus import Corpus, Video, readable
 
 from .dataset import Dataset
@@ -40,13 +41,14 @@ class Opened:
     """Videos that the lists name and the folder lacks."""
 
 
-def open_dataset(name: str, folder: str | Path, *, groups: bool = True) -> Opened:
+def open_dataset(name: str, folder: str | Path, *, groups: bool = True, join_labels: bool = False) -> Opened:
     """Read a data set in its owners' layout.
 
     Args:
         name: one of :data:`DATASETS` that has videos.
         folder: holds videos and lists, at any depth.
         groups: give each video its group; without, a split is taken as its owners made it.
+        join_labels: join labels that differ only in white space, case or Unicode form; False: refuse them.
 
     Returns:
         The videos that are there. Where there are several splits, ``split`` is the first.
@@ -54,7 +56,7 @@ def open_dataset(name: str, folder: str | Path, *, groups: bool = True) -> Opene
     Raises:
         ConfigError: there is no such data set.
         CorpusError: the folder, a list or all videos are missing, or a video is there twice.
-        LabelsError: a split leaks a group.
+        LabelsError: a split leaks a group, or labels look alike.
     """
     dataset: Dataset = DATASETS.load(name)
     if dataset.read is None:
@@ -79,7 +81,7 @@ def open_dataset(name: str, folder: str | Path, *, groups: bool = True) -> Opene
             f"the first is {missing[0]}; unpack them there"
         )
     check_groups(videos)
-    return Opened(Corpus(files.root, tuple(videos)), missing)
+    return Opened(one_spelling(Corpus(files.root, tuple(videos)), join=join_labels), missing)
 
 
 def check_groups(videos: Sequence[Video]) -> None:

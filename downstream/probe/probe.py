@@ -18,7 +18,8 @@ from .pixels import pixel_features
 from .protocol import describe
 from .results import Results
 from .seeds import check_seeds
-from .split import Split, check_split, drop_rows, used_rows
+from .spelling import one_spelling
+from .split import SEPARATOR, Split, check_split, drop_rows, used_rows
 
 __all__ = ["linear_probe", "probe_encoders"]
 
@@ -39,6 +40,7 @@ def linear_probe(
     views: str = "allx1",
     centre: bool = False,
     finetune: int = 0,
+    join_labels: bool = False,
 ) -> Results:
     """Probe finished runs on labelled videos.
 
@@ -54,6 +56,7 @@ def linear_probe(
         views: which views of a video are averaged, ``SLICESxCROPS``, as in ``10x3``.
         centre: whether retrieval subtracts the mean of the training rows first.
         finetune: epochs of fine-tuning end to end, to compare with; 0: none.
+        join_labels: join labels that differ only in white space, case or Unicode form; False: refuse them.
 
     Returns:
         Linear and attentive probe, kNN, retrieval and few-shot beside the untrained encoder and the pixel
@@ -70,6 +73,7 @@ def linear_probe(
     if finetune < 0:
         raise ConfigError(f"finetune={finetune}: must be a number of epochs, or 0 for none")
     corpus = open_corpus(labels, class_folders=class_folders)
+    corpus = one_spelling(corpus, [label], join=join_labels, separator=SEPARATOR)
     if class_folders:
         corpus = hold_out(corpus)
     rows = read_split(corpus, label=label, group=group, split=split)

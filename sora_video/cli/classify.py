@@ -8,7 +8,7 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import HintedModelOption, JsonOption, SkipOption
+from .arguments import HintedModelOption, JoinLabelsOption, JsonOption, SkipOption
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -36,6 +36,7 @@ def datasets(
     no_groups: Annotated[
         bool, typer.Option("--no-groups", help="Take splits as they are, without checking groups.")
     ] = False,
+    join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the data sets that can be read, or write the manifest of one that you have."""
@@ -48,7 +49,7 @@ def datasets(
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
-    written = write_dataset(name, folder, out, groups=not no_groups)
+    written = write_dataset(name, folder, out, groups=not no_groups, join_labels=join_labels)
     if as_json:
         show.print_json({"videos": written.rows, "missing": list(written.missing)})
         return
@@ -90,6 +91,7 @@ def train(
     weights: Annotated[str, typer.Option("--weights", help="Of classes: balanced or none.")] = "balanced",
     seed: Annotated[int, typer.Option("--seed", help="Decides folds and an MLP's first weights.")] = 0,
     skip: SkipOption = None,
+    join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier with calibrated confidences."""
@@ -105,6 +107,7 @@ def train(
         split=split,
         class_folders=class_folders,
         recipe=make_recipe(head, pool, weights, seed, overrides or []),
+        join_labels=join_labels,
     )
     if as_json:
         show.print_json(done.classifier.as_json())

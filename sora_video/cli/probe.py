@@ -10,7 +10,7 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import ByOption, JsonOption, SkipOption
+from .arguments import ByOption, JoinLabelsOption, JsonOption, SkipOption
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -63,6 +63,7 @@ def probe(
         int, typer.Option("--finetune", metavar="EPOCHS", help="Train all weights too, to compare with.")
     ] = 0,
     skip: SkipOption = None,
+    join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure frozen features on labels by the field's protocols, beside random and pixel baselines."""
@@ -82,6 +83,7 @@ def probe(
         views=views,
         centre=centre,
         finetune=finetune,
+        join_labels=join_labels,
     )
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
