@@ -109,7 +109,7 @@ class Training:
         self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
         if state:
             self.take_over(state)
-        self.quarantine = Quarantine(len(corpus), config.data.max_bad_fraction)
+        self.quarantine = Quarantine(corpus.files, config.data.max_bad_fraction)
         self.quarantine.read(out / "quarantine.json")
         self.tracker: Tracker = Trackers([])
         self.events: Tracker = Trackers([])

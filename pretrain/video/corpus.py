@@ -73,6 +73,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.videos)
 
+    @property
+    def files(self) -> int:
+        """How many files there are; several entries may be spans of one."""
+        return len({video.video_id for video in self.videos})
+
     def numbers(self) -> list[int]:
         """A number for each entry, the same for entries of the same file."""
         found: dict[str, int] = {}

@@ -23,8 +23,8 @@ class Quarantine:
     """Collects failures and stops a run that has too many.
 
     Args:
-        total: videos in the corpus.
-        max_fraction: fraction of them that may fail.
+        total: files in the corpus, however many spans of each it names.
+        max_fraction: fraction of the files that may fail.
     """
 
     total: int
@@ -32,7 +32,7 @@ class Quarantine:
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def add(self, failure: Failure) -> None:
-        """Record a failure; the same video counts once.
+        """Record a failure; a file counts once, whichever of its spans failed.
 
         Raises:
             CorpusError: more than the stated fraction has failed.

@@ -99,7 +99,7 @@ def probe(
         f"{len(result.split.classes)} classes; linear, attentive and knn are "
         + ("mAP over classes" if result.split.multi else "balanced accuracy"),
     )
-    show.print_failures(result.failures, len(result.features))
+    show.print_failures(result.failures, len({video.video_id for video in result.videos}))
     if report:
         console.say(f"see {report / 'report.html'}")
 

@@ -87,7 +87,7 @@ def embed(
     embeddings = encoder.embed(videos)
     write_embeddings(embeddings, out)
     console.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
-    show.print_failures(embeddings.failures, len(videos))
+    show.print_failures(embeddings.failures, videos.files)
 
 
 def encoders(

@@ -59,7 +59,7 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
     mark = fingerprint(weights, run.config.encoder, run.config.slice)
     metrics = {
         "fingerprint": mark,
-        "videos": len(ending.corpus),
+        "videos": ending.corpus.files,
         "unreadable": ending.unreadable,
         "steps": ending.steps,
         "parameters": sum(weight.numel() for weight in ending.encoder.parameters()),

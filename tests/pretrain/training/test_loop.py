@@ -287,6 +287,26 @@ def test_too_many_unreadable_files_stop_the_run(videos, make_config, tmp_path):
     assert not Run.open(tmp_path / "run").finished
 
 
+def test_the_fraction_is_of_files_however_many_spans_a_manifest_names(videos, make_config, tmp_path):
+    rows = [f"{path},{n / 5:.1f}," for path in sorted(videos.rglob("*.mp4")) for n in range(5)]
+    for number in range(2):
+        (tmp_path / f"empty {number}.mp4").touch()
+        rows.append(f"empty {number}.mp4,,")
+    (tmp_path / "spans.csv").write_text("path,start_s,end_s\n" + "\n".join(rows) + "\n")
+    with pytest.raises(CorpusError, match=r"2 of 10 videos cannot be read, over 10%"):
+        pretrain_encoder(tmp_path / "spans.csv", tmp_path / "run", make_config())
+
+
+def test_spans_of_one_unreadable_file_are_one_failure(videos, make_config, tmp_path):
+    rows = [f"{path},," for path in sorted(videos.rglob("*.mp4"))]
+    (tmp_path / "empty.mp4").touch()
+    rows += [f"empty.mp4,{number},{number + 1}" for number in range(4)]
+    (tmp_path / "spans.csv").write_text("path,start_s,end_s\n" + "\n".join(rows) + "\n")
+    run = pretrain_encoder(tmp_path / "spans.csv", tmp_path / "run", make_config())
+    metrics = json.loads((run.path / "metrics.json").read_text())
+    assert (metrics["videos"], metrics["unreadable"]) == (9, 1)
+
+
 def test_a_mistake_in_reading_ends_the_run_and_its_readers(videos, make_config, tmp_path):
     process = start(videos, tmp_path / "run", make_config("data.workers=1"), BREAK + TRAIN)
     _, errors = process.communicate(timeout=60)
