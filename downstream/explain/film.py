@@ -61,7 +61,8 @@ def write(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None
     size, info = upright_size(video, FILM), inspect(video)
     frames = open_video(video, size)
     sounds = [
-        read_sound(video, info.origin_s, np.array([start_s]), end_s - start_s) for start_s, end_s in spans
+        read_sound(video, info.origin_s, np.array([start_s]), end_s - start_s, info.part_shifts_s)
+        for start_s, end_s in spans
     ]
     with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:
         film = made.add_stream("libx264", rate=max(1, round(info.fps)), options=X264, time_base=TICK)

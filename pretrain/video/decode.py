@@ -1,9 +1,8 @@
-"""Frames of a video by index at reduced size: decord where it agrees with the container, else PyAV."""
+"""Frames of a video by index: what decoding from the start shows, reached the quickest way that is right."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
-from weakref import WeakSet
+from typing import NamedTuple, Protocol
 
 import av
 import decord
@@ -12,23 +11,44 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
 
-from .inspect import VideoInfo, reason, video_stream
+from .forward import Decoded, Walk
+from .inspect import VideoInfo
 from .known import KnownVideos
+from .opening import name_of, reason
+from .pixels import UPRIGHT, to_rgb
 
-__all__ = ["DecordFrames", "Frames", "PyAVFrames", "open_video", "to_rgb"]
+__all__ = [
+    "KNOWN",
+    "MOST_HELD",
+    "DecordFrames",
+    "ForwardFrames",
+    "Frames",
+    "PyAVFrames",
+    "open_forward",
+    "open_video",
+]
 
 decord.logging.set_level(decord.logging.QUIET)
 
 Pixels = NDArray[np.uint8]
-Walk = Callable[[av.container.InputContainer, av.VideoStream, list[int]], Iterator[tuple[int, av.VideoFrame]]]
 DECORD_ERRORS = (decord.DECORDError, RuntimeError, AssertionError, IndexError, OSError)
 UNSAFE_WIDTHS = frozenset({8, 12, 16, 24, 32, 48, 96, 144})
 """Output widths at which decord cannot copy a frame (measured with 3.3.0)."""
-KNOWN = KnownVideos(frames=4_000_000)
+DECORD_CONTAINERS = frozenset({"avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"})
+DECORD_CODECS = frozenset({"av1", "h264", "mjpeg", "mpeg2video", "mpeg4", "prores", "vp8", "vp9"})
+KNOWN = KnownVideos(frames=2_000_000)
 AGREEMENT_S = 2e-3
-"""Most that decord's float32 times may differ from the container's."""
-AGREED: WeakSet[VideoInfo] = WeakSet()
-"""Videos that decord was found to time as the container does."""
+"""Most that decord's float32 times may differ from the index."""
+AGREEMENT = 3.0
+"""Most grey levels that decord's pictures may differ by, on average over an 8x8 grid of means: two scalers
+never agree on fine detail."""
+GRID = 8
+NEAR_PACKETS = 24
+"""Decoding on over so many packets is quicker than to seek."""
+MOST_HELD = 25
+"""A picture stays on screen for no more damaged ones than these."""
+FAR_PACKETS = 600
+"""A forward reader skips more than these, if it can."""
 
 
 class Frames(Protocol):
@@ -56,109 +76,204 @@ class Frames(Protocol):
         """
 
 
-class DecordFrames:
-    """Frames by decord, single-threaded."""
-
-    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
-        self.times, self.duration_s, self.size = info.times, info.duration_s, size
-        try:
-            self.reader = decord.VideoReader(str(path), width=size[1], height=size[0], num_threads=1)
-            if info not in AGREED:
-                self.agree()
-        except DECORD_ERRORS as error:
-            raise VideoError(f"decord cannot open it: {reason(error)}") from error
-        AGREED.add(info)
-
-    def agree(self) -> None:
-        """Check decord's times, once for each video, as it takes a while."""
-        stamps = self.reader.get_frame_timestamp(np.arange(len(self.reader)))[:, 0]
-        if len(stamps) != len(self.times) or np.abs(stamps - self.times).max() > AGREEMENT_S:
-            raise VideoError("decord and the container disagree about its frame times")
-
-    def frames(self, indices: NDArray[np.int64]) -> Pixels:
-        """See :meth:`Frames.frames`."""
-        unique, inverse = np.unique(indices, return_inverse=True)
-        try:
-            pixels = self.reader.get_batch(unique).asnumpy()
-        except DECORD_ERRORS as error:
-            raise VideoError(f"decord cannot decode it: {reason(error)}") from error
-        if pixels.shape != (len(unique), *self.size, 3):
-            raise VideoError(f"decord returned shape {pixels.shape}")
-        return np.asarray(pixels[inverse])
-
-
 class PyAVFrames:
-    """Frames by PyAV: seek to the keyframe before and decode forward, or count from the start."""
+    """Frames by PyAV: decoding starts at safe points alone, and goes on from where it is.
+
+    Args:
+        path: the file.
+        info: its properties.
+        size: (height, width) of frames.
+    """
+
+    near = NEAR_PACKETS
 
     def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
         self.path, self.info, self.size = path, info, size
         self.times, self.duration_s = info.times, info.duration_s
+        self.walk: Walk | None = None
+        self.decoding: Iterator[Decoded] = iter(())
+        self.shown: Numbered | None = None
+        """What is on screen."""
+        self.ahead: Numbered | None = None
+        """What comes next, where it is decoded already."""
 
     def frames(self, indices: NDArray[np.int64]) -> Pixels:
         """See :meth:`Frames.frames`."""
         unique, inverse = np.unique(indices, return_inverse=True)
-        wanted = unique.tolist()
-        found = self.collect(self.seek, wanted)
-        if len(found) < len(wanted):  # some streams cannot be entered at every keyframe they mark
-            found = self.collect(self.count, wanted)
-        missing = [number for number in wanted if number not in found]
-        if missing:
-            raise VideoError(f"frame {missing[0]} of {len(self.times)} is missing from the stream")
-        return np.stack([found[number] for number in wanted])[inverse]
+        pictures = [self.picture(number) for number in unique.tolist()]
+        return np.stack(pictures)[inverse]
 
-    def collect(self, walk: Walk, wanted: list[int]) -> dict[int, Pixels]:
-        """Decode by one way of walking the stream; frames it does not reach are left out."""
+    def picture(self, number: int) -> Pixels:
+        """One frame."""
+        if not 0 <= number < len(self.times):
+            raise VideoError(f"frame {number}: must be between 0 and {len(self.times) - 1}")
         try:
-            with av.open(self.path) as container:
-                stream = video_stream(container)
-                stream.thread_type = "NONE"
-                return {number: to_rgb(frame, self.size) for number, frame in walk(container, stream, wanted)}
-        except (av.FFmpegError, ValueError) as error:
+            return to_rgb(self.frame(number), self.size)
+        except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(f"cannot be decoded: {reason(error)}") from error
 
-    def seek(
-        self, container: av.container.InputContainer, stream: av.VideoStream, wanted: list[int]
-    ) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Enter at the keyframe before each group of wanted frames and match presentation timestamps."""
-        if self.info.pts is None or len(self.info.keyframes) == 0:
-            return
-        pts = self.info.pts[wanted]
-        segment = np.searchsorted(self.info.keyframes, pts, side="right")
-        for group in np.split(np.arange(len(wanted)), np.flatnonzero(np.diff(segment)) + 1):
-            container.seek(int(self.info.keyframes[max(0, segment[group[0]] - 1)]), stream=stream)
-            pending = {int(pts[place]): wanted[place] for place in group}
-            for frame in container.decode(stream):
-                if frame.pts in pending:
-                    yield pending.pop(frame.pts), frame
-                if not pending:
-                    break
+    def frame(self, number: int) -> av.VideoFrame:
+        """What is on screen when a frame is due: a damaged one is not, and the one before it stays."""
+        entry = int(np.searchsorted(self.info.entry_frames, number, side="right")) - 1
+        if not self.is_near(number, entry):
+            self.enter(entry)
+        self.advance(number)
+        while self.shown is None and entry > 0:
+            entry //= 2
+            self.enter(entry)
+            self.advance(number)
+        if self.shown is None or number - self.shown.number > MOST_HELD:
+            raise VideoError(f"frame {number} of {len(self.times)} cannot be decoded")
+        return self.shown.frame
 
-    def count(
-        self, container: av.container.InputContainer, stream: av.VideoStream, wanted: list[int]
-    ) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decode from the start and count."""
-        pending = set(wanted)
-        for number, frame in enumerate(container.decode(stream)):
-            if number in pending:
-                yield number, frame
-            if number >= wanted[-1]:
-                break
+    def is_near(self, number: int, entry: int) -> bool:
+        """Whether decoding on reaches a frame no later than entering anew would."""
+        if self.shown is None or number < self.shown.number:
+            return False
+        here = self.info.packets[self.shown.number]
+        return bool(self.info.entry_packets[entry] - here <= self.near)
+
+    def enter(self, entry: int) -> None:
+        """Start to decode at a safe point, or where a seek lands behind it at an earlier one."""
+        self.shown = self.ahead = None
+        self.walk = self.walk or Walk(self.path)
+        while entry > 0:
+            stamps = self.info.entry_stamps[entry].tolist()
+            decoding = self.walk.from_packet(int(self.info.entry_packets[entry]), *stamps)
+            if decoding is not None:
+                self.decoding = decoding
+                return
+            entry //= 2
+        self.decoding = self.walk.from_start()
+
+    def advance(self, number: int) -> None:
+        """Decode until a frame is on screen."""
+        while self.shown is None or self.shown.number < number:
+            self.ahead = self.ahead or self.following()
+            if self.ahead is None or self.ahead.number > number:
+                return
+            self.shown, self.ahead = self.ahead, None
+
+    def following(self) -> "Numbered | None":
+        """The next frame of those that are shown; None at the end."""
+        for packet, frame in self.decoding:
+            number = self.info.numbers.get(packet, -1)
+            if number > (self.shown.number if self.shown else -1):
+                return Numbered(number, frame)
+        return None
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
-    """A decoded frame upright, stretched to fill (height, width), as (height, width, 3) RGB."""
-    turns = round(frame.rotation / 90) % 4
-    height, width = size if turns % 2 == 0 else size[::-1]
-    # By default each call starts a thread a processor to scale in, which takes longer than the scaling.
-    pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1)
-    return np.rot90(pixels, turns)
+class Numbered(NamedTuple):
+    """A decoded frame."""
+
+    number: int
+    frame: av.VideoFrame
+
+
+class ForwardFrames(PyAVFrames):
+    """Frames for calls with rising indices: decoding goes on from where it is.
+
+    The pictures of the latest call are kept for slices that overlap. What lies before them is reached as by
+    :class:`PyAVFrames`.
+    """
+
+    near = FAR_PACKETS
+
+    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
+        super().__init__(path, info, size)
+        self.kept: dict[int, Pixels] = {}
+
+    def frames(self, indices: NDArray[np.int64]) -> Pixels:
+        """See :meth:`Frames.frames`."""
+        unique, inverse = np.unique(indices, return_inverse=True)
+        self.kept = {
+            number: self.kept[number] if number in self.kept else self.picture(number)
+            for number in unique.tolist()
+        }
+        return np.stack(list(self.kept.values()))[inverse]
+
+
+class DecordFrames:
+    """Frames by decord, single-threaded; by PyAV from its first failure on.
+
+    Args:
+        path: the file.
+        info: its properties.
+        size: (height, width) of frames.
+
+    Raises:
+        VideoError: decord cannot read it, or shows other pictures, or the same ones at other times.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
+        self.times, self.duration_s, self.size = info.times, info.duration_s, size
+        self.info, self.instead = info, PyAVFrames(path, info, size)
+        self.failed = False
+        try:
+            self.reader = decord.VideoReader(name_of(path), width=size[1], height=size[0], num_threads=1)
+            if "decord" not in info.verdicts:
+                info.verdicts["decord"] = self.agrees()
+        except DECORD_ERRORS as error:
+            info.verdicts["decord"] = False
+            raise VideoError(f"decord cannot open it: {reason(error)}") from error
+        if not info.verdicts["decord"]:
+            raise VideoError("decord shows other pictures than PyAV")
+
+    def agrees(self) -> bool:
+        """Compare its times, and pictures on both sides of an entry and at both ends."""
+        count = len(self.times)
+        stamps = self.reader.get_frame_timestamp(np.arange(len(self.reader)))[:, 0]
+        if len(stamps) != count or np.abs(stamps - self.times).max() > AGREEMENT_S:
+            return False
+        entry = int(self.info.entry_frames[len(self.info.entry_frames) // 2])
+        chosen = np.unique([0, max(0, entry - 1), entry, min(entry + 2, count - 1), count - 1])
+        differences = coarse(self.read(chosen)) - coarse(self.instead.frames(chosen))
+        return bool(np.abs(differences).mean((1, 2, 3)).max() <= AGREEMENT)
+
+    def frames(self, indices: NDArray[np.int64]) -> Pixels:
+        """See :meth:`Frames.frames`."""
+        unique, inverse = np.unique(indices, return_inverse=True)
+        if not self.failed:
+            try:
+                return self.read(unique)[inverse]
+            except DECORD_ERRORS:
+                self.failed, self.info.verdicts["decord"] = True, False
+        return self.instead.frames(unique)[inverse]
+
+    def read(self, numbers: NDArray[np.int64]) -> Pixels:
+        """Frames by decord alone."""
+        pixels: Pixels = self.reader.get_batch(numbers).asnumpy()
+        if pixels.shape != (len(numbers), *self.size, 3):
+            raise RuntimeError(f"decord returned shape {pixels.shape}")
+        return pixels
+
+
+def coarse(pixels: Pixels) -> NDArray[np.float64]:
+    """(n, 8, 8, 3) means of pictures over a grid; of smaller pictures fewer."""
+    count, height, width, _ = pixels.shape
+    rows, columns = min(GRID, height), min(GRID, width)
+    whole = pixels[:, : height // rows * rows, : width // columns * columns]
+    cells = whole.reshape(count, rows, height // rows, columns, width // columns, 3)
+    return np.asarray(cells.mean((2, 4), dtype=np.float64))
+
+
+def decord_may_read(info: VideoInfo, size: tuple[int, int]) -> bool:
+    """Whether decord was found right, picture by picture, on files of this kind (``make bench-reading``)."""
+    return (
+        info.container in DECORD_CONTAINERS
+        and (info.codec in DECORD_CODECS or (info.codec == "hevc" and not info.reordered))
+        and info.plain
+        and info.orientation == UPRIGHT
+        and size[1] not in UNSAFE_WIDTHS
+        and info.verdicts.get("decord", True)
+    )
 
 
 def open_video(path: Path, size: tuple[int, int]) -> Frames:
     """Open a video for random access.
 
-    The container's presentation times rule. decord is used where its own times agree with them, the width is
-    one it can deliver and every keyframe is a clean entry; other files are read by PyAV, to the same result.
+    Truth is decoding from the start. decord is used for kinds of files on which its pictures were compared,
+    and where it agrees on a few pictures of this one; other files are read by PyAV, to the same result.
 
     Args:
         path: the file.
@@ -171,9 +286,14 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
         VideoError: the file has no video that can be read.
     """
     info = KNOWN.inspect(path)
-    if size[1] in UNSAFE_WIDTHS or info.open_gop:
-        return PyAVFrames(path, info, size)
-    try:
-        return DecordFrames(path, info, size)
-    except VideoError:
-        return PyAVFrames(path, info, size)
+    if decord_may_read(info, size):
+        try:
+            return DecordFrames(path, info, size)
+        except VideoError:
+            pass
+    return PyAVFrames(path, info, size)
+
+
+def open_forward(path: Path, size: tuple[int, int]) -> Frames:
+    """Open a video to read it from start to end; see :func:`open_video`."""
+    return ForwardFrames(path, KNOWN.inspect(path), size)

@@ -11,7 +11,7 @@ import av
 
 from sora_video.base.errors import VideoError
 
-from .inspect import reason
+from .opening import open_media, reason
 
 __all__ = ["IMAGES", "as_film"]
 
@@ -64,7 +64,7 @@ def by_number(path: Path) -> list[tuple[int, str]]:
 def read_image(path: Path) -> av.VideoFrame:
     """The picture that a file holds; the first of several."""
     try:
-        with av.open(path) as opened:
+        with open_media(path) as opened:
             return next(opened.decode(video=0))
     except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
         raise VideoError(f"{path}: cannot be read as an image: {reason(error)}; fix it") from error

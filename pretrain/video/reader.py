@@ -153,4 +153,5 @@ def listen(path: Path, starts: NDArray[np.float64], grid: Grid) -> Sound:
     """The sound of slices; of no length where it is not wanted."""
     if not grid.has_audio:
         return Sound(np.zeros((len(starts), 0), np.int16), np.zeros(len(starts), np.bool_))
-    return read_sound(path, KNOWN.inspect(path).origin_s, starts, grid.length_s)
+    info = KNOWN.inspect(path)
+    return read_sound(path, info.origin_s, starts, grid.length_s, info.part_shifts_s)

@@ -9,7 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .inspect import sound_stream
+from .opening import open_media, sound_stream
+from .timeline import Follower
 
 __all__ = ["RATE", "Sound", "read_sound"]
 
@@ -47,7 +48,13 @@ class Stretch(NamedTuple):
     """Where there was any."""
 
 
-def read_sound(path: Path, origin_s: float, starts: NDArray[np.float64], length_s: float) -> Sound:
+def read_sound(
+    path: Path,
+    origin_s: float,
+    starts: NDArray[np.float64],
+    length_s: float,
+    part_shifts_s: tuple[float, ...] = (0.0,),
+) -> Sound:
     """Decode exactly the spans of slices.
 
     What a slice sounds like does not depend on which others are read with it.
@@ -57,6 +64,7 @@ def read_sound(path: Path, origin_s: float, starts: NDArray[np.float64], length_
         origin_s: seconds on the container's clock at which the slices' clock begins.
         starts: (n,) starts in seconds.
         length_s: seconds of a slice.
+        part_shifts_s: those of :class:`.VideoInfo`.
 
     Returns:
         S = round(length_s * 16000) samples of each slice, and which of them were heard.
@@ -65,13 +73,14 @@ def read_sound(path: Path, origin_s: float, starts: NDArray[np.float64], length_
     if len(starts) == 0:
         return sound
     try:
-        with av.open(path) as container:
+        groups = neighbours(starts, length_s) if len(part_shifts_s) == 1 else [np.argsort(starts)]
+        with open_media(path) as container:
             stream = sound_stream(container)
             if stream is not None:
-                for rows in neighbours(starts, length_s):
+                for rows in groups:
                     begin_s, end_s = starts[rows[0]] + origin_s, starts[rows[-1]] + origin_s + length_s
                     whole_s = math.floor(begin_s - EDGE_S), math.ceil(end_s + EDGE_S)
-                    stretch = decode(container, stream, *whole_s)
+                    stretch = decode(container, stream, whole_s, part_shifts_s)
                     for row in rows:
                         cut(stretch, starts[row] + origin_s, row, sound)
     except (av.FFmpegError, ValueError, OverflowError):
@@ -97,14 +106,17 @@ def cut(stretch: Stretch, begin_s: float, row: int, sound: Sound) -> None:
 
 
 def decode(
-    container: av.container.InputContainer, stream: av.AudioStream, begin_s: int, end_s: int
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    span_s: tuple[int, int],
+    part_shifts_s: tuple[float, ...],
 ) -> Stretch:
     """Decode whole seconds, at which every sample rate has a sample, and resample them."""
-    rate = stream.rate
+    rate, (begin_s, end_s) = stream.rate, span_s
     buffer, covered = np.zeros((end_s - begin_s) * rate, np.float32), np.zeros((end_s - begin_s) * rate, bool)
     mixer = av.AudioResampler(format="fltp", rate=rate)
     place: int | None = None
-    for frame in decoded(container, stream, begin_s - PREROLL_S):
+    for frame in decoded(container, stream, begin_s - PREROLL_S, part_shifts_s):
         if frame.time is not None:
             told = round((frame.time - begin_s) * rate)
             place = told if place is None or abs(told - place) > SNAP_S * rate else place
@@ -123,15 +135,22 @@ def decode(
 
 
 def decoded(
-    container: av.container.InputContainer, stream: av.AudioStream, begin_s: float
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    begin_s: float,
+    part_shifts_s: tuple[float, ...],
 ) -> Iterator[av.AudioFrame]:
     """Frames from a time on; packets that cannot be decoded leave a gap, as in a player.
 
-    Before the clock's zero are packets that those after it build on, so that no seek is made there.
+    Before the clock's zero are packets that those after it build on, so that no seek is made there; nor is
+    one in a file whose clock starts anew, as it could land in any part.
     """
-    if begin_s > 0 and stream.time_base:
+    if begin_s > 0 and stream.time_base and len(part_shifts_s) == 1:
         container.seek(math.floor(begin_s / stream.time_base), stream=stream)
+    follower = Follower(container, stream, part_shifts_s) if len(part_shifts_s) > 1 else None
     for packet in container.demux(stream):
+        if follower:
+            follower.move(packet)
         try:
             yield from packet.decode()
         except av.FFmpegError:

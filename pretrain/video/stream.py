@@ -2,13 +2,14 @@
 
 Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the
 frame on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end
-of a stream and does not fill a slice is not looked at, unless it is all there is. Where a stream's clock
-jumps back, or more than a minute ahead, as when a camera starts anew, it goes on as if it had not.
+of a stream and does not fill a slice is not looked at, unless it is all there is. Times are those of
+:mod:`.timeline`: where a camera starts its clock anew, it goes on as if it had not.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -18,14 +19,16 @@ from numpy.typing import NDArray
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 
-from .decode import to_rgb
-from .inspect import reason, video_stream
+from .forward import Decoded, Decoder
+from .opening import open_media, reason, video_stream
+from .pixels import to_rgb
 from .slices import EPSILON_S, Slices
+from .timeline import Clock, frame_step, uses_frame_counter
 
 __all__ = ["StreamSlice", "VideoStream"]
 
-JUMP_S = 60.0
-"""Seconds without a frame that are taken for a new beginning."""
+MOST_HELD = 1000
+"""Packets of which the times are kept, for pictures that still come."""
 NETWORK = {"rtsp": {"rtsp_flags": "prefer_tcp"}}
 """Options by the scheme of an address."""
 
@@ -120,50 +123,76 @@ class VideoStream:
         """Frames with rising times in seconds, the first 0."""
         origin_s: float | None = None
         last_s: float | None = None
-        for frame in self.decoded():
+        for clock_s, frame in self.decoded():
+            time_s = (last_s or 0.0) + self.step_s
             if last_s is None:
-                origin_s, last_s = frame.time, 0.0
-                yield 0.0, frame
-                continue
-            time_s = last_s + self.step_s
-            if frame.time is not None:
-                if origin_s is not None and last_s - 1 < frame.time - origin_s < last_s + JUMP_S:
-                    time_s = frame.time - origin_s
-                origin_s = frame.time - time_s
-            if time_s > last_s:
+                origin_s, time_s = clock_s, 0.0
+            elif clock_s is not None:
+                origin_s = clock_s - time_s if origin_s is None else origin_s
+                time_s = clock_s - origin_s
+            if last_s is None or time_s > last_s:
                 last_s = time_s
                 yield time_s, frame
 
-    def decoded(self) -> Iterator[av.VideoFrame]:
-        """Frames as they come; damaged packets are counted and passed over."""
+    def decoded(self) -> Iterator[tuple[float | None, av.VideoFrame]]:
+        """Frames as they come, with seconds on the joined clock; damaged packets are passed over."""
         try:
             with self.open() as container:
                 stream = video_stream(container)
                 stream.thread_type = "NONE"
-                self.step_s = 1 / float(stream.guessed_rate or stream.average_rate or 25)
-                yield from self.demuxed(container, stream)
+                step = frame_step(stream)
+                self.step_s = float(step)
+                yield from self.demuxed(container, stream, StampedPackets(container, stream, step))
         except (av.FFmpegError, VideoError, OSError, ValueError) as error:
             self.ended = reason(error)
 
     def demuxed(
-        self, container: av.container.InputContainer, stream: av.VideoStream
-    ) -> Iterator[av.VideoFrame]:
+        self, container: av.container.InputContainer, stream: av.VideoStream, stamped: "StampedPackets"
+    ) -> Iterator[tuple[float | None, av.VideoFrame]]:
         """Frames until the end, or until no more data comes."""
         self.ended = "end of stream"
+        decoder = Decoder(stream)
         try:
             for packet in container.demux(stream):
-                try:
-                    yield from packet.decode()
-                except av.InvalidDataError:
-                    self.damaged += 1
+                stamped.add(decoder.number, packet)
+                yield from map(stamped.look_up, decoder.take(packet))
+                self.damaged = decoder.damaged
         except av.ExitError:
             self.ended = f"no data for {self.wait_s:g} s"
-            yield from stream.decode(None)
+        yield from map(stamped.look_up, decoder.rest())
 
     def open(self) -> av.container.InputContainer:
         """Open the source."""
-        name = "pipe:0" if self.source == "-" else self.source
-        options = dict(NETWORK.get(name.partition("://")[0], {}))
-        if self.follow_s is not None:
-            name, options = f"file:{Path(name).absolute()}", {"follow": "1"}
-        return av.open(name, options=options, timeout=self.wait_s)
+        if self.source == "-":
+            return av.open("pipe:0", timeout=self.wait_s)
+        scheme = self.source.partition("://")[0] if "://" in self.source else ""
+        if scheme and not Path(self.source).exists():
+            return av.open(self.source, options=NETWORK.get(scheme, {}), timeout=self.wait_s)
+        return open_media(Path(self.source), follow=self.follow_s is not None, timeout_s=self.wait_s)
+
+
+class StampedPackets:
+    """When the pictures of packets that are being decoded are shown."""
+
+    def __init__(
+        self, container: av.container.InputContainer, stream: av.VideoStream, step: Fraction
+    ) -> None:
+        self.clock = Clock(container, stream, step)
+        self.tick = float(stream.time_base or 1)
+        self.counted = uses_frame_counter(container)
+        self.stamps: dict[int, int | None] = {}
+
+    def add(self, number: int, packet: "av.Packet[av.VideoStream]") -> None:
+        """Note a packet before it is decoded."""
+        if packet.size:
+            pts = packet.dts if self.counted else packet.pts
+            self.stamps[number] = self.clock.join(pts, packet.dts, packet.duration)
+            self.stamps.pop(number - MOST_HELD, None)
+
+    def look_up(self, decoded: Decoded) -> tuple[float | None, av.VideoFrame]:
+        """Seconds on the joined clock at which a picture is shown."""
+        number = decoded.packet
+        if self.counted:  # the k-th picture is shown at the k-th decoding time
+            number = min(self.stamps)
+        stamp = self.stamps.pop(number, None)
+        return None if stamp is None else stamp * self.tick, decoded.frame

@@ -1,16 +1,19 @@
 """The picture of a small copy: which frames of a video it keeps, when, and in what shape."""
 
+from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, VideoError
 
-from ..decode import to_rgb
+from ..decode import MOST_HELD
 from ..inspect import VideoInfo
+from ..pixels import orientation, shown_size, to_rgb
 from ..slices import thin
 
 __all__ = ["Picture", "Settings", "clock", "reduced"]
@@ -65,16 +68,17 @@ class Picture:
         settings: Settings,
         start: Fraction,
     ) -> None:
-        self.made, self.info, self.read = made, info, 0
+        self.made, self.info = made, info
         self.size = reduced(first, settings.size)
         # Times are exact on the video's own clock; a finer one than MP4 can count gaps in is replaced.
-        own = info.pts is not None and clock(video) >= Fraction(1, 1_000_000)
-        self.tick = clock(video) if own else Fraction(1, 90_000)
+        own = clock(video)
+        self.tick = own if own >= Fraction(1, 1_000_000) and is_on(info.times, own) else Fraction(1, 90_000)
         kept = thin(info.times, info.duration_s, settings.fps)
         ends = np.append(info.times[kept], info.duration_s) / float(self.tick)
         stamps = np.rint(ends).astype(np.int64) + round(start / self.tick)
-        names = kept if info.pts is None else info.pts[kept]
-        self.stamps = dict(zip(names.tolist(), stamps.tolist(), strict=False))
+        self.due = deque(zip(kept.tolist(), stamps.tolist(), strict=False))
+        """Numbers of the frames to keep that have not come, and when they are presented in the copy."""
+        self.shown: tuple[int, av.VideoFrame] | None = None
         self.durations = dict(zip(stamps.tolist(), np.diff(stamps).tolist(), strict=False))
         self.stream = made.add_stream(
             "libx264",
@@ -88,14 +92,30 @@ class Picture:
         self.stream.codec_context.colorspace = Colorspace.SMPTE170M
         self.stream.codec_context.color_range = ColorRange.MPEG
         if shape := video.sample_aspect_ratio:
-            self.stream.codec_context.sample_aspect_ratio = 1 / shape if turned(first) else shape
+            turned = orientation(first).transposed
+            self.stream.codec_context.sample_aspect_ratio = 1 / shape if turned else shape
 
-    def take(self, frame: av.VideoFrame) -> None:
-        """Encode one decoded frame, if it is one to keep."""
-        stamp = self.stamps.pop(self.read if self.info.pts is None else frame.pts, None)
-        self.read += 1
-        if stamp is not None:
-            pixels = np.ascontiguousarray(to_rgb(frame, self.size))
+    def take(self, number: int | None, frame: av.VideoFrame) -> None:
+        """Encode a decoded frame, if it is one to keep; None: one that is not shown.
+
+        For damaged ones before it, which do not come, the one before them stays on screen.
+        """
+        if number is not None and (self.shown is None or number > self.shown[0]):
+            self.keep_until(number)
+            self.shown = number, frame
+            self.keep_until(number + 1)
+
+    def keep_until(self, end: int) -> None:
+        """Encode what is on screen for all frames to keep before a number.
+
+        Raises:
+            VideoError: nothing is on screen, or what is has been for too long.
+        """
+        while self.due and self.due[0][0] < end:
+            number, stamp = self.due.popleft()
+            if self.shown is None or number - self.shown[0] > MOST_HELD:
+                raise VideoError(f"frame {number} of {len(self.info.times)} cannot be decoded")
+            pixels = np.ascontiguousarray(to_rgb(self.shown[1], self.size))
             small = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             small.pts, small.time_base = stamp, self.tick
             self.write(small)
@@ -110,26 +130,23 @@ class Picture:
         """Write what the encoder still holds.
 
         Raises:
-            VideoError: a frame to keep did not come.
+            VideoError: too many frames did not come.
         """
-        if self.stamps:
-            total = len(self.info.times)
-            raise VideoError(f"{len(self.stamps)} of {total} frames are missing from the stream")
+        self.keep_until(len(self.info.times))
         self.write(None)
 
 
 def reduced(frame: av.VideoFrame, short: int) -> tuple[int, int]:
     """Height and width of the upright copy: even, with a short side of ``short`` or as it is if smaller."""
     scale = min(1.0, short / min(frame.height, frame.width))
-    height, width = (
-        max(2, min(2 * round(side * scale / 2), side - side % 2)) for side in (frame.height, frame.width)
-    )
-    return (width, height) if turned(frame) else (height, width)
+    height, width = (max(2, min(2 * round(side * scale / 2), side - side % 2)) for side in shown_size(frame))
+    return height, width
 
 
-def turned(frame: av.VideoFrame) -> bool:
-    """Whether an upright copy is as high as the frame is wide."""
-    return round(frame.rotation / 90) % 2 == 1
+def is_on(times: NDArray[np.float64], tick: Fraction) -> bool:
+    """Whether times are whole numbers of ticks."""
+    ticks = times / float(tick)
+    return bool(np.abs(ticks - np.rint(ticks)).max() < 1e-3)
 
 
 def clock(stream: av.stream.Stream) -> Fraction:

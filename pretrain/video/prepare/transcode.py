@@ -11,8 +11,11 @@ import av
 from sora_video.base.errors import StorageError, VideoError
 from sora_video.base.files import atomic_path
 
-from ..inspect import VideoInfo, inspect, reason, sound_stream, video_stream
+from ..forward import Decoder, decode_packets
+from ..inspect import VideoInfo, inspect
+from ..opening import open_media, reason, sound_stream, video_stream
 from ..readers.pulse import beat
+from ..timeline import Follower
 from .picture import Picture, Settings, clock, reduced
 from .sound import keep_sound
 
@@ -43,7 +46,7 @@ def transcode(source: Path, target: Path, settings: Settings) -> int:
     try:
         first = first_frame(source)
         with (
-            av.open(source) as given,
+            open_media(source) as given,
             atomic_path(target) as path,
             av.open(path, "w", format="mp4", container_options=MP4) as made,
         ):
@@ -86,12 +89,11 @@ def upright_size(source: Path, short: int) -> tuple[int, int]:
 
 def first_frame(source: Path) -> av.VideoFrame:
     """The first frame that decoding gives."""
-    with av.open(source) as container:
+    with open_media(source) as container:
         stream = video_stream(container)
         stream.thread_type = "NONE"
-        for packet in packets(container, stream):
-            for frame in decode(packet):
-                return frame
+        for _, frame in decode_packets(packets(container, stream), stream):
+            return frame
     raise VideoError("no frame can be decoded")
 
 
@@ -101,14 +103,6 @@ def packets(container: av.container.InputContainer, *streams: av.stream.Stream) 
         yield from container.demux(*streams)
     except (av.FFmpegError, OSError) as error:  # not to be taken for an error of writing
         raise VideoError(f"cannot be read: {reason(error)}") from error
-
-
-def decode(packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
-    """The frames that a packet completes."""
-    try:
-        return packet.decode()
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(f"cannot be decoded: {reason(error)}") from error
 
 
 def convert(
@@ -121,19 +115,24 @@ def convert(
     """Decode, reduce and encode the picture and take the sound along, in one pass."""
     video, audio = video_stream(given), sound_stream(given)
     video.thread_type = "NONE"
-    start = Fraction(0) if info.pts is None else int(info.pts[0]) * clock(video)
+    start = round(Fraction(info.origin_s) / clock(video)) * clock(video)
     origin = start
     if audio and audio.start_time is not None:
         origin = min(start, audio.start_time * clock(audio))
     picture = Picture(made, video, info, first, settings, start - origin)
+    decoder = Decoder(video)
     sound = keep_sound(audio, made, origin) if audio else None
+    follower = Follower(given, audio, info.part_shifts_s) if audio else None
     for packet in packets(given, *filter(None, (video, audio))):
         beat()
         if packet.stream.index == video.index:
-            for frame in decode(packet):
-                picture.take(frame)
-        elif sound:
+            for decoded in decoder.take(packet):
+                picture.take(info.numbers.get(decoded.packet), decoded.frame)
+        elif sound and follower and packet.size:
+            follower.move(packet)
             sound.take(packet)
+    for decoded in decoder.rest():
+        picture.take(info.numbers.get(decoded.packet), decoded.frame)
     picture.close()
     if sound:
         sound.close()

@@ -1,0 +1,59 @@
+"""Decoded pictures as a player shows them: upright, unmirrored, as RGB."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+from numpy.typing import NDArray
+
+__all__ = ["UPRIGHT", "Orientation", "orientation", "shown_size", "to_rgb"]
+
+Pixels = NDArray[np.uint8]
+
+
+class Orientation(NamedTuple):
+    """How a stored picture is turned to be shown: first transposed, then mirrored."""
+
+    transposed: bool
+    """Rows become columns."""
+    upside_down: bool
+    """The order of the rows is reversed."""
+    left_right: bool
+    """The order of the columns is reversed."""
+
+
+UPRIGHT = Orientation(transposed=False, upside_down=False, left_right=False)
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """What a frame's display matrix asks for, to the nearest quarter turn; mirrors count.
+
+    A point (x, y) of the stored picture is shown at (a x + c y, b x + d y).
+    """
+    side_data: Mapping[Any, Any] = frame.side_data  # whose own type hints are of something else
+    matrix = side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(transposed=False, upside_down=d < 0, left_right=a < 0)
+    return Orientation(transposed=True, upside_down=b < 0, left_right=c < 0)
+
+
+def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
+    """Height and width of a frame as it is shown, before pixels that are not square are stretched."""
+    return (frame.width, frame.height) if orientation(frame).transposed else (frame.height, frame.width)
+
+
+def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+    """A decoded frame as it is shown, stretched to fill (height, width), as (height, width, 3) RGB."""
+    turn = orientation(frame)
+    height, width = size[::-1] if turn.transposed else size
+    # By default each call starts a thread a processor to scale in, which takes longer than the scaling.
+    scaled = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1)
+    pixels: Pixels = np.asarray(scaled, np.uint8)
+    if turn.transposed:
+        pixels = pixels.transpose(1, 0, 2)
+    return pixels[:: -1 if turn.upside_down else 1, :: -1 if turn.left_right else 1]
