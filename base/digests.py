@@ -8,7 +8,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_sha256", "json_sha256", "open_file", "text_sha256"]
+__all__ = ["file_sha256", "json_sha256", "open_file", "sampled_sha256", "text_sha256"]
+
+SAMPLE_BYTES = 4096
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -41,6 +43,26 @@ def file_sha256(path: Path) -> str:
     """
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sampled_sha256(path: Path, places: int) -> bytes:
+    """SHA-256 of a file's size and of samples of its content, evenly spread, so that a large one is not read.
+
+    Args:
+        path: the file.
+        places: samples of 4096 bytes, at least 2: at both ends and between.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with open_file(path) as file:
+        for place in range(places):
+            last = place == places - 1
+            file.seek(max(0, size - SAMPLE_BYTES) if last else size * place // (places - 1))
+            digest.update(file.read(SAMPLE_BYTES))
+    return digest.digest()
 
 
 def text_sha256(text: str) -> str:

@@ -8,8 +8,7 @@ import numpy as np
 
 from sora_video.base.errors import VideoError
 
-from .decode import open_video
-from .inspect import inspect
+from .decode import KNOWN, open_video
 from .sound import read_sound
 
 __all__ = ["Properties", "check_file"]
@@ -38,11 +37,11 @@ def check_file(path: Path) -> Iterator[Properties]:
         VideoError: one of the frames cannot be read, or the file changed meanwhile.
     """
     before = state(path)
-    info = inspect(path)
+    frames, info = open_video(path, SIZE), KNOWN.inspect(path)
     last = len(info.times) - 1
-    open_video(path, SIZE).frames(np.array([0, last // 2, last]))
+    frames.frames(np.array([0, last // 2, last]))
     if info.has_audio:
-        read_sound(path, info.origin_s, np.array([info.duration_s / 2]), HEARD_S)
+        read_sound(path, info.origin_s, np.array([info.duration_s / 2]), HEARD_S, info.part_shifts_s)
     if state(path) != before:
         raise VideoError("it changed while it was read; read it again once it is whole")
     yield Properties(info.codec, info.width, info.height, info.fps, info.duration_s, info.has_audio)

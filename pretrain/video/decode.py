@@ -39,7 +39,7 @@ DECORD_CODECS = frozenset({"av1", "h264", "mjpeg", "mpeg2video", "mpeg4", "prore
 KNOWN = KnownVideos(frames=2_000_000)
 AGREEMENT_S = 2e-3
 """Most that decord's float32 times may differ from the index."""
-AGREEMENT = 3.0
+AGREEMENT = 4.0
 """Most grey levels that decord's pictures may differ by, on average over an 8x8 grid of means: two scalers
 never agree on fine detail."""
 GRID = 8
@@ -208,13 +208,13 @@ class DecordFrames:
     def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
         self.times, self.duration_s, self.size = info.times, info.duration_s, size
         self.info, self.instead = info, PyAVFrames(path, info, size)
-        self.failed = False
+        self.path, self.failed = path, False
         try:
             self.reader = decord.VideoReader(name_of(path), width=size[1], height=size[0], num_threads=1)
             if "decord" not in info.verdicts:
-                info.verdicts["decord"] = self.agrees()
+                self.judge(right=self.agrees())
         except DECORD_ERRORS as error:
-            info.verdicts["decord"] = False
+            self.judge(right=False)
             raise VideoError(f"decord cannot open it: {reason(error)}") from error
         if not info.verdicts["decord"]:
             raise VideoError("decord shows other pictures than PyAV")
@@ -237,8 +237,14 @@ class DecordFrames:
             try:
                 return self.read(unique)[inverse]
             except DECORD_ERRORS:
-                self.failed, self.info.verdicts["decord"] = True, False
+                self.failed = True
+                self.judge(right=False)
         return self.instead.frames(unique)[inverse]
+
+    def judge(self, *, right: bool) -> None:
+        """Note whether decord reads this file, for this process and those to come."""
+        self.info.verdicts["decord"] = right
+        KNOWN.keep(self.path, self.info)
 
     def read(self, numbers: NDArray[np.int64]) -> Pixels:
         """Frames by decord alone."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import av
 
 from .opening import open_media, video_stream
+from .readers.pulse import beat
 from .timeline import MISSING
 
 __all__ = ["Decoded", "Decoder", "Walk", "decode_packets"]
@@ -67,6 +68,7 @@ class Decoder:
 
     def decode(self, packet: "av.Packet[Any] | None") -> list[Decoded]:
         """Pictures, each with the number of its packet."""
+        beat()
         try:
             frames = self.stream.decode(packet)
         except av.FFmpegError:

@@ -233,7 +233,7 @@ def find_entries(path: Path, packets: Packets, frames: Ints) -> Ints:
     behind = stamps[frames[-1]] >= stamps[entries]  # something of what follows is shown
     entries = np.union1d(start, entries[behind])
     rising = np.append(True, np.diff(first_frames(packets, frames, entries)) > 0)
-    return entries[rising].astype(np.int64)
+    return np.asarray(entries[rising], np.int64)
 
 
 def is_plain(packets: Packets, frames: Ints, entries: Ints) -> bool:

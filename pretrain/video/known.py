@@ -1,37 +1,65 @@
-"""What is known of videos that this process has opened before."""
+"""What is known of videos that this process, or one before it, has opened."""
 
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from .inspect import VideoInfo, inspect
+from .kept import IndexStore
 
 __all__ = ["KnownVideos"]
 
 
 class KnownVideos:
-    """Remembers probes, so that training finds the times of a video's frames once and not every epoch.
+    """Remembers indexes, so that training finds the times of a video's frames once and not every epoch.
 
-    A file that changes is probed anew. The longest unused are forgotten.
+    A file that changes is inspected anew. The longest unused are forgotten.
 
     Args:
-        frames: most frames to remember, at 16 bytes each.
+        frames: most frames to remember, at 24 bytes each.
     """
 
     def __init__(self, frames: int) -> None:
         self.room = frames
         self.infos: OrderedDict[tuple[Path, int, int], VideoInfo] = OrderedDict()
+        self.store: IndexStore | None = None
+
+    def keep_in(self, folder: Path | None) -> None:
+        """Keep indexes on disk too, and look there first.
+
+        Args:
+            folder: see :class:`.IndexStore`; None: nowhere.
+        """
+        self.store = IndexStore(folder) if folder else None
 
     def inspect(self, path: Path) -> VideoInfo:
         """See :func:`sora_video.pretrain.video.inspect.inspect`."""
         try:
-            found = path.stat()
+            status = path.stat()
         except (OSError, ValueError):
             return inspect(path)  # which says what is wrong with it
-        key = (path.absolute(), found.st_size, found.st_mtime_ns)
+        key = (path.absolute(), status.st_size, status.st_mtime_ns)
         if key not in self.infos:
-            self.remember(key, inspect(path))
+            self.remember(key, self.look_up(path))
         self.infos.move_to_end(key)
         return self.infos[key]
+
+    def look_up(self, path: Path) -> VideoInfo:
+        """The index that is kept on disk, or else a new one."""
+        info = None
+        if self.store:
+            with suppress(OSError):  # which inspect names
+                info = self.store.find(path)
+        if info is None:
+            info = inspect(path)
+            self.keep(path, info)
+        return info
+
+    def keep(self, path: Path, info: VideoInfo) -> None:
+        """Keep an index on disk, if there is a folder for it."""
+        if self.store:
+            with suppress(OSError):  # the file has gone meanwhile
+                self.store.keep(path, info)
 
     def remember(self, key: tuple[Path, int, int], info: VideoInfo) -> None:
         """Add a video; forget others while there is no room, but never this one."""

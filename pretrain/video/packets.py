@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .entries import Entry, entry_of, is_hidden, length_size_of
+from .readers.pulse import beat
 from .timeline import MISSING, Clock, frame_step, uses_frame_counter
 
 __all__ = ["Packets", "read_packets"]
@@ -59,6 +60,7 @@ def read_packets(container: av.container.InputContainer, stream: av.VideoStream)
     shown, entries = bytearray(), bytearray()
     shifts, corrupt = [0], False
     for packet in container.demux(stream):
+        beat()
         if not packet.size:
             continue
         joined = clock.join(packet.pts, packet.dts, packet.duration)

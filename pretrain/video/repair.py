@@ -12,7 +12,7 @@ from sora_video.base.processes import worker_count
 
 from .check import check_file
 from .corpus import Corpus
-from .inspect import reason, sound_stream, video_stream
+from .opening import open_media, reason, sound_stream, video_stream
 from .quarantine import Failure
 from .readers.pulse import beat
 from .readers.readers import Request, read_apart
@@ -68,7 +68,7 @@ def save(task: tuple[Path, Path]) -> Iterator[bool]:
 
 def copy(source: Path, target: Path) -> None:
     """Copy the packets of picture and sound, leaving out pictures that depend on damaged ones."""
-    with av.open(source) as given, av.open(target, "w", format="matroska") as made:
+    with open_media(source) as given, av.open(target, "w", format="matroska") as made:
         video, sound = video_stream(given), sound_stream(given)
         streams = [stream for stream in (video, sound) if stream is not None]
         copies = {stream.index: made.add_stream_from_template(stream) for stream in streams}

@@ -1,8 +1,12 @@
 import os
+from dataclasses import fields
 
 import numpy as np
+import pytest
 
+from sora_video.pretrain.video.decode import KNOWN, DecordFrames, open_video
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.known import KnownVideos
 
 
@@ -33,3 +37,54 @@ def test_a_video_that_is_longer_than_all_room_is_still_read(tmp_path, write_vide
     known = KnownVideos(3)
     assert len(known.inspect(path).times) == 10
     assert known.inspect(path) is known.inspect(path)
+
+
+def read_both(path, folder):
+    """An index as it is made, and as another process finds it."""
+    made, found = KnownVideos(1000), KnownVideos(1000)
+    made.keep_in(folder)
+    found.keep_in(folder)
+    return made.inspect(path), found.inspect(path)
+
+
+def test_an_index_is_kept_by_content(tmp_path, write_video, grey_ramp):
+    path = write_video(tmp_path / "a.mp4", grey_ramp(np.arange(10) / 25))
+    first, second = read_both(path, tmp_path / "kept")
+    for name in (field.name for field in fields(first)):
+        np.testing.assert_equal(getattr(second, name), getattr(first, name))
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, ns=(1, 1))
+    store = IndexStore(tmp_path / "kept")
+    assert len(store.find(copy).times) == 10
+    contents = bytearray(path.read_bytes())
+    contents[len(contents) // 3] ^= 1
+    copy.write_bytes(contents)
+    assert store.find(copy) is None
+
+
+def test_a_verdict_is_kept_with_the_index(tmp_path, write_video, grey_ramp):
+    path = write_video(tmp_path / "a.mp4", grey_ramp(np.arange(10) / 25))
+    KNOWN.keep_in(tmp_path / "kept")
+    try:
+        assert isinstance(open_video(path, (64, 64)), DecordFrames)
+    finally:
+        KNOWN.keep_in(None)
+    assert IndexStore(tmp_path / "kept").find(path).verdicts == {"decord": True}
+
+
+@pytest.mark.parametrize("contents", [b"", b"no archive", None], ids=["empty", "other", "cut off"])
+def test_a_damaged_index_is_made_anew(tmp_path, write_video, grey_ramp, contents):
+    path = write_video(tmp_path / "a.mp4", grey_ramp(np.arange(10) / 25))
+    read_both(path, tmp_path / "kept")
+    (stored,) = (tmp_path / "kept").iterdir()
+    stored.write_bytes(stored.read_bytes()[:-100] if contents is None else contents)
+    assert len(read_both(path, tmp_path / "kept")[1].times) == 10
+    assert IndexStore(tmp_path / "kept").find(path) is not None
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, write_video, grey_ramp):
+    path = write_video(tmp_path / "a.mp4", grey_ramp(np.arange(10) / 25))
+    (tmp_path / "kept").write_text("a file in its place")
+    assert len(read_both(path, tmp_path / "kept")[1].times) == 10
