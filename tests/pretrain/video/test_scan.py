@@ -72,7 +72,7 @@ def test_a_table_is_continued_and_only_what_changed_is_read_again(
 def test_what_a_table_holds_is_not_read_again(folder, tmp_path, monkeypatch):
     table = tmp_path / "scan.parquet"
     first = scan(open_corpus(folder), table)
-    monkeypatch.setattr("sora_video.pretrain.video.check.inspect", None)  # would fail in this process
+    monkeypatch.setattr("sora_video.pretrain.video.check.open_video", None)  # would fail in this process
     monkeypatch.setattr("sora_video.pretrain.video.scan.check_file", None)  # and cannot be sent to another
     assert scan(open_corpus(folder), table) == first
 
