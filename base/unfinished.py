@@ -24,7 +24,7 @@ LEFTOVER = re.compile(r"\.(?P<name>.*)\.\w+\.partial(\.[^.]*)?", re.DOTALL)
 
 
 def beside(target: Path, stem: str, suffix: str) -> Path:
-    """A new path beside a target, which nobody can guess."""
+    """A new path beside a target, which cannot be guessed."""
     return target.with_name(f".{stem[:KEPT_CHARACTERS]}.{secrets.token_hex(8)}.partial{suffix}")
 
 

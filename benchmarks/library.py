@@ -32,7 +32,7 @@ from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.kinds import RERANK, IndexKind, make_kind
 from sora_video.index.store.segment import Segment
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Candidate, Exam, Point, Wish, kinds, sweep
+from sora_video.index.tune.choose import Candidate, Exam, Point, Target, kinds, sweep
 from sora_video.index.tune.tune import write_index
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
@@ -197,7 +197,7 @@ class Bench:
             write_index(index, lambda data: sizes.append(len(data)))
             size = sum(sizes)
         candidate = Candidate(kind=kind, index=index, memory=size)
-        for point in sweep(candidate, Exam(segment, 0), Wish()):
+        for point in sweep(candidate, Exam(segment, 0), Target()):
             name = " ".join([str(kind), *(f"{key}={value}" for key, value in point.parameters.items())])
             known = [f"{seconds:.0f}", f"{size / segment.record.rows:.0f}"]
             shelf = Shelf(segment, index=index, tuned=point.parameters, kind=kind)

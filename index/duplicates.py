@@ -2,7 +2,7 @@
 
 Every slice of every video is searched for in the other videos, and each pair of videos that has a pair of
 slices above the threshold is aligned. Two videos are duplicates if the parts that they share cover enough of
-the shorter one. Groups are what duplicates join, directly or by others.
+the shorter one. Groups are the connected components of duplicates.
 
 Likeness is the cosine after whitening (see :mod:`.store.whitening`). Some videos are like many, as
 film of one place is. Score normalisation measures a pair between what its videos reach with videos that they
@@ -32,7 +32,7 @@ THRESHOLD = 0.5
 COVER = 0.5
 """Least fraction of the shorter video that is shared."""
 FEWEST = 5
-"""Other videos without which a video has no background."""
+"""Least number of other videos for a background."""
 BLOCK = 2048
 """Slices searched for at once."""
 MOST = 0.9
@@ -41,7 +41,7 @@ MOST = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two videos that share something."""
+    """Two videos with parts in common."""
 
     query_id: str
     video_id: str
@@ -70,7 +70,7 @@ def find_duplicates(
         library: where to look.
         threshold: least mean likeness of shared parts.
         cover: least fraction of the shorter video that they cover, above 0 and at most 1.
-        normalize: measure likeness from what the videos reach with others; False: from 0.
+        normalize: measure likeness from the videos' backgrounds; False: from 0.
 
     Returns:
         Groups by falling size, those of equal size by name; in them videos by name, pairs by falling
@@ -82,9 +82,9 @@ def find_duplicates(
     if not 0 < cover <= 1:
         raise LibraryError(f"cover={cover:g}: must be above 0 and at most 1; it is a fraction of a video")
     if not -1 <= threshold <= 1:
-        raise LibraryError(f"threshold={threshold:g}: must be within -1 and 1; it is a similarity")
+        raise LibraryError(f"threshold={threshold:g}: must be between -1 and 1; it is a similarity")
     near = dict(neighbours(library))
-    background = {name: background_of(found) if normalize else 0.0 for name, found in near.items()}
+    background = {name: background_of(others) if normalize else 0.0 for name, others in near.items()}
     pairs = []
     for (first, second), likeness in best_pairs(near):
         level = (background[first] + background[second]) / 2
@@ -122,7 +122,7 @@ def blocks(library: OpenedLibrary) -> Iterator[list[Embeddings]]:
 
 
 def background_of(near: Mapping[str, float]) -> float:
-    """What a video reaches with others that it has nothing to do with; 0 with too few others to tell."""
+    """The likeness that a video has with unrelated ones; 0 with too few others to estimate it."""
     ranked = sorted(near.values(), reverse=True)
     return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if len(ranked) >= FEWEST else 0.0
 
@@ -132,8 +132,8 @@ def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str,
     return sorted(
         {
             (min(name, other), max(name, other)): likeness
-            for name, found in near.items()
-            for other, likeness in found.items()
+            for name, others in near.items()
+            for other, likeness in others.items()
         }.items()
     )
 
@@ -168,7 +168,7 @@ def has_times(start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> bool:
 
 
 def pair_without_times(first: str, second: str, likeness: NDArray[np.float32], threshold: float) -> Pair:
-    """Two videos that cannot be aligned, by (Q, N) likeness of their slices, which are counted."""
+    """Two videos without times, compared by counting matching slices of their (Q, N) likeness."""
     best = likeness.max(axis=int(likeness.shape[0] <= likeness.shape[1]))  # of each slice of the shorter one
     matching = best[best >= threshold]
     return Pair(
@@ -190,7 +190,7 @@ def length_s(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def group(pairs: Iterable[Pair]) -> list[Group]:
-    """Join what pairs join, by union-find."""
+    """The connected components of pairs, by union-find."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -212,4 +212,4 @@ def group(pairs: Iterable[Pair]) -> list[Group]:
         )
         for first, names in videos.items()
     ]
-    return sorted(groups, key=lambda found: (-len(found.videos), found.videos))
+    return sorted(groups, key=lambda group: (-len(group.videos), group.videos))

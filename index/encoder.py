@@ -15,19 +15,21 @@ __all__ = ["check_run", "open_encoder"]
 
 
 def check_run(model: str | Path | None) -> Path:
-    """Refuse an encoder that is named nowhere, or is not there.
+    """Refuse an encoder that is not named, or is missing.
 
     Args:
-        model: run folder that was named, or that a library remembers; None: there is none.
+        model: run folder that was named, or that the library remembers; None: neither.
 
     Returns:
         The run folder.
 
     Raises:
-        LibraryError: there is no such folder.
+        LibraryError: no folder is named, or it does not exist.
     """
     if model is None:
-        raise LibraryError("model: none is named and none remembered; name a run folder with --model")
+        raise LibraryError(
+            "model: none is given, and the library remembers none; name a run folder with --model"
+        )
     run = Path(model).expanduser()
     if not run.is_dir():
         raise LibraryError(f"model {model}: no such run folder; name it with --model")
@@ -39,14 +41,14 @@ def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncod
 
     Args:
         model: see :func:`check_run`.
-        by: by what it embeds, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
+        by: the sense that it embeds, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
 
     Returns:
         The encoder.
 
     Raises:
-        ConfigError: the encoder has no such sense.
-        LibraryError: there is no such folder.
+        ConfigError: the encoder does not have this sense.
+        LibraryError: no folder is named, or it does not exist.
         RunError: the run is not finished, or damaged.
     """
     run = check_run(model)

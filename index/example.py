@@ -76,7 +76,7 @@ class Example:
         """Its slices; those of a video have the video's times.
 
         Args:
-            library: which it is looked for in.
+            library: the library to search.
 
         Raises:
             ConfigError: the encoder has no such sense.

@@ -40,7 +40,7 @@ class VideoInfo:
     video_id: str
     slices: int
     source: str | None
-    """Folder that it was added from; None: that is not known."""
+    """Folder that it was added from; None: unknown."""
     path: str | None
     """Its file below that folder, which may have moved since."""
     attributes: Attributes
@@ -57,8 +57,8 @@ def list_videos(snapshot: Snapshot) -> list[VideoInfo]:
     """
     edited = snapshot.edits()
     videos = [
-        video_info(snapshot.held(place, entry, edited))
-        for place, segment in enumerate(snapshot.segments)
+        video_info(snapshot.held(segment_no, entry, edited))
+        for segment_no, segment in enumerate(snapshot.segments)
         if segment.searchable
         for entry in segment.table.entries()
         if entry.video_id not in segment.record.removed

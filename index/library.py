@@ -35,7 +35,7 @@ from .store.update import Added
 from .store.vectors import PRECISIONS
 from .store.video_source import VideoSource, check_prefix
 from .tune import tune as tuning
-from .tune.choose import Wish
+from .tune.choose import Target
 
 __all__ = ["Library"]
 
@@ -229,13 +229,13 @@ class Library(OpenedLibrary):
             sweep(self.path, self._snapshot.manifest)
         return result
 
-    def tune(self, wish: Wish) -> None:
+    def tune(self, target: Target) -> None:
         """Compact, and choose an index by measurement; see :mod:`sora_video.index.tune.choose`.
 
         What is added later is searched exactly beside it, until the next call.
 
         Args:
-            wish: recall, memory and latency to reach.
+            target: recall, memory and latency to reach.
 
         Raises:
             LibraryError: no index reaches that, or the library is damaged; the library is as it was.
@@ -244,7 +244,7 @@ class Library(OpenedLibrary):
         with self._writing() as snapshot:
             try:
                 compacted = open_snapshot(Checks(self.path), compaction.compact(snapshot), snapshot)
-                self._commit(snapshot, tuning.tune(compacted, wish))
+                self._commit(snapshot, tuning.tune(compacted, target))
             finally:
                 sweep(self.path, read_manifest(self.path))
 

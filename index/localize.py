@@ -1,6 +1,6 @@
 """Where a query is in the videos of a library: which videos stand out, their moments, and what is which part.
 
-Cosines find candidates. They are ranked anew by likeness, the cosine after whitening (see
+Cosines find candidates. They are ranked again by likeness, the cosine after whitening (see
 :mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
 and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
 
 CANDIDATES = 50
-"""Videos ranked anew, at least."""
+"""Videos ranked again, at least."""
 RIVALS = 20
-"""The rival's place behind the best video; with fewer candidates it is the last one."""
+"""The rival's rank after the best video; with fewer candidates it is the last one."""
 FEWEST = 3
-"""Candidates among which one can stand out."""
+"""Least number of candidates for a lead."""
 ALIKE = 1e-6
-"""Room above the rival that counts as none."""
+"""Distance of the rival from likeness 1 that counts as none."""
 
 
 def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
@@ -55,7 +55,7 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
 
     Raises:
         FingerprintError: another encoder made the query.
-        LibraryError: the query is not L2-normalised, or the library was damaged since.
+        LibraryError: the query is not L2-normalised, or the library has been damaged since.
     """
     query = replace(query, embeddings=by_time(query.embeddings))
     hits = library.search(replace(query, top=max(query.top, CANDIDATES)))
@@ -66,16 +66,16 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     order = sorted(range(len(hits)), key=lambda number: -likeness[number])
     leads = leads_of([likeness[number] for number in order])
     ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
-    beside = [compared[number] for number in order[: query.top]]
-    least = match_level([video.likeness for video in beside])
+    videos = [compared[number] for number in order[: query.top]]
+    least = match_level([video.likeness for video in videos])
     return [
         locate(query.embeddings, hit, video, least)
-        for hit, video in zip(ranked[: query.top], beside, strict=True)
+        for hit, video in zip(ranked[: query.top], videos, strict=True)
     ]
 
 
 def compare_hits(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Compared]:
-    """The videos of hits beside a query, with the slices that may be found."""
+    """The videos of hits compared with a query, with the slices that pass its filter."""
     directions = library.comparison.directions(query.embeddings.vectors)
     by_video = library.comparison.compare(directions, [hit.video_id for hit in hits])
     compared = [by_video[hit.video_id] for hit in hits]
@@ -96,14 +96,21 @@ def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:
 
 
 def leads_of(likeness: Sequence[float]) -> list[float | None]:
-    """The lead of each video by the likeness of all, which falls; None of videos too few to stand out."""
+    """The lead of each video, by falling likeness of all; None of too few videos."""
     if len(likeness) < FEWEST:
         return [None] * len(likeness)
     rival = likeness[min(RIVALS, len(likeness) - 1)]
     room = max(1 - rival, ALIKE)
-    return [(one - rival) / room for one in likeness]
+    return [(value - rival) / room for value in likeness]
 
 
 def by_time(embeddings: Embeddings) -> Embeddings:
-    """The slices of one video in order of time."""
+    """The slices of one video in order of time.
+
+    Args:
+        embeddings: N slices, in any order.
+
+    Returns:
+        The N slices by start, then by end.
+    """
     return embeddings.select(np.lexsort((embeddings.end_s, embeddings.start_s)))

@@ -1,4 +1,4 @@
-"""An opened library: what can be asked of it; :mod:`.library` has what changes it."""
+"""An opened library: everything that reads it; :mod:`.library` has everything that changes it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,11 +28,11 @@ __all__ = ["OpenedLibrary"]
 class OpenedLibrary:
     """A library as it was at one moment.
 
-    Damage does not close a library: what is whole can be searched, and :attr:`damage` names the rest.
+    A damaged library can be opened: its undamaged parts are searched, and :attr:`damage` names the rest.
 
     Args:
         path: its folder.
-        snapshot: what was committed there.
+        snapshot: its committed state.
     """
 
     def __init__(self, path: Path, snapshot: Snapshot) -> None:
@@ -74,13 +74,22 @@ class OpenedLibrary:
     def attributes(self, video_id: str) -> Attributes:
         """The attributes of a video.
 
+        Args:
+            video_id: a video of the library.
+
         Raises:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.find_all([video_id])[video_id].attributes
 
     def sources(self, video_ids: Iterable[str]) -> dict[str, VideoSource | None]:
-        """Where some videos came from; None where that is not known.
+        """Where videos came from.
+
+        Args:
+            video_ids: videos of the library.
+
+        Returns:
+            By video; None where that is unknown.
 
         Raises:
             LibraryError: the library does not hold one of them, or is damaged.
@@ -98,13 +107,22 @@ class OpenedLibrary:
     def embeddings(self, video_id: str) -> Embeddings:
         """The slices of a video, with their vectors as they are stored.
 
+        Args:
+            video_id: a video of the library.
+
         Raises:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
 
     def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
-        """SHA-256 of the content of those of some videos that are held; see :meth:`add`.
+        """SHA-256 of the content of videos; see :meth:`add`.
+
+        Args:
+            video_ids: videos, held or not.
+
+        Returns:
+            64 hexadecimal digits by video; videos that the library does not hold are left out.
 
         Raises:
             LibraryError: the library is damaged.
@@ -114,13 +132,26 @@ class OpenedLibrary:
     def slice(self, slice_id: int) -> Embeddings:
         """One slice, with its vector as it is stored.
 
+        Args:
+            slice_id: its stable id, as a hit names it.
+
+        Returns:
+            A table of one row.
+
         Raises:
             LibraryError: the library does not hold it.
         """
         return self._snapshot.slice(slice_id)
 
     def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, D) vectors whitened by what the library holds; see :mod:`sora_video.index.store.whitening`."""
+        """Whiten vectors by the library's whitening; see :mod:`sora_video.index.store.whitening`.
+
+        Args:
+            vectors: (N, D) embeddings.
+
+        Returns:
+            (N, D) vectors of length 1, whose inner products are likenesses.
+        """
         return self._snapshot.whitening(vectors)
 
     def info(self) -> LibraryInfo:
@@ -138,7 +169,7 @@ class OpenedLibrary:
 
         Raises:
             FingerprintError: another encoder made the query.
-            LibraryError: the query is not L2-normalised, or the library was damaged since.
+            LibraryError: the query is not L2-normalised, or the library has been damaged since.
         """
         shelves = self._shelves(query)
         rows = sum(shelf.count for shelf in shelves)
@@ -149,14 +180,14 @@ class OpenedLibrary:
         """Find the best videos of each of thousands of slices.
 
         Args:
-            query: Q slices, each looked for alone.
+            query: Q slices, each searched for alone.
 
         Returns:
             Arrays of (Q, top), best first.
 
         Raises:
             FingerprintError: another encoder made the query.
-            LibraryError: the query is not L2-normalised, or the library was damaged since.
+            LibraryError: the query is not L2-normalised, or the library has been damaged since.
         """
         return find_many(self._shelves(query), query.embeddings.vectors, query.top)
 

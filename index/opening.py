@@ -1,4 +1,4 @@
-"""Opening a library so that nobody searches a damaged one unawares."""
+"""Opening a library with warnings of its damage."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,17 +9,17 @@ __all__ = ["open_library"]
 
 
 def open_library(path: str | Path, on_damage: Callable[[str], None]) -> Library:
-    """Open a library, and tell what of it cannot be read.
+    """Open a library, and report what cannot be read.
 
     Args:
         path: its folder; ``~`` is the home folder.
-        on_damage: is given a line for each damaged file.
+        on_damage: is called with a line for each damaged file.
 
     Returns:
         The library; searches go on without what is damaged.
 
     Raises:
-        LibraryError: there is none, or its manifest is damaged.
+        LibraryError: the folder is not a library, or its manifest is damaged.
     """
     library = Library.open(path)
     for damage in library.damage:

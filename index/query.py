@@ -21,8 +21,8 @@ class Query:
     Args:
         embeddings: N slices to look for, of the library's encoder.
         top: most videos to find.
-        exclude: a video, or several, that may not be found, whether the library holds them or not.
-        where: which slices may be found; None: all.
+        exclude: a video, or several, to leave out, whether the library holds them or not.
+        where: filter of the slices; None: all.
 
     Raises:
         LibraryError: ``top`` is below 1.
@@ -42,12 +42,12 @@ class Query:
 
 
 def without_times(vectors: NDArray[np.float32], fingerprint: str, name: str = "vectors") -> Embeddings:
-    """Vectors as the embeddings of slices whose times nobody knows.
+    """Vectors as the embeddings of slices whose times are unknown.
 
     Args:
         vectors: (N, D) L2-normalised.
         fingerprint: of their encoder.
-        name: of where they come from, for messages.
+        name: of their source, for messages.
 
     Returns:
         N slices of one video, each from 0 s to 0 s.
@@ -56,7 +56,7 @@ def without_times(vectors: NDArray[np.float32], fingerprint: str, name: str = "v
         LibraryError: the vectors are of another shape.
     """
     if vectors.ndim != 2:
-        raise LibraryError(f"query {name}: has shape {vectors.shape}, must be (N, D): a row a vector")
+        raise LibraryError(f"query {name}: has shape {vectors.shape}, must be (N, D), one vector per row")
     return Embeddings(
         video_id=np.full(len(vectors), name, object),
         slice_no=np.arange(len(vectors), dtype=np.int32),

@@ -1,4 +1,4 @@
-"""Repair: what can be rebuilt is, and what cannot is deleted only on request."""
+"""Repair: rebuilds what can be rebuilt, and deletes the rest only on request."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ __all__ = ["Repair", "repair"]
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What a repair did."""
+    """Result of a repair."""
 
     rebuilt: tuple[str, ...]
     """Segments whose approximate index was built again."""
@@ -42,7 +42,7 @@ def repair(snapshot: Snapshot, drop: Collection[Damage] = ()) -> tuple[Manifest,
         The manifest to commit, and what it changes.
 
     Raises:
-        LibraryError: something else would have to be deleted as well.
+        LibraryError: damage that is not in ``drop`` would have to be deleted as well.
         StorageError: the disk refused the write.
     """
     broken = [segment for segment in snapshot.searchable if segment.damage]
@@ -75,7 +75,7 @@ def edits_of(snapshot: Snapshot, kept: Iterable[Segment]) -> dict[str, Attribute
 
 
 def check_named(snapshot: Snapshot, unfixed: Collection[Damage], drop: Collection[Damage]) -> None:
-    """Refuse to delete more than was asked for.
+    """Refuse to delete more than was listed.
 
     Raises:
         LibraryError: there is damage that ``drop`` does not name.
@@ -83,6 +83,6 @@ def check_named(snapshot: Snapshot, unfixed: Collection[Damage], drop: Collectio
     for damage in unfixed:
         if damage not in drop:
             raise LibraryError(
-                f"library {snapshot.folder}: {damage}: was not named as to be deleted, so nothing is; "
+                f"library {snapshot.folder}: {damage}: was not listed for deletion, so nothing is deleted; "
                 "repair again"
             )

@@ -17,12 +17,12 @@ from .tune.choose import Exam
 __all__ = ["Verification", "verify"]
 
 SAMPLE = 256
-"""Stored vectors that are looked at."""
+"""Stored vectors whose lengths are checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was read of a library, and what is wrong with it."""
+    """Result of a verification."""
 
     files: int
     bytes: int
@@ -33,21 +33,21 @@ class Verification:
 
 
 def verify(path: str | Path) -> Verification:
-    """Read all of a library, whatever was verified before.
+    """Read every byte of a library, whatever was verified before.
 
     Args:
         path: its folder.
 
     Raises:
-        LibraryError: there is no library, its manifest is damaged, or a file cannot be read now.
+        LibraryError: the folder is not a library, its manifest is damaged, or a file cannot be read now.
     """
     folder = Path(path).expanduser()
     manifest = read_manifest(folder)
     while True:
-        found = look(folder, manifest)
-        now = read_manifest(folder) if found.damage else manifest
+        result = look(folder, manifest)
+        now = read_manifest(folder) if result.damage else manifest
         if now == manifest:
-            return found
+            return result
         manifest = now  # a writer has compacted since, so that files were gone before they were read
 
 
@@ -61,8 +61,8 @@ def look(folder: Path, manifest: Manifest) -> Verification:
         except DamagedError as error:
             damage.append(Damage(owners.get(file.name), file.name, str(error)))
     snapshot = open_snapshot(checks, manifest)
-    named = {one.file for one in damage}
-    damage += [one for one in (*snapshot.damage, *contradictions(snapshot)) if one.file not in named]
+    named = {item.file for item in damage}
+    damage += [item for item in (*snapshot.damage, *contradictions(snapshot)) if item.file not in named]
     return Verification(
         files=len(manifest.files),
         bytes=sum(file.size for file in manifest.files),
@@ -105,15 +105,16 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
 
 def problems(segment: Segment, manifest: Manifest, ids: NDArray[np.int64]) -> Iterator[str]:
     """What is wrong with a table; ``ids`` are the slice ids of those before it."""
-    record, own = segment.record, segment.table.slices["slice_id"]
+    record, slice_ids = segment.record, segment.table.slices["slice_id"]
     if segment.vectors.d != manifest.dim:
         yield f"has vectors of dim={segment.vectors.d}, the library has {manifest.dim}"
     if segment.first_row[0] != 0 or (np.diff(segment.first_row) < 1).any():
         yield "has a video without rows, or rows without a video"
-    if len(np.unique(own)) < len(own) or np.isin(own, ids).any() or own.max() >= manifest.next_slice_id:
+    unique = len(np.unique(slice_ids)) == len(slice_ids) and not np.isin(slice_ids, ids).any()
+    if not unique or slice_ids.max() >= manifest.next_slice_id:
         yield "has slice ids that are used twice"
-    found = {name: entry.rows for name, entry in segment.table.find(record.removed).items()}
-    if found != record.removed:
+    hidden = {name: entry.rows for name, entry in segment.table.find(record.removed).items()}
+    if hidden != record.removed:
         yield "does not hold the videos that are hidden in it"
 
 

@@ -12,13 +12,13 @@ as in the temporal networks of Tan et al. 2009 and the dynamic programming of Ch
 compares: He et al. 2022). It is found by dynamic programming, its surroundings are struck out, and the next
 one is looked for, so that a part may occur several times, or several parts in another order.
 
-Times are finer than slices. A query's slice that lies between two of the video's is like both; its place is
-the centre of mass of its likeness to the slices beside the path. A straight line through these places says
-the speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows, the
-ends in the video are right to about a tenth of a slice, and a quarter at half or twice the speed, if all of
-the query matches; but an outermost slice that lies between two of the video's may be too unlike both, and is
-lost then. Where the copied part ends within the query, its end is known to half a hop of slices. A match of
-few slices tells little of the speed: it is drawn to 1 as if by one more pair of slices a hop apart.
+Times are finer than slices. A query's slice that lies between two of the video's is like both; its position
+is the centre of mass of its likeness to the slices next to the path. A straight line through these positions
+gives the speed, and the query's span is carried over by it. Where embeddings are means of what a slice shows,
+the ends in the video are right to about a tenth of a slice, and a quarter at half or twice the speed, if all
+of the query matches; but an outermost slice that lies between two of the video's may be too unlike both, and
+is lost then. Where the copied part ends within the query, its end is known to half a hop of slices. A match
+of few slices tells little of the speed: it is drawn to 1 as if by one more pair of slices a hop apart.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ STEPS = ((1, 1), (1, 2), (2, 1))
 """Slices of the query and of the video that a step of a path goes forward."""
 SLOWEST, FASTEST = 0.5, 2.0
 MOST_SPANS = 16
-"""Of one pair of videos; so many are looked for at most."""
+"""Most aligned spans of one pair of videos."""
 
 Similarity = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -119,19 +119,19 @@ def to_span(similarity: Similarity, path: NDArray[np.int64], query_times: Times,
     rows, columns = path.T
     last_row, last_column = np.array(similarity.shape) - 1
     hop_s = float(np.median(np.diff(query_times[0]))) if last_row else 1.0
-    middles_s = places(similarity, path, times.mean(0))
+    middles_s = positions_of(similarity, path, times.mean(0))
     speed, offset_s = fit_line(query_times.mean(0)[rows], middles_s, hop_s)
     # the outermost of overlapping slices that match reach past the end, by half their overlap on average
     overlap_s = max(0.0, float(np.median(query_times[1] - query_times[0])) - hop_s)
-    begin_s = query_times[0, rows[0]] + (rows[0] > 0 and columns[0] > 0) * overlap_s / 2
+    first_s = query_times[0, rows[0]] + (rows[0] > 0 and columns[0] > 0) * overlap_s / 2
     inside = rows[-1] < last_row and columns[-1] < last_column
-    finish_s = query_times[1, rows[-1]] - inside * overlap_s / 2
+    last_s = query_times[1, rows[-1]] - inside * overlap_s / 2
     # what the line carries past the video's ends is not in it
-    start_s = max(speed * begin_s + offset_s, times[0].min())
-    end_s = min(speed * finish_s + offset_s, times[1].max())
+    start_s = max(speed * first_s + offset_s, times[0].min())
+    end_s = min(speed * last_s + offset_s, times[1].max())
     return AlignedSpan(
-        query_start_s=float(max(begin_s, (start_s - offset_s) / speed)),
-        query_end_s=float(min(finish_s, (end_s - offset_s) / speed)),
+        query_start_s=float(max(first_s, (start_s - offset_s) / speed)),
+        query_end_s=float(min(last_s, (end_s - offset_s) / speed)),
         start_s=float(start_s),
         end_s=float(end_s),
         likeness=float(similarity[rows, columns].mean()),
@@ -139,7 +139,7 @@ def to_span(similarity: Similarity, path: NDArray[np.int64], query_times: Times,
     )
 
 
-def places(similarity: Similarity, path: NDArray[np.int64], middles: Times) -> Times:
+def positions_of(similarity: Similarity, path: NDArray[np.int64], middles: Times) -> Times:
     """Where in a video the query's slices of a path lie, finer than slices.
 
     Of the video's slice on the path and its two neighbours the one least like the query's is taken not to
@@ -155,18 +155,18 @@ def places(similarity: Similarity, path: NDArray[np.int64], middles: Times) -> T
     """
     rows, columns = path.T
     last = similarity.shape[1] - 1
-    beside = np.clip(columns[:, None] + [-1, 0, 1], 0, last)
-    weights = similarity[rows[:, None], beside].astype(np.float64)
+    neighbours = np.clip(columns[:, None] + [-1, 0, 1], 0, last)
+    weights = similarity[rows[:, None], neighbours].astype(np.float64)
     weights -= weights.min(axis=1, keepdims=True)
-    weights[(columns == 0) | (columns == last)] = [0, 1, 0]  # only one neighbour: no telling
+    weights[(columns == 0) | (columns == last)] = [0, 1, 0]  # only one neighbour: unknown
     weights[weights.sum(axis=1) == 0] = [0, 1, 0]
-    found: Times = (weights * middles[beside]).sum(axis=1) / weights.sum(axis=1)
-    return found
+    positions: Times = (weights * middles[neighbours]).sum(axis=1) / weights.sum(axis=1)
+    return positions
 
 
-def fit_line(query_s: Times, found_s: Times, hop_s: float) -> tuple[float, float]:
+def fit_line(query_s: Times, video_s: Times, hop_s: float) -> tuple[float, float]:
     """Speed and offset of the line through pairs of times, by ridge regression towards speed 1."""
-    query_mean, found_mean = query_s.mean(), found_s.mean()
-    query, lead = query_s - query_mean, (found_s - found_mean) - (query_s - query_mean)
+    query_mean, video_mean = query_s.mean(), video_s.mean()
+    query, lead = query_s - query_mean, (video_s - video_mean) - (query_s - query_mean)
     speed = float(np.clip(1 + (query * lead).sum() / ((query**2).sum() + hop_s**2), SLOWEST, FASTEST))
-    return speed, float(found_mean - speed * query_mean)
+    return speed, float(video_mean - speed * query_mean)

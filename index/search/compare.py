@@ -1,4 +1,4 @@
-"""Queries beside stored videos: the likeness of each of their slices to each stored one.
+"""Queries and stored videos: the likeness of each of their slices to each stored one.
 
 Stored vectors are compared as they are stored, see :mod:`sora_video.index.store.whitening`: a slice
 is whitened once, for its length, however many queries it is compared with.
@@ -19,7 +19,7 @@ __all__ = ["Compared", "Comparison"]
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A stored video beside Q queries, its N slices in order of time."""
+    """A stored video compared with Q queries, its N slices in order of time."""
 
     start_s: NDArray[np.float64]
     """(N,)"""
@@ -29,7 +29,11 @@ class Compared:
     """(Q, N)"""
 
     def select(self, kept: NDArray[np.bool_]) -> "Compared":
-        """Some of the slices; ``kept`` is (N,)."""
+        """Some of the slices.
+
+        Args:
+            kept: (N,) mask.
+        """
         return Compared(self.start_s[kept], self.end_s[kept], self.likeness[:, kept])
 
 
@@ -45,7 +49,14 @@ class Comparison:
         self._lengths: dict[int, NDArray[np.float32]] = {}
 
     def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(Q, D) what :meth:`compare` takes, of (Q, D) queries."""
+        """The directions of queries, which :meth:`compare` takes.
+
+        Args:
+            vectors: (Q, D) embeddings of the queries.
+
+        Returns:
+            (Q, D).
+        """
         whitening = self.snapshot.whitening
         with threads_for(2 * vectors.size * self.snapshot.manifest.dim):
             return whitening.directions(vectors)
@@ -58,32 +69,32 @@ class Comparison:
             video_ids: stored videos.
 
         Returns:
-            By video.
+            Slices and likenesses by video.
 
         Raises:
             LibraryError: the library does not hold one of them, or is damaged.
         """
         held = self.snapshot.find_all(video_ids)
         compared: dict[str, Compared] = {}
-        for place in sorted({video.place for video in held.values()}):
-            members = [video for video in held.values() if video.place == place]
+        for number in sorted({video.segment_no for video in held.values()}):
+            members = [video for video in held.values() if video.segment_no == number]
             slices = sum(video.entry.rows for video in members)
             with threads_for(directions.size * slices):
-                compared |= self._compare(directions, place, members)
+                compared |= self._compare(directions, number, members)
         return compared
 
     def _compare(
-        self, directions: NDArray[np.float32], place: int, members: list[Held]
+        self, directions: NDArray[np.float32], number: int, members: list[Held]
     ) -> dict[str, Compared]:
         """Compare queries with videos of one segment, whose vectors are read together."""
-        segment = self.snapshot.whole(place)
+        segment = self.snapshot.whole(number)
         first_rows = [member.entry.first_row for member in members]
         counts = [member.entry.rows for member in members]
         rows = np.concatenate(
             [np.arange(first, first + count) for first, count in zip(first_rows, counts, strict=True)]
         )
         vectors = segment.read(rows)
-        lengths = self._lengths_of(segment, place, rows, vectors)
+        lengths = self._lengths_of(segment, number, rows, vectors)
         likeness = self.snapshot.whitening.likeness(directions, vectors, lengths)
         _, _, start_s, end_s = segment.columns(rows)
         return {
@@ -92,12 +103,12 @@ class Comparison:
         }
 
     def _lengths_of(
-        self, segment: Segment, place: int, rows: NDArray[np.int64], vectors: NDArray[np.float32]
+        self, segment: Segment, number: int, rows: NDArray[np.int64], vectors: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """(n,) lengths of n rows of a segment and their vectors."""
-        if place not in self._lengths:
-            self._lengths[place] = np.full(segment.record.rows, np.nan, np.float32)
-        known = self._lengths[place]
+        if number not in self._lengths:
+            self._lengths[number] = np.full(segment.record.rows, np.nan, np.float32)
+        known = self._lengths[number]
         missing = np.isnan(known[rows])
         if missing.any():
             known[rows[missing]] = self.snapshot.whitening.lengths(vectors[missing])
@@ -107,6 +118,6 @@ class Comparison:
 def in_time(
     counts: Sequence[int], start_s: NDArray[np.float64], end_s: NDArray[np.float64]
 ) -> list[NDArray[np.int64]]:
-    """The places of each video's slices, in order of time; ``counts`` are the videos' numbers of slices."""
+    """The positions of each video's slices in order of time; ``counts`` are the videos' slice counts."""
     order = np.lexsort((end_s, start_s, np.repeat(np.arange(len(counts)), counts)))
     return np.split(order, np.cumsum(counts)[:-1])

@@ -1,4 +1,4 @@
-"""A search as one self-contained HTML file: frames of the query above frames of what was found."""
+"""A search as one self-contained HTML file: frames of the query above frames of the hits."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ MOST_PARTS = 4
 
 @dataclass(frozen=True)
 class Part:
-    """A span of a hit, beside the part of the query that it is."""
+    """A span of a hit, with the matching part of the query."""
 
     found: Strip
     query: Strip | None = None
@@ -38,13 +38,13 @@ class Shown:
 def write_gallery(
     path: Path, query: Video, hits: Sequence[Hit], sources: Mapping[str, VideoSource | None]
 ) -> None:
-    """Draw what a search found.
+    """Draw the result of a search.
 
     Args:
         path: the HTML file.
-        query: the video, or the span of one, that was looked for.
+        query: the video, or the span of one, that was searched for.
         hits: with their moments and alignments, see :func:`sora_video.index.localize.localize`.
-        sources: where the hits' videos came from, by name; of those that are not there the page says so.
+        sources: where the hits' videos came from, by name; the page names those that are missing.
 
     Raises:
         StorageError: the disk refused the write.
@@ -73,34 +73,38 @@ def standing(hit: Hit) -> str:
 
 
 def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
-    """The aligned spans of a hit beside their query's, else its moments."""
+    """The aligned spans of a hit with those of the query, else its moments."""
     if source is None:
-        note = f"no frames: the folder of {hit.video_id!r} is not known; name it with --videos"
+        note = f"no frames: the folder of {hit.video_id!r} is unknown; name it with --videos"
         return [Part(Strip("", "found", note))]
     path = source.path(hit.video_id)
     if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(source.root)):
         note = (
-            f"no frames: {hit.video_id!r} lies outside of {source.root}; name a folder above it with --videos"
+            f"no frames: {hit.video_id!r} is outside of {source.root}; name a folder above it with --videos"
         )
         return [Part(Strip("", "found", note))]
     if not hit.aligned:
         return [
-            Part(strip(path, "found", one.start_s, one.end_s, f", likeness {one.likeness:.3f}"))
-            for one in hit.moments[:MOST_PARTS]
+            Part(strip(path, "found", moment.start_s, moment.end_s, f", likeness {moment.likeness:.3f}"))
+            for moment in hit.moments[:MOST_PARTS]
         ]
     return [
         Part(
             strip(
-                path, "found", one.start_s, one.end_s, f", likeness {one.likeness:.3f}, speed {one.speed:.2f}"
+                path,
+                "found",
+                span.start_s,
+                span.end_s,
+                f", likeness {span.likeness:.3f}, speed {span.speed:.2f}",
             ),
-            strip(query, "query", one.query_start_s, one.query_end_s),
+            strip(query, "query", span.query_start_s, span.query_end_s),
         )
-        for one in hit.aligned[:MOST_PARTS]
+        for span in hit.aligned[:MOST_PARTS]
     ]
 
 
 def strip(path: Path, title: str, start_s: float, end_s: float, more: str = "") -> Strip:
-    """Frames of a span with their times, or why there are none."""
+    """Frames of a span with their times, or the reason why there are none."""
     note = f"{start_s:.2f} s to {end_s:.2f} s{more}"
     if not path.is_file():
         return Strip("", title, f"{note}; no frames: {path} is missing")

@@ -1,4 +1,4 @@
-"""Moments: slices of a found video that lie side by side and match, merged to spans of time.
+"""Moments: neighbouring slices of a found video that match, merged to spans of time.
 
 A slice's likeness is that to the query's slice that it is most like. It matches if it is at least three
 tenths of the way from the background to the best likeness of the whole search. The background is the median
@@ -20,7 +20,7 @@ MATCH = 0.3
 """Of the way from the background to the best likeness: the least that matches. Above it slices at the ends of
 excerpts are lost more often."""
 TOUCH_S = 1e-3
-"""Slices this close in time lie side by side."""
+"""Slices this close in time are neighbours."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
     """The ``top`` best videos of each query.
 
     Args:
-        shelves: where to look. A video is visible in one at most.
+        shelves: where to look. A video is visible in at most one.
         vectors: (Q, D) L2-normalised queries.
         top: videos wanted, at least 1.
 
@@ -54,8 +54,8 @@ def nearest_videos(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: 
     for first in range(0, len(vectors) if shelves else 0, QUERY_BLOCK):
         pending = np.arange(first, min(first + QUERY_BLOCK, len(vectors)))
         for growth in (1, GROWTH, None):
-            found, settled = ask(shelves, vectors[pending], top, growth)
-            put(nearest, pending, found)
+            answers, settled = ask(shelves, vectors[pending], top, growth)
+            put(nearest, pending, answers)
             pending = pending[~settled]
             if not len(pending):
                 break
@@ -70,12 +70,12 @@ def ask(
     rows, cosines = [], []
     for shelf in shelves:
         if growth is None:
-            own = shelf.scan(vectors, top)
+            candidates = shelf.scan(vectors, top)
         else:
-            own, bound = shelf.candidates(vectors, top, growth)
+            candidates, bound = shelf.candidates(vectors, top, growth)
             bounds = np.maximum(bounds, bound)
-        rows.append(own)
-        cosines.append(shelf.cosines(vectors, own))
+        rows.append(candidates)
+        cosines.append(shelf.cosines(vectors, candidates))
     nearest = best_of(shelves, rows, cosines, top)
     return nearest, (nearest.cosines[:, -1] > bounds) | (bounds == -np.inf)
 
@@ -84,55 +84,55 @@ def best_of(
     shelves: Sequence[Shelf], rows: list[NDArray[np.int64]], cosines: list[NDArray[np.float32]], top: int
 ) -> Nearest:
     """Group the candidates of all segments by video: of many, the best few, where these are enough."""
-    place = np.repeat(np.arange(len(shelves)), [part.shape[1] for part in rows])
+    segment = np.repeat(np.arange(len(shelves)), [part.shape[1] for part in rows])
     row, cosine = np.concatenate(rows, axis=1), np.concatenate(cosines, axis=1)
     few = 2 * top
     if row.shape[1] <= 2 * few:
-        return grouped(shelves, place, row, cosine, top)
+        return grouped(shelves, segment, row, cosine, top)
     least = np.partition(cosine, -few, axis=1)[:, -few:][:, :1]
-    nearest = grouped(shelves, place, np.where(cosine < least, -1, row), cosine, top)
+    nearest = grouped(shelves, segment, np.where(cosine < least, -1, row), cosine, top)
     short = np.flatnonzero(nearest.rows[:, -1] < 0)
     if len(short):
-        put(nearest, short, grouped(shelves, place, row[short], cosine[short], top))
+        put(nearest, short, grouped(shelves, segment, row[short], cosine[short], top))
     return nearest
 
 
 def grouped(
     shelves: Sequence[Shelf],
-    place: NDArray[np.int64],
+    segment_of: NDArray[np.int64],
     row: NDArray[np.int64],
     cosine: NDArray[np.float32],
     top: int,
 ) -> Nearest:
-    """The best videos of (Q, C) candidates, ``place`` being the segment of each column."""
+    """The best videos of (Q, C) candidates, ``segment_of`` being the segment of each column."""
     query, column = np.nonzero(row >= 0)
-    segment, row_of, cosine_of = place[column], row[query, column], cosine[query, column]
+    segment, row_of, cosine_of = segment_of[column], row[query, column], cosine[query, column]
     video = np.empty_like(row_of)
     for number, shelf in enumerate(shelves):
-        own = slice(None) if len(shelves) == 1 else segment == number
-        video[own] = shelf.segment.video_of(row_of[own])
+        inside = slice(None) if len(shelves) == 1 else segment == number
+        video[inside] = shelf.segment.video_of(row_of[inside])
     first = np.cumsum([0] + [len(shelf.segment.videos) for shelf in shelves])
 
     def name(number: int) -> str:
-        place = int(np.searchsorted(first, number, side="right")) - 1
-        return shelves[place].segment.videos[number - int(first[place])]
+        shelf_no = int(np.searchsorted(first, number, side="right")) - 1
+        return shelves[shelf_no].segment.videos[number - int(first[shelf_no])]
 
     best = rank(len(row), query, first[segment] + video, cosine_of, name, top)
     there, nearest = best >= 0, no_answers(len(best), top)
-    found = best[there]
-    put(nearest, there, Nearest(cosine_of[found], segment[found], row_of[found], video[found]))
+    chosen = best[there]
+    put(nearest, there, Nearest(cosine_of[chosen], segment[chosen], row_of[chosen], video[chosen]))
     return nearest
 
 
-def put(nearest: Nearest, where: NDArray[Any], found: Nearest) -> None:
-    """Put what was found into its places."""
+def put(nearest: Nearest, where: NDArray[Any], answers: Nearest) -> None:
+    """Write answers into some rows of the result."""
     wholes: tuple[NDArray[Any], ...] = nearest
-    for whole, part in zip(wholes, found, strict=True):
+    for whole, part in zip(wholes, answers, strict=True):
         whole[where] = part
 
 
 def no_answers(queries: int, top: int) -> Nearest:
-    """What is known of queries before anything was found."""
+    """The result before any video is found."""
     numbers = (np.full((queries, top), -1, np.int64) for _ in range(3))
     return Nearest(np.full((queries, top), -np.inf, np.float32), *numbers)
 
@@ -175,7 +175,7 @@ def rank(
     equal = (falling[:, 1:] == falling[:, :-1]) & (falling[:, 1:] > -np.inf)
     for number in np.flatnonzero(equal[:, :top].any(axis=1)):
         there = entries[number] >= 0
-        names = [name(int(one)) for one in video[entries[number, there]]]
+        names = [name(int(video_no)) for video_no in video[entries[number, there]]]
         by_name = np.unique(names, return_inverse=True)[1]
         order[number, : len(names)] = np.lexsort((by_name, -cosines[number, there]))
     return np.take_along_axis(entries, order[:, :top], axis=1)

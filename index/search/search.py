@@ -67,7 +67,11 @@ class Matches:
     """The videos of each segment, by number."""
 
     def video_ids(self, query: int) -> list[str]:
-        """The videos of one query, best first."""
+        """The videos of one query, best first.
+
+        Args:
+            query: its number, below Q.
+        """
         pairs = zip(self.segments[query].tolist(), self.videos[query].tolist(), strict=True)
         return [self.names[segment][video] for segment, video in pairs if segment >= 0]
 
@@ -88,7 +92,13 @@ class Matches:
 
 
 def find_many(shelves: Sequence[Shelf], vectors: NDArray[np.float32], top: int) -> Matches:
-    """The best videos of each of many queries; see :func:`sora_video.index.search.nearest.nearest_videos`."""
+    """The best videos of each of many queries; see :func:`sora_video.index.search.nearest.nearest_videos`.
+
+    Args:
+        shelves: where to look. A video is visible in at most one.
+        vectors: (Q, D) L2-normalised queries.
+        top: videos wanted of each, at least 1.
+    """
     nearest = nearest_videos(shelves, vectors, top)
     slice_ids, there = np.full_like(nearest.rows, -1), nearest.rows >= 0
     slice_ids[there] = columns_of(shelves, nearest.segments[there], nearest.rows[there]).slice_id
@@ -102,7 +112,7 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
     The best videos of all slices together are among the best of each slice, so each is searched for alone.
 
     Args:
-        shelves: where to look. A video is visible in one at most.
+        shelves: where to look. A video is visible in at most one.
         query: N slices.
         top: videos wanted, at least 1.
 
@@ -110,9 +120,9 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
         At most ``top`` videos by falling cosine, those of equal cosine by name.
     """
     nearest = nearest_videos(shelves, query.vectors, top)
-    query_row, place = np.nonzero(nearest.rows >= 0)
-    cosine, number = nearest.cosines[query_row, place], nearest.videos[query_row, place]
-    segment, row = nearest.segments[query_row, place], nearest.rows[query_row, place]
+    query_row, rank_no = np.nonzero(nearest.rows >= 0)
+    cosine, number = nearest.cosines[query_row, rank_no], nearest.videos[query_row, rank_no]
+    segment, row = nearest.segments[query_row, rank_no], nearest.rows[query_row, rank_no]
     video_ids = [shelves[s].segment.videos[n] for s, n in zip(segment, number, strict=True)]
     names, video = np.unique(np.array(video_ids, dtype=object), return_inverse=True)
     order = np.lexsort((query_row, video))

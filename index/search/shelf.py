@@ -1,4 +1,4 @@
-"""A segment as one search sees it: which slices may hold its best videos, and their cosines."""
+"""The view that one search has of a segment: candidate slices of its best videos, and their cosines."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,8 +38,8 @@ class Shelf:
 
     Args:
         segment: its vectors, index and slices.
-        visible: (rows,) which may be found; None: all.
-        index: to search in place of the segment's own.
+        visible: (rows,) mask of the rows that may be found; None: all.
+        index: FAISS index to search in place of the segment's.
         tuned: its search parameters.
         kind: of that index.
     """
@@ -65,7 +65,16 @@ class Shelf:
     def slices(
         self, vectors: NDArray[np.float32], fetch: int, growth: int = 1
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """(Q, fetch) cosines and rows of the slices nearest by the index; -1 where it finds none."""
+        """The slices nearest to queries by the index.
+
+        Args:
+            vectors: (Q, D) queries.
+            fetch: slices wanted of each.
+            growth: how many times the usual effort.
+
+        Returns:
+            (Q, fetch) cosines and rows, best first; row -1 where the index finds no more.
+        """
         index, parameters = self.index, self._parameters(growth)
         if self.visible is None and fetch <= MOST_FETCHED and self.kind.on_gpu:
             index = resident(index)
@@ -138,23 +147,23 @@ class Shelf:
             (Q, C) rising rows, those of equal cosine among them; -1 where there is none.
         """
         best = np.full((len(vectors), top), -np.inf, np.float32)
-        found = []
+        pairs = []
         for rows, starts in self._blocks(SCAN_COSINES // len(vectors)):
             cosines = vectors @ self.segment.read(rows).T
-            own = np.maximum.reduceat(cosines, starts, axis=1)
-            best = np.partition(np.concatenate([best, own], axis=1), -top, axis=1)[:, -top:]
+            video_best = np.maximum.reduceat(cosines, starts, axis=1)
+            best = np.partition(np.concatenate([best, video_best], axis=1), -top, axis=1)[:, -top:]
             lengths = np.diff(starts, append=len(rows))
-            wanted = np.repeat(np.maximum(own, best[:, :1]), lengths, axis=1) - MARGIN
-            query, place = np.nonzero(cosines >= wanted)
-            found.append((query, rows[place], cosines[query, place]))
-        if not found:
+            wanted = np.repeat(np.maximum(video_best, best[:, :1]), lengths, axis=1) - MARGIN
+            query, column = np.nonzero(cosines >= wanted)
+            pairs.append((query, rows[column], cosines[query, column]))
+        if not pairs:
             return np.full((len(vectors), 0), -1, np.int64)
-        query, row, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+        query, row, cosine = (np.concatenate(part) for part in zip(*pairs, strict=True))
         keep = cosine >= best[query, 0] - MARGIN
         return padded(query[keep], row[keep], len(vectors))
 
     def _blocks(self, most: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Visible rows in blocks of whole videos, each with the places where its videos begin."""
+        """Visible rows in blocks of whole videos, each with the positions at which its videos start."""
         count = self.segment.record.rows
         rows = np.arange(count) if self.visible is None else np.flatnonzero(self.visible)
         if not len(rows):
@@ -169,7 +178,15 @@ class Shelf:
                 yield rows[part[0] : end], part - part[0]
 
     def cosines(self, vectors: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(Q, C) inner products of (Q, D) queries with their own stored rows; -inf where the row is -1."""
+        """Inner products of queries with stored rows.
+
+        Args:
+            vectors: (Q, D) queries.
+            rows: (Q, C) rows to compare each query with; -1: none.
+
+        Returns:
+            (Q, C); -inf where the row is -1.
+        """
         cosines = np.full(rows.shape, -np.inf, np.float32)
         if not rows.size:
             return cosines
@@ -181,8 +198,8 @@ class Shelf:
                 *pointers, stored.get_xb(), FAISS.swig_ptr(rows), stored.d, *rows.shape
             )
         else:
-            query, place = np.nonzero(rows >= 0)
-            cosines[query, place] = np.vecdot(self.segment.read(rows[query, place]), vectors[query])
+            query, column = np.nonzero(rows >= 0)
+            cosines[query, column] = np.vecdot(self.segment.read(rows[query, column]), vectors[query])
         return cosines
 
 
@@ -191,7 +208,7 @@ def padded(query: NDArray[np.int64], row: NDArray[np.int64], count: int) -> NDAr
     order = np.argsort(query, kind="stable")
     query, row = query[order], row[order]
     many = np.bincount(query, minlength=count)
-    place = np.arange(len(query)) - (np.cumsum(many) - many)[query]
+    column = np.arange(len(query)) - (np.cumsum(many) - many)[query]
     table = np.full((count, int(many.max(initial=0))), -1, np.int64)
-    table[query, place] = row
+    table[query, column] = row
     return table

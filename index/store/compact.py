@@ -1,4 +1,4 @@
-"""Compaction: several segments become one, without what is hidden and with edited attributes in place."""
+"""Compaction: several segments become one, without hidden videos and with edited attributes."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,15 +23,15 @@ __all__ = ["compact", "merge_small", "visible_blocks", "whole"]
 BLOCK_ROWS = 8192
 """Rows held in memory at once, except for a longer video."""
 GROWTH = 8
-"""Equal segments that are merged by themselves."""
+"""So many segments of equal size are merged automatically."""
 
 
 class Part(NamedTuple):
     """A visible video of a segment."""
 
     first_slice_id: int
-    place: int
-    """Of the segment."""
+    segment_no: int
+    """Position of its segment among those given."""
     entry: Entry
 
 
@@ -106,15 +106,19 @@ def small(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def wasteful(segment: Segment) -> bool:
-    """Whether to write a segment anew gains something."""
+    """Whether writing a segment again saves anything."""
     return bool(segment.record.removed) or segment.record.slices.name.endswith(version1.SUFFIX)
 
 
 def whole(snapshot: Snapshot, segments: Sequence[Segment]) -> None:
     """Refuse segments that are damaged.
 
+    Args:
+        snapshot: the library, for the message.
+        segments: some of its segments.
+
     Raises:
-        LibraryError: one is.
+        LibraryError: one is damaged.
     """
     for segment in segments:
         if not segment.searchable:
@@ -122,25 +126,33 @@ def whole(snapshot: Snapshot, segments: Sequence[Segment]) -> None:
 
 
 def visible_blocks(segments: Sequence[Segment], edited: Mapping[str, Attributes]) -> Iterator[Block]:
-    """All visible videos of some whole segments, by rising slice id."""
-    for place, parts in groupby(parts_of(segments), attrgetter("place")):
+    """All visible videos of some whole segments, by rising slice id.
+
+    Args:
+        segments: whole ones.
+        edited: attributes that replace the stored ones, by video.
+
+    Yields:
+        Whole videos of one segment, of about ``BLOCK_ROWS`` rows or of one longer video.
+    """
+    for number, parts in groupby(parts_of(segments), attrgetter("segment_no")):
         pending: list[Entry] = []
         for part in parts:
             pending.append(part.entry)
             if sum(entry.rows for entry in pending) >= BLOCK_ROWS:
-                yield block(segments[place], pending, edited)
+                yield block(segments[number], pending, edited)
                 pending = []
         if pending:
-            yield block(segments[place], pending, edited)
+            yield block(segments[number], pending, edited)
 
 
 def parts_of(segments: Sequence[Segment]) -> list[Part]:
     """The visible videos by rising slice id."""
     parts = []
-    for place, segment in enumerate(segments):
+    for segment_no, segment in enumerate(segments):
         entries = [entry for entry in segment.table.entries() if entry.video_id not in segment.record.removed]
         first = segment.columns(np.array([entry.first_row for entry in entries], np.int64)).slice_id
-        parts += [Part(int(number), place, entry) for number, entry in zip(first, entries, strict=True)]
+        parts += [Part(int(number), segment_no, entry) for number, entry in zip(first, entries, strict=True)]
     return sorted(parts)
 
 
@@ -150,8 +162,8 @@ def block(segment: Segment, entries: Sequence[Entry], edited: Mapping[str, Attri
     slices, vectors = segment.columns(rows), segment.read(rows)
     members, first = [], 0
     for entry in entries:
-        own = slice(first, first + entry.rows)
-        content = entry.content or content_key(slices.start_s[own], slices.end_s[own], vectors[own])
+        part = slice(first, first + entry.rows)
+        content = entry.content or content_key(slices.start_s[part], slices.end_s[part], vectors[part])
         attributes = edited.get(entry.video_id, json.loads(entry.attributes))
         members.append(Member(entry.video_id, content, attributes, entry.rows))
         first += entry.rows

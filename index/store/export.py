@@ -43,12 +43,12 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
         path: the Parquet file.
 
     Raises:
-        LibraryError: the file is named otherwise, or the library is damaged.
+        LibraryError: the file does not end in ``.parquet``, or the library is damaged.
         StorageError: the disk refused the write.
     """
     manifest = snapshot.manifest
     if path.suffix != ".parquet":
-        raise LibraryError(f"export {path}: is Parquet; end the name in .parquet")
+        raise LibraryError(f"export {path}: is written as Parquet; choose a name that ends in .parquet")
     whole(snapshot, snapshot.segments)
     metadata = {"next_slice_id": str(manifest.next_slice_id), "precision": manifest.precision}
     hints = {"model": manifest.model, "root": manifest.root}
@@ -92,7 +92,7 @@ def to_table(block: Block, schema: pa.Schema) -> pa.Table:
 
 
 def import_library(path: str | Path, source: str | Path) -> Path:
-    """Make a library of a file that was exported; it appears whole or not at all.
+    """Make a library from an exported file; it appears whole or not at all.
 
     Args:
         path: the library's folder; it must not exist, or be empty.
@@ -102,11 +102,11 @@ def import_library(path: str | Path, source: str | Path) -> Path:
         The folder, absolute.
 
     Raises:
-        LibraryError: the folder holds something, or the file is no export of a library.
+        LibraryError: the folder is not empty, or the file is not an export of a library.
         StorageError: the disk refused the write.
     """
-    place, source = Path(path).expanduser().resolve(), Path(source).expanduser()
-    with appearing(place) as beside:
+    folder, source = Path(path).expanduser().resolve(), Path(source).expanduser()
+    with appearing(folder) as beside:
         try:
             with pq.ParquetFile(source, pre_buffer=False) as file:
                 manifest, rows = to_manifest(file.schema_arrow), file.metadata.num_rows
@@ -115,22 +115,22 @@ def import_library(path: str | Path, source: str | Path) -> Path:
                     manifest = replace(manifest, segments=(record,), next_segment=manifest.next_segment + 1)
         except (pa.ArrowException, OSError, sqlite3.Error, LookupError, TypeError, ValueError) as error:
             raise LibraryError(
-                f"import {source}: is no exported library: {error}; export one, or use `sora index build`"
+                f"import {source}: is not an exported library: {error}; export one, or use `sora index build`"
             ) from error
         write_manifest(beside, with_whitening(open_snapshot(Checks(beside), manifest)))
-    return place
+    return folder
 
 
 def to_manifest(schema: pa.Schema) -> Manifest:
     """An empty library of the kind that was exported."""
-    found = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
     return Manifest(
-        fingerprint=found["fingerprint"],
+        fingerprint=metadata["fingerprint"],
         dim=schema.field("embedding").type.list_size,
-        precision=found["precision"],
-        model=found.get("model"),
-        root=found.get("root"),
-        next_slice_id=int(found["next_slice_id"]),
+        precision=metadata["precision"],
+        model=metadata.get("model"),
+        root=metadata.get("root"),
+        next_slice_id=int(metadata["next_slice_id"]),
     )
 
 

@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 VERIFIED = "verified.json"
-"""Remembers beside the manifest which files were verified; losing it loses nothing."""
+"""Lists the files that were verified; it can be deleted without loss."""
 REMEMBERED_BYTES = 1 << 20
-"""Files from this size on are remembered; smaller ones are read anew each time."""
+"""Files from this size on are remembered; smaller ones are read again each time."""
 TICK_NS = 50_000_000
 """A file that changed so shortly before it was verified may have changed once more under the same time."""
 
@@ -45,7 +45,7 @@ REMEDIES = {
     errno.EACCES: "allow reading it with `chmod` or `chown`",
     errno.EPERM: "allow reading it with `chmod` or `chown`",
 }
-"""By error number; the file itself may be whole."""
+"""By error number; the file itself may be undamaged."""
 
 
 class DamagedError(LibraryError):
@@ -54,7 +54,7 @@ class DamagedError(LibraryError):
 
 @contextmanager
 def access_errors(path: Path) -> Iterator[None]:
-    """Tell a file that is missing, which is damage, from one that this process may or can not read now.
+    """Distinguish a missing file, which is damage, from one that this process cannot read now.
 
     Args:
         path: the file, for the message.
@@ -75,7 +75,12 @@ def access_errors(path: Path) -> Iterator[None]:
 
 
 def refusal(path: Path, code: int) -> LibraryError:
-    """The error for a file that cannot be read now, by the operating system's error number."""
+    """The error for a file that cannot be read now.
+
+    Args:
+        path: the file, for the message.
+        code: the operating system's error number.
+    """
     remedy = REMEDIES.get(code, "check the disk and try again")
     return LibraryError(f"{path}: cannot be read: {os.strerror(code)}; {remedy}")
 
@@ -106,14 +111,23 @@ class Damage(NamedTuple):
 
 
 class FileWriter:
-    """Writes a file and keeps count and SHA-256 of its bytes."""
+    """Writes a file and keeps count and SHA-256 of its bytes.
+
+    Args:
+        name: path relative to the library, with ``/``.
+        file: open for writing, empty.
+    """
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         self.name, self._file = name, file
         self._size, self._hash = 0, hashlib.sha256()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes."""
+        """Append bytes.
+
+        Args:
+            data: any number of them.
+        """
         self._file.write(data)
         self._hash.update(data)
         self._size += len(data)
@@ -126,7 +140,14 @@ class FileWriter:
 
 @contextmanager
 def storing(folder: Path, name: str) -> Iterator[FileWriter]:
-    """Write one file of a library in parts; it is there only if the block succeeds.
+    """Write one file of a library in parts; it appears only if the block succeeds.
+
+    Args:
+        folder: the library.
+        name: path relative to the library, with ``/``.
+
+    Yields:
+        The file's writer.
 
     Raises:
         StorageError: the disk refused the write.
@@ -138,6 +159,14 @@ def storing(folder: Path, name: str) -> Iterator[FileWriter]:
 def store(folder: Path, name: str, data: bytes) -> StoredFile:
     """Write one file of a library.
 
+    Args:
+        folder: the library.
+        name: path relative to the library, with ``/``.
+        data: the whole content.
+
+    Returns:
+        The file's name, size and SHA-256.
+
     Raises:
         StorageError: the disk refused the write.
     """
@@ -147,13 +176,21 @@ def store(folder: Path, name: str, data: bytes) -> StoredFile:
 
 
 def stored_file(folder: Path, name: str) -> StoredFile:
-    """A file of a library that something else wrote."""
+    """Describe a file of a library that something else wrote.
+
+    Args:
+        folder: the library.
+        name: path relative to the library, with ``/``.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     path = folder / name
     return StoredFile(name=name, size=path.stat().st_size, sha256=file_sha256(path))
 
 
 class Checks:
-    """Verifies files, and remembers large ones that nobody touched since.
+    """Verifies files, and remembers large ones as long as they do not change.
 
     Args:
         folder: the library.
@@ -165,7 +202,7 @@ class Checks:
         self._changed = False
 
     def path(self, file: StoredFile, again: bool = False) -> Path:
-        """Where a file is, once it is known to be as it was written.
+        """The path of a file, after it was verified.
 
         Args:
             file: as the manifest names it.
@@ -199,7 +236,11 @@ class Checks:
         self._changed |= known != self._verified.get(file.name)
 
     def save(self, names: set[str]) -> None:
-        """Write down what was verified of these files; a folder that may not be written is left as it is."""
+        """Keep on the disk which files were verified; a folder that cannot be written is left as it is.
+
+        Args:
+            names: the manifest's files; others are forgotten.
+        """
         if self._changed:
             kept = {name: mark for name, mark in self._verified.items() if name in names}
             with suppress(StorageError):
@@ -208,9 +249,9 @@ class Checks:
 
 
 def read_verified(path: Path) -> dict[str, list[str | int]]:
-    """What was verified; nothing where that cannot be read."""
+    """The verified files by name; none where the list cannot be read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        verified = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return verified if isinstance(verified, dict) else {}

@@ -30,7 +30,7 @@ Value = str | float | bool
 Attributes = Mapping[str, Value]
 """Of a video, by name."""
 WORDS = ("start_s", "end_s", "videos")
-"""What :func:`parse_where` does not take for an attribute."""
+"""Reserved words, which are no names of attributes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +40,51 @@ class Where:
     attributes: Attributes = field(default_factory=dict)
     """Each must have this value. A text is equal to the number or truth value that it reads as."""
     start_s: float = -inf
-    """Slices do not begin before this time of their video."""
+    """Slices do not start before this time of their video."""
     end_s: float = inf
     """Slices do not end after this time of their video."""
     videos: str | None = None
     """A glob that the video's name has to match, as ``holiday/*``; ``*`` matches ``/`` too."""
 
     def takes(self, attributes: Attributes) -> bool:
-        """Whether a video with these attributes may be found; its name and times aside."""
+        """Whether the attributes of a video pass; its name and times are not looked at.
+
+        Args:
+            attributes: of the video.
+        """
         return all(
             name in attributes and spell(attributes[name]) in spellings(value)
             for name, value in self.attributes.items()
         )
 
     def within(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(N,) which slices, of (N,) starts and ends in seconds, lie in the time that is asked for."""
+        """Which slices lie between ``start_s`` and ``end_s``.
+
+        Args:
+            start_s: (N,) starts of slices in seconds.
+            end_s: (N,) ends of slices in seconds.
+
+        Returns:
+            (N,) mask.
+        """
         inside: NDArray[np.bool_] = (start_s >= self.start_s) & (end_s <= self.end_s)
         return inside
 
     def names(self, video_id: str) -> bool:
-        """Whether a video of this name may be found."""
+        """Whether the name of a video passes.
+
+        Args:
+            video_id: the name.
+        """
         return self.videos is None or fnmatchcase(video_id, self.videos)
 
 
 def spell(value: Value) -> str:
-    """An attribute's value as JSON, the same for equal numbers."""
+    """An attribute's value as JSON, the same for equal numbers.
+
+    Args:
+        value: of an attribute.
+    """
     whole = isinstance(value, float) and value.is_integer()
     return json.dumps(int(value) if whole else value)
 
@@ -76,7 +96,11 @@ def spellings(value: Value) -> set[str]:
 
 
 def parse_value(text: str) -> Value:
-    """A number or truth value where a text is the plain form of one, else the text: ``007`` stays a text."""
+    """The number or truth value that a text is the plain form of, else the text: ``007`` stays a text.
+
+    Args:
+        text: for instance ``"3"``, ``"0.5"`` or ``"true"``.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -92,34 +116,40 @@ def parse_where(words: Iterable[str]) -> Where:
         words: attributes, and ``start_s``, ``end_s`` and ``videos`` for the other fields of :class:`Where`.
 
     Raises:
-        LibraryError: a word is of another form.
+        LibraryError: a word has another form.
     """
     attributes: dict[str, Value] = {}
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         value = parse_value(text)
         if not name or not equals:
-            raise LibraryError(f"where {word!r}: is not of the form NAME=VALUE; write for instance camera=3")
+            raise LibraryError(
+                f"where {word!r}: does not have the form NAME=VALUE; write for instance camera=3"
+            )
         if name in ("start_s", "end_s") and (isinstance(value, str | bool)):
             raise LibraryError(f"where {word!r}: {text!r} is not a number of seconds; fix it")
         if name in WORDS:
-            found[name] = text if name == "videos" else value
+            fields[name] = text if name == "videos" else value
         else:
             attributes[name] = value
-    return Where(attributes=attributes, **found)
+    return Where(attributes=attributes, **fields)
 
 
 def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
     """Refuse attributes that a library cannot keep.
 
+    Args:
+        video_id: the video, for the message.
+        attributes: to check, by name.
+
     Raises:
-        LibraryError: a name is empty or taken, or a value is no text, finite number or truth value.
+        LibraryError: a name is empty or reserved, or a value is not a text, finite number or truth value.
     """
     for name, value in attributes.items():
         if not isinstance(name, str) or not name or "=" in name or name in WORDS:
             raise LibraryError(
-                f"video {video_id}: attribute {name!r}: is no name for one; take a text other than "
+                f"video {video_id}: attribute {name!r}: is not a valid name; use a text other than "
                 f"{', '.join(WORDS)}, without '='"
             )
         if not isinstance(value, str | bool | int | float) or (
@@ -133,8 +163,11 @@ def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
 def attributes_from(text: str | bytes) -> dict[str, Value]:
     """The attributes of a video, with its source, from their JSON.
 
+    Args:
+        text: JSON.
+
     Raises:
-        ValueError: it holds something else.
+        ValueError: it is not JSON, or not flat attributes.
     """
     try:
         attributes = json.loads(text)

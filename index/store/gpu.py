@@ -1,6 +1,6 @@
-"""GPUs, where FAISS sees any: training, filling and searching there. Without them nothing here does anything.
+"""GPUs, if FAISS sees any: training, filling and searching on them. Without GPUs nothing here has an effect.
 
-No machine of ours has one: this follows FAISS's documentation and has not been run on a GPU.
+It has not been run on a GPU: this follows FAISS's documentation.
 """
 
 from typing import Any
@@ -20,8 +20,12 @@ RESIDENT: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 def on_gpus(index: Any) -> Any:
     """The index on all GPUs that FAISS sees, its vectors divided among several.
 
-    It is returned as it is where there are none, where it is of a kind that they do not know, and where it
-    does not fit.
+    Args:
+        index: a FAISS index in main memory.
+
+    Returns:
+        The copy; ``index`` itself where there is no GPU, where GPUs do not support its kind, and where it
+        does not fit.
     """
     if not FAISS.get_num_gpus():
         return index
@@ -34,12 +38,20 @@ def on_gpus(index: Any) -> Any:
 
 
 def off_gpus(index: Any) -> Any:
-    """The index in main memory."""
+    """The index in main memory.
+
+    Args:
+        index: a FAISS index, on GPUs or not.
+    """
     return FAISS.index_gpu_to_cpu(index) if FAISS.get_num_gpus() else index
 
 
 def resident(index: Any) -> Any:
-    """The index on all GPUs, copied there once; as it is where there are none."""
+    """The index on all GPUs, copied there once; ``index`` itself where there is no GPU.
+
+    Args:
+        index: a FAISS index in main memory; the copy is kept as long as it lives.
+    """
     if not FAISS.get_num_gpus():
         return index
     if index not in RESIDENT:

@@ -1,4 +1,4 @@
-"""What a library lets in: embeddings that can be compared with its own."""
+"""Checks of embeddings that are added to a library or searched for in it."""
 
 import numpy as np
 
@@ -46,6 +46,9 @@ def check_embeddings(embeddings: Embeddings, what: str, manifest: Manifest) -> N
 
 def check_added(embeddings: Embeddings) -> None:
     """Refuse names, numbers and times that a library could not open again.
+
+    Args:
+        embeddings: of videos to add.
 
     Raises:
         LibraryError: there is one.

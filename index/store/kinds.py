@@ -1,4 +1,4 @@
-"""What every kind of index has, and the list of kinds; their files are in ``index/tune/kinds``."""
+"""The base of index kinds, and their list; their files are in ``index/tune/kinds``."""
 
 import re
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ slice."""
 
 
 class IndexConfig(PartConfig):
-    """Which kind of index searches a segment, and its sizes; a kind's own has its settings."""
+    """Which kind of index searches a segment; each kind's subclass has its sizes."""
 
     registry = INDEXES
 
@@ -110,7 +110,11 @@ class IndexKind(ABC):
         """
 
     def memory_of_disk(self, dim: int) -> int:
-        """Bytes that a search keeps in memory where the lists lie on the disk; asked if ``on_disk``."""
+        """Bytes that a search keeps in memory where the lists lie on the disk; called if ``on_disk``.
+
+        Args:
+            dim: of the vectors.
+        """
         raise NotImplementedError
 
     @abstractmethod
@@ -134,7 +138,11 @@ class IndexKind(ABC):
         return off_gpus(source.fill(on_gpus(index))) if self.on_gpu else source.fill(index)
 
     def most_effort(self, rows: int) -> int:
-        """The value of ``effort`` from which on nothing is gained, of so many vectors."""
+        """The value of ``effort`` from which on nothing is gained.
+
+        Args:
+            rows: vectors in the index.
+        """
         return rows
 
     @abstractmethod
@@ -153,7 +161,7 @@ class IndexKind(ABC):
             index: as it was read; its ``ntotal``, ``d`` and metric are right.
 
         Raises:
-            DamagedError: it is such an index.
+            DamagedError: the index is one of these.
         """
 
     def attach(self, index: Any, vectors: Any) -> Any:  # noqa: ARG002
@@ -168,8 +176,11 @@ class IndexKind(ABC):
     def check_parameters(self, parameters: Mapping[str, int]) -> None:
         """Refuse search parameters that this kind does not have.
 
+        Args:
+            parameters: of a search, by name.
+
         Raises:
-            ValueError: it lacks one of them, or one is missing.
+            ValueError: the kind does not have one of them, or one is missing.
         """
         needed = {self.effort} - {""}
         if not needed <= parameters.keys() <= needed | {RERANK}:
@@ -184,8 +195,8 @@ def make_kind(name: str | None = None, **settings: Any) -> IndexKind:
         settings: its sizes.
 
     Raises:
-        ConfigError: there is no such kind.
-        ValueError: it has no such setting, or a value is wrong.
+        ConfigError: no kind has this name.
+        ValueError: the kind does not have one of the settings, or a value is out of range.
     """
     config = IndexConfig.resolve({**settings, **({} if name is None else {"name": name})})
     kind: IndexKind = INDEXES.load(config.name)(config)
@@ -200,7 +211,7 @@ def stored_kind(segment: str, built: BuiltIndex) -> IndexKind:
         built: the index in the manifest.
 
     Raises:
-        LibraryError: there is no such kind, or it has no such settings or search parameters.
+        LibraryError: no kind has this name, or the kind does not have these settings or search parameters.
     """
     try:
         name, sizes = modern(built)
@@ -230,5 +241,5 @@ def modern(built: BuiltIndex) -> tuple[str, Mapping[str, Any]]:
 
 
 def refuse_kind(kind: IndexKind) -> DamagedError:
-    """What a file is answered with that holds an index of another kind."""
+    """The error for a file that holds an index of another kind."""
     return DamagedError(f"is damaged: it holds no index of the kind {kind}")

@@ -49,7 +49,7 @@ MOST_NUMBER = (1 << 63) - 1
 MOST_PARAMETER = 1 << 31
 NAME = "manifest.json"
 SCRATCH = ".scratch."
-"""Begins the names of folders beside the segments that a writer works in."""
+"""Start of the names of a writer's temporary folders among the segments."""
 WRITTEN = (
     "segments/*.faiss",
     "segments/*.sqlite",
@@ -146,7 +146,7 @@ class Manifest:
 
     @property
     def files(self) -> tuple[StoredFile, ...]:
-        """All that it names."""
+        """All files that it names."""
         edits = [self.attributes] if self.attributes else []
         whitenings = [self.whitening.file] if self.whitening else []
         return (*(file for record in self.segments for file in record.files), *edits, *whitenings)
@@ -163,6 +163,10 @@ MANIFEST = TypeAdapter(Manifest)
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Commit: from here on ``manifest`` is the library.
 
+    Args:
+        folder: the library.
+        manifest: all files that it names are on the disk.
+
     Raises:
         StorageError: the disk refused the write.
     """
@@ -173,8 +177,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and verify the manifest of a library.
 
+    Args:
+        folder: the library.
+
     Raises:
-        LibraryError: there is none, it is damaged, or it is of a later version.
+        LibraryError: the manifest is missing, damaged or of a later version.
     """
     path = folder / NAME
     try:
@@ -184,13 +191,15 @@ def read_manifest(folder: Path) -> Manifest:
             f"library {folder}: no library there ({NAME} is missing); check the path"
         ) from error
     except NotADirectoryError as error:
-        raise LibraryError(f"library {folder}: is no folder; check the path") from error
+        raise LibraryError(f"library {folder}: is not a folder; check the path") from error
     except (OSError, MemoryError) as error:
         raise refusal(path, getattr(error, "errno", None) or errno.ENOMEM) from error
     except (ValueError, RecursionError) as error:
         raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT:
-        raise LibraryError(f"{path}: is no manifest of a library; check the path, or restore it from a copy")
+        raise LibraryError(
+            f"{path}: is not a manifest of a library; check the path, or restore it from a copy"
+        )
     if body.get("version") not in range(1, VERSION + 1):
         raise LibraryError(
             f"{path}: has version {body.get('version')}, expected {VERSION}; use the sora-video that wrote it"
@@ -210,7 +219,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_manifest(manifest: Manifest, metric: str | None) -> None:
-    """Refuse values that no correct writer writes.
+    """Refuse values that a correct writer does not write.
 
     Raises:
         ValueError: there is one.
@@ -225,16 +234,16 @@ def check_manifest(manifest: Manifest, metric: str | None) -> None:
         raise ValueError("next_slice_id or next_segment: is out of range")
     for file in manifest.files:
         if not FILE_NAME.fullmatch(file.name) or file.size < 0:
-            raise ValueError(f"file {file.name!r} of {file.size} bytes: is no file of a library")
+            raise ValueError(f"file {file.name!r} of {file.size} bytes: is not a file of a library")
     for record in manifest.segments:
         check_record(record)
 
 
 def check_record(record: SegmentRecord) -> None:
-    """Refuse a segment whose numbers cannot be.
+    """Refuse a segment whose numbers contradict each other.
 
     Raises:
-        ValueError: they cannot.
+        ValueError: they do.
     """
     removed, stored = record.removed.values(), record.vectors.size
     if not 1 <= record.rows <= stored or min(removed, default=1) < 1 or sum(removed) > record.rows:
@@ -247,6 +256,9 @@ def check_record(record: SegmentRecord) -> None:
 def writer_lock(folder: Path) -> AbstractContextManager[None]:
     """Hold a library's writer lock, waiting until other writers are done; it ends with its process.
 
+    Args:
+        folder: the library.
+
     Raises:
         StorageError: the folder cannot be written.
     """
@@ -254,7 +266,11 @@ def writer_lock(folder: Path) -> AbstractContextManager[None]:
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
-    """Delete what no manifest names. Call it under the writer lock, with the manifest on the disk.
+    """Delete files that the manifest does not name; called under the writer lock.
+
+    Args:
+        folder: the library.
+        manifest: as it is on the disk.
 
     Raises:
         StorageError: the folder cannot be written.

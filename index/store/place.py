@@ -1,4 +1,4 @@
-"""The place of a new library: it appears there whole or not at all."""
+"""The folder of a new library, which appears whole or not at all."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +12,10 @@ __all__ = ["appearing", "check_free"]
 
 
 def check_free(path: Path) -> None:
-    """Refuse a place where a new library would mix with what is there.
+    """Refuse a folder in which a new library would mix with other files.
+
+    Args:
+        path: where the library is to be.
 
     Raises:
         LibraryError: it is a file, or a folder that is not empty.
@@ -23,7 +26,13 @@ def check_free(path: Path) -> None:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """Give an empty folder to make a library in; it becomes ``path``, which is absolute, in the end.
+    """Make a library in an empty folder that is renamed to its path if the block succeeds.
+
+    Args:
+        path: the library's folder, absolute; missing or empty.
+
+    Yields:
+        The empty folder to write to.
 
     Raises:
         LibraryError: see :func:`check_free`.

@@ -36,7 +36,7 @@ class Segment:
     """
 
     damage: tuple[Damage, ...] = ()
-    """What of it cannot be read."""
+    """The files that cannot be read."""
     vectors: Any
     """FAISS index over all rows, exact, mapped into memory; None where it is damaged."""
     index: Any
@@ -104,7 +104,13 @@ class Segment:
         return self.table.names
 
     def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
-        """Those of some videos that are visible here.
+        """The entries of videos that are visible here.
+
+        Args:
+            video_ids: videos, held or not.
+
+        Returns:
+            By video; others are left out.
 
         Raises:
             LibraryError: the table is missing or damaged.
@@ -124,20 +130,48 @@ class Segment:
         return self.table.first_row
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, D) stored vectors of n rows, in their order."""
-        found: NDArray[np.float32] = self.vectors.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
-        return found
+        """Stored vectors.
+
+        Args:
+            rows: (n,) row numbers.
+
+        Returns:
+            (n, D) in the order of ``rows``.
+        """
+        vectors: NDArray[np.float32] = self.vectors.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return vectors
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
-        """Ids, numbers and times of n rows, in their order."""
+        """Ids, numbers and times of slices.
+
+        Args:
+            rows: (n,) row numbers.
+
+        Returns:
+            n slices in the order of ``rows``.
+        """
         return self.table.columns(rows)
 
     def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) place in :attr:`videos` of each row's video."""
+        """The video of each row.
+
+        Args:
+            rows: (n,) row numbers.
+
+        Returns:
+            (n,) positions in :attr:`videos`.
+        """
         return self.table.video_no[rows].astype(np.int64)
 
     def visible(self, hidden: Set[str]) -> NDArray[np.bool_]:
-        """(rows,) rows of all videos but those that were removed, and more hidden ones."""
+        """Which rows are visible.
+
+        Args:
+            hidden: videos to hide, besides those that were removed.
+
+        Returns:
+            (rows,) mask.
+        """
         return self._shown & self._without(hidden - self.record.removed.keys())
 
     @cached_property
@@ -153,7 +187,11 @@ class Segment:
         return mask
 
     def under(self, record: SegmentRecord) -> "Segment":
-        """The same files under another record, which may hide more."""
+        """The same files under another record.
+
+        Args:
+            record: of the same files; it may hide more videos.
+        """
         same = copy.copy(self)
         same.record = record
         same.__dict__.pop("_shown", None)
@@ -183,7 +221,7 @@ class Member(NamedTuple):
 
     video_id: str
     content: str
-    """SHA-256 of what it is."""
+    """SHA-256 of its content."""
     attributes: Attributes
     rows: int
 
@@ -202,9 +240,9 @@ def write_segment(folder: Path, manifest: Manifest, rows: int, blocks: Iterable[
 
     Args:
         folder: the library.
-        manifest: says the segment's number, dimension and precision.
+        manifest: has the segment's number, dimension and precision.
         rows: in all blocks.
-        blocks: what it will hold, without a video or slice twice.
+        blocks: its content; no video or slice is there twice.
 
     Returns:
         Its record.

@@ -31,18 +31,18 @@ SAMPLE = 8192
 class Held(NamedTuple):
     """A visible video."""
 
-    place: int
-    """Of its segment in the manifest."""
+    segment_no: int
+    """Position of its segment in the manifest."""
     entry: Entry
     attributes: Attributes
     """As they are now."""
     source: VideoSource | None
-    """Where it came from; None: that is not known."""
+    """Where it came from; None: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """An opened library; it stays as it is whatever writers do."""
+    """An opened library; it does not change when writers commit."""
 
     checks: Checks
     manifest: Manifest
@@ -51,7 +51,7 @@ class Snapshot:
     edited: Mapping[str, Attributes] | None
     """Attributes that hold in place of the stored ones, by video; None: their file is damaged."""
     damage: tuple[Damage, ...]
-    """All that cannot be read."""
+    """The files that cannot be read."""
 
     @property
     def folder(self) -> Path:
@@ -73,53 +73,81 @@ class Snapshot:
             raise LibraryError(f"library {self.folder}: {self.damage[-1]}; see `sora index repair`")
         return dict(self.edited)
 
-    def held(self, place: int, entry: Entry, edited: Mapping[str, Attributes]) -> Held:
-        """A video of the segment at a place, with what was edited of it."""
+    def held(self, segment_no: int, entry: Entry, edited: Mapping[str, Attributes]) -> Held:
+        """A video of a segment, with its edited attributes.
+
+        Args:
+            segment_no: position of the segment in the manifest.
+            entry: the video in its table.
+            edited: attributes that replace the stored ones, by video.
+        """
         stored = edited[entry.video_id] if entry.video_id in edited else json.loads(entry.attributes)
         root = self.manifest.root
         source = source_of(stored) or (VideoSource(root) if root is not None else None)
-        return Held(place, entry, attributes_alone(stored), source)
+        return Held(segment_no, entry, attributes_alone(stored), source)
 
     def find(self, video_ids: Collection[str]) -> dict[str, Held]:
-        """Those of some videos that are held, wherever they are.
+        """Videos that the library holds.
+
+        Args:
+            video_ids: videos, held or not.
+
+        Returns:
+            By video; others are left out.
 
         Raises:
-            LibraryError: a table, or the file of edited attributes, is damaged, so that nobody can tell.
+            LibraryError: the answer is unknown, since a table or the file of edited attributes is damaged.
         """
-        edited, found = self.edits(), {}
-        for place, segment in enumerate(self.segments):
+        edited, held = self.edits(), {}
+        for segment_no, segment in enumerate(self.segments):
             for name, entry in segment.find(video_ids).items():
-                found[name] = self.held(place, entry, edited)
-        return found
+                held[name] = self.held(segment_no, entry, edited)
+        return held
 
     def find_all(self, video_ids: Collection[str]) -> dict[str, Held]:
-        """Videos that must all be held.
+        """Videos that the library must hold.
+
+        Args:
+            video_ids: videos.
+
+        Returns:
+            By video.
 
         Raises:
-            LibraryError: one is not, or see :meth:`find`.
+            LibraryError: the library does not hold one of them; or see :meth:`find`.
         """
         held = self.find(video_ids)
         unknown = ", ".join(sorted(set(video_ids) - held.keys()))
         if unknown:
             raise LibraryError(
-                f"library {self.folder}: holds no video {unknown}; nothing is done, fix the name"
+                f"library {self.folder}: has no video {unknown}; nothing was done, correct the name"
             )
         return held
 
-    def whole(self, place: int) -> Segment:
-        """The segment at a place of the manifest.
+    def whole(self, number: int) -> Segment:
+        """A segment whose vectors can be read.
+
+        Args:
+            number: its position in the manifest.
 
         Raises:
             LibraryError: its vectors are damaged.
         """
-        segment = self.segments[place]
+        segment = self.segments[number]
         if segment.vectors is None:
             raise LibraryError(f"library {self.folder}: {segment.damage[0]}; see `sora index repair`")
         return segment
 
     def embeddings(self, held: Held) -> Embeddings:
-        """The slices of a video."""
-        segment, entry = self.whole(held.place), held.entry
+        """The slices of a video, with their vectors as they are stored.
+
+        Args:
+            held: the video, see :meth:`find`.
+
+        Raises:
+            LibraryError: its segment is damaged.
+        """
+        segment, entry = self.whole(held.segment_no), held.entry
         rows = np.arange(entry.first_row, entry.first_row + entry.rows)
         _, slice_no, start_s, end_s = segment.columns(rows)
         return Embeddings(
@@ -151,8 +179,8 @@ class Snapshot:
         rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
         rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
         share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
-        for segment, own in zip(self.searchable, rows, strict=True):
-            drawn = rng.choice(own, ceil(share * len(own)), replace=False)
+        for segment, visible in zip(self.searchable, rows, strict=True):
+            drawn = rng.choice(visible, ceil(share * len(visible)), replace=False)
             vectors.append(segment.read(np.sort(drawn)))
         return fit_whitening(np.concatenate(vectors))
 
@@ -179,8 +207,14 @@ class Snapshot:
     def slice(self, slice_id: int) -> Embeddings:
         """One visible slice.
 
+        Args:
+            slice_id: its stable id.
+
+        Returns:
+            A table of one row.
+
         Raises:
-            LibraryError: there is none with this id.
+            LibraryError: no visible slice has this id.
         """
         for segment in self.searchable:
             row = segment.table.row_of(slice_id)
@@ -189,15 +223,19 @@ class Snapshot:
             name = segment.videos[int(segment.video_of(np.array([row]))[0])]
             if name in segment.record.removed:
                 continue
-            found = self.embeddings(self.find_all([name])[name])
-            return found.select(np.array([row - int(segment.table.find([name])[name].first_row)]))
-        raise LibraryError(f"library {self.folder}: holds no slice {slice_id}; fix the number")
+            embeddings = self.embeddings(self.find_all([name])[name])
+            return embeddings.select(np.array([row - int(segment.table.find([name])[name].first_row)]))
+        raise LibraryError(f"library {self.folder}: has no slice {slice_id}; correct the number")
 
     def hide(self, videos: Collection[Held]) -> list[SegmentRecord]:
-        """The manifest's segments with some more videos hidden."""
+        """The manifest's segments with more videos hidden.
+
+        Args:
+            videos: to hide, see :meth:`find`.
+        """
         removed = [dict(segment.record.removed) for segment in self.segments]
         for held in videos:
-            removed[held.place][held.entry.video_id] = held.entry.rows
+            removed[held.segment_no][held.entry.video_id] = held.entry.rows
         return [
             replace(segment.record, removed=hidden)
             for segment, hidden in zip(self.segments, removed, strict=True)
@@ -205,18 +243,18 @@ class Snapshot:
 
 
 def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
-    """Open what a manifest names.
+    """Open the files that a manifest names.
 
     Args:
         checks: of the library.
         manifest: of the library.
-        before: an earlier moment, whose segments are taken where they are the same.
+        before: an earlier snapshot, whose segments are used again where they are the same.
     """
     opened = {segment.record.files: segment for segment in before.segments} if before else {}
     segments = tuple(
         reopen(opened.get(record.files), checks, record, manifest.dim) for record in manifest.segments
     )
-    damage = [one for segment in segments for one in segment.damage]
+    damage = [item for segment in segments for item in segment.damage]
     edited: Mapping[str, Attributes] | None = {}
     if manifest.attributes:
         try:
@@ -239,7 +277,7 @@ def edits_from(data: bytes) -> dict[str, Attributes]:
     """Edited attributes by video, from their file.
 
     Raises:
-        DamagedError: it holds something else.
+        DamagedError: the file holds something else.
     """
     try:
         edited = json.loads(data)

@@ -21,7 +21,7 @@ BLOCK = 65_536
 
 
 class Source:
-    """A segment's vectors, as indexes are built over them; kinds of index share what is drawn and found here.
+    """A segment's vectors, from which indexes are built; all kinds of index share its samples and centroids.
 
     Args:
         vectors: the FAISS index that searches them exactly.
@@ -37,7 +37,14 @@ class Source:
         self._centroids: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, D) vectors of n rows."""
+        """Stored vectors.
+
+        Args:
+            rows: (n,) row numbers.
+
+        Returns:
+            (n, D) in the order of ``rows``.
+        """
         vectors: NDArray[np.float32] = self.vectors.reconstruct_batch(rows)
         return vectors
 
@@ -57,7 +64,15 @@ class Source:
         return self._samples[count]
 
     def centroids(self, lists: int, count: int) -> NDArray[np.float32]:
-        """(``lists``, D) centroids of :meth:`sample` of ``count`` vectors."""
+        """Centroids of a sample; they are computed once.
+
+        Args:
+            lists: how many centroids.
+            count: vectors of the sample, see :meth:`sample`.
+
+        Returns:
+            (``lists``, D).
+        """
         if (lists, count) not in self._centroids:
             self._centroids[lists, count] = cluster(self.sample(count), lists, self.seed)
         return self._centroids[lists, count]

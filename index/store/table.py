@@ -39,7 +39,7 @@ FILES_SHARE = 4
 ON_DISK: "WeakSet[Table]" = WeakSet()
 """Those that keep a file open."""
 UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)
-"""What SQLite answers where the operating system refuses."""
+"""SQLite's error codes for refusals of the operating system."""
 
 TABLES = [(re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, SCHEMA.split(";"))) if sql]
 """Name and SQL of each, by name."""
@@ -58,7 +58,14 @@ class Slices(NamedTuple):
     """(n,) in seconds."""
 
     def take(self, rows: NDArray[np.int64]) -> "Slices":
-        """Some of them, in the order of ``rows``."""
+        """Some of the slices.
+
+        Args:
+            rows: (m,) numbers among the n.
+
+        Returns:
+            m slices in the order of ``rows``.
+        """
         return Slices(self.slice_id[rows], self.slice_no[rows], self.start_s[rows], self.end_s[rows])
 
 
@@ -66,10 +73,10 @@ class Entry(NamedTuple):
     """A video of a table."""
 
     number: int
-    """Its place in the table."""
+    """Its position in the table."""
     video_id: str
     content: str
-    """SHA-256 of what the video is; empty in tables of version 1, which did not keep it."""
+    """SHA-256 of the video's content; empty in tables of version 1, which did not keep it."""
     attributes: str
     """Flat JSON."""
     first_row: int
@@ -91,7 +98,7 @@ class Table:
         path: of its file, for messages.
 
     Raises:
-        DamagedError: it is no such table.
+        DamagedError: it is not such a table.
         LibraryError: it cannot be read now.
     """
 
@@ -110,10 +117,10 @@ class Table:
             raise DamagedError("is damaged: it has other tables than a library")
 
     def check(self) -> None:
-        """Read all, and refuse what no correct writer writes.
+        """Read all, and refuse values that a correct writer does not write.
 
         Raises:
-            DamagedError: a video without name or rows, a time that is none, a number out of range.
+            DamagedError: a video has no name or rows, or a time or number is out of range.
         """
         if not 1 <= self.videos <= self.rows:
             raise DamagedError(f"is damaged: {self.videos} videos of {self.rows} rows")
@@ -133,7 +140,7 @@ class Table:
         """Follow all pages, those of SQLite's own indexes too, which takes as long again as :meth:`check`.
 
         Raises:
-            DamagedError: some lead nowhere, in circles or to what is not there.
+            DamagedError: a page is missing, or referred to twice.
         """
         ((problem,),) = self._all("PRAGMA integrity_check(1)")
         if problem != "ok":
@@ -143,8 +150,11 @@ class Table:
     def open(cls, path: Path) -> "Table":
         """Open a file that was verified; it stays readable when it is deleted.
 
+        Args:
+            path: the SQLite file; small ones are read into memory.
+
         Raises:
-            DamagedError: it is no such table.
+            DamagedError: it is not such a table.
             LibraryError: it cannot be read now.
         """
         with sqlite_errors(path):
@@ -169,9 +179,9 @@ class Table:
     @cached_property
     def first_row(self) -> NDArray[np.int64]:
         """(videos + 1,) first row of each video, and the number of rows."""
-        found = self._all("SELECT first_row FROM videos ORDER BY number LIMIT ?", self.videos)
+        first_rows = self._all("SELECT first_row FROM videos ORDER BY number LIMIT ?", self.videos)
         with sqlite_errors(self._path):
-            return np.array([row for (row,) in found] + [self.rows], np.int64)
+            return np.array([row for (row,) in first_rows] + [self.rows], np.int64)
 
     @cached_property
     def video_no(self) -> NDArray[np.int32]:
@@ -186,19 +196,33 @@ class Table:
             return np.fromiter(self._connection.execute(query), SLICE, self.rows)
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
-        """The slices of some rows, in their order."""
+        """Ids, numbers and times of slices.
+
+        Args:
+            rows: (n,) row numbers.
+
+        Returns:
+            n slices in the order of ``rows``.
+        """
         self._looked_up += len(rows)
         if "slices" in self.__dict__ or self._looked_up * LOOKUP > self.rows:
-            found = self.slices[rows]
+            records = self.slices[rows]
         else:
             query = "SELECT slice_id, slice_no, start_s, end_s FROM slices WHERE row = ?"
-            found = np.array([self._one(query, row) for row in rows.tolist()], SLICE)
-        return Slices(*(found[name] for name in SLICE.names or ()))
+            records = np.array([self._one(query, row) for row in rows.tolist()], SLICE)
+        return Slices(*(records[name] for name in SLICE.names or ()))
 
     def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
-        """Those of some videos that have rows here."""
-        found = [self._one(f"{ENTRY} WHERE video_id = ?", name) for name in video_ids]
-        return {row[1]: Entry(*row) for row in found if row}
+        """The entries of videos that have rows here.
+
+        Args:
+            video_ids: videos, held or not.
+
+        Returns:
+            By video; others are left out.
+        """
+        rows = [self._one(f"{ENTRY} WHERE video_id = ?", name) for name in video_ids]
+        return {row[1]: Entry(*row) for row in rows if row}
 
     def entries(self) -> Iterator[Entry]:
         """All videos, in order of rows."""
@@ -207,21 +231,32 @@ class Table:
                 yield Entry(*row)
 
     def row_of(self, slice_id: int) -> int | None:
-        """The row of a slice; None: it is not here."""
-        found = self._all("SELECT row FROM slices WHERE slice_id = ?", slice_id)
-        return int(found[0][0]) if found else None
+        """The row of a slice; None if the table does not have it.
+
+        Args:
+            slice_id: its stable id.
+        """
+        rows = self._all("SELECT row FROM slices WHERE slice_id = ?", slice_id)
+        return int(rows[0][0]) if rows else None
 
     def having(self, where: Where) -> NDArray[np.bool_]:
-        """(videos,) whose stored attributes a filter lets through; names and times aside."""
-        found = np.zeros(self.videos, np.bool_)
+        """Videos whose stored attributes pass a filter; its names and times are not looked at.
+
+        Args:
+            where: the filter.
+
+        Returns:
+            (videos,) mask.
+        """
+        mask = np.zeros(self.videos, np.bool_)
         text = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
         tests, values = ["1"], []
         for spellings in pairs(where):
             tests.append("(" + " OR ".join([f"instr({text}, ?)"] * len(spellings)) + ")")
             values += spellings
         rows = self._all(f"SELECT number FROM videos WHERE {' AND '.join(tests)}", *values)
-        found[[number for (number,) in rows]] = True
-        return found
+        mask[[number for (number,) in rows]] = True
+        return mask
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query."""
@@ -245,8 +280,14 @@ class TableWriter:
     def add(self, video_id: str, content: str, attributes: Attributes, rows: int) -> None:
         """Append a video, whose rows come next.
 
+        Args:
+            video_id: its name.
+            content: SHA-256 of its content.
+            attributes: of the video.
+            rows: how many slices it has.
+
         Raises:
-            sqlite3.IntegrityError: it is there already.
+            sqlite3.IntegrityError: the table has this video already.
         """
         values = (self.videos, video_id, content, to_json(attributes), self.rows)
         self._connection.execute("INSERT INTO videos VALUES (?, ?, ?, ?, ?)", values)
@@ -256,8 +297,12 @@ class TableWriter:
     def add_slices(self, slices: Slices, first_row: int) -> None:
         """Append the rows of one or more videos.
 
+        Args:
+            slices: in the order of their videos.
+            first_row: row of the first of them.
+
         Raises:
-            sqlite3.IntegrityError: a slice is there already.
+            sqlite3.IntegrityError: the table has one of the slices already.
         """
         columns: Sequence[Any] = [column.tolist() for column in slices]
         rows = range(first_row, first_row + len(slices.slice_id))
@@ -271,7 +316,7 @@ class TableWriter:
         return self._connection.serialize()
 
     def table(self, path: Path) -> Table:
-        """What was collected, to read from memory.
+        """The collected table, to read from memory.
 
         Args:
             path: of the file that it was collected from, for messages.
@@ -287,7 +332,7 @@ def most_files() -> int:
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn what SQLite cannot read into damage, and what the operating system refused it into an error."""
+    """Turn content that SQLite cannot read into damage, and refusals of the operating system into errors."""
     with access_errors(path):
         try:
             yield

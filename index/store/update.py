@@ -1,4 +1,4 @@
-"""What adding, removing and editing make of a library: new files, and the manifest that would name them."""
+"""Adding, removing and editing: each writes new files and returns the manifest that names them."""
 
 import hashlib
 import json
@@ -25,13 +25,13 @@ __all__ = ["Added", "add", "content_key", "edit", "refuse_clashes", "remove", "s
 
 
 class Added(NamedTuple):
-    """What became of the videos that were to be added."""
+    """How many videos were added, replaced and left as they were."""
 
     added: int = 0
     replaced: int = 0
-    """Were there under the same name with another content."""
+    """Videos that the library held under the same name with another content."""
     unchanged: int = 0
-    """Were there with the same content, and keep their slices."""
+    """Videos that the library held with the same content; they keep their slices."""
 
 
 def add(
@@ -47,9 +47,9 @@ def add(
     Args:
         snapshot: the library as it is.
         embeddings: all slices of the videos.
-        content: SHA-256 of what a video is; where it is missing, that of its rows.
-        attributes: to set, by video; of those of other videos that the library holds too.
-        source: of the videos; None: it is not known.
+        content: SHA-256 of a video's content; where it is missing, that of its rows is used.
+        attributes: to set, by video; also of videos that the library holds and that are not added.
+        source: of the videos; None: unknown.
         replacing: replace videos of other sources too.
 
     Returns:
@@ -65,20 +65,22 @@ def add(
     rows = rows_by_video(embeddings)
     keys = {
         name: content.get(name)
-        or content_key(embeddings.start_s[own], embeddings.end_s[own], embeddings.vectors[own])
-        for name, own in rows.items()
+        or content_key(
+            embeddings.start_s[video_rows], embeddings.end_s[video_rows], embeddings.vectors[video_rows]
+        )
+        for name, video_rows in rows.items()
     }
     held = snapshot.find({**rows, **attributes, **content})
     changed = [name for name in rows if name not in held or content_of(snapshot, held[name]) != keys[name]]
     if not replacing:
         refuse_clashes(snapshot, {name: held[name] for name in changed if name in held}, source)
     same = rows.keys() - set(changed)
-    found = same | {
+    seen_again = same | {
         name for name in held.keys() - rows.keys() if content.get(name) == held[name].entry.content
     }
     wanted = {name: with_source(attributes.get(name, {}), source) for name in changed if name not in held}
     for name, old in held.items():
-        now = source_after(old, source) if name in found else (source if name in changed else None)
+        now = source_after(old, source) if name in seen_again else (source if name in changed else None)
         wanted[name] = with_source({**old.attributes, **attributes.get(name, {})}, now or old.source)
     members = [Member(name, keys[name], wanted[name], len(rows[name])) for name in changed]
     records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
@@ -105,7 +107,7 @@ def refuse_clashes(snapshot: Snapshot, changed: Mapping[str, Held], source: Vide
     Args:
         snapshot: the library as it is.
         changed: the videos that are held with another content, by name.
-        source: of the files to add; None: it is not known.
+        source: of the files to add; None: unknown.
 
     Raises:
         LibraryError: one is held from another file; both are named.
@@ -122,7 +124,7 @@ def refuse_clashes(snapshot: Snapshot, changed: Mapping[str, Held], source: Vide
     prefix = Path(source.root).name if source and not source.prefix else "NAME"
     raise LibraryError(
         f"library {snapshot.folder}: {len(clashes)} names to add are taken by other videos, as {name}: "
-        f"held from {path}, now from {other}; give the new ones names of their own with --prefix "
+        f"held from {path}, now from {other}; give the new ones other names with --prefix "
         f"{prefix or 'NAME'}, or replace what is held with --replace"
     )
 
@@ -137,6 +139,13 @@ def source_after(held: Held, source: VideoSource | None) -> VideoSource | None:
 def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
     """Hide videos.
 
+    Args:
+        snapshot: the library as it is.
+        videos: to hide.
+
+    Returns:
+        The manifest to commit.
+
     Raises:
         LibraryError: the library does not hold one of them, or is damaged.
         StorageError: the disk refused the write.
@@ -147,7 +156,14 @@ def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
 
 
 def edit(snapshot: Snapshot, changes: Mapping[str, Mapping[str, Value | None]]) -> Manifest:
-    """Set attributes, by video and name; None takes one away.
+    """Set and delete attributes.
+
+    Args:
+        snapshot: the library as it is.
+        changes: values by video and name; None deletes the attribute.
+
+    Returns:
+        The manifest to commit.
 
     Raises:
         LibraryError: the library does not hold one of the videos, it is damaged, or it cannot keep a value.
@@ -173,8 +189,8 @@ def succeed(
     Args:
         snapshot: the library as it is.
         records: its segments from then on.
-        edited: the attributes that hold in place of the stored ones; written down if they changed. None: what
-            the damaged file held.
+        edited: the attributes that replace the stored ones; written if they changed. None: those of the
+            damaged file.
         changes: to the manifest's other fields.
 
     Raises:
@@ -196,7 +212,7 @@ def rows_by_video(embeddings: Embeddings) -> dict[str, NDArray[np.int64]]:
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(embeddings.video_id.tolist()):
         rows.setdefault(name, []).append(row)
-    return {name: np.array(own, np.int64) for name, own in rows.items()}
+    return {name: np.array(video_rows, np.int64) for name, video_rows in rows.items()}
 
 
 def block_of(
@@ -213,25 +229,35 @@ def block_of(
 
 
 def content_key(start_s: NDArray[Any], end_s: NDArray[Any], vectors: NDArray[Any]) -> str:
-    """SHA-256 of a video's rows: times and vectors."""
-    found = hashlib.sha256()
+    """SHA-256 of a video's rows: times and vectors.
+
+    Args:
+        start_s: (n,) starts in seconds.
+        end_s: (n,) ends in seconds.
+        vectors: (n, D).
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
     for column, kind in ((start_s, "<f8"), (end_s, "<f8"), (vectors, "<f4")):
-        found.update(np.ascontiguousarray(column, kind).tobytes())
-    return found.hexdigest()
+        digest.update(np.ascontiguousarray(column, kind).tobytes())
+    return digest.hexdigest()
 
 
 def content_of(snapshot: Snapshot, held: Held) -> str:
     """The content of a video that is held; tables of version 1 did not keep it."""
-    if held.entry.content or snapshot.segments[held.place].vectors is None:
+    if held.entry.content or snapshot.segments[held.segment_no].vectors is None:
         return held.entry.content
-    found = snapshot.embeddings(held)
-    return content_key(found.start_s, found.end_s, found.vectors)
+    embeddings = snapshot.embeddings(held)
+    return content_key(embeddings.start_s, embeddings.end_s, embeddings.vectors)
 
 
-def differ(one: Mapping[str, Attributes] | None, other: Mapping[str, Attributes] | None) -> bool:
+def differ(first: Mapping[str, Attributes] | None, other: Mapping[str, Attributes] | None) -> bool:
     """Whether attributes by video differ as they are written; to Python 1 and true are equal."""
-    if one is None or other is None:
-        return one is not other
-    return one.keys() != other.keys() or any(
-        found is not other[name] and to_json(found) != to_json(other[name]) for name, found in one.items()
+    if first is None or other is None:
+        return first is not other
+    return first.keys() != other.keys() or any(
+        attributes is not other[name] and to_json(attributes) != to_json(other[name])
+        for name, attributes in first.items()
     )

@@ -26,7 +26,7 @@ __all__ = ["PRECISIONS", "open_index", "open_vectors", "silent", "write_header",
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
 PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
-"""How a library may keep its vectors."""
+"""Number formats in which a library stores its vectors."""
 REFUSALS = (
     errno.ENOENT,
     errno.EMFILE,
@@ -37,11 +37,11 @@ REFUSALS = (
     errno.EAGAIN,
     errno.EIO,
 )
-"""Of the operating system, as FAISS quotes them."""
+"""Errors of the operating system that FAISS quotes."""
 
 
 def write_header(file: FileWriter, dim: int, precision: str, rows: int) -> None:
-    """Begin a file of ``rows`` vectors: an empty index's bytes, with its two counts filled in.
+    """Start a file of ``rows`` vectors: an empty index's bytes, with its two counts filled in.
 
     Args:
         file: to write to, empty.
@@ -61,7 +61,13 @@ def write_header(file: FileWriter, dim: int, precision: str, rows: int) -> None:
 
 
 def write_vectors(file: FileWriter, precision: str, vectors: NDArray[np.float32]) -> None:
-    """Append (n, D) vectors."""
+    """Append vectors.
+
+    Args:
+        file: after :func:`write_header`.
+        precision: one of :data:`PRECISIONS`, as in the header.
+        vectors: (n, D).
+    """
     file.write(np.ascontiguousarray(vectors, PRECISIONS[precision]).tobytes())
 
 
@@ -78,7 +84,7 @@ def open_vectors(path: Path, rows: int, dim: int, order: NDArray[np.int64] | Non
         The FAISS index; it stays whole when the file is deleted.
 
     Raises:
-        DamagedError: it is no such file.
+        DamagedError: it is not such a file.
         LibraryError: it cannot be read now.
     """
     index = read(path, FAISS.IO_FLAG_MMAP_IFC)
@@ -173,7 +179,7 @@ def limits(size: int) -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Drop what FAISS tells on standard output, which belongs to the command, of lists on the disk."""
+    """Drop FAISS's messages about lists on the disk: standard output belongs to the command."""
     flush = ctypes.CDLL(None).fflush
     flush(None)
     before, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)

@@ -18,7 +18,7 @@ SUFFIX = ".parquet"
 
 
 def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
-    """Load a table into memory, as one of today.
+    """Load a table into memory, in the present format.
 
     Args:
         path: verified.
@@ -27,7 +27,7 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
         The table, its rows grouped by video, and (rows,) the row in the file of each of them.
 
     Raises:
-        DamagedError: it is no such table.
+        DamagedError: it is not such a table.
         LibraryError: it cannot be read now.
     """
     with access_errors(path):

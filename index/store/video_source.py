@@ -72,7 +72,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def source_of(stored: Mapping[str, Any]) -> VideoSource | None:
-    """The source among stored attributes; None: it was not known.
+    """The source among stored attributes; None: unknown.
 
     Args:
         stored: as a table has them.
@@ -102,7 +102,7 @@ def with_source(attributes: Mapping[str, Any], source: VideoSource | None) -> di
 
     Args:
         attributes: without a source.
-        source: of the video; None: it is not known.
+        source: of the video; None: unknown.
     """
     if source is None:
         return dict(attributes)

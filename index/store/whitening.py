@@ -46,12 +46,26 @@ class Whitening:
         return white
 
     def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(Q, D) directions of (Q, D) vectors."""
+        """The directions of queries.
+
+        Args:
+            vectors: (Q, D) embeddings.
+
+        Returns:
+            (Q, D).
+        """
         directions: NDArray[np.float32] = self(vectors) @ self.matrix
         return directions
 
     def lengths(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N,) lengths of (N, D) vectors."""
+        """The lengths of stored vectors after whitening.
+
+        Args:
+            vectors: (N, D) embeddings.
+
+        Returns:
+            (N,) above 0.
+        """
         moved = (vectors - self.mean) @ self.matrix
         lengths: NDArray[np.float32] = np.maximum(np.linalg.norm(moved, axis=1), TINY).astype(np.float32)
         return lengths
@@ -90,17 +104,17 @@ def from_bytes(data: bytes, dim: int) -> Whitening:
         dim: D, dimension of the library.
 
     Raises:
-        LibraryError: it is no such file.
+        LibraryError: it is not such a file.
     """
     try:
         arrays = load(data)
         mean, matrix = arrays["mean"], arrays["matrix"]
     except (SafetensorError, KeyError, ValueError) as error:
-        raise LibraryError("is damaged: it holds no whitening") from error
+        raise LibraryError("is damaged: it has no whitening") from error
     if (mean.shape, matrix.shape) != ((dim,), (dim, dim)) or {mean.dtype, matrix.dtype} != {
         np.dtype(np.float32)
     }:
-        raise LibraryError(f"is damaged: it is no whitening of dim={dim}")
+        raise LibraryError(f"is damaged: it is not a whitening of dim={dim}")
     if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
         raise LibraryError("is damaged: it holds numbers that are not finite")
     return Whitening(mean, matrix)

@@ -1,4 +1,4 @@
-"""Choice of an index by measurement: the fastest that is as good, as small and as quick as is wished.
+"""Choice of an index by measurement: the fastest that reaches a target of recall, memory and latency.
 
 Held-out queries are stored vectors drawn by seed, each without itself among its answers. Recall@10 is the
 share of their 10 nearest slices by exact search over the same vectors that are found; slices as near as the
@@ -28,12 +28,22 @@ from .on_disk import build_on_disk
 if TYPE_CHECKING:
     from ..store.segment import Segment
 
-__all__ = ["Candidate", "Exam", "Point", "Wish", "choose_index", "kinds", "parse_bytes", "parse_ms", "sweep"]
+__all__ = [
+    "Candidate",
+    "Exam",
+    "Point",
+    "Target",
+    "choose_index",
+    "kinds",
+    "parse_bytes",
+    "parse_ms",
+    "sweep",
+]
 
 K = 10
 QUERIES = 500
 TIMED = 100
-"""Queries whose time is taken one by one."""
+"""Queries that are timed one by one."""
 FEWEST_ADDED = 1024
 """Vectors of a block where lists are merged on the disk, at least."""
 GAIN = 0.002
@@ -44,8 +54,8 @@ UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What an index has to reach."""
+class Target:
+    """What an index must reach."""
 
     recall: float = 0.95
     """Recall@10."""
@@ -106,13 +116,17 @@ class Candidate:
     best: Point = field(init=False)
     """The point to search with."""
 
-    def settle(self, wish: Wish) -> None:
-        """Take the fastest point that fulfils a wish, else the nearest to it."""
-        fit = [point for point in self.curve if fulfils(point, wish)]
+    def settle(self, target: Target) -> None:
+        """Choose the fastest point that reaches a target, else the nearest to it.
+
+        Args:
+            target: what to reach.
+        """
+        fit = [point for point in self.curve if reaches(point, target)]
         if fit:
             self.best = min(fit, key=lambda point: point.ms)
         else:
-            enough = [point for point in self.curve if point.recall >= wish.recall]
+            enough = [point for point in self.curve if point.recall >= target.recall]
             self.best = min(
                 enough, key=lambda point: point.ms, default=max(self.curve, key=lambda p: p.recall)
             )
@@ -125,13 +139,18 @@ class Candidate:
         )
 
 
-def fulfils(point: Point, wish: Wish) -> bool:
-    """Whether a measurement is good and quick enough."""
-    return point.recall >= wish.recall and (wish.latency_ms is None or point.ms <= wish.latency_ms)
+def reaches(point: Point, target: Target) -> bool:
+    """Whether a measurement reaches a target's recall and latency."""
+    return point.recall >= target.recall and (target.latency_ms is None or point.ms <= target.latency_ms)
 
 
 class Exam:
-    """Held-out queries, and what exact search answers."""
+    """Held-out queries, and their answers by exact search.
+
+    Args:
+        segment: its vectors are queries and answers.
+        seed: decides which vectors are queries.
+    """
 
     def __init__(self, segment: "Segment", seed: int) -> None:
         self.segment = segment
@@ -140,8 +159,8 @@ class Exam:
         self.rows = np.sort(rng.choice(segment.record.rows, count, replace=False))
         self.queries = np.ascontiguousarray(segment.read(self.rows))
         self.k = min(K, segment.record.rows - 1)
-        found = on_gpus(segment.vectors).search(self.queries, self.k + 1)[1]
-        scores = self.scores(Shelf(segment), self.queries, self.rows, found)
+        answers = on_gpus(segment.vectors).search(self.queries, self.k + 1)[1]
+        scores = self.scores(Shelf(segment), self.queries, self.rows, answers)
         self.least = scores[:, self.k - 1 : self.k] - 1e-6
         """(Q, 1) score of the last slice to find."""
 
@@ -150,10 +169,20 @@ class Exam:
         shelf: Shelf,
         queries: NDArray[np.float32],
         rows: NDArray[np.int64],
-        found: NDArray[np.int64],
+        answers: NDArray[np.int64],
     ) -> NDArray[np.float32]:
-        """(Q, C) true scores of found slices, best first, the query itself last."""
-        scores = shelf.cosines(queries, np.where(found == rows[:, None], -1, found))
+        """True cosines of the slices that a search returned.
+
+        Args:
+            shelf: reads the stored vectors.
+            queries: (Q, D) some of the queries.
+            rows: (Q,) the queries' own rows, which are no answers.
+            answers: (Q, C) rows that a search returned; -1: none.
+
+        Returns:
+            (Q, C) falling, the query itself last.
+        """
+        scores = shelf.cosines(queries, np.where(answers == rows[:, None], -1, answers))
         return -np.sort(-scores, axis=1)
 
     def take(self, index: Any, parameters: dict[str, int], kind: IndexKind | None = None) -> Point:
@@ -168,8 +197,8 @@ class Exam:
         fetch = min((self.k + 1) * parameters.get(RERANK, 1), self.segment.record.rows)
 
         def answer(part: slice) -> NDArray[np.float32]:
-            found = shelf.slices(self.queries[part], fetch)[1]
-            return self.scores(shelf, self.queries[part], self.rows[part], found)
+            answers = shelf.slices(self.queries[part], fetch)[1]
+            return self.scores(shelf, self.queries[part], self.rows[part], answers)
 
         began = time.perf_counter()
         scores = answer(slice(None))
@@ -187,45 +216,45 @@ class Exam:
         )
 
 
-def choose_index(segment: "Segment", wish: Wish, folder: Path) -> Candidate:
+def choose_index(segment: "Segment", target: Target, folder: Path) -> Candidate:
     """Build every kind of index that fits into the memory, measure them, and take the best.
 
-    Where none of them will do and an inverted file is too large for the memory, it is built block by block
+    Where none of them reaches it and an inverted file is too large for the memory, it is built block by block
     and merged on the disk; its lists are then mapped, and only its centroids count as memory.
 
     Args:
         segment: at least 2 vectors.
-        wish: what to reach.
+        target: what to reach.
         folder: for the lists of an inverted file on the disk.
 
     Returns:
-        The fastest candidate that fulfils the wish.
+        The fastest candidate that reaches the target.
 
     Raises:
-        LibraryError: none does; the message says which comes nearest.
+        LibraryError: none does; the message names the nearest.
     """
-    source, exam = Source(segment.vectors, wish.seed), Exam(segment, wish.seed)
+    source, exam = Source(segment.vectors, target.seed), Exam(segment, target.seed)
     sized = [
         (kind, kind.memory(source.rows, source.dim, source.stored)) for kind in kinds(source.rows, source.dim)
     ]
     measured: list[Candidate] = []
-    for candidate in candidates(source, sized, wish, folder):
-        candidate.curve = list(sweep(candidate, exam, wish))
-        candidate.settle(wish)
+    for candidate in candidates(source, sized, target, folder):
+        candidate.curve = list(sweep(candidate, exam, target))
+        candidate.settle(target)
         measured.append(candidate)
-        if candidate.lists_file is not None and fulfils(candidate.best, wish):
+        if candidate.lists_file is not None and reaches(candidate.best, target):
             break
-    fit = [candidate for candidate in measured if fulfils(candidate.best, wish)]
+    fit = [candidate for candidate in measured if reaches(candidate.best, target)]
     if fit:
         return min(fit, key=lambda candidate: candidate.best.ms)
     if not measured:
         smallest, size = min(sized, key=lambda pair: pair[1])
         raise LibraryError(
-            f"memory={(wish.memory or 0) / 1e6:g} MB: the smallest index, {smallest}, takes "
+            f"memory={(target.memory or 0) / 1e6:g} MB: the smallest index, {smallest}, takes "
             f"{size / 1e6:.3g} MB; allow more"
         )
-    nearest = max(measured, key=lambda c: (min(c.best.recall, wish.recall), -c.best.ms))
-    raise LibraryError(f"no index reaches {wish}; the nearest is {nearest}; ask for less of one of them")
+    nearest = max(measured, key=lambda c: (min(c.best.recall, target.recall), -c.best.ms))
+    raise LibraryError(f"no index reaches {target}; the nearest is {nearest}; lower one of the targets")
 
 
 def kinds(rows: int, dim: int) -> list[IndexKind]:
@@ -245,16 +274,16 @@ def kinds(rows: int, dim: int) -> list[IndexKind]:
 
 
 def candidates(
-    source: Source, sized: Sequence[tuple[IndexKind, int]], wish: Wish, folder: Path
+    source: Source, sized: Sequence[tuple[IndexKind, int]], target: Target, folder: Path
 ) -> Iterator[Candidate]:
-    """The indexes that fit into the memory; if none of them will do, those whose lists lie on the disk."""
-    most = math.inf if wish.memory is None else wish.memory
+    """The indexes that fit into the memory; if none reaches the target, those whose lists lie on the disk."""
+    most = math.inf if target.memory is None else target.memory
     tried = []
     for kind, size in sized:
         if size <= most:
             tried.append(Candidate(kind=kind, index=kind.build(source), memory=size))
             yield tried[-1]
-    if any(fulfils(candidate.best, wish) for candidate in tried):
+    if any(reaches(candidate.best, target) for candidate in tried):
         return
     for number, (kind, size) in enumerate(sized):
         if size > most and kind.on_disk and kind.memory_of_disk(source.dim) <= most:
@@ -264,13 +293,13 @@ def candidates(
             yield Candidate(kind=kind, index=index, memory=held, lists_file=lists_file)
 
 
-def sweep(candidate: Candidate, exam: Exam, wish: Wish) -> Iterator[Point]:
-    """Measure an index at rising search parameters, closer where it begins to be good enough.
+def sweep(candidate: Candidate, exam: Exam, target: Target) -> Iterator[Point]:
+    """Measure an index at rising search parameters, more closely where its recall starts to be enough.
 
     Args:
         candidate: the index.
         exam: what it is measured on.
-        wish: says what recall is enough.
+        target: its recall is enough.
     """
     kind = candidate.kind
     if not kind.effort:
@@ -281,7 +310,9 @@ def sweep(candidate: Candidate, exam: Exam, wish: Wish) -> Iterator[Point]:
         def measure(effort: int, fixed: dict[str, int] = fixed) -> Point:
             return exam.take(candidate.index, {kind.effort: effort, **fixed}, kind)
 
-        yield from climb(measure, kind.least_effort, kind.most_effort(exam.segment.record.rows), wish.recall)
+        yield from climb(
+            measure, kind.least_effort, kind.most_effort(exam.segment.record.rows), target.recall
+        )
 
 
 def climb(measure: Callable[[int], Point], least: int, most: int, recall: float) -> Iterator[Point]:
@@ -289,8 +320,8 @@ def climb(measure: Callable[[int], Point], least: int, most: int, recall: float)
 
     Args:
         measure: takes an effort.
-        least: effort to begin with.
-        most: effort.
+        least: the first effort.
+        most: the greatest effort.
         recall: that is enough.
     """
     effort, before, failed, enough = least, 0.0, least // 2, 0
@@ -316,22 +347,28 @@ def climb(measure: Callable[[int], Point], least: int, most: int, recall: float)
 def parse_bytes(text: str) -> int:
     """Bytes of a size such as ``2GB``, ``500 MB`` or ``1.5GiB``.
 
+    Args:
+        text: a number and a unit.
+
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not a size.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
-    if not found:
-        raise ConfigError(f"memory={text}: no size; write it as 2GB or 500MB")
-    return int(float(found[1]) * UNITS[found[2]])
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?|)b?\s*", text.lower())
+    if not match:
+        raise ConfigError(f"memory={text}: is not a size; write it as 2GB or 500MB")
+    return int(float(match[1]) * UNITS[match[2]])
 
 
 def parse_ms(text: str) -> float:
     """Milliseconds of a time such as ``10ms`` or ``0.5s``.
 
+    Args:
+        text: a number and a unit.
+
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not a time.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", text.lower())
-    if not found:
-        raise ConfigError(f"latency={text}: no time; write it as 10ms or 0.5s")
-    return float(found[1]) * (1000 if found[2] == "s" else 1)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s)\s*", text.lower())
+    if not match:
+        raise ConfigError(f"latency={text}: is not a time; write it as 10ms or 0.5s")
+    return float(match[1]) * (1000 if match[2] == "s" else 1)

@@ -110,7 +110,7 @@ def reserve(path: Path, size: int) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what FAISS could not write for a file into a :class:`StorageError`."""
+    """Turn FAISS's errors of writing a file into a :class:`StorageError`."""
     try:
         yield
     except RuntimeError as error:

@@ -17,7 +17,7 @@ from ..store.segment import Segment
 from ..store.snapshot import Snapshot
 from ..store.source import Source
 from ..store.update import succeed
-from .choose import Wish, choose_index
+from .choose import Target, choose_index
 from .on_disk import SEGMENT_BLOCK, build_on_disk
 
 __all__ = ["rebuild", "tune", "write_index"]
@@ -25,23 +25,23 @@ __all__ = ["rebuild", "tune", "write_index"]
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
 
-def tune(snapshot: Snapshot, wish: Wish) -> Manifest:
+def tune(snapshot: Snapshot, target: Target) -> Manifest:
     """Choose, build and write an index for every whole segment.
 
     Args:
-        snapshot: the library as it is, best compacted: memory and latency are shared out by slices.
-        wish: what the indexes have to reach together.
+        snapshot: the library as it is, best compacted: memory and latency are divided by slices.
+        target: what the indexes must reach together.
 
     Returns:
         The manifest to commit.
 
     Raises:
-        LibraryError: no index of a segment reaches it.
+        LibraryError: for a segment no index reaches it.
         StorageError: the disk refused the write.
     """
     rows = sum(segment.record.rows for segment in snapshot.searchable)
     records = [
-        choose(snapshot, segment, shared(wish, segment.record.rows / rows))
+        choose(snapshot, segment, shared(target, segment.record.rows / rows))
         if segment.searchable
         else segment.record
         for segment in snapshot.segments
@@ -49,27 +49,27 @@ def tune(snapshot: Snapshot, wish: Wish) -> Manifest:
     return succeed(snapshot, records, snapshot.edited)
 
 
-def shared(wish: Wish, share: float) -> Wish:
-    """What a share of the slices may take."""
+def shared(target: Target, share: float) -> Target:
+    """The part of a target for a share of the slices."""
     return replace(
-        wish,
-        memory=wish.memory and max(int(wish.memory * share), 1),
-        latency_ms=wish.latency_ms and wish.latency_ms * share,
+        target,
+        memory=target.memory and max(int(target.memory * share), 1),
+        latency_ms=target.latency_ms and target.latency_ms * share,
     )
 
 
-def choose(snapshot: Snapshot, segment: Segment, wish: Wish) -> SegmentRecord:
+def choose(snapshot: Snapshot, segment: Segment, target: Target) -> SegmentRecord:
     """A segment's record with the index that was chosen for it."""
     stem = f"segments/{snapshot.manifest.next_segment:06d}.{segment.record.name}"
     with TemporaryDirectory(dir=snapshot.folder / "segments", prefix=SCRATCH) as scratch:
-        chosen = choose_index(segment, wish, Path(scratch))
+        chosen = choose_index(segment, target, Path(scratch))
         built = BuiltIndex(
             file=None,
             kind=chosen.kind.name,
             settings=chosen.kind.sizes,
             parameters=chosen.best.parameters,
             curve=[point.as_json() for point in chosen.curve],
-            seed=wish.seed,
+            seed=target.seed,
         )
         if chosen.index is not segment.vectors:
             file, lists = write(snapshot.folder, stem, chosen.index, chosen.lists_file)
@@ -98,7 +98,7 @@ def write_index(index: Any, write: Callable[[bytes], None]) -> None:
 
     Args:
         index: the FAISS index.
-        write: takes its bytes, part by part.
+        write: is called with its bytes, part by part.
     """
     FAISS.write_index(index, FAISS.PyCallbackIOWriter(write), FAISS.IO_FLAG_SKIP_STORAGE)
 
@@ -114,7 +114,7 @@ def rebuild(snapshot: Snapshot, segment: Segment) -> SegmentRecord:
         The segment's record with the new files.
 
     Raises:
-        LibraryError: there is no such kind of index.
+        LibraryError: the kind of the index is unknown.
         StorageError: the disk refused the write.
     """
     record = segment.record

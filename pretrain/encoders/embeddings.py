@@ -61,7 +61,7 @@ class Embeddings:
     failures: tuple[Failure, ...] = ()
     """Videos of the corpus that could not be read and have no rows."""
     root: str | None = None
-    """Folder below which the videos lie by their names; None: that is not known."""
+    """Folder below which the videos lie by their names; None: unknown."""
 
     def __post_init__(self) -> None:
         lengths = {
@@ -112,7 +112,7 @@ def check_video_id(video_id: object) -> None:
         ValueError: it is empty, too long, no text or not UTF-8, or holds a zero character.
     """
     if not isinstance(video_id, str) or not video_id or "\0" in video_id:
-        raise ValueError(f"video {video_id!a}: is no name of a file")
+        raise ValueError(f"video {video_id!a}: is not the name of a file")
     try:
         size = len(video_id.encode())
     except UnicodeEncodeError as error:

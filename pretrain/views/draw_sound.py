@@ -10,7 +10,7 @@ __all__ = ["SOUND_FIELDS", "draw_sound_view"]
 
 SOUND_FIELDS = 5
 """Numbers that describe one view: factor of the amplitude, band (low and high as fractions of half the sample
-rate) and gap (begin and end as fractions of the slice)."""
+rate) and gap (start and end as fractions of the slice)."""
 
 TOP_MEL = 2595 * np.log10(1 + RATE / 2 / 700)
 
@@ -36,8 +36,8 @@ def draw_sound_view(rng: np.random.Generator, config: AugmentConfig) -> NDArray[
 def draw_part(rng: np.random.Generator, longest: float) -> tuple[float, float]:
     """A part of [0, 1], of a length up to ``longest``."""
     length = rng.uniform(0, longest)
-    begin = rng.uniform(0, 1 - length)
-    return begin, begin + length
+    start = rng.uniform(0, 1 - length)
+    return start, start + length
 
 
 def fraction_of(mel: float) -> float:

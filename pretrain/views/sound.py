@@ -23,10 +23,10 @@ def apply_sound_views(waveform: Tensor, views: Tensor) -> Tensor:
     size = waveform.shape[1]
     if size == 0:
         return waveform
-    factor, low, high, begin, end = (field[:, None] for field in views.unbind(1))
+    factor, low, high, start, end = (field[:, None] for field in views.unbind(1))
     spectrum = torch.fft.rfft(waveform * factor)
     pitch = torch.linspace(0, 1, spectrum.shape[1], device=waveform.device)
     passed = torch.fft.irfft(spectrum * ~((low <= pitch) & (pitch < high)), size)
     moment = (torch.arange(size, device=waveform.device) + 0.5) / size
-    view: Tensor = passed * ~((begin <= moment) & (moment < end))
+    view: Tensor = passed * ~((start <= moment) & (moment < end))
     return view

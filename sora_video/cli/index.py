@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from sora_video.index.library import Library
     from sora_video.index.repair import Repair
     from sora_video.index.store.update import Added
-    from sora_video.index.tune.choose import Wish
+    from sora_video.index.tune.choose import Target
     from sora_video.pretrain.video.quarantine import Failure
 
 __all__ = ["open_and_warn", "register"]
 
 DEFAULT_RECALL = 0.95
 MANY_SEGMENTS = 16
-"""From here on compaction is worth a hint."""
+"""Segments from which on compaction is recommended."""
 
-index_app = typer.Typer(no_args_is_help=True, help="Build and keep a library of slice embeddings.")
+index_app = typer.Typer(no_args_is_help=True, help="Build and maintain a library of slice embeddings.")
 
 
 def register(app: typer.Typer) -> None:
@@ -66,39 +66,39 @@ def build(
     latency: LatencyOption = None,
     prefix: PrefixOption = "",
 ) -> None:
-    """Make a library of a corpus, or of embeddings; it is searched exactly unless an index is asked for."""
+    """Make a library of a corpus, or of embeddings; search is exact unless you ask for an index."""
     from sora_video.index.build import build_library
 
-    wish = None
+    target = None
     if (recall, memory, latency) != (None, None, None):
-        wish = parse_wish(DEFAULT_RECALL if recall is None else recall, memory, latency)
+        target = parse_target(DEFAULT_RECALL if recall is None else recall, memory, latency)
     change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
     report_change(change.library, failures=change.failures)
-    if wish:
-        tune_and_report(change.library, wish)
+    if target:
+        tune_and_report(change.library, target)
 
 
 @index_app.command(epilog="Example: sora index tune my.library --recall 0.95 --memory 2GB --latency 10ms")
 def tune(
     library: LibraryArgument,
     recall: Annotated[
-        float, typer.Option("--recall", help="Least share of the 10 nearest slices that is found.")
+        float, typer.Option("--recall", help="Least share of the 10 nearest slices that a search finds.")
     ] = DEFAULT_RECALL,
     memory: MemoryOption = None,
     latency: LatencyOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of training and of the held-out queries.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of training and of the held-out queries.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the fastest index that measures up to a recall, a memory and a latency."""
-    wish = parse_wish(recall, memory, latency, seed)
-    tune_and_report(open_and_warn(library), wish, as_json)
+    """Build the fastest index that reaches a recall, a memory and a latency."""
+    target = parse_target(recall, memory, latency, seed)
+    tune_and_report(open_and_warn(library), target, as_json)
 
 
-def parse_wish(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Wish":
+def parse_target(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Target":
     """What an index has to reach, from the command line."""
-    from sora_video.index.tune.choose import Wish, parse_bytes, parse_ms
+    from sora_video.index.tune.choose import Target, parse_bytes, parse_ms
 
-    return Wish(
+    return Target(
         recall=recall,
         memory=parse_bytes(memory) if memory else None,
         latency_ms=parse_ms(latency) if latency else None,
@@ -106,9 +106,9 @@ def parse_wish(recall: float, memory: str | None, latency: str | None, seed: int
     )
 
 
-def tune_and_report(library: "Library", wish: "Wish", as_json: bool = False) -> None:
-    """Choose an index, and show what was measured of it."""
-    library.tune(wish)
+def tune_and_report(library: "Library", target: "Target", as_json: bool = False) -> None:
+    """Choose an index, and show its measurements."""
+    library.tune(target)
     indexes = library.info().indexes
     if as_json:
         show.print_json(list(indexes))
@@ -161,7 +161,7 @@ def attributes(
     video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video as `sora search` names it.")],
     changes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="What to set; NAME= takes an attribute away."),
+        typer.Argument(metavar="[NAME=VALUE]...", help="Attributes to set; NAME= deletes one."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -172,15 +172,15 @@ def attributes(
     for word in changes or []:
         name, equals, text = word.partition("=")
         if not equals:
-            raise LibraryError(f"{word!r}: is not of the form NAME=VALUE; write for instance camera=3")
+            raise LibraryError(f"{word!r}: does not have the form NAME=VALUE; write for instance camera=3")
         wanted[name] = parse_value(text) if text else None
     if wanted:
         opened.set_attributes({video: wanted})
-    found = opened.attributes(video)
+    values = opened.attributes(video)
     if as_json:
-        show.print_json(found)
+        show.print_json(values)
     else:
-        show.print_table([{"": name, "value": str(value)} for name, value in found.items()], title=video)
+        show.print_table([{"": name, "value": str(value)} for name, value in values.items()], title=video)
 
 
 @index_app.command("list", epilog="Example: sora index list my.library --json")
@@ -204,7 +204,7 @@ def list_videos(library: LibraryArgument, as_json: JsonOption = False) -> None:
 
 @index_app.command(epilog="Example: sora index info my.library --json")
 def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
-    """Say what a library holds."""
+    """Show numbers of a library: videos, slices, segments, size and indexes."""
     facts = open_and_warn(library).info()
     if as_json:
         show.print_json(asdict(facts))
@@ -214,9 +214,7 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
         shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
     show.print_table([{"": name, "value": value} for name, value in shown.items()])
     if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
-        console.say(
-            f"`sora index compact {library}` merges segments and gives back the space of hidden slices"
-        )
+        console.say(f"`sora index compact {library}` merges segments and frees the space of hidden slices")
 
 
 @index_app.command(
@@ -228,7 +226,7 @@ def compact(
         int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
     ] = None,
 ) -> None:
-    """Merge segments, and give back the space of what was removed."""
+    """Merge segments, and free the space of removed videos."""
     opened = open_and_warn(library)
     before = opened.info()
     opened.compact(max_rows)
@@ -241,20 +239,20 @@ def compact(
 
 @index_app.command(epilog="Example: sora index verify my.library --json")
 def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
-    """Read every byte of a library and say what is damaged; exits 2 if anything is."""
+    """Read every byte of a library and list damaged files; exits 2 if there are any."""
     from sora_video.index.verify import verify as verify_library
 
-    found = verify_library(library)
+    result = verify_library(library)
     if as_json:
-        damage = [{**one._asdict(), "line": str(one)} for one in found.damage]
-        show.print_json({**asdict(found), "damage": damage})
+        damage = [{**item._asdict(), "line": str(item)} for item in result.damage]
+        show.print_json({**asdict(result), "damage": damage})
     else:
-        console.say(f"{library}: {found.files} files of {found.segments} segments, {found.bytes:,} bytes")
-        for segment, recall in found.recall.items():
+        console.say(f"{library}: {result.files} files of {result.segments} segments, {result.bytes:,} bytes")
+        for segment, recall in result.recall.items():
             console.say(f"segment {segment}: recall@10 of its index is {recall:.3f}")
-    if found.damage:
-        for one in found.damage:
-            console.warn(f"{library}: {one}")
+    if result.damage:
+        for item in result.damage:
+            console.warn(f"{library}: {item}")
         raise typer.Exit(2)
 
 
@@ -262,14 +260,14 @@ def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
 def repair(
     library: LibraryArgument,
     drop: Annotated[
-        bool, typer.Option("--drop", help="Delete what cannot be rebuilt; names it and asks first.")
+        bool, typer.Option("--drop", help="Delete what cannot be rebuilt, after a list of it and a question.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Rebuild what is damaged from the vectors; exits 2 if damage is left."""
+    """Rebuild damaged indexes from the vectors; exits 2 if damage is left."""
     from sora_video.index.library import Library
 
-    opened = Library.open(library)  # its damage is told below, with what became of it
+    opened = Library.open(library)  # its damage is reported below, after the repair
     repaired = opened.repair()
     for segment in repaired.rebuilt:
         console.say(f"segment {segment}: its index was rebuilt")
@@ -286,7 +284,7 @@ def repair(
 
 
 def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
-    """Name what ``--drop`` deletes, and ask.
+    """List what ``--drop`` deletes, and ask.
 
     Raises:
         LibraryError: standard input is not a terminal, and ``yes`` was not given.
@@ -300,7 +298,7 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise LibraryError(
-            f"{library}: nothing is deleted without a yes; give --yes, or run it in a terminal"
+            f"{library}: nothing is deleted without confirmation; give --yes, or run this in a terminal"
         )
     typer.confirm(f"Delete this from {library} for good?", abort=True)
 
@@ -310,7 +308,7 @@ def export(
     library: LibraryArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
 ) -> None:
-    """Write a library as one Parquet file, vectors and all."""
+    """Write a library, with its vectors, as one Parquet file."""
     opened = open_and_warn(library)
     opened.export(file)
     console.say(f"{len(opened)} slices of {opened.info().videos} videos in {file}")
@@ -319,16 +317,16 @@ def export(
 @index_app.command("import", epilog="Example: sora index import my.library library.parquet")
 def import_file(
     library: LibraryArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `sora index export` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `sora index export` wrote.")],
 ) -> None:
-    """Make a library of an exported one; slices keep their ids."""
+    """Make a library from an exported file; slices keep their ids."""
     from sora_video.index.library import Library
 
     report_change(Library.from_export(library, file))
 
 
 def measured(built: dict[str, Any]) -> str:
-    """What was measured of an index at the parameters that it is searched with."""
+    """The measurement of an index at its search parameters."""
     for point in built["curve"]:
         if all(point.get(name) == value for name, value in built["parameters"].items()):
             return f"recall@10 {point['recall']:.3f}, {point['ms']:.3g} ms a query"
@@ -336,7 +334,7 @@ def measured(built: dict[str, Any]) -> str:
 
 
 def open_and_warn(path: Path) -> "Library":
-    """Open a library, and name on standard error what of it is damaged.
+    """Open a library, and list its damaged files on standard error.
 
     Args:
         path: its folder.
@@ -352,7 +350,7 @@ def open_and_warn(path: Path) -> "Library":
 def report_change(
     library: "Library", added: "Added | None" = None, failures: "Sequence[Failure]" = ()
 ) -> None:
-    """One line on what changed and what a library holds now, and what could not be read."""
+    """Print what changed, what the library holds now, and which videos could not be read."""
     counts = f"{added.added} added, {added.replaced} replaced, {added.unchanged} unchanged; " if added else ""
     videos = library.info().videos
     console.say(f"{library.path}: {counts}{len(library)} slices of {videos} videos")

@@ -17,7 +17,7 @@ from sora_video.index.localize import localize
 from sora_video.index.verify import verify
 from sora_video.pretrain.encoders.embeddings import write_embeddings
 
-NO_MODEL = "model: none is named and none remembered; name a run folder with --model"
+NO_MODEL = "model: none is given, and the library remembers none; name a run folder with --model"
 
 
 def query_a_video(library, source):

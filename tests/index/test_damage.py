@@ -151,7 +151,7 @@ def test_repair_deletes_nothing_that_was_found_after_it_was_asked(library, later
     (library.path / later).write_bytes(b"")
     manifest = (library.path / "manifest.json").read_bytes()
     opened = Library.open(library.path)
-    with pytest.raises(LibraryError, match=rf"{later}.* was not named as to be deleted, so nothing is"):
+    with pytest.raises(LibraryError, match=rf"{later}.* was not listed for deletion, so nothing is"):
         opened.repair(drop=shown)
     assert (library.path / "manifest.json").read_bytes() == manifest
     assert {damage.file for damage in opened.repair(drop=opened.damage).dropped} == {FILES[1], later}

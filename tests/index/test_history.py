@@ -102,7 +102,7 @@ def test_any_history_answers_like_a_dictionary(make_embeddings, plan, precision,
             elif kind == "compact":
                 library.compact(step)
             elif not set(step) <= told.held.keys():
-                with pytest.raises(LibraryError, match="holds no video"):
+                with pytest.raises(LibraryError, match="has no video"):
                     library.remove(step) if kind == "remove" else library.set_attributes(
                         {name: {"camera": 1} for name in step}
                     )

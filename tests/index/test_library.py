@@ -66,7 +66,7 @@ def test_slice_ids_are_stable_and_never_used_again(library, make_embeddings):
 
 def test_remove_names_the_unknown_and_removes_nothing(library):
     library.remove(["b.mp4"])
-    with pytest.raises(LibraryError, match=r"holds no video b.mp4, z.mp4; nothing is done, fix the name"):
+    with pytest.raises(LibraryError, match=r"has no video b.mp4, z.mp4; nothing was done, correct the name"):
         library.remove(["z.mp4", "a.mp4", "b.mp4"])
     assert library.videos() == Library.open(library.path).videos() == ["a.mp4"]
 

@@ -135,7 +135,7 @@ def test_a_prefix_is_a_relative_folder(library, cameras, prefix):
 
 
 def test_no_attribute_can_be_taken_for_a_source(library):
-    with pytest.raises(LibraryError, match="'=root': is no name for one"):
+    with pytest.raises(LibraryError, match="'=root': is not a valid name"):
         library.set_attributes({"0001.mp4": {"=root": "/elsewhere"}})
     library.set_attributes({"0001.mp4": {"=root": None, "camera": 1}})
     assert library.sources(["0001.mp4"])["0001.mp4"] == VideoSource(str(library.path.parent / "cam1"))

@@ -21,11 +21,11 @@ class HNSWConfig(IndexConfig):
     """Settings of HNSW."""
 
     links: Annotated[int, Field(ge=2, le=512)] = 32
-    """Of a node, twice as many in the lowest layer."""
+    """Links of a node; it has twice as many in the lowest layer."""
 
 
 class HNSW(IndexKind):
-    """Walks from neighbour to neighbour; efSearch nodes are kept in view.
+    """Walks from neighbour to neighbour; efSearch nodes are kept as candidates.
 
     Which links are made depends on the thread that comes first, as FAISS adds with all of them; they are the
     same again with ``OMP_NUM_THREADS=1``.
@@ -58,7 +58,7 @@ class HNSW(IndexKind):
         return FAISS.IndexHNSWFlat(source.dim, self.config.links, FAISS.METRIC_INNER_PRODUCT)
 
     def asked(self, effort: int, selector: Any) -> Any:
-        """How many nodes are kept in view."""
+        """How many nodes are kept as candidates."""
         return FAISS.SearchParametersHNSW(efSearch=effort, sel=selector)
 
     def check(self, index: Any) -> None:

@@ -1,4 +1,4 @@
-"""What inverted files have in common: vectors lie in the list of their nearest centroid.
+"""The base of inverted files: vectors lie in the list of their nearest centroid.
 
 Sizes follow the rules that FAISS's wiki ("Guidelines to choose an index") and autofaiss publish: about
 4 sqrt(N) lists, trained on up to 64 vectors a list. Unlike theirs, the nearest centroids are found exactly:
@@ -26,7 +26,7 @@ FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python
 
 POINTS_PER_LIST = 64
 FEWEST_POINTS = 39
-"""A list wants so many vectors, or its centroid is no mean of anything."""
+"""Least number of vectors per list for a useful centroid."""
 FEWEST_TRAINED = 16_384
 """Vectors to train on, at least."""
 RERANKED = (2, 8, 32)
@@ -34,7 +34,11 @@ RERANKED = (2, 8, 32)
 
 
 def lists_of(rows: int) -> int:
-    """Lists of an inverted file over so many vectors."""
+    """How many lists an inverted file has.
+
+    Args:
+        rows: vectors in it.
+    """
     return max(1, min(int(2 ** round(log2(4 * sqrt(rows)))), rows // FEWEST_POINTS))
 
 
@@ -46,7 +50,7 @@ class InvertedConfig(IndexConfig):
 
 
 class Inverted(IndexKind):
-    """Base of inverted files: a search looks into the lists of the nprobe nearest centroids.
+    """Base of inverted files: a search reads the lists of the nprobe nearest centroids.
 
     Args:
         config: how many lists there are.
@@ -63,11 +67,19 @@ class Inverted(IndexKind):
 
     @abstractmethod
     def code_bytes(self, dim: int) -> int:
-        """Bytes of the code of one vector."""
+        """Bytes of the code of one vector.
+
+        Args:
+            dim: of the vectors.
+        """
 
     @abstractmethod
     def factory(self, dim: int) -> str:
-        """The index as FAISS's factory names it."""
+        """The index as FAISS's factory names it.
+
+        Args:
+            dim: of the vectors.
+        """
 
     def memory(self, rows: int, dim: int, stored: int) -> int:  # noqa: ARG002
         """Bytes of codes, row numbers and centroids."""
@@ -97,7 +109,15 @@ class Inverted(IndexKind):
         return index
 
     def training(self, index: Any, source: Source) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # noqa: ARG002
-        """(n, D) vectors to train the codes of ``index`` on, and (lists, D) centroids."""
+        """What an index is trained on.
+
+        Args:
+            index: the untrained FAISS index; a transform in it may be trained here.
+            source: the vectors.
+
+        Returns:
+            (n, D) vectors to train the codes on, and (lists, D) centroids.
+        """
         return source.sample(self.points), source.centroids(self.config.lists, self.points)
 
     def most_effort(self, rows: int) -> int:  # noqa: ARG002
@@ -106,11 +126,15 @@ class Inverted(IndexKind):
         return lists
 
     def asked(self, effort: int, selector: Any) -> Any:
-        """How many lists are looked into."""
+        """How many lists are searched."""
         return FAISS.SearchParametersIVF(nprobe=min(effort, self.config.lists), sel=selector)
 
     def inner(self, index: Any) -> Any:
-        """The inverted file within an index."""
+        """The inverted file within an index.
+
+        Args:
+            index: a FAISS index.
+        """
         return index
 
     def check(self, index: Any) -> None:

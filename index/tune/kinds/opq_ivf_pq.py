@@ -73,7 +73,7 @@ class OPQIVFPQ(Inverted):
         return rotated, cluster(rotated, self.config.lists, source.seed)
 
     def asked(self, effort: int, selector: Any) -> Any:
-        """How many lists are looked into, past the rotation."""
+        """How many lists are searched, after the rotation."""
         return FAISS.SearchParametersPreTransform(index_params=super().asked(effort, selector))
 
     def inner(self, index: Any) -> Any:

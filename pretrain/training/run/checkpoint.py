@@ -83,7 +83,7 @@ class Checkpoints:
         """The newest state that can be read; None if there is no state.
 
         Args:
-            warn: is told of states that are damaged and of other files that are ignored.
+            warn: is called with a line for each damaged state, and for each other file, which is ignored.
 
         Raises:
             RunError: there are states, but none can be read.

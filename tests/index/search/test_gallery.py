@@ -118,4 +118,4 @@ def test_nothing_outside_of_the_videos_folder_is_shown(videos, tmp_path, outside
     write_gallery(tmp_path / "page.html", query, [found], {name: VideoSource(str(held))})
     page = Page(tmp_path / "page.html")
     assert page.tags.count("img") == 1  # the query
-    assert "lies outside of" in page.text
+    assert "is outside of" in page.text

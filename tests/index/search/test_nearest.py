@@ -13,7 +13,7 @@ from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.filters import Where
 from sora_video.index.store.kinds import make_kind
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Wish
+from sora_video.index.tune.choose import Target
 
 DIM = 8
 
@@ -194,7 +194,7 @@ def test_copies_score_the_same_in_every_segment_and_come_by_name(
         make_embeddings({**dict.fromkeys(reversed(names[::2]), row), "x": random_vectors(0, 900, 32)})
     )
     if tuned:
-        library.tune(Wish(recall=0.5))
+        library.tune(Target(recall=0.5))
     library.add(make_embeddings(dict.fromkeys(reversed(names[1::2]), row)))
     asked = np.concatenate([row, random_vectors(4, 30, 32)])
     found = library.search_many(Query(without_times(asked, library.fingerprint), top=20))
@@ -219,7 +219,7 @@ def test_more_like_a_slice_finds_other_videos(library):
     library.remove("1/10.mp4")
     assert slice_id in held
     for number in (slice_id, 10**6):
-        with pytest.raises(LibraryError, match=f"holds no slice {number}; fix the number"):
+        with pytest.raises(LibraryError, match=f"has no slice {number}; correct the number"):
             query_by_example(library, Example(f"slice:{number}"))
 
 

@@ -33,7 +33,7 @@ def everything(library):
     videos = {}
     for name, held in snapshot.find(library.videos()).items():
         found = snapshot.embeddings(held)
-        ids = snapshot.segments[held.place].columns(
+        ids = snapshot.segments[held.segment_no].columns(
             np.arange(held.entry.first_row, held.entry.first_row + held.entry.rows)
         )
         columns = [ids.slice_id, found.slice_no, found.start_s, found.end_s, found.vectors]
@@ -89,18 +89,22 @@ def broken(table, how):
 def test_another_table_is_no_export(library, tmp_path, how):
     library.export(tmp_path / "all.parquet")
     pq.write_table(broken(pq.read_table(tmp_path / "all.parquet"), how), tmp_path / "odd.parquet")
-    with pytest.raises(LibraryError, match=r"\Aimport [^\n]*odd.parquet: is no exported library: [^\n]*\Z"):
+    with pytest.raises(
+        LibraryError, match=r"\Aimport [^\n]*odd.parquet: is not an exported library: [^\n]*\Z"
+    ):
         Library.from_export(tmp_path / "again", tmp_path / "odd.parquet")
     assert not (tmp_path / "again").exists()
 
 
 def test_export_and_import_refuse_what_would_overwrite_or_mislead(library, tmp_path, versions):
-    with pytest.raises(LibraryError, match=r"all.csv: is Parquet; end the name in .parquet"):
+    with pytest.raises(
+        LibraryError, match=r"all.csv: is written as Parquet; choose a name that ends in .parquet"
+    ):
         library.export(tmp_path / "all.csv")
     library.export(tmp_path / "all.parquet")
     with pytest.raises(LibraryError, match="exists already"):
         Library.from_export(library.path, tmp_path / "all.parquet")
-    with pytest.raises(LibraryError, match="no exported library"):
+    with pytest.raises(LibraryError, match="not an exported library"):
         Library.from_export(tmp_path / "again", tmp_path / "none.parquet")
     Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     other = versions({"a.mp4": 1})

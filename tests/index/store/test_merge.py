@@ -7,7 +7,7 @@ import numpy as np
 
 from sora_video.index.library import Library
 from sora_video.index.store import compact, table
-from sora_video.index.tune.choose import Wish
+from sora_video.index.tune.choose import Target
 
 MANY = """
 import resource
@@ -24,7 +24,7 @@ for number in range(videos):
         library.set_attributes({f"{number}.mp4": {"place": "here"}})
 library = Library.open(path)
 held = library._snapshot.find(library.videos())
-ids = {name: int(library._snapshot.segments[held[name].place].columns(
+ids = {name: int(library._snapshot.segments[held[name].segment_no].columns(
     np.array([held[name].entry.first_row])).slice_id[0]) for name in held}
 print(json.dumps([library.info().segments, len(library.verify().damage), ids,
     {name: library.attributes(name) for name in held}]))
@@ -103,7 +103,7 @@ def test_large_tables_share_the_files_that_may_be_open(tmp_path, make_embeddings
 def test_a_segment_with_an_index_is_left_alone(tmp_path, make_embeddings):
     library = Library.create(tmp_path / "library", "f" * 64, 4)
     library.add(make_embeddings({"indexed": np.eye(4)}))
-    library.tune(Wish(recall=0.9))
+    library.tune(Target(recall=0.9))
     indexed = library._snapshot.manifest.segments[0]
     for number in range(20):
         library.add(make_embeddings({f"{number}": np.eye(4)}))

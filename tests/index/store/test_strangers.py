@@ -210,8 +210,8 @@ def changed(embeddings, column, value):
 
 
 ROWS = [
-    ("video_id", "", "video '': is no name of a file"),
-    ("video_id", "a\0b", r"video 'a\\x00b': is no name of a file"),
+    ("video_id", "", "video '': is not the name of a file"),
+    ("video_id", "a\0b", r"video 'a\\x00b': is not the name of a file"),
     ("video_id", "a" * 5000, r"video 'a{40}'\.\.\.: its name has 5000 bytes, more than 4096"),
     ("slice_no", -1, "a slice_no is negative"),
     ("slice_no", 1, "a slice of a video is there twice"),
@@ -245,7 +245,7 @@ def test_rows_that_no_slice_has_are_refused_wherever_they_come_in(tmp_path, vers
             [value] * len(table), pa.string()
         )  # the rows of one video, as a writer would have them
     pq.write_table(table.set_column(place, table.schema.field(column), rows), tmp_path / "export.parquet")
-    with pytest.raises(LibraryError, match=rf"\Aimport [^\n]*: is no exported library: {reason}[^\n]*\Z"):
+    with pytest.raises(LibraryError, match=rf"\Aimport [^\n]*: is not an exported library: {reason}[^\n]*\Z"):
         Library.from_export(tmp_path / "again", tmp_path / "export.parquet")
     assert not (tmp_path / "again").exists()
 

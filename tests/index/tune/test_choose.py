@@ -12,7 +12,7 @@ from sora_video.index.library import Library
 from sora_video.index.query import Query, without_times
 from sora_video.index.store.kinds import make_kind
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Exam, Wish, kinds, parse_bytes, parse_ms
+from sora_video.index.tune.choose import Exam, Target, kinds, parse_bytes, parse_ms
 from sora_video.index.tune.on_disk import build_on_disk
 
 ROWS, DIM, PER_VIDEO = 6000, 16, 4
@@ -72,8 +72,8 @@ def exact_recall(segment, parameters, queries=300):
         (100_000, ("OPQ",)),
     ],
 )
-def test_the_chosen_index_has_the_recall_and_the_size_that_were_wished(library, memory, fitting):
-    library.tune(Wish(recall=0.9, memory=memory))
+def test_the_chosen_index_has_the_recall_and_the_size_of_the_target(library, memory, fitting):
+    library.tune(Target(recall=0.9, memory=memory))
     segment = only(Library.open(library.path))
     built = segment.record.index
     assert any(name in built.kind for name in fitting)
@@ -87,7 +87,7 @@ def test_the_chosen_index_has_the_recall_and_the_size_that_were_wished(library, 
 def test_an_index_changes_neither_videos_nor_what_was_removed(library, clustered, make_embeddings):
     queries = clustered(2, 50)
     exact = library.search_many(Query(without_times(queries, library.fingerprint), top=5))
-    library.tune(Wish(recall=0.99, memory=100_000))
+    library.tune(Target(recall=0.99, memory=100_000))
     assert only(library).index is not only(library).vectors
     found = Library.open(library.path).search_many(Query(without_times(queries, library.fingerprint), top=5))
     assert (found.slice_ids == exact.slice_ids).mean() > 0.9
@@ -103,12 +103,12 @@ def test_an_index_changes_neither_videos_nor_what_was_removed(library, clustered
 
 def test_what_cannot_be_reached_is_refused_by_name_and_nothing_changes(library):
     with pytest.raises(LibraryError, match=r"memory=0\.001 MB: the smallest index, .*, takes .*; allow more"):
-        library.tune(Wish(memory=1000, recall=1.0))
+        library.tune(Target(memory=1000, recall=1.0))
     with pytest.raises(
         LibraryError,
-        match=r"no index reaches recall@10 0\.9, 1e-06 ms a query; the nearest is .* ms a query; ask",
+        match=r"no index reaches recall@10 0\.9, 1e-06 ms a query; the nearest is .* ms a query; lower",
     ):
-        library.tune(Wish(recall=0.9, latency_ms=1e-6))
+        library.tune(Target(recall=0.9, latency_ms=1e-6))
     assert library.info().indexes == ()
     names = {path.name for path in (library.path / "segments").iterdir()}
     assert names == {f"00000{n}.{kind}" for n in (1, 2) for kind in ("vectors.faiss", "slices.sqlite")}
@@ -131,7 +131,7 @@ def test_lists_larger_than_the_memory_are_merged_on_the_disk(tmp_path, library):
 def test_an_index_on_the_disk_is_chosen_where_nothing_else_fits(library, clustered):
     queries = clustered(2, 30)
     exact = library.search_many(Query(without_times(queries, library.fingerprint), top=5))
-    library.tune(Wish(recall=0.9, memory=60_000))
+    library.tune(Target(recall=0.9, memory=60_000))
     (built,) = library.info().indexes
     assert built["lists"]["name"].endswith(".ivfdata")
     opened = Library.open(library.path)
@@ -210,7 +210,7 @@ def test_a_graph_built_by_one_thread_is_the_same_again(library):
 def test_few_vectors_are_searched_exactly(tmp_path, make_embeddings, random_vectors):
     library = Library.create(tmp_path / "few", "f" * 64, 8)
     library.add(make_embeddings({f"{n}.mp4": random_vectors(n, 1, 8) for n in range(30)}))
-    library.tune(Wish())
+    library.tune(Target())
     (built,) = library.info().indexes
     assert (built["kind"], built["file"], built["parameters"]) == ("Flat", None, {})
     assert built["curve"][0]["recall"] == 1.0
@@ -241,13 +241,13 @@ def test_times_are_read_as_people_write_them(text, ms):
 
 @pytest.mark.parametrize("text", ["", "much", "-1GB", "2 GB of memory"])
 def test_what_is_no_size_or_time_is_refused(text):
-    with pytest.raises(ConfigError, match=rf"\Amemory={text}: no size; write it as 2GB"):
+    with pytest.raises(ConfigError, match=rf"\Amemory={text}: is not a size; write it as 2GB"):
         parse_bytes(text)
-    with pytest.raises(ConfigError, match=rf"\Alatency={text}: no time; write it as 10ms"):
+    with pytest.raises(ConfigError, match=rf"\Alatency={text}: is not a time; write it as 10ms"):
         parse_ms(text)
 
 
 @pytest.mark.parametrize("wrong", [{"recall": 0.0}, {"recall": 1.1}, {"memory": 0}, {"latency_ms": -1.0}])
-def test_wishes_out_of_range_are_refused(wrong):
+def test_targets_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match="must be above 0"):
-        replace(Wish(), **wrong)
+        replace(Target(), **wrong)

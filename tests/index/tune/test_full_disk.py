@@ -9,10 +9,10 @@ from sora_video.index.library import Library
 
 TUNE = """
 from sora_video.base.errors import StorageError
-from sora_video.index.tune.choose import Wish
+from sora_video.index.tune.choose import Target
 library = Library.open(sys.argv[1])
 try:
-    library.tune(Wish(recall=0.9, memory=60_000))
+    library.tune(Target(recall=0.9, memory=60_000))
 except StorageError as error:
     print(error)
 else:

@@ -61,7 +61,7 @@ def test_attributes_are_shown_and_edited(library):
     assert "beach" in sora("index", "attributes", library, "a.mp4", "camera=3", "place=beach")[0]
     said, _ = sora("index", "attributes", library, "a.mp4", "place=", "--json")
     assert json.loads(said) == {"camera": 3}
-    with pytest.raises(LibraryError, match="'camera': is not of the form NAME=VALUE"):
+    with pytest.raises(LibraryError, match="'camera': does not have the form NAME=VALUE"):
         sora("index", "attributes", library, "a.mp4", "camera")
 
 
@@ -83,7 +83,7 @@ def test_damage_is_told_and_deleted_only_after_a_yes(library):
     assert line in json.loads(sora("index", "verify", library, "--json", check=2)[0])["damage"][0]["line"]
     assert "delete it with --drop" in sora("index", "repair", library, check=2)[1]
     manifest = (library / "manifest.json").read_bytes()
-    with pytest.raises(LibraryError, match="nothing is deleted without a yes; give --yes"):
+    with pytest.raises(LibraryError, match="nothing is deleted without confirmation; give --yes"):
         sora("index", "repair", library, "--drop")
     assert (library / "manifest.json").read_bytes() == manifest
     said, _ = sora("index", "repair", library, "--drop", "--yes")

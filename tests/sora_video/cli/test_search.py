@@ -55,12 +55,12 @@ def test_an_index_is_chosen_when_a_library_is_built_and_again(tmp_path, table):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--memory", "lots"), "memory=lots: no size; write it as 2GB or 500MB"),
-        (("--latency", "soon"), "latency=soon: no time; write it as 10ms or 0.5s"),
+        (("--memory", "lots"), "memory=lots: is not a size; write it as 2GB or 500MB"),
+        (("--latency", "soon"), "latency=soon: is not a time; write it as 10ms or 0.5s"),
         (("--recall", "2"), "recall=2.0: must be above 0 and at most 1"),
     ],
 )
-def test_a_wish_that_means_nothing_is_refused_before_anything_is_built(tmp_path, table, options, message):
+def test_a_target_that_means_nothing_is_refused_before_anything_is_built(tmp_path, table, options, message):
     with pytest.raises(ConfigError, match=message):
         sora("index", "build", tmp_path / "library", table[0], *options)
     assert list(tmp_path.iterdir()) == []
@@ -119,7 +119,7 @@ def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
     ("query", "message"),
     [
         ("slice:x", "query slice:x: no slice id; write for instance slice:12"),
-        ("slice:1200", "holds no slice 1200; fix the number"),
+        ("slice:1200", "has no slice 1200; correct the number"),
         ("missing.npy", r"query missing\.npy: cannot be read: .*; write it with numpy.save"),
     ],
 )
