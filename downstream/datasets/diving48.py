@@ -27,8 +27,9 @@ def read(folder: Folder) -> list[Entry]:
     classes = [" ".join(words) for words in folder.json("Diving48_vocab.json")]
     entries = []
     for side in ("train", "test"):
-        for row in folder.json(f"Diving48_V2_{side}.json", f"Diving48_{side}.json"):
-            name, label = row.get("vid_name", ""), row.get("label", -1)
+        lists = f"Diving48_V2_{side}.json", f"Diving48_{side}.json"
+        for row in folder.json(*lists, keys=("vid_name", "label")):
+            name, label = row["vid_name"], row["label"]
             if not name or not 0 <= label < len(classes):
                 raise CorpusError(
                     f"Diving48: {row} has no vid_name or no label of the vocabulary; fix the list"

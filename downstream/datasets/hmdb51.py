@@ -8,14 +8,13 @@ testTrainMulti_7030_splits/brush_hair_test_split1.txt       April_09_brush_hair_
 import re
 from pathlib import PurePosixPath
 
-from sora_video.base.errors import CorpusError
-
 from .dataset import Dataset
 from .folder import Entry, Folder
 
 __all__ = ["DATASET", "read"]
 
 LIST = re.compile(r"(?P<label>.+)_test_split(?P<number>[123])\.txt")
+LINE = re.compile(r".+\s[012]")
 SIDES = {"1": "train", "2": "test"}
 
 
@@ -31,18 +30,14 @@ def read(folder: Folder) -> list[Entry]:
     clips: dict[str, dict[str, str]] = {}
     matches = [match for match in map(LIST.fullmatch, sorted(folder.lists)) if match]
     if not matches:
-        folder.needed("brush_hair_test_split1.txt")
+        raise folder.missing(["brush_hair_test_split1.txt"])
     for match in matches:
         label = match["label"]
-        for line in folder.lines(match.string):
-            file, _, mark = line.partition(" ")
-            if mark.strip() not in ("0", *SIDES):
-                raise CorpusError(
-                    f"{folder.lists[match.string]}: {line!r} is not NAME and 0, 1 or 2; download it again"
-                )
+        for line in folder.lines(match.string, line=LINE, shape="NAME and 0, 1 or 2"):
+            file, mark = line.rsplit(maxsplit=1)
             name = PurePosixPath(file).stem
             columns = clips.setdefault(name, {"label": label, "group": f"{label}/{source(name, label)}"})
-            if side := SIDES.get(mark.strip()):
+            if side := SIDES.get(mark):
                 columns[f"split{match['number']}"] = side
     return [Entry(name, columns) for name, columns in clips.items()]
 

@@ -32,8 +32,12 @@ def read(folder: Folder) -> list[Entry]:
     Returns:
         The clips with their label, group and split.
     """
-    lists = [path for name, path in folder.lists.items() if name.endswith(".csv") and side_of(path.stem)]
-    return [entry for path in lists for entry in from_list(folder, path)] if lists else from_folders(folder)
+    lists = [name for name in folder.lists if name.endswith(".csv") and side_of(Path(name).stem)]
+    if not lists:
+        return from_folders(folder)
+    return [
+        entry for name in lists for entry in folder.read_list([name], lambda path: from_list(folder, path))
+    ]
 
 
 def side_of(text: str) -> str:
@@ -52,10 +56,20 @@ def from_list(folder: Folder, path: Path) -> list[Entry]:
         if official not in SIDES:
             continue
         video = row["youtube_id"]
-        name = f"{video}_{int(float(row['time_start'])):06}_{int(float(row['time_end'])):06}"
+        name = f"{video}_{whole_s(path, row['time_start']):06}_{whole_s(path, row['time_end']):06}"
         columns = {"label": row["label"], "group": video, "split": SIDES[official], "official": official}
         entries.append(Entry(name if name in folder.videos or video not in folder.videos else video, columns))
     return entries
+
+
+def whole_s(path: Path, text: str) -> int:
+    """A cell of seconds, as files are named by it."""
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError) as error:
+        raise CorpusError(
+            f"{path}: {text!r} is no number of seconds; copy the official list there"
+        ) from error
 
 
 def from_folders(folder: Folder) -> list[Entry]:

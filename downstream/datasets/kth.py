@@ -57,7 +57,7 @@ def read(folder: Folder) -> list[Entry]:
 
 def sequences(folder: Folder) -> dict[str, list[tuple[float, float] | None]]:
     """Spans in seconds of each recording's sequences; none without their list."""
-    if folder.list_of("00sequences.txt") is None:
+    if not folder.has_list("00sequences.txt"):
         return {}
     matches = filter(None, map(SEQUENCES.match, folder.lines("00sequences.txt")))
     return {

@@ -8,8 +8,6 @@ are tested on, as the field does; test videos, whose answers are no part of the 
 do not say who filmed what, so there are no groups.
 """
 
-from sora_video.base.errors import CorpusError
-
 from .dataset import Dataset
 from .folder import Entry, Folder
 
@@ -30,9 +28,7 @@ def read(folder: Folder) -> list[Entry]:
     """
     entries = []
     for official, side in SIDES.items():
-        for row in folder.json(f"{official}.json", f"{OLDER}-{official}.json"):
-            if not {"id", "template"} <= row.keys():
-                raise CorpusError(f"Something-Something v2: {row} has no id or template; download the lists")
+        for row in folder.json(f"{official}.json", f"{OLDER}-{official}.json", keys=("id", "template")):
             label = row["template"].replace("[", "").replace("]", "")
             entries.append(Entry(str(row["id"]), {"label": label, "split": side, "official": official}))
     return entries

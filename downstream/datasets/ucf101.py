@@ -5,9 +5,8 @@ ucfTrainTestlist/trainlist01.txt                        ApplyEyeMakeup/v_ApplyEy
 ucfTrainTestlist/testlist01.txt                         ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
 """
 
+import re
 from pathlib import PurePosixPath
-
-from sora_video.base.errors import CorpusError
 
 from .dataset import Dataset
 from .folder import Entry, Folder
@@ -15,6 +14,10 @@ from .folder import Entry, Folder
 __all__ = ["DATASET", "read"]
 
 SPLITS = (1, 2, 3)
+CLIP = r"[^/]+/v_\w+_g\d+_c\d+\.avi"
+LINES = {"train": re.compile(rf"{CLIP}\s+\d+"), "test": re.compile(rf"{CLIP}(\s+\d+)?")}
+"""Of the recognition task; the lists of the detection task have neither ``.avi`` nor numbers of classes."""
+SHAPE = "named like CLASS/v_CLASS_gNN_cNN.avi, in training lists with the number of its class"
 
 
 def read(folder: Folder) -> list[Entry]:
@@ -29,10 +32,10 @@ def read(folder: Folder) -> list[Entry]:
     clips: dict[str, dict[str, str]] = {}
     for number in SPLITS:
         names = {side: f"{side}list{number:02}.txt" for side in ("train", "test")}
-        if number > 1 and not any(name in folder.lists for name in names.values()):
+        if number > 1 and not folder.has_list(*names.values()):
             continue
         for side, name in names.items():
-            for line in folder.lines(name):
+            for line in folder.lines(name, line=LINES[side], shape=SHAPE):
                 path = PurePosixPath(line.split()[0])
                 columns = clips.setdefault(path.stem, {"label": path.parent.name, "group": group(path.stem)})
                 columns[f"split{number}"] = side
@@ -41,10 +44,7 @@ def read(folder: Folder) -> list[Entry]:
 
 def group(name: str) -> str:
     """``ApplyEyeMakeup_g08`` of ``v_ApplyEyeMakeup_g08_c01``."""
-    stem, _, clip = name.removeprefix("v_").rpartition("_c")
-    if not (stem and clip.isdigit()):
-        raise CorpusError(f"UCF101: {name} is not named like v_CLASS_gNN_cNN; restore the official names")
-    return stem
+    return name.removeprefix("v_").rpartition("_c")[0]
 
 
 DATASET = Dataset(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sora_video.base.digests import text_sha256
 from sora_video.base.errors import CorpusError
 from sora_video.pretrain.encoders.embeddings import Embeddings
-from sora_video.pretrain.video.corpus import Corpus, Video
+from sora_video.pretrain.video.corpus import Corpus, Video, walk
 
 from .dataset import Dataset, FeatureTable
 from .tfrecord import parse_example, read_records
@@ -42,7 +42,7 @@ def read_features(folder: str | Path, stream: str = "rgb") -> FeatureTable:
         CorpusError: there is none, one is damaged, or holds no such features.
     """
     root = Path(folder).expanduser()
-    files = sorted(root.rglob("*.tfrecord"))
+    files = sorted(path for path in walk(root) if path.match("[!.]*.tfrecord"))
     if not files:
         raise CorpusError(f"data set {root}: holds no .tfrecord file; unpack YouTube-8M there")
     videos, parts = [], []

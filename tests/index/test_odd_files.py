@@ -1,4 +1,4 @@
-"""What lies among videos and is none: pipes, sockets, devices and folders are named, and nothing waits for them."""
+"""What is named like a video and is no file, such as a pipe or a folder, is named, and the command ends."""
 
 import os
 import shutil

@@ -1,6 +1,7 @@
 """Miniatures of the official layouts; videos are empty files, since adapters look at names alone."""
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -327,6 +328,7 @@ def test_video_level_features_become_embeddings(tmp_path):
     ]
     tfrecord(tmp_path / "set/train00.tfrecord", records[:2])
     tfrecord(tmp_path / "set/validate00.tfrecord", records[2:])
+    copy_hidden(tmp_path / "set")
     write_dataset("youtube8m", tmp_path / "set", tmp_path / "yt.csv")
     found, rows = read_embeddings(tmp_path / "yt.parquet"), open_corpus(tmp_path / "yt.csv")
     expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -359,3 +361,103 @@ def test_a_cut_off_table_is_named(tmp_path):
         read_features(tmp_path)
     with pytest.raises(CorpusError, match="holds no "):
         read_features(tmp_path / "nothing")
+
+
+APPLE_DOUBLE = bytes.fromhex("0005160700020000") + b"Mac OS X        " + bytes(range(160, 200))
+"""What a Mac writes beside each file on a disk that is not its own."""
+
+
+def copy_hidden(root):
+    """Put a hidden file beside every file, and all files of the set into the waste basket too."""
+    for path in [path for path in root.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(APPLE_DOUBLE)
+        waste = root / ".Trash-1000" / path.name
+        waste.parent.mkdir(exist_ok=True)
+        waste.write_bytes(APPLE_DOUBLE)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_hidden_files_and_folders_are_passed_over(name, tmp_path):
+    MADE[name](tmp_path)
+    before = columns(open_dataset(name, tmp_path))
+    copy_hidden(tmp_path)
+    assert columns(open_dataset(name, tmp_path)) == before
+
+
+def detection_lists(folder):
+    """Lists of UCF101's detection task: fewer classes, names without ending."""
+    for number in (1, 2, 3):
+        for side in ("train", "test"):
+            write(folder / f"{side}list{number:02}.txt", "Archery/v_Archery_g02_c01\n")
+
+
+@pytest.mark.parametrize("folder", ["UCF101_Action_detection_splits", "zzz"])
+def test_ucf101_passes_over_the_lists_of_another_task(tmp_path, folder):
+    ucf101(tmp_path)
+    before = columns(open_dataset("ucf101", tmp_path))
+    detection_lists(tmp_path / folder)
+    write(tmp_path / "hmdbTrainTestlist/trainlist01.txt", "cartwheel/A_cartwheel_f_cm_np1_ba_bad_8.avi 1\n")
+    assert columns(open_dataset("ucf101", tmp_path)) == before
+
+
+def test_lists_of_another_task_alone_are_named(tmp_path):
+    ucf101(tmp_path)
+    for path in (tmp_path / "ucfTrainTestlist").iterdir():
+        path.unlink()
+    detection_lists(tmp_path / "detection")
+    with pytest.raises(CorpusError, match=r"detection/trainlist01\.txt: 'Archery/v_Archery_g02_c01' is not "):
+        open_dataset("ucf101", tmp_path)
+
+
+def lists_of(name, root):
+    """The lists of a miniature."""
+    MADE[name](root)
+    return [
+        path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix in (".txt", ".csv", ".json")
+    ]
+
+
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "kinetics", "ssv2", "diving48"])
+def test_two_lists_of_one_name_that_both_fit_are_refused_unless_they_are_equal(name, tmp_path):
+    path = lists_of(name, tmp_path)[-1]
+    before = columns(open_dataset(name, tmp_path))
+    (tmp_path / "copy").mkdir()
+    copy = tmp_path / "copy" / path.name
+    copy.write_bytes(path.read_bytes())
+    assert columns(open_dataset(name, tmp_path)) == before
+    if path.suffix == ".json":
+        copy.write_text(json.dumps(json.loads(path.read_text())[:-1]))
+    else:
+        copy.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    places = sorted([copy, path])
+    with pytest.raises(
+        CorpusError, match=f"{path.name} is there as {places[0]} and as {places[1]}, which differ"
+    ):
+        open_dataset(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "kinetics", "ssv2", "diving48"])
+@pytest.mark.parametrize("content", [APPLE_DOUBLE, "é".encode("utf-16")])
+def test_a_list_that_is_no_text_is_named_in_one_line(name, tmp_path, content):
+    path = lists_of(name, tmp_path)[-1]
+    path.write_bytes(content)
+    with pytest.raises(CorpusError, match=rf"\A(manifest )?{path}: [^\n]*utf-8[^\n]*\Z"):
+        open_dataset(name, tmp_path)
+
+
+def test_a_list_that_is_a_pipe_is_named(tmp_path):
+    path = lists_of("hmdb51", tmp_path)[-1]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CorpusError, match=rf"{path}: cannot be read: .*not a regular file"):
+        open_dataset("hmdb51", tmp_path)
+
+
+def test_seconds_of_kinetics_that_are_none_are_named(tmp_path):
+    kinetics(tmp_path)
+    head = "label,youtube_id,time_start,time_end,split\n"
+    write(tmp_path / "annotations/val.csv", f"{head}abseiling,0abcdefghij,soon,10,validate\n")
+    with pytest.raises(CorpusError, match=r"val\.csv: 'soon' is no number of seconds"):
+        open_dataset("kinetics", tmp_path)
