@@ -11,10 +11,10 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, rand
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 
 from .features import ALL, Viewing, frozen_features, video_keys
-from .finetune import fine_tune
 from .labels import hold_out, read_split
 from .measure import Candidate, measure
 from .pixels import pixel_features
+from .probes import Prediction
 from .protocol import describe
 from .results import Results
 from .seeds import check_seeds
@@ -131,10 +131,7 @@ def probe_encoders(
         seeds = f", {len(encoders)} seeds" if len(encoders) > 1 else ""
         names = f"pretrained{seeds}", f"random init ({RANDOM_DRAWS} draws)"
         parts = frozen[: len(encoders)], frozen[len(encoders) :]
-        tuned = [
-            [fine_tune(encoder, corpus, split, finetune) for encoder in starts] if finetune else []
-            for starts in (encoders, untrained[:1])
-        ]
+        tuned = [fine_tuned(starts, corpus, split, finetune) for starts in (encoders, untrained[:1])]
         return measure(
             split,
             corpus.videos,
@@ -150,6 +147,17 @@ def probe_encoders(
 def random_encoders(encoder: VideoEncoder) -> list[VideoEncoder]:
     """Untrained encoders of the same shape."""
     return [random_encoder(encoder.config, draw=n, by=encoder.by) for n in range(1, RANDOM_DRAWS + 1)]
+
+
+def fine_tuned(
+    encoders: Sequence[VideoEncoder], corpus: Corpus, split: Split, epochs: int
+) -> list[Prediction]:
+    """Predictions by fine-tuning each encoder; none where there are 0 epochs."""
+    if epochs == 0:
+        return []
+    from .finetune import fine_tune  # imports all that training needs, which takes seconds
+
+    return [fine_tune(encoder, corpus, split, epochs) for encoder in encoders]
 
 
 def options(viewing: Viewing, centre: bool, finetune: int) -> dict[str, str]:

@@ -15,10 +15,10 @@ from sora_video.downstream.probe.split import Split
 from sora_video.pretrain.training.loop import pretrain_encoder
 
 
-@pytest.fixture
-def labels(videos, tmp_path):
+@pytest.fixture(scope="module")
+def manifest(videos, tmp_path_factory):
     """A manifest of the 8 shared videos: 2 classes, 6 for training, 2 for testing."""
-    path = tmp_path / "labels.csv"
+    path = tmp_path_factory.mktemp("labels") / "labels.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "split"])
@@ -27,8 +27,25 @@ def labels(videos, tmp_path):
     return path
 
 
-def test_a_probe_stands_beside_random_and_pixels(labels, tiny_run):
-    probe = linear_probe(labels, tiny_run.path)
+@pytest.fixture
+def labels(manifest, tmp_path):
+    """The manifest, to be changed."""
+    return shutil.copy(manifest, tmp_path / "labels.csv")
+
+
+@pytest.fixture(scope="module")
+def probe(manifest, tiny_run):
+    """The probe of the manifest as it is."""
+    return linear_probe(manifest, tiny_run.path)
+
+
+@pytest.fixture
+def one_draw(monkeypatch):
+    """A single untrained encoder to compare with, which takes less time."""
+    monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
+
+
+def test_a_probe_stands_beside_random_and_pixels(probe):
     names = [row["features"] for row in probe.table()]
     assert names[0] == "pretrained"
     assert names[1].startswith("random init (3 draws")
@@ -40,9 +57,9 @@ def test_a_probe_stands_beside_random_and_pixels(labels, tiny_run):
     for row in probe.table():
         for value in row.values():
             assert isinstance(value, str) or 0 <= value <= 1
-    assert linear_probe(labels, tiny_run.path).table() == probe.table()
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     labels.write_text(labels.read_text() + "bad.mp4,even,train\n")
@@ -52,6 +69,7 @@ def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
     assert probe.as_json()["unreadable"][0]["video_id"] == "bad.mp4"
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_class_folders_need_no_manifest(videos, tiny_run):
     probe = linear_probe(videos, tiny_run.path, class_folders=True)
     assert probe.split.classes == ["even", "odd"]
@@ -89,16 +107,16 @@ def test_the_same_bytes_under_two_names_may_not_cross_the_split(labels, tiny_run
         linear_probe(labels, tiny_run.path)
 
 
-def test_rows_without_label_or_split_are_not_even_opened(labels, tiny_run):
-    before = linear_probe(labels, tiny_run.path)
+def test_rows_without_label_or_split_are_not_even_opened(probe, labels, tiny_run):
     labels.write_text(labels.read_text() + "absent.mp4,,train\nabsent.mp4,even,\n")
     after = linear_probe(labels, tiny_run.path)
-    assert after.table() == before.table()
+    assert after.table() == probe.table()
     assert len(after.features) == 8
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_several_runs_are_seeds(labels, tiny_run, videos, make_config, tmp_path):
-    other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1"))
+    other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1", "optim.epochs=1"))
     probe = linear_probe(labels, [tiny_run.path, other.path], cache=tmp_path / "cache")
     assert probe.table()[0]["features"] == "pretrained, 2 seeds"
     assert len(set(probe.fingerprints)) == len(probe.scores[0].predictions["linear"]) == 2
@@ -129,6 +147,7 @@ def test_an_unreadable_training_class_is_refused(labels, tiny_run, tmp_path):
         linear_probe(labels, tiny_run.path)
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_labels_that_look_like_tex_are_drawn_as_they_are(labels, tiny_run, tmp_path):
     names = {"even": "$5_$", "odd": "_{x}^$"}
     text = labels.read_text()
@@ -142,6 +161,7 @@ def test_labels_that_look_like_tex_are_drawn_as_they_are(labels, tiny_run, tmp_p
         assert drawn[2:] == [2, 1]  # both sides of the confusion, and the legend of the map
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, tiny_run, tmp_path):
     lines = labels.read_text().splitlines()
     lines[1:] = [line.replace(",even,", ",even;small,") for line in lines[1:]]
@@ -153,17 +173,19 @@ def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, ti
     assert "mAP over classes" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
-    table = linear_probe(labels, tiny_run.path, finetune=2).table()
+    table = linear_probe(labels, tiny_run.path, finetune=1).table()
     assert [row["features"] for row in table if "fine-tuned" in row] == [
         "pretrained",
-        "random init (3 draws)",
+        "random init (1 draws)",
     ]
-    assert linear_probe(labels, tiny_run.path, finetune=2).table() == table
+    assert linear_probe(labels, tiny_run.path, finetune=1).table() == table
     with pytest.raises(ConfigError, match="finetune=-1"):
         linear_probe(labels, tiny_run.path, finetune=-1)
 
 
+@pytest.mark.usefixtures("one_draw")
 def test_views_and_centring_are_told(labels, tiny_run):
     probe = linear_probe(labels, tiny_run.path, views="2x3", centre=True)
     protocol = probe.as_json()["protocol"]
@@ -177,8 +199,7 @@ def test_views_and_centring_are_told(labels, tiny_run):
     assert shown == pytest.approx(cosines[: len(shown)], abs=6e-4)
 
 
-def test_a_report_holds_all_that_is_needed_to_believe_it(labels, tiny_run, tmp_path):
-    probe = linear_probe(labels, tiny_run.path)
+def test_a_report_holds_all_that_is_needed_to_believe_it(probe, tmp_path):
     write_results(probe, tmp_path / "report", "sora probe labels.csv --model 'a run'")
     html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 4
