@@ -43,7 +43,7 @@ def after(state, change):
     return {**kept, **added, **edited}
 
 
-# A child changes a library until it is killed, wherever that meets it; 40 children in turn. What each of them
+# A child changes a library until it is killed, wherever that meets it; 24 children in turn. What each of them
 # said, and a copy of what it left, is for the test to look at.
 KILLED = """
 import shutil, signal
@@ -63,7 +63,7 @@ def work(path, seed):
         os.write(1, b"done\\n")
 
 root, rng = Path(sys.argv[1]), np.random.default_rng(0)
-for seed in range(40):
+for seed in range(24):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -84,7 +84,7 @@ def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path, script, vers
     output, errors = script(KILLED, tmp_path).communicate()
     assert errors == ""
     state, rounds = {}, [json.loads(line) for line in output.splitlines()]
-    assert len(rounds) == 40
+    assert len(rounds) == 24
     for seed, (killed, said) in enumerate(rounds):
         assert killed
         change = {}

@@ -50,13 +50,13 @@ def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vect
 
 
 def test_normalising_tells_copies_from_film_of_the_same_places(make_library, random_vectors, normed):
-    """Ten places, each filmed by 30 videos."""
+    """Ten places, each filmed by 15 videos."""
     held = {
         f"place {place} take {take:02d}.mp4": normed(
             random_vectors(place, 6, 64) + 0.7 * random_vectors(1000 + 100 * place + take, 6, 64)
         )
         for place in range(10)
-        for take in range(30)
+        for take in range(15)
     }
     held["copy.mp4"] = normed(held["place 3 take 07.mp4"] + 0.05 * random_vectors(70, 6, 64))
     library = make_library(held)

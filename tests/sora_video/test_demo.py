@@ -1,9 +1,12 @@
 import json
+from functools import partial
 
 from sora_video.demo import run_demo
+from sora_video.downstream.datasets.motions import make_motions
 
 
-def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path):
+def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("sora_video.demo.make_motions", partial(make_motions, clips_per_class=6))
     out = tmp_path / "demo"
     outcome = run_demo(out, seeds=2, overrides=["optim.epochs=1", "encoder.width=4"])
     for name in ("corpus/labels.csv", "run-0/README.md", "run-1/model.safetensors", "library/manifest.json"):

@@ -32,6 +32,18 @@ these kernels that may be wrong."""
 needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor has no kernels for bf16")
 
 
+def with_streams(first, second):
+    """All networks with the first choice of streams; few with the second, which networks know nothing of."""
+    repeats = [name for name in TORCHVISION_NAMES if name != "mc3_18"]
+    return [
+        *((name, first) for name in ENCODERS.names()),
+        *(
+            pytest.param(name, second, marks=pytest.mark.slow if name in repeats else ())
+            for name in ENCODERS.names()
+        ),
+    ]
+
+
 def clips(count=2, time=8, size=32):
     """(N, 3, T, S, S) in [0, 1], channels-last as training makes them."""
     return torch.rand(count, time, size, size, 3).permute(0, 4, 1, 2, 3)
@@ -64,8 +76,7 @@ def test_an_unknown_name_is_refused_with_the_config():
         load_config(None, ["encoder.name=vit"])
 
 
-@pytest.mark.parametrize("streams", ["residual", "both"])
-@pytest.mark.parametrize("name", ENCODERS.names())
+@pytest.mark.parametrize(("name", "streams"), with_streams("residual", "both"))
 def test_features_have_the_stated_shape(name, streams):
     network = encoder(name, streams)
     features, attention, aspects = network(clips())
@@ -98,8 +109,7 @@ def test_slices_of_any_length_and_size_are_taken(name):
         torch.testing.assert_close(network(batch).features, features)
 
 
-@pytest.mark.parametrize("streams", ["rgb", "residual"])
-@pytest.mark.parametrize("name", ENCODERS.names())
+@pytest.mark.parametrize(("name", "streams"), with_streams("rgb", "residual"))
 def test_the_order_of_frames_matters(name, streams):
     network, batch = encoder(name, streams).eval(), clips()
     with torch.inference_mode():

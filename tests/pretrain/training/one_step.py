@@ -1,14 +1,19 @@
-"""The first training steps of however many processes, for each config; the first saves what it found."""
+"""What however many processes meet together; run by test_ranks.py under torchrun.
+
+They take the first training steps of each config, of which the first process saves what it found. Then that
+process fails, and each says what it met.
+"""
 
 import sys
 from pathlib import Path
 
 import torch
 
+from sora_video.base.errors import StorageError
 from sora_video.configs.loader import load_config
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loader import train_loader
-from sora_video.pretrain.training.ranks import confer, make_fabric
+from sora_video.pretrain.training.ranks import confer, make_fabric, on_first
 from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import open_corpus
@@ -34,11 +39,35 @@ def first_steps(config, corpus, fabric):
     return {"losses": losses, "gradients": gradients, "videos": videos, "state": learner.state()}
 
 
-if __name__ == "__main__":
-    source, out, *config_files = sys.argv[1:]
-    torch.set_num_threads(1)
-    configs = [load_config(file) for file in config_files]
+def all_first_steps(source, out, config_files):
+    """The first steps for each config file, saved by the first process; returns what connects them."""
+    configs = [load_config(str(file)) for file in config_files]
     fabric = make_fabric(configs[0].optim)
     found = [first_steps(config, open_corpus(source), fabric) for config in configs]
     if fabric.is_global_zero:
         torch.save(found, out)
+    return fabric
+
+
+def fail(error):
+    """Raise an error."""
+    raise error
+
+
+def meet_errors(fabric):
+    """Say what this process meets when the first one fails."""
+    for given in (
+        StorageError("cannot write a: full"),
+        ValueError("a mistake of ours"),
+        KeyboardInterrupt("stop"),
+    ):
+        try:
+            on_first(fabric, lambda given=given: fail(given))
+        except BaseException as met:
+            sys.stdout.write(f"{fabric.global_rank} {type(met).__name__}: {met}\n")
+    sys.stdout.write(f"{fabric.global_rank} {on_first(fabric, lambda: 'made')}\n")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    meet_errors(all_first_steps(sys.argv[1], sys.argv[2], sys.argv[3:]))

@@ -1,4 +1,5 @@
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -49,19 +50,31 @@ def finished(process):
     return text
 
 
-def first_steps(processes, videos, folder, make_config):
-    """What the first steps of each case find when so many processes share them."""
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory, make_config):
+    """A file for each case."""
+    folder = tmp_path_factory.mktemp("recipes")
     files = [folder / f"{case}.yaml" for case in CASES]
     for overrides, file in zip(CASES.values(), files, strict=True):
         file.write_text(dump_config(make_config(*SHARED, *overrides)), encoding="utf-8")
-    finished(torchrun(processes, ONE_STEP, videos, folder / "found.pt", *files))
-    return torch.load(folder / "found.pt", weights_only=True)
+    return files
+
+
+@pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
+def together(request, tmp_path_factory, heard_videos, recipes):
+    """What several processes find that share each step, and what they print."""
+    out = tmp_path_factory.mktemp("together") / "found.pt"
+    printed = finished(torchrun(request.param, ONE_STEP, heard_videos, out, *recipes))
+    return torch.load(out, weights_only=True), printed
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, heard_videos, make_config):
-    """What one process finds."""
-    return first_steps(1, heard_videos, tmp_path_factory.mktemp("alone"), make_config)
+def alone(tmp_path_factory, heard_videos, recipes):
+    """What one process finds: this one."""
+    out = tmp_path_factory.mktemp("alone") / "found.pt"
+    steps = runpy.run_path(str(ONE_STEP))["all_first_steps"]
+    steps(heard_videos, out, recipes)
+    return torch.load(out, weights_only=True)
 
 
 def assert_near(found, expected, least=0.0):
@@ -70,10 +83,8 @@ def assert_near(found, expected, least=0.0):
         assert (one - other).norm() <= 1e-5 * max(other.norm(), least)
 
 
-@pytest.mark.parametrize("processes", [pytest.param(2, marks=pytest.mark.slow), 3])
-def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_config, tmp_path, processes):
-    together = first_steps(processes, heard_videos, tmp_path, make_config)
-    for found, expected in zip(together, alone, strict=True):
+def test_ranks_agree_on_losses_gradients_and_state(together, alone):
+    for found, expected in zip(together[0], alone, strict=True):
         assert len(expected["losses"]) == len(expected["gradients"]) == 3
         assert torch.equal(torch.stack(found["videos"]), torch.stack(expected["videos"]))
         assert_near(found["losses"], expected["losses"])
@@ -85,7 +96,7 @@ def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_con
         pairs = [(weights[name].double(), others[name].double()) for name in others]
         assert_near(*zip(*pairs, strict=True), least=1e-8)  # biases that began at 0 have steps of 1e-9
     for case in (1, 3):
-        queue, other = (found[case]["state"]["method"] for found in (together, alone))
+        queue, other = (found[case]["state"]["method"] for found in (together[0], alone))
         assert queue["written"] == other["written"] == 54
         assert torch.equal(queue["queue_video"], other["queue_video"])
         assert torch.equal(queue["queue_has_audio"], other["queue_has_audio"])
@@ -96,7 +107,7 @@ def test_ranks_agree_on_losses_gradients_and_state(alone, heard_videos, make_con
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory, videos, make_config):
     """A config of two groups, its file, and the run of one process with it."""
-    config = make_config("optim.batch_size=4", "optim.groups=2", "optim.epochs=8")
+    config = make_config("optim.batch_size=4", "optim.groups=2", "optim.epochs=4")
     folder = tmp_path_factory.mktemp("pair")
     (folder / "two.yaml").write_text(dump_config(config), encoding="utf-8")
     return folder / "two.yaml", pretrain_encoder(videos, folder / "single", config)
@@ -131,9 +142,8 @@ def test_all_processes_stop_together_and_one_goes_on_alone(videos, pair, tmp_pat
     assert_alike(pretrain_encoder(videos, out, resume=True), single)
 
 
-def test_an_error_of_the_first_process_ends_all_with_that_error():
-    text = finished(torchrun(2, Path(__file__).with_name("on_first.py")))
-    assert sorted(line for line in text.splitlines() if line[:2] in ("0 ", "1 ")) == [
+def test_an_error_of_the_first_process_ends_all_with_that_error(together):
+    assert sorted(line for line in together[1].splitlines() if line[:2] in ("0 ", "1 ")) == [
         "0 KeyboardInterrupt: stop",
         "0 StorageError: cannot write a: full",
         "0 ValueError: a mistake of ours",

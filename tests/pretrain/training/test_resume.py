@@ -59,7 +59,11 @@ def assert_same_run(first, second):
 @pytest.mark.usefixtures("broken_steps")
 @pytest.mark.parametrize(
     ("method", "final", "every_s"),
-    [("simclr", "last", "1e-6"), ("simclr", "best", "1e6"), ("moco", "best", "1e-6")],
+    [
+        pytest.param("simclr", "last", "1e-6", marks=pytest.mark.slow),
+        ("simclr", "best", "1e6"),
+        ("moco", "best", "1e-6"),
+    ],
 )
 def test_going_back_and_the_best_do_not_depend_on_the_clock(
     videos, make_config, tmp_path, method, final, every_s
@@ -166,45 +170,22 @@ def test_half_a_line_of_a_killed_run_is_left_out(to_resume):
     assert Run.open(to_resume).log() == [{"step": 1, "loss": 2.0}]
 
 
-DELETE = """
-import shutil, sys
-from sora_video.base.errors import SoraError
-from sora_video.configs.loader import load_config
-from sora_video.pretrain.training.learner import Learner
-from sora_video.pretrain.training.loop import pretrain_encoder
+@pytest.mark.parametrize("noticed_by", ["checkpoint.every_s=1e-6", "optim.epochs=2"])
+def test_a_folder_that_was_deleted_ends_the_run_and_is_not_made_anew(
+    videos, make_config, tmp_path, monkeypatch, noticed_by
+):
+    out, step = tmp_path / "run", Learner.step
 
-source, out, *overrides = sys.argv[1:]
-step = Learner.step
+    def delete_first(self, batch, common, number):
+        if number == 2:
+            shutil.rmtree(out)
+        return step(self, batch, common, number)
 
-def delete_first(self, batch, common, number):
-    if number == 2:
-        shutil.rmtree(out)
-    return step(self, batch, common, number)
-
-Learner.step = delete_first
-try:
-    pretrain_encoder(source, out, load_config(None, overrides))
-except SoraError as error:
-    print(error)
-    sys.exit(type(error).__name__)
-"""
-
-
-@pytest.mark.parametrize(
-    "noticed_by", [pytest.param("checkpoint.every_s=1e-6", marks=pytest.mark.slow), "optim.epochs=2"]
-)
-def test_a_folder_that_was_deleted_ends_the_run_and_is_not_made_anew(videos, tmp_path, noticed_by):
-    overrides = [
-        "encoder.width=4", "slice.size=32", "augment.size=32", "optim.batch_size=4", "optim.epochs=3",
-        "optim.precision=fp32", "data.workers=0", "tracking.every=100", noticed_by,
-    ]  # fmt: skip
-    command = [sys.executable, "-c", DELETE, str(videos), str(tmp_path / "run"), *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stderr.splitlines()[-1] == "RunError"
-    (line,) = done.stdout.splitlines()
-    assert line.startswith(f"run {tmp_path / 'run'}: its folder was deleted or moved")
-    assert "--resume" not in line
-    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(Learner, "step", delete_first)
+    with pytest.raises(RunError, match=f"run {out}: its folder was deleted or moved") as caught:
+        pretrain_encoder(videos, out, make_config("tracking.every=100", noticed_by))
+    assert "--resume" not in str(caught.value)
+    assert not out.exists()
 
 
 TRACKED = """

@@ -120,6 +120,13 @@ def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
     assert {video["codec"] for video in found["videos"]} == {"h264"}
 
 
+@pytest.fixture
+def one_draw(monkeypatch):
+    """A single untrained encoder beside each probe, which takes less time."""
+    monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
+
+
+@pytest.mark.usefixtures("one_draw")
 def test_a_prepared_folder_is_a_corpus_with_the_same_labels(videos, run, tmp_path):
     paths = sorted(videos.rglob("*.mp4"))
     rows = [f"{path},{path.parent.name},{'train' if n % 2 else 'test'}" for n, path in enumerate(paths)]
@@ -204,17 +211,7 @@ def test_python_and_command_give_the_same(videos, run, library):
     assert [hit.video_id for hit in hits] == [hit["video_id"] for hit in told]
 
 
-def test_probe_prints_baselines(videos, run):
-    table = json.loads(sora("probe", videos, "--class-folders", "--model", run, "--json"))["table"]
-    assert [row["features"].split(" ")[0] for row in table] == [
-        "pretrained",
-        "random",
-        "pixels:",
-        "pixels:",
-        "chance",
-    ]
-
-
+@pytest.mark.usefixtures("one_draw")
 def test_probes_are_reported_and_compared(videos, run, tmp_path):
     command = ("probe", videos, "--class-folders", "--model", run)
     sora(*command, "--report", tmp_path / "whole")
@@ -224,7 +221,14 @@ def test_probes_are_reported_and_compared(videos, run, tmp_path):
     assert "difference" in table[1]
     stored = json.loads((tmp_path / "crops" / "metrics.json").read_text())
     assert stored["command"].endswith(f"--report {tmp_path / 'crops'} --views 2x3")
-    sora(*command)
+    table = json.loads(sora(*command, "--json"))["table"]
+    assert [row["features"].split(" ")[0] for row in table] == [
+        "pretrained",
+        "random",
+        "pixels:",
+        "pixels:",
+        "chance",
+    ]
     assert "linear" in sora("compare", run, tmp_path / "whole")
 
 
