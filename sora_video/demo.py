@@ -1,4 +1,4 @@
-"""The whole of sora-video on a corpus made on the spot, and a report of it."""
+"""sora-video from end to end on a generated corpus, with a report."""
 
 import time
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class DemoOutcome:
     """The scores of a demo; every score is balanced accuracy or R@k on the test videos."""
 
     pretrained: Sequence[Scores]
-    """One a pretraining seed."""
+    """One per pretraining seed."""
     random: Sequence[Scores]
     """Untrained encoders with the same seeds."""
     mean_frame: float
@@ -58,7 +58,7 @@ class DemoOutcome:
         return [a.linear - b.linear for a, b in zip(self.pretrained, self.random, strict=True)]
 
     def title(self) -> str:
-        """The finding in a line."""
+        """The result in one line."""
         low, high = min(self.margins()), max(self.margins())
         return (
             f"pretraining adds {100 * np.mean(self.margins()):.0f} points to the linear probe "
@@ -67,7 +67,7 @@ class DemoOutcome:
         )
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows to print: mean over seeds, the linear probe's range beside it."""
+        """Rows to print: the mean over seeds, and the range of the linear probe."""
         return [
             {"features": "pretrained", **summary(self.pretrained)},
             {"features": "random initialisation", **summary(self.random)},
@@ -77,7 +77,7 @@ class DemoOutcome:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """The outcome as plain values."""
+        """The result as plain values."""
         return {
             "pretrained": [scores.row() for scores in self.pretrained],
             "random": [scores.row() for scores in self.random],
@@ -161,7 +161,7 @@ def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -
 
 
 def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Path) -> list[Answer]:
-    """Build a library of the training videos and ask it for the middle of one test video a class."""
+    """Build a library of the training videos, and search it for the middle of one test video per class."""
     embeddings = encoder.embed(corpus)
     entry_of = {video.video_id: entry for entry, video in enumerate(corpus.videos)}
     side = np.array([entry_of[video_id] for video_id in embeddings.video_id])
@@ -225,7 +225,7 @@ def draw_report(
 
 
 def protocol(runs: Sequence[Run], split: Split) -> dict[str, str]:
-    """What is needed to repeat and to judge the numbers."""
+    """What is needed to repeat and to interpret the numbers."""
     config, ends = runs[0].config, [run.log()[-1] for run in runs]
     return {
         "task": f"{len(split.classes)} motions; {len(split.train)} training, {len(split.test)} test videos",

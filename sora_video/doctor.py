@@ -1,4 +1,4 @@
-"""What this machine offers, and what is missing."""
+"""Versions, devices and decoders of this machine, and what is missing."""
 
 import platform
 import sys
@@ -25,7 +25,7 @@ def examine() -> dict[str, Any]:
     """Versions, devices, FAISS build and decoders.
 
     Returns:
-        Facts by name, and under ``"missing"`` what a command would lack, with the remedy.
+        Facts by name, and under ``"missing"`` what commands lack, with remedies.
     """
     import av
     import faiss
@@ -51,12 +51,12 @@ def examine() -> dict[str, Any]:
         "decoders": [name for name, present in decoders.items() if present],
     }
     facts["missing"] = [
-        f"decoder {name}: such files are quarantined; install an av wheel that has it"
+        f"decoder {name}: its files cannot be read; install an av wheel that has it"
         for name, present in decoders.items()
         if not present
     ]
     if not gpus:
-        facts["missing"].append("GPU: computing on the processor; choose small encoders such as r3d_tiny")
+        facts["missing"].append("GPU: the processor computes; choose small encoders such as r3d_tiny")
     if installed("faiss-gpu") and installed("faiss-cpu"):
         facts["missing"].append("one FAISS: both builds are installed; pip uninstall faiss-cpu")
     return facts

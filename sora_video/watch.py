@@ -1,4 +1,4 @@
-"""Watch a stream for what a library of normal footage does not hold."""
+"""Watch a stream for scenes that differ from a library of normal footage."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ VIDEOS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal footage, and how far from it is too far."""
+    """Normal footage, and the distance from it that counts as an anomaly."""
 
     library: Library
     encoder: VideoEncoder
@@ -39,7 +39,14 @@ class Normal:
     """Videos of the library."""
 
     def measure(self, item: StreamSlice) -> tuple[float, Hit]:
-        """Embed a slice; see :func:`distance`."""
+        """Embed a slice, and measure its distance from normal footage; see :func:`distance`.
+
+        Args:
+            item: a slice of the stream.
+
+        Returns:
+            The distance, and the nearest video.
+        """
         query = Embeddings(
             video_id=np.array(["stream"], dtype=object),
             slice_no=np.zeros(1, np.int32),
@@ -178,7 +185,7 @@ def watch_stream(
 
 
 def look(normal: Normal, alerts: Alerts, item: StreamSlice) -> Iterator[dict[str, Any]]:
-    """Measure one slice; tells an alert that starts or ends with it."""
+    """Measure one slice; yields an alert that starts or ends with it."""
     going_on = alerts.current is not None
     far, nearest = normal.measure(item)
     if ended := alerts.take(item.start_s, item.end_s, far):

@@ -1,4 +1,4 @@
-"""Decoded frames kept on disk for the length of a run, so that a small corpus is decoded only once."""
+"""Decoded frames kept on the disk during a run, so that a small corpus is decoded only once."""
 
 import os
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ class CachedFrames:
 
 @dataclass(frozen=True)
 class FrameCache:
-    """Opens videos, keeping every decoded frame of short ones while the budget lasts.
+    """Opens videos, and keeps every decoded frame of short ones up to a budget.
 
     Safe for any number of processes, on any number of machines that share the folder: an entry appears whole,
-    by rename, all write the same bytes, and room is reserved under a lock before anything is decoded.
+    by rename, all write the same bytes, and space is reserved under a lock before anything is decoded.
     """
 
     folder: Path
@@ -52,7 +52,14 @@ class FrameCache:
     """(height, width) in pixels that frames are decoded to."""
 
     def open(self, path: Path) -> Frames:
-        """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`."""
+        """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`.
+
+        Args:
+            path: the video.
+
+        Raises:
+            VideoError: the video cannot be read.
+        """
         if self.budget_bytes == 0 or (key := entry_key(path)) is None:
             return open_video(path, self.size)
         frames_file, times_file = self.folder / f"{key}.npy", self.folder / f"{key}.times.npy"
@@ -65,11 +72,18 @@ class FrameCache:
                 self.store(video, frames_file, times_file)
             except (StorageError, VideoError):
                 self.reserve(-needed)
-                return video  # no room, or damaged somewhere: what is asked for may still be read
+                return video  # no space, or a damaged frame: the frames that are needed may be readable
         return CachedFrames(frames_file, times_file)
 
     def reserve(self, needed: int) -> bool:
-        """Take so many bytes of the budget, or give them back; False where they are not left."""
+        """Reserve bytes of the budget, or give them back.
+
+        Args:
+            needed: bytes to reserve; negative: to give back.
+
+        Returns:
+            Whether they are reserved; False where the budget is used up, or the folder cannot be written.
+        """
         account = self.folder / "used"
         try:
             self.folder.mkdir(exist_ok=True)
@@ -83,7 +97,7 @@ class FrameCache:
             return False
 
     def recount(self) -> None:
-        """Forget what killed processes reserved; called by one process, before readers start."""
+        """Forget what killed processes reserved. One process calls it, before readers start."""
         with storage_errors(self.folder):
             (self.folder / "used").unlink(missing_ok=True)
 
@@ -92,7 +106,17 @@ class FrameCache:
         return sum(file.stat().st_size for file in self.folder.glob("[!.]*.npy"))
 
     def store(self, video: Frames, frames_file: Path, times_file: Path) -> None:
-        """Decode a whole video into the cache; the frames' file is the commit point."""
+        """Decode a whole video into the cache; the frames' file is the commit point.
+
+        Args:
+            video: the opened video, decoded to the cache's size.
+            frames_file: receives (N, H, W, 3) uint8 pixels.
+            times_file: receives N presentation times and the video's length, in seconds.
+
+        Raises:
+            StorageError: the disk refused the write.
+            VideoError: a frame cannot be decoded.
+        """
         count = len(video.times)
         with atomic_path(times_file) as beside:
             np.save(beside, np.append(video.times, video.duration_s))
@@ -104,7 +128,7 @@ class FrameCache:
 
 
 def entry_key(path: Path) -> str | None:
-    """Names a file as it is now; None where there is none."""
+    """A name for the present content of a file; None if there is no file."""
     try:
         state = path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a reader does to scan one file: its properties, some pictures of it, and its sound."""
+"""How a reader checks one file: its header, some frames and some sound."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,19 +19,25 @@ HEARD_S = 1.0
 
 @dataclass(frozen=True)
 class Properties:
-    """What a readable video is."""
+    """Properties of a readable video."""
 
     codec: str
     width: int
     height: int
     fps: float
-    """Mean frames a second."""
+    """Mean frames per second."""
     duration_s: float
     has_audio: bool
 
 
 def check_file(path: Path) -> Iterator[Properties]:
     """Read a file's header, its first, middle and last frame, and a second of its sound.
+
+    Args:
+        path: the video.
+
+    Yields:
+        Its properties.
 
     Raises:
         VideoError: one of the frames cannot be read, or the file changed meanwhile.
@@ -48,9 +54,9 @@ def check_file(path: Path) -> Iterator[Properties]:
 
 
 def state(path: Path) -> tuple[int, int] | None:
-    """Size and time of change; None where there is nothing."""
+    """Size and modification time; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except (OSError, ValueError):
         return None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns

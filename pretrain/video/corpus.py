@@ -68,7 +68,7 @@ class Corpus:
     ignored: Mapping[str, int] = field(default_factory=dict)
     """Files below a folder that are not taken for video, by the ending of their names."""
     skipped: int = 0
-    """Videos left out since a scan could not read them."""
+    """Videos left out because a scan could not read them."""
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -80,8 +80,8 @@ class Corpus:
 
     def numbers(self) -> list[int]:
         """A number for each entry, the same for entries of the same file."""
-        found: dict[str, int] = {}
-        return [found.setdefault(video.video_id, len(found)) for video in self.videos]
+        numbers: dict[str, int] = {}
+        return [numbers.setdefault(video.video_id, len(numbers)) for video in self.videos]
 
 
 Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -98,13 +98,13 @@ def open_corpus(
             manifest with a column ``path`` (relative to the manifest) and optional columns ``label``,
             ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
         class_folders: take the first folder below the root as each video's label.
-        skip: a table that ``sora scan --out`` wrote; what it found unreadable is left out.
+        skip: a table that ``sora scan --out`` wrote; videos that it lists as unreadable are left out.
 
     Returns:
         The corpus; a folder's videos are sorted by name, a manifest's keep their order.
 
     Raises:
-        CorpusError: there is no such place, or nothing in it that could be a video.
+        CorpusError: the source does not exist, or holds no file that could be a video.
     """
     corpus = source if isinstance(source, Corpus) else find(source)
     corpus = label_by_folder(corpus) if class_folders else corpus
@@ -112,10 +112,10 @@ def open_corpus(
 
 
 def without(corpus: Corpus, table: Path) -> Corpus:
-    """The videos of a corpus that a scan could read, or did not see.
+    """The videos of a corpus that a scan could read, or did not cover.
 
     Raises:
-        CorpusError: there is none, or it is no table of a scan.
+        CorpusError: no video is left, or the file is not a table of a scan.
     """
     unreadable = unreadable_in(table)
     videos = tuple(video for video in corpus.videos if absolute(video.path) not in unreadable)
@@ -151,7 +151,7 @@ def open_span(video: str | Path, start_s: float | None = None, end_s: float | No
 
 
 def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Corpus:
-    """The corpus that a place, a pattern or a list of files names."""
+    """The corpus that a path, a pattern or a list of files names."""
     if not isinstance(source, str | os.PathLike):
         return from_paths([Path(path).expanduser() for path in source])
     path = Path(source).expanduser()
@@ -182,11 +182,11 @@ def walk(root: Path) -> Iterator[Path]:
     """Files below a folder, through links to other folders too, each folder once; not in hidden folders."""
     seen: set[str] = set()
     for folder, names, files in os.walk(root, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in seen:
+        real_path = os.path.realpath(folder)
+        if real_path in seen:
             names.clear()
             continue
-        seen.add(place)
+        seen.add(real_path)
         names[:] = [name for name in names if not name.startswith(".")]
         yield from (Path(folder, file) for file in files)
 
@@ -205,7 +205,7 @@ def from_glob(pattern: str) -> Corpus:
 
 
 def from_paths(paths: Sequence[Path]) -> Corpus:
-    """Named files; the root is the folder they share."""
+    """Named files; the root is their common folder."""
     if not paths:
         raise CorpusError("corpus: the list of videos is empty; name at least one")
     absolute = [path.absolute() for path in paths]
@@ -213,7 +213,7 @@ def from_paths(paths: Sequence[Path]) -> Corpus:
 
 
 def build(root: Path, paths: Iterable[Path]) -> Corpus:
-    """A corpus of unlabelled files, each with a name of its own."""
+    """A corpus of unlabelled files, each with a different name."""
     names: dict[str, Path] = {}
     for path in paths:
         name = readable(path.relative_to(root))
@@ -222,7 +222,7 @@ def build(root: Path, paths: Iterable[Path]) -> Corpus:
 
 
 def digest_of(path: Path) -> str:
-    """Tells names apart that read the same, as one of them is not UTF-8."""
+    """A suffix that distinguishes names that read the same because one of them is not UTF-8."""
     return blake2b(os.fsencode(path), digest_size=4).hexdigest()
 
 
@@ -236,7 +236,7 @@ def label_by_folder(corpus: Corpus) -> Corpus:
     flat = [video.video_id for video in corpus.videos if "/" not in video.video_id]
     if flat:
         raise CorpusError(
-            f"corpus {corpus.root}: {flat[0]} lies in no class folder; expected {corpus.root}/CLASS/VIDEO"
+            f"corpus {corpus.root}: {flat[0]} is not in a class folder; expected {corpus.root}/CLASS/VIDEO"
         )
     videos = (
         replace(video, columns={**video.columns, "label": video.video_id.split("/", 1)[0]})
@@ -249,7 +249,7 @@ def from_manifest(path: Path) -> Corpus:
     """The rows of a CSV or Parquet file."""
     rows = read_rows(path)
     if not rows:
-        raise CorpusError(f"manifest {path}: has no rows; add one video a row")
+        raise CorpusError(f"manifest {path}: has no rows; add one row per video")
     if "path" not in rows[0]:
         raise CorpusError(f"manifest {path}: has no column 'path', only {', '.join(rows[0])}; add one")
     videos = tuple(from_row(path, number, row) for number, row in enumerate(rows, start=2))
@@ -274,11 +274,11 @@ def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
     """One row as a video; ``number`` is its line for messages."""
     if not row["path"]:
         raise CorpusError(f"manifest {manifest} line {number}: path is empty; name a file or drop the row")
-    place = f"manifest {manifest} line {number}"
-    start_s = seconds(place, "start_s", row.get("start_s", "")) or 0.0
-    end_s = seconds(place, "end_s", row.get("end_s", ""))
+    row_name = f"manifest {manifest} line {number}"
+    start_s = seconds(row_name, "start_s", row.get("start_s", "")) or 0.0
+    end_s = seconds(row_name, "end_s", row.get("end_s", ""))
     if end_s is not None and end_s <= start_s:
-        raise CorpusError(f"{place}: end_s={end_s:g} must be after start_s={start_s:g}; fix the row")
+        raise CorpusError(f"{row_name}: end_s={end_s:g} must be after start_s={start_s:g}; fix the row")
     path = Path(row["path"])
     known = {"path", "start_s", "end_s"}
     return Video(
@@ -290,7 +290,7 @@ def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
     )
 
 
-def seconds(place: str, column: str, text: str) -> float | None:
+def seconds(row_name: str, column: str, text: str) -> float | None:
     """A cell of seconds; None when empty."""
     if not text:
         return None
@@ -299,5 +299,5 @@ def seconds(place: str, column: str, text: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise CorpusError(f"{place}: {column}={text!r} is not a number of seconds; fix the row")
+        raise CorpusError(f"{row_name}: {column}={text!r} is not a number of seconds; fix the row")
     return value

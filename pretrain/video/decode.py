@@ -304,5 +304,13 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
 
 
 def open_forward(path: Path, size: tuple[int, int]) -> Frames:
-    """Open a video to read it from start to end; see :func:`open_video`."""
+    """Open a video for reading from start to end; see :func:`open_video`.
+
+    Args:
+        path: the video.
+        size: (height, width) in pixels that frames are decoded to.
+
+    Raises:
+        VideoError: the video cannot be read.
+    """
     return ForwardFrames(path, KNOWN.inspect(path), size)

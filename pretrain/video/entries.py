@@ -111,5 +111,10 @@ def length_size_of(codec: str, extradata: bytes | None) -> int:
 
 
 def is_hidden(codec: str, packet: bytes | memoryview) -> bool:
-    """Whether a packet holds a picture that is only referred to: VP8 stores such alone."""
+    """Whether a packet holds a picture that is not shown, only referred to: VP8 stores such pictures alone.
+
+    Args:
+        codec: FFmpeg's name of the codec.
+        packet: its bytes, at least one.
+    """
     return codec == "vp8" and not packet[0] >> 4 & 1

@@ -12,6 +12,9 @@ __all__ = ["duration_of"]
 def duration_of(path: Path) -> float:
     """Length of a video in seconds.
 
+    Args:
+        path: the video.
+
     Raises:
         VideoError: the file has no video that can be read.
     """

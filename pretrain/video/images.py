@@ -1,4 +1,4 @@
-"""Image sequences: the pictures of a folder as a film without loss, which everything else can read."""
+"""Image sequences: the images of a folder as a lossless film, which everything else can read."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 @contextmanager
 def as_film(folder: Path, fps: float) -> Iterator[Path]:
-    """A film of the images of a folder, as long as the context lasts.
+    """A film of the images of a folder, which is deleted at the end of the context.
 
     Args:
         folder: its images are shown in the order of their names, numbers in them by value; other files are
@@ -32,13 +32,13 @@ def as_film(folder: Path, fps: float) -> Iterator[Path]:
         The film, named after the folder; its pictures have the size of the first image.
 
     Raises:
-        VideoError: there is no image, one cannot be read, or the rate is not between 0.001 and 1000.
+        VideoError: the folder has no image, an image cannot be read, or the rate is not in [0.001, 1000].
     """
     if not 1e-3 <= fps <= 1e3:
-        raise VideoError(f"fps={fps:g}: must be between 0.001 and 1000; it is images a second")
+        raise VideoError(f"fps={fps:g}: must be between 0.001 and 1000 images per second")
     images = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGES), key=by_number)
     if not images:
-        raise VideoError(f"{folder}: holds no image; put {', '.join(IMAGES)} files into it")
+        raise VideoError(f"{folder}: has no image; put {', '.join(IMAGES)} files into it")
     with TemporaryDirectory() as scratch:
         film = Path(scratch) / f"{folder.resolve().name}.mkv"
         with av.open(film, "w") as made:

@@ -44,6 +44,9 @@ SAFELY = {
 def name_of(path: Path) -> str:
     """A file's name as FFmpeg takes it: absolute, so that nothing before a colon is read as a protocol.
 
+    Args:
+        path: any file, relative or absolute.
+
     Raises:
         VideoError: the name is not UTF-8.
     """
@@ -79,8 +82,11 @@ def open_media(
 def video_stream(container: av.container.InputContainer) -> av.VideoStream:
     """The first stream that is a moving picture rather than a cover image.
 
+    Args:
+        container: an opened file.
+
     Raises:
-        VideoError: there is none.
+        VideoError: the file has no such stream.
     """
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
@@ -90,12 +96,20 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream:
 
 
 def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The main sound stream; None where there is none, or none that can be decoded."""
+    """The main sound stream; None if there is none that can be decoded.
+
+    Args:
+        container: an opened file.
+    """
     stream = container.streams.best("audio")
     return stream if isinstance(stream, av.AudioStream) and stream.codec_context else None
 
 
 def reason(error: Exception) -> str:
-    """A library's complaint as one short line."""
+    """A library's error message as one short line.
+
+    Args:
+        error: of FFmpeg, the operating system or NumPy.
+    """
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return text.strip().splitlines()[0]

@@ -28,9 +28,12 @@ UPRIGHT = Orientation(transposed=False, upside_down=False, left_right=False)
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """What a frame's display matrix asks for, to the nearest quarter turn; mirrors count.
+    """The orientation that a frame's display matrix asks for, to the nearest quarter turn; mirrors count.
 
     A point (x, y) of the stored picture is shown at (a x + c y, b x + d y).
+
+    Args:
+        frame: a decoded frame.
     """
     side_data: Mapping[Any, Any] = frame.side_data  # whose own type hints are of something else
     matrix = side_data.get(Type.DISPLAYMATRIX)
@@ -43,12 +46,27 @@ def orientation(frame: av.VideoFrame) -> Orientation:
 
 
 def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """Height and width of a frame as it is shown, before pixels that are not square are stretched."""
+    """Size of a frame as it is shown, before pixels that are not square are stretched.
+
+    Args:
+        frame: a decoded frame.
+
+    Returns:
+        Height and width in pixels.
+    """
     return (frame.width, frame.height) if orientation(frame).transposed else (frame.height, frame.width)
 
 
 def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
-    """A decoded frame as it is shown, stretched to fill (height, width), as (height, width, 3) RGB."""
+    """A decoded frame as it is shown, stretched to fill a size.
+
+    Args:
+        frame: a decoded frame.
+        size: (height, width) in pixels.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
     turn = orientation(frame)
     height, width = size[::-1] if turn.transposed else size
     # By default each call starts a thread a processor to scale in, which takes longer than the scaling.

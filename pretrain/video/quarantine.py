@@ -34,6 +34,9 @@ class Quarantine:
     def add(self, failure: Failure) -> None:
         """Record a failure; a file counts once, whichever of its spans failed.
 
+        Args:
+            failure: the first one of a video is kept.
+
         Raises:
             CorpusError: more than the stated fraction has failed.
         """
@@ -47,15 +50,26 @@ class Quarantine:
 
     @property
     def allowed(self) -> float:
-        """How many may fail: the fraction, but one at least unless the fraction is 0."""
+        """How many may fail: the fraction, and at least one unless the fraction is 0."""
         return max(1.0, self.max_fraction * self.total) if self.max_fraction > 0 else 0.0
 
     def read(self, path: Path) -> None:
-        """Take over the failures that an earlier part of the run wrote."""
+        """Add the failures that an earlier part of the run wrote.
+
+        Args:
+            path: the JSON file; it may be missing.
+        """
         if path.is_file():
             for entry in json.loads(path.read_text(encoding="utf-8")):
                 self.failures.setdefault(entry["video_id"], Failure(**entry))
 
     def write(self, path: Path) -> None:
-        """Write the failures as JSON; an empty list when all files were read."""
+        """Write the failures as JSON; an empty list when all files were read.
+
+        Args:
+            path: the file; it is replaced if it exists.
+
+        Raises:
+            StorageError: the disk refused the write.
+        """
         write_json(path, [vars(failure) for failure in self.failures.values()])

@@ -43,16 +43,28 @@ def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, C
 
 
 def grid_of(config: PretrainConfig) -> Grid:
-    """How the slices of a config are read."""
+    """How a config's slices are read.
+
+    Args:
+        config: its slices, and whether its encoder has an audio branch, are used.
+    """
     wanted = config.slice
     return Grid(wanted.frames, wanted.fps, wanted.size, config.encoder.has_audio)
 
 
 def span_of(video: Video) -> Span:
-    """The file, or part of it, that a corpus entry names; the path holds wherever it is used."""
+    """The file, or part of it, that a corpus entry names.
+
+    Args:
+        video: the entry; a relative path is made absolute, so that it holds in other processes.
+    """
     return Span(video.path.absolute(), video.start_s, video.end_s)
 
 
 def limits_of(data: DataConfig) -> Limits:
-    """What readers may take by a config."""
+    """The limits of readers by a config.
+
+    Args:
+        data: its ``frame_s``, ``video_s`` and ``memory_mb`` are used.
+    """
     return Limits(data.frame_s, data.video_s, data.memory_mb)

@@ -107,7 +107,13 @@ def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
 
 
 def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[NDArray[Any]]]:
-    """Slices of a span that are drawn at random, all at once.
+    """Read slices of a span that are drawn at random.
+
+    Args:
+        task: the span, how slices are read, how they are drawn, and the cache to read through.
+
+    Yields:
+        All slices at once, (R, ...).
 
     Raises:
         VideoError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""Copies of damaged videos that hold what can be saved of them."""
+"""Copies of the readable parts of damaged videos."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["repair_videos"]
 
 
 def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> dict[str, Path]:
-    """Copy what can be decoded of videos that cannot be read, without encoding it anew.
+    """Copy the parts that can be decoded of videos that cannot be read, without encoding them again.
 
     Args:
         corpus: the videos.
@@ -49,7 +49,7 @@ def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> 
 
 
 def save(task: tuple[Path, Path]) -> Iterator[bool]:
-    """What a reader does to save one video.
+    """Save one video in a reader.
 
     Raises:
         VideoError: nothing of it can be saved.
@@ -88,7 +88,7 @@ def copy(source: Path, target: Path) -> None:
 def packets(
     given: av.container.InputContainer, streams: Sequence[av.stream.Stream]
 ) -> "Iterator[av.Packet[Any]]":
-    """Packets until the file cannot be read on."""
+    """Packets up to the first error of reading."""
     try:
         yield from given.demux(*streams)
     except (av.FFmpegError, OSError):
@@ -96,7 +96,7 @@ def packets(
 
 
 def decodes(packet: "av.Packet[Any]") -> bool:
-    """Whether a packet of pictures is whole."""
+    """Whether a packet of pictures can be decoded."""
     try:
         packet.decode()
     except (av.FFmpegError, ValueError):

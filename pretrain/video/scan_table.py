@@ -32,15 +32,22 @@ Row = dict[str, Any]
 
 
 def absolute(path: Path) -> str:
-    """A path as text, also where its bytes are not UTF-8."""
+    """A path as text, also where its bytes are not UTF-8.
+
+    Args:
+        path: relative or absolute.
+    """
     return str(path.absolute()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def read_table(table: Path) -> list[Row]:
     """The rows that :func:`scan` wrote.
 
+    Args:
+        table: a Parquet file.
+
     Raises:
-        CorpusError: it did not write that file.
+        CorpusError: the file cannot be read, or is not a table of a scan.
     """
     try:
         rows = read_parquet(table)
@@ -53,7 +60,15 @@ def read_table(table: Path) -> list[Row]:
 
 
 def write_table(table: Path, rows: Iterable[Row]) -> None:
-    """Write rows as Parquet."""
+    """Write rows as Parquet, atomically.
+
+    Args:
+        table: the file; it is replaced if it exists.
+        rows: one for each video, with the columns of ``COLUMNS``.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
     with atomic_path(table) as beside:
         pq.write_table(pa.Table.from_pylist(list(rows), SCHEMA), beside)
 
@@ -61,7 +76,10 @@ def write_table(table: Path, rows: Iterable[Row]) -> None:
 def unreadable_in(table: Path) -> set[str]:
     """The files that a scan found unreadable, as absolute paths.
 
+    Args:
+        table: a Parquet file.
+
     Raises:
-        CorpusError: it is no table of a scan.
+        CorpusError: the file cannot be read, or is not a table of a scan.
     """
     return {row["path"] for row in read_table(table) if row["reason"] is not None}

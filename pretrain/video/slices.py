@@ -1,4 +1,4 @@
-"""Arithmetic of temporal slices on times and indices; knows no decoder.
+"""Arithmetic of temporal slices on times and indices, independent of decoders.
 
 A slice of T frames at f frames a second that starts at s spans [s, s + T/f). Each of its T cells is shown by
 the frame that a player would show at the cell's middle (x), whatever the frames' own rate:
@@ -34,7 +34,7 @@ def slice_starts(duration_s: float, length_s: float, hop_s: float) -> Times:
         hop_s: seconds between neighbouring starts.
 
     Returns:
-        Rising starts in seconds, at least one.
+        Rising starts in seconds; at least one.
     """
     last = duration_s - length_s
     if last <= EPSILON_S:
@@ -144,8 +144,8 @@ class Slices(NamedTuple, Generic[Array]):
     frames: Array
     """(..., T, H, W, 3) uint8"""
     lengths: Array
-    """(...) int64, how many frames are there; the others repeat the last of them"""
+    """(...) int64, how many frames are real; the others repeat the last of them"""
     sound: Array
-    """(..., S) int16 at 16 kHz; S is 0 for networks that do not listen"""
+    """(..., S) int16 at 16 kHz; S is 0 for networks without an audio branch"""
     has_audio: Array
     """(...) bool, whether there is sound"""

@@ -37,12 +37,20 @@ Times = NDArray[np.float64]
 
 
 def uses_frame_counter(container: av.container.InputContainer) -> bool:
-    """Whether a format counts frames as they are stored, and says nothing of the order they are shown in."""
+    """Whether a format counts frames as they are stored, without the order in which they are shown.
+
+    Args:
+        container: an opened file.
+    """
     return container.format.name == "avi"
 
 
 def frame_step(stream: av.VideoStream) -> Fraction:
-    """Seconds from frame to frame where nothing else says."""
+    """Seconds from frame to frame, by the stream's frame rate.
+
+    Args:
+        stream: one without timestamps; without a frame rate too, a default is used.
+    """
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or DEFAULT_RATE
     return 1 / Fraction(rate)
 

@@ -26,10 +26,14 @@ CorpusArgument = Annotated[
 ]
 ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A finished run folder.")]
 HintedModelOption = Annotated[
-    Path | None, typer.Option("--model", metavar="RUN", help="A finished run; default: the library's own.")
+    Path | None,
+    typer.Option(
+        "--model", metavar="RUN", help="A finished run; default: that of the library or classifier."
+    ),
 ]
 ByOption = Annotated[
-    str | None, typer.Option("--by", metavar="SENSE", help="sight or sound alone, for encoders with both.")
+    str | None,
+    typer.Option("--by", metavar="SENSE", help="sight or sound: one sense alone, for encoders with both."),
 ]
 JoinLabelsOption = Annotated[
     bool,
@@ -37,23 +41,23 @@ JoinLabelsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 OverridesArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as in optim.epochs=50.")
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, for example optim.epochs=50.")
 ]
 MemoryOption = Annotated[
-    str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a search, as in 2GB.")
+    str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a search, for example 2GB.")
 ]
 LatencyOption = Annotated[
-    str | None, typer.Option("--latency", metavar="TIME", help="Most time of a query, as in 10ms.")
+    str | None, typer.Option("--latency", metavar="TIME", help="Most time per query, for example 10ms.")
 ]
 SkipOption = Annotated[
     Path | None,
     typer.Option(
-        "--skip", metavar="SCAN", help="A table of `sora scan --out`; leave out what it cannot read."
+        "--skip", metavar="SCAN", help="A table of `sora scan --out`; its unreadable videos are left out."
     ),
 ]
 PrefixOption = Annotated[
     str,
-    typer.Option("--prefix", metavar="NAME", help="Begin the videos' names with NAME/, as in cam2/0001.mp4."),
+    typer.Option("--prefix", metavar="NAME", help="Start the videos' names with NAME/, as in cam2/0001.mp4."),
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[

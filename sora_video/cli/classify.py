@@ -28,18 +28,22 @@ def register(app: typer.Typer) -> None:
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A data set; none: list them.")] = None,
-    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Where you have it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A data set; without it, all are listed.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="The folder of your copy.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="The manifest to write, a .csv.")
     ] = None,
     no_groups: Annotated[
-        bool, typer.Option("--no-groups", help="Take splits as they are, without checking groups.")
+        bool, typer.Option("--no-groups", help="Keep the splits, without a check of groups.")
     ] = False,
     join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the data sets that can be read, or write the manifest of one that you have."""
+    """List the supported data sets, or write the manifest of your copy of one."""
     from sora_video.base.errors import ConfigError
     from sora_video.downstream.datasets.manifest import list_datasets, write_dataset
 
@@ -75,21 +79,25 @@ def train(
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the head or pool, as in head.hidden=512."),
     ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="Column of classes; give it again for more tasks.")
+        list[str] | None, typer.Option("--label", help="Column of classes; repeat for more tasks.")
     ] = None,
-    group: Annotated[str, typer.Option("--group", help="Column of what may not cross the split.")] = "group",
-    split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
+    group: Annotated[
+        str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")
+    ] = "group",
+    split: Annotated[str, typer.Option("--split", help="Column with train or test.")] = "split",
     class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
+        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder per class.")
     ] = False,
     head: Annotated[
-        str, typer.Option("--head", help="Which network classifies, such as linear or mlp.")
+        str, typer.Option("--head", help="Network that classifies, such as linear or mlp.")
     ] = "linear",
     pool: Annotated[
         str, typer.Option("--pool", help="How slices become one feature, such as mean or attention.")
     ] = "mean",
-    weights: Annotated[str, typer.Option("--weights", help="Of classes: balanced or none.")] = "balanced",
-    seed: Annotated[int, typer.Option("--seed", help="Decides folds and an MLP's first weights.")] = 0,
+    weights: Annotated[
+        str, typer.Option("--weights", help="Weights of classes: balanced or none.")
+    ] = "balanced",
+    seed: Annotated[int, typer.Option("--seed", help="Seed of folds and of an MLP's first weights.")] = 0,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
@@ -125,10 +133,10 @@ def train(
 @classify_app.command(epilog="Example: sora classify predict my.head film.mp4 --out timeline")
 def predict(
     head: Annotated[Path, typer.Argument(metavar="HEAD", help="A classifier's folder.")],
-    source: Annotated[str, typer.Argument(metavar="VIDEO|CORPUS", help="What to classify.")],
+    source: Annotated[str, typer.Argument(metavar="VIDEO|CORPUS", help="A video or a corpus to classify.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Write JSON, CSV and an HTML timeline."),
+        typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
     ] = None,
     model: HintedModelOption = None,
     smooth: Annotated[
@@ -167,22 +175,29 @@ def predict(
 def watch(
     library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")],
     source: Annotated[
-        str, typer.Argument(metavar="VIDEO|STREAM", help="A file, a pipe, an http or rtsp address, or -.")
+        str,
+        typer.Argument(
+            metavar="VIDEO|STREAM", help="File, pipe, http or rtsp address, or - for standard input."
+        ),
     ],
     model: HintedModelOption = None,
     false_alarms: Annotated[
-        str, typer.Option("--false-alarms", metavar="RATE", help="As 1/hour, or a fraction of the slices.")
+        str,
+        typer.Option(
+            "--false-alarms", metavar="RATE", help="For example 1/hour, or a fraction of the slices."
+        ),
     ] = "1/hour",
     neighbours: Annotated[
         int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
     ] = 3,
     follow: Annotated[
-        float | None, typer.Option("--follow", metavar="SECONDS", help="Wait so long for a file to grow.")
+        float | None,
+        typer.Option("--follow", metavar="SECONDS", help="Wait so many seconds for a file to grow."),
     ] = None,
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", metavar="SECONDS", help="Stop once an address has sent no data for so long."
+            "--timeout", metavar="SECONDS", help="Stop after so many seconds without data from an address."
         ),
     ] = 30.0,
 ) -> None:

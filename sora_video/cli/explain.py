@@ -1,4 +1,4 @@
-"""The commands that show what a video is about: explain and summarize."""
+"""The commands on one video: explain and summarize."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,8 +31,8 @@ def explain(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
-    start: Annotated[float | None, typer.Option("--start", help="Start of the span, seconds.")] = None,
-    end: Annotated[float | None, typer.Option("--end", help="End of the span, seconds.")] = None,
+    start: Annotated[float | None, typer.Option("--start", help="Start of the span, in seconds.")] = None,
+    end: Annotated[float | None, typer.Option("--end", help="End of the span, in seconds.")] = None,
 ) -> None:
     """Show which frames the embeddings of a video depend on."""
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
@@ -46,14 +46,16 @@ def explain(
 def summarize(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
     model: ModelOption,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write.")],
-    keyframes: Annotated[int | None, typer.Option("--keyframes", help="Slices to choose; default 8.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write.")],
+    keyframes: Annotated[
+        int | None, typer.Option("--keyframes", help="Slices to choose; default: 8.")
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Choose slices that last so long in all.")
+        float | None, typer.Option("--seconds", help="Choose slices that last so many seconds in total.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sum a video up in key frames and a short clip."""
+    """Summarise a video in key frames and a short clip."""
     from sora_video.downstream.explain.summary import summarize_video
 
     summary = summarize_video(video, model, out, keyframes=keyframes, seconds=seconds)

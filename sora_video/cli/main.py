@@ -59,6 +59,6 @@ def main() -> None:
         print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a path that cannot be read or made, outside of reading videos
-        line = f"error: {error}; check that it exists and may be used"
+        line = f"error: {error}; check that the path exists and that you may use it"
         print(printable(line), file=sys.stderr)
         sys.exit(2)

@@ -35,38 +35,47 @@ def probe(
     labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
     model: Annotated[
         list[Path],
-        typer.Option(
-            "--model", metavar="RUN", help="A finished run folder; repeat it for other seeds of it."
-        ),
+        typer.Option("--model", metavar="RUN", help="A finished run folder; repeat for runs of other seeds."),
     ],
-    label: Annotated[str, typer.Option("--label", help="Column of the class; a;b names several.")] = "label",
-    group: Annotated[str, typer.Option("--group", help="Column of what may not be on both sides.")] = "group",
-    split: Annotated[str, typer.Option("--split", help="Column that says train or test.")] = "split",
+    label: Annotated[
+        str, typer.Option("--label", help="Column of the class; a cell a;b has two classes.")
+    ] = "label",
+    group: Annotated[
+        str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")
+    ] = "group",
+    split: Annotated[str, typer.Option("--split", help="Column with train or test.")] = "split",
     class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder a class.")
+        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder per class.")
     ] = False,
     by: ByOption = None,
     report: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FOLDER", help="Write report.html and metrics.json there."),
+        typer.Option("--report", metavar="FOLDER", help="Folder for report.html and metrics.json."),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option("--cache", metavar="FOLDER", help="Keeps features; default: RUN/features.")
+        Path | None,
+        typer.Option("--cache", metavar="FOLDER", help="Folder that keeps features; default: RUN/features."),
     ] = None,
     views: Annotated[
-        str, typer.Option("--views", metavar="SxC", help="Slices x crops (1 or 3) of a video to average.")
+        str,
+        typer.Option(
+            "--views", metavar="SxC", help="Slices (a number or all) x crops (1 or 3) per video to average."
+        ),
     ] = "allx1",
     centre: Annotated[
-        bool, typer.Option("--centre", help="Retrieve by features less the mean of the gallery.")
+        bool, typer.Option("--centre", help="Subtract the gallery's mean from features for retrieval.")
     ] = False,
     finetune: Annotated[
-        int, typer.Option("--finetune", metavar="EPOCHS", help="Train all weights too, to compare with.")
+        int,
+        typer.Option(
+            "--finetune", metavar="EPOCHS", help="Also train all weights for so many epochs, as a comparison."
+        ),
     ] = 0,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure frozen features on labels by the field's protocols, beside random and pixel baselines."""
+    """Measure frozen features on labels: linear probe, kNN and retrieval, with random and pixel baselines."""
     from sora_video.downstream.probe.metrics_file import write_metrics
     from sora_video.downstream.probe.page import write_results
     from sora_video.downstream.probe.probe import linear_probe
@@ -107,11 +116,11 @@ def probe(
 def compare(
     probes: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_OR_METRICS...", help="Runs that were probed, or metrics of probes."),
+        typer.Argument(metavar="RUN_OR_METRICS...", help="Probed runs, or metrics.json files of probes."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Hold probes against the first of them by a paired bootstrap over the same test rows."""
+    """Compare probes with the first of them, by a paired bootstrap over the same test rows."""
     from sora_video.downstream.probe.compare import compare_probes
 
     table = compare_probes(probes)

@@ -1,4 +1,4 @@
-"""The commands that look into a library."""
+"""The commands that search a library."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -28,28 +28,36 @@ QueryArgument = Annotated[
         help="A video file, a folder of images, a .npy file of embeddings, or slice:ID for more like it.",
     ),
 ]
-StartOption = Annotated[float | None, typer.Option("--start", help="Start of the span to look for, seconds.")]
-EndOption = Annotated[float | None, typer.Option("--end", help="End of the span to look for, seconds.")]
-TopOption = Annotated[int, typer.Option("--top", help="Videos to find.")]
+StartOption = Annotated[
+    float | None, typer.Option("--start", help="Start of the span to search for, in seconds.")
+]
+EndOption = Annotated[float | None, typer.Option("--end", help="End of the span to search for, in seconds.")]
+TopOption = Annotated[int, typer.Option("--top", help="Most videos to find.")]
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out.")
 ]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--where", metavar="NAME=VALUE", help="Only videos of that attribute; videos=GLOB, start_s=, end_s="
+        "--where",
+        metavar="NAME=VALUE",
+        help="Only videos with this attribute; also videos=GLOB, start_s=SECONDS, end_s=SECONDS.",
     ),
 ]
 FpsOption = Annotated[
-    float | None, typer.Option("--fps", help="Images a second of a folder; default: as the encoder looks.")
+    float | None,
+    typer.Option("--fps", help="Images per second of a folder; default: the encoder's frame rate."),
 ]
-PageOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page of frames.")]
+PageOption = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="HTML page to write, with frames of query and hits."),
+]
 VideosOption = Annotated[
     Path | None,
     typer.Option(
         "--videos",
         metavar="FOLDER",
-        help="Where the library's videos lie, for --html; default: where they were.",
+        help="Folder of the library's videos, for --html; default: where they were added from.",
     ),
 ]
 
@@ -81,7 +89,7 @@ def search(
     videos: VideosOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find where else in a library a video, or a span of it, happens."""
+    """Find videos in a library that show the same as a query, and where in them."""
     from sora_video.index.example import Example, query_by_example
     from sora_video.index.localize import localize
     from sora_video.index.store.filters import parse_where
@@ -104,18 +112,19 @@ def search(
 
 
 def check_options(example: "Example", html: Path | None) -> None:
-    """Refuse options that this query has no use for.
+    """Refuse options that do not apply to this query.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: one is given.
     """
     if html and not example.is_video:
         raise ConfigError(
-            f"--html with the query {example.source}: a page shows frames; search for a video file"
+            f"--html with the query {example.source}: a page needs frames; search for a video file"
         )
     if example.fps is not None and not example.is_folder:
         raise ConfigError(
-            f"--fps {example.fps:g} with the query {example.source}: is for a folder of images; leave it out"
+            f"--fps {example.fps:g} with the query {example.source}: applies to a folder of images; "
+            "leave it out"
         )
 
 
@@ -141,7 +150,7 @@ def draw(
 
 
 def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:
-    """Show what was found, and say so where nothing stands out."""
+    """Print hits, and a warning where no video stands out."""
     from sora_video.index.search.search import SURE
 
     show.print_table([row for hit in hits for row in show.hit_rows(hit)])
@@ -153,18 +162,22 @@ def duplicates(
     library: LibraryArgument,
     threshold: Annotated[
         float,
-        typer.Option("--threshold", help="Least mean likeness of what is shared: 0 unrelated, 1 identical."),
+        typer.Option(
+            "--threshold", help="Least mean likeness of the shared parts: 0 unrelated, 1 identical."
+        ),
     ] = 0.5,
     cover: Annotated[
         float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
     ] = 0.5,
     normalize: Annotated[
         bool,
-        typer.Option("--normalize/--no-normalize", help="Measure likeness from what other videos reach."),
+        typer.Option(
+            "--normalize/--no-normalize", help="Measure likeness relative to that with other videos."
+        ),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Find groups of near-duplicate videos, and which part is which."""
+    """Find groups of near-duplicate videos, and the parts that they share."""
     from sora_video.index.duplicates import find_duplicates
 
     groups = find_duplicates(open_and_warn(library), threshold, cover, normalize)

@@ -1,4 +1,4 @@
-"""What commands print for a person."""
+"""Output of commands for a person."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ def cell(value: Any) -> str:
 
 
 def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
-    """What was found in one video: its parts that are parts of the query, else its moments.
+    """Rows of one hit: its parts that are parts of the query, else its moments.
 
     Args:
         hit: of a search.

@@ -1,4 +1,4 @@
-"""Leave out of a corpus what a scan could not read."""
+"""A corpus without the videos that a scan could not read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,19 +12,19 @@ __all__ = ["without_unreadable"]
 
 
 def without_unreadable(source: str, skip: Path | None) -> "Source":
-    """A corpus without what a scan could not read.
+    """A corpus without the videos that a scan could not read.
 
     Args:
         source: the corpus as the user named it.
         skip: the scan's table; None: leave nothing out.
 
     Raises:
-        CorpusError: the corpus holds nothing else, or the table is no scan's.
+        CorpusError: no video is left, or the table is not of a scan.
     """
     if skip is None:
         return source
     from sora_video.pretrain.video.corpus import open_corpus
 
     corpus = open_corpus(source, skip=skip)
-    console.warn(f"{corpus.skipped} videos are left out, as {skip} says")
+    console.warn(f"{corpus.skipped} videos are left out: {skip} lists them as unreadable")
     return corpus

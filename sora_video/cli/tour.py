@@ -1,4 +1,4 @@
-"""The demo of everything, and what this machine offers."""
+"""The demo, and the check of this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,11 +25,11 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     overrides: OverridesArgument = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("demo"),
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretrainings to average over.")] = 3,
+    out: Annotated[Path, typer.Option("--out", help="Folder to create.")] = Path("demo"),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretraining runs to average over.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Do all of it on a corpus made on the spot: pretrain, embed, index, search, probe, report."""
+    """Run everything on a small generated corpus: pretrain, embed, index, search, probe, report."""
     from sora_video.demo import run_demo
 
     outcome = run_demo(out, seeds, overrides or [])
@@ -41,7 +41,7 @@ def demo(
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine offers, and what is missing."""
+    """Show this machine's versions, devices and decoders, and what is missing."""
     from sora_video.doctor import examine
 
     facts = examine()

@@ -29,24 +29,28 @@ def register(app: typer.Typer) -> None:
 
 def pretrain(
     corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="RUN", help="The run folder to create; with --resume, to continue."),
+    ],
     overrides: OverridesArgument = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Stop after that time, ready to be continued.")
+        float | None,
+        typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
     ] = None,
     skip: SkipOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
 ) -> None:
-    """Learn an encoder from unlabelled video; under torchrun or SLURM, with all of their processes."""
+    """Learn an encoder from unlabelled video; started by torchrun or srun, all processes share the work."""
     from sora_video.base.errors import ConfigError, Stopped
     from sora_video.configs.loader import dump_config, load_config
 
     if resume and (overrides or config):
-        raise ConfigError("--resume: a run keeps its own config; leave --config and key=value out")
+        raise ConfigError("--resume: a run keeps its config; leave out --config and key=value")
     resolved = load_config(config, overrides or [])
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
@@ -82,7 +86,9 @@ def embed(
     from sora_video.pretrain.video.corpus import open_corpus
 
     if out.suffix != ".parquet":
-        raise CorpusError(f"--out {out}: embeddings are Parquet; end the name in .parquet")
+        raise CorpusError(
+            f"--out {out}: embeddings are written as Parquet; choose a name that ends in .parquet"
+        )
     encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
     embeddings = encoder.embed(videos)
     write_embeddings(embeddings, out)
@@ -91,11 +97,11 @@ def embed(
 
 
 def encoders(
-    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames of a slice.")] = 8,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames per slice.")] = 8,
     size: Annotated[int, typer.Option("--size", min=16, help="Side of a frame in pixels.")] = 64,
     as_json: JsonOption = False,
 ) -> None:
-    """List the networks that encoder.name may take, and what a slice costs with each."""
+    """List the networks for encoder.name, with parameters, features and operations of each."""
     from sora_video.configs.parts import ENCODERS
     from sora_video.pretrain.encoders.costs import encoder_cost
     from sora_video.pretrain.encoders.registry import encoder_config
@@ -111,7 +117,7 @@ def encoders(
             "encoder.name": name,
             "million parameters": cost.parameters / 1e6,
             "features": cost.dim,
-            "GFLOPs a slice": cost.flops / 1e9,
+            "GFLOPs per slice": cost.flops / 1e9,
             "slice": f"{frames} x {size} x {size}",
         }
         for name, cost in costs.items()

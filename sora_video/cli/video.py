@@ -33,16 +33,18 @@ def scan(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Write a table (.parquet) for --skip of other commands; the same command goes on with it.",
+            help="Table (.parquet) to write, for --skip of other commands; the same command continues it.",
         ),
     ] = None,
     repair: Annotated[
         Path | None,
-        typer.Option("--repair", metavar="FOLDER", help="Copy what can be saved of unreadable videos there."),
+        typer.Option(
+            "--repair", metavar="FOLDER", help="Folder for copies of the readable parts of unreadable videos."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a corpus holds, what of it cannot be read, and why."""
+    """List the properties of a corpus's videos, and the videos that cannot be read, with reasons."""
     from sora_video.pretrain.video.corpus import open_corpus
     from sora_video.pretrain.video.repair import repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
@@ -62,7 +64,7 @@ def scan(
         for name, counts in {
             "codec": result.count(lambda video: video.codec),
             "size": result.count(lambda video: f"{video.width}x{video.height}"),
-            "frames a second": result.count(lambda video: f"{video.fps:.3g}"),
+            "frames per second": result.count(lambda video: f"{video.fps:.3g}"),
             "audio": result.count(lambda video: "yes" if video.has_audio else "no"),
         }.items()
         for value, count in counts.items()
@@ -70,20 +72,24 @@ def scan(
     show.print_table(rows)
     if result.ignored:
         kinds = ", ".join(f"{count} {suffix or 'without ending'}" for suffix, count in result.ignored.items())
-        console.say(f"not taken for video: {kinds}")
+        console.say(f"ignored, not video by their names: {kinds}")
     show.print_failures(result.failures, total)
 
 
 def prepare(
     corpus: CorpusArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write; may be continued.")],
-    size: Annotated[int, typer.Option("--size", help="Short side in pixels; none is enlarged.")] = 128,
-    fps: Annotated[float, typer.Option("--fps", help="Most frames a second; none is invented.")] = 16.0,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="Folder to write; the same command continues it.")
+    ],
+    size: Annotated[
+        int, typer.Option("--size", help="Short side in pixels; smaller videos are not enlarged.")
+    ] = 128,
+    fps: Annotated[float, typer.Option("--fps", help="Most frames per second; none are added.")] = 16.0,
     class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="CORPUS is a folder with one folder a class.")
+        bool, typer.Option("--class-folders", help="CORPUS is a folder with one folder per class.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes; default: one a processor, at most 8.")
+        int | None, typer.Option("--workers", help="Processes; default: one per processor, at most 8.")
     ] = None,
     skip: SkipOption = None,
     as_json: JsonOption = False,
@@ -98,5 +104,7 @@ def prepare(
         return
     console.say(f"{done.videos} videos in {done.manifest or done.folder}, {done.made} of them new")
     if done.strays:
-        console.say(f"{len(done.strays)} of other corpora lie there too, the first is {done.strays[0]}")
+        console.say(
+            f"{len(done.strays)} files from other corpora are there too, the first is {done.strays[0]}"
+        )
     show.print_failures(done.failures, done.videos + len(done.failures))

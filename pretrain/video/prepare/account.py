@@ -1,7 +1,7 @@
 """The account that a prepared folder keeps of its videos, so that it can be continued at any time.
 
 ``prepared.jsonl`` holds the settings in its first line, then one line for each attempt at a video, of which
-the last counts. A line is written when the video is whole, so that a kill loses only what was under way.
+the last counts. A line is written when the video is complete, so that a kill loses only unfinished videos.
 """
 
 import json
@@ -25,7 +25,7 @@ NAME = "prepared.jsonl"
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What became of one video."""
+    """The result of preparing one video."""
 
     video_id: str
     output: str
@@ -34,7 +34,7 @@ class Entry:
     reason: str | None
     """Why it failed."""
     source_bytes: int | None
-    """None where there is no such file."""
+    """None if the file is missing."""
     source_mtime_ns: int | None
 
 
@@ -42,9 +42,9 @@ class Account:
     """An account that is open for writing.
 
     Args:
-        path: where it is, for messages.
+        path: its path, for messages.
         file: the file, behind its last whole line.
-        entries: what it says already.
+        entries: those that it has already.
     """
 
     def __init__(self, path: Path, file: BinaryIO, entries: list[Entry]) -> None:
@@ -52,14 +52,21 @@ class Account:
         self.entries = {entry.video_id: entry for entry in entries}
 
     def add(self, entry: Entry) -> None:
-        """Write an entry to the disk."""
+        """Write an entry to the disk.
+
+        Args:
+            entry: replaces an earlier one of the same video.
+
+        Raises:
+            StorageError: the disk refused the write.
+        """
         self.entries[entry.video_id] = entry
         write_line(self.path, self.file, asdict(entry))
 
 
 @contextmanager
 def open_account(folder: Path, settings: Settings) -> Iterator[Account]:
-    """Open a folder's account, or begin one; meanwhile no other process can.
+    """Open a folder's account, or start one; no other process can open it meanwhile.
 
     Args:
         folder: made when missing.
@@ -94,7 +101,7 @@ def open_account(folder: Path, settings: Settings) -> Iterator[Account]:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but hidden files, as a kill leaves them."""
+    """Whether a folder holds nothing but hidden files, which a kill leaves behind."""
     return all(path.name.startswith(".") for path in folder.iterdir())
 
 
@@ -112,19 +119,19 @@ def read_lines(path: Path, file: BinaryIO) -> list[dict[str, Any]]:
 
 
 def damage(path: Path) -> RunError:
-    """An account that this module has not written."""
+    """The error for an account that this module has not written."""
     return RunError(f"{path}: is damaged; prepare to another folder")
 
 
-def check_settings(path: Path, found: dict[str, Any], settings: Settings) -> None:
-    """Refuse settings that are not those an account began with."""
+def check_settings(path: Path, stored: dict[str, Any], settings: Settings) -> None:
+    """Refuse settings that differ from those of an account."""
     for name, value in asdict(settings).items():
-        if name not in found:
+        if name not in stored:
             raise damage(path)
-        if found[name] != value:
+        if stored[name] != value:
             raise RunError(
-                f"--out {path.parent}: was prepared with {name}={found[name]}, not {value}; "
-                f"give --{name} {found[name]}, or choose another folder"
+                f"--out {path.parent}: was prepared with {name}={stored[name]}, not {value}; "
+                f"give --{name} {stored[name]}, or choose another folder"
             )
 
 

@@ -27,21 +27,21 @@ Task = tuple[Path, Path, Settings]
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """What a prepared folder holds of a corpus."""
+    """The content of a prepared folder."""
 
     folder: Path
     videos: int
-    """Videos of the corpus that are ready."""
+    """Videos of the corpus that the folder has."""
     made: int
-    """Those of them that were made just now."""
+    """How many of them were made by this call."""
     failures: tuple[Failure, ...]
     manifest: Path | None
-    """Where labels and spans are, if the corpus has any."""
+    """The manifest with labels and spans, if the corpus has any."""
     strays: tuple[str, ...]
-    """Files in the folder that earlier runs made of videos which this corpus does not have."""
+    """Files in the folder that earlier calls made of videos which this corpus does not have."""
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Plain values, for JSON."""
         manifest = None if self.manifest is None else str(self.manifest)
         return {**asdict(self), "folder": str(self.folder), "manifest": manifest}
 
@@ -55,26 +55,26 @@ def prepare_corpus(
     class_folders: bool = False,
     workers: int | None = None,
 ) -> Prepared:
-    """Write a small copy of every video of a corpus: H.264 in MP4 that can be entered at every 8th frame.
+    """Write a small copy of every video of a corpus: H.264 in MP4 with a keyframe every 8 frames.
 
     Copies are upright, keep the aspect ratio, presentation times, length and sound, and are named like the
     videos with the ending ``.mp4``, so that the folder is a corpus itself. Labels, groups, splits and spans
-    go to ``manifest.csv`` there. The same call continues what was stopped and leaves out what is done.
+    go to ``manifest.csv`` there. A call that was stopped is continued by the same call.
 
     Args:
         source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         folder: where to write; outside of the corpus.
         size: short side in pixels, even; smaller videos are not enlarged.
-        fps: most frames a second; others are left out, the rest stay at their own times.
+        fps: most frames per second; others are left out, the rest keep their times.
         class_folders: take the first folder below the root as each video's label.
-        workers: processes, each with one thread; None: one a processor, at most 8.
+        workers: processes, each with one thread; None: one per processor, at most 8.
 
     Returns:
         What the folder holds, and the videos that could not be read.
 
     Raises:
-        ConfigError: size, fps or workers cannot be met.
-        CorpusError: there is no video, none can be read, or the folder lies in the corpus.
+        ConfigError: size, fps or workers is out of range.
+        CorpusError: there is no video, none can be read, or the folder is inside the corpus.
         RunError: the folder holds something else or is in use, or the work was stopped by a signal.
         StorageError: the folder cannot be written.
     """
@@ -82,23 +82,23 @@ def prepare_corpus(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: must be at least 1")
     corpus = open_corpus(source, class_folders=class_folders)
-    place = Path(folder).expanduser()
-    refuse_inside(place, source, corpus.root)
-    with open_account(place, settings) as account:
-        tasks = plan(corpus, account, place, settings)
-        sweep_all(place)
+    folder = Path(folder).expanduser()
+    refuse_inside(folder, source, corpus.root)
+    with open_account(folder, settings) as account:
+        tasks = plan(corpus, account, folder, settings)
+        sweep_all(folder)
         try:
             with sigterm_interrupts():
                 made = work(tasks, account, worker_count(workers))
         except KeyboardInterrupt:
-            raise RunError(f"{place}: stopped; the same command continues") from None
+            raise RunError(f"{folder}: stopped; the same command continues") from None
         finally:
-            sweep_all(place)
-        return conclude(corpus, account, place, made)
+            sweep_all(folder)
+        return conclude(corpus, account, folder, made)
 
 
-def refuse_inside(place: Path, source: Source, root: Path) -> None:
-    """Refuse a folder whose videos the corpus would have the next time.
+def refuse_inside(target: Path, source: Source, root: Path) -> None:
+    """Refuse a folder whose videos the corpus would include the next time.
 
     Raises:
         CorpusError: it is such a folder.
@@ -107,13 +107,13 @@ def refuse_inside(place: Path, source: Source, root: Path) -> None:
         isinstance(source, str | os.PathLike)
         and (Path(source).expanduser().is_dir() or "**" in os.fspath(source))
     )
-    within = [place.resolve(), *(place.resolve().parents if searched else ())]
+    within = [target.resolve(), *(target.resolve().parents if searched else ())]
     if root.resolve() in within:
-        raise CorpusError(f"--out {place}: lies in the corpus {root}; choose a folder outside of it")
+        raise CorpusError(f"--out {target}: is inside the corpus {root}; choose a folder outside of it")
 
 
-def plan(corpus: Corpus, account: Account, place: Path, settings: Settings) -> dict[Task, Entry]:
-    """What is to be done, each with the entry that says it is; several rows may name one file."""
+def plan(corpus: Corpus, account: Account, folder: Path, settings: Settings) -> dict[Task, Entry]:
+    """Tasks, each with the entry to write when it is done; several rows may name one file."""
     paths = {video.video_id: video.path for video in corpus.videos}
     known = {video_id: entry.output for video_id, entry in account.entries.items()}
     tasks = {}
@@ -127,18 +127,18 @@ def plan(corpus: Corpus, account: Account, place: Path, settings: Settings) -> d
             source_bytes=size,
             source_mtime_ns=mtime_ns,
         )
-        if account.entries.get(video_id) != done or not (place / output).is_file():
-            tasks[paths[video_id], place / output, settings] = done
+        if account.entries.get(video_id) != done or not (folder / output).is_file():
+            tasks[paths[video_id], folder / output, settings] = done
     return tasks
 
 
 def stamp(path: Path) -> tuple[int, int] | tuple[None, None]:
-    """Size and time of change by which a file is known to be the same."""
+    """Size and modification time, by which a file is recognised."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None, None
-    return found.st_size, found.st_mtime_ns
+    return status.st_size, status.st_mtime_ns
 
 
 def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
@@ -169,17 +169,17 @@ def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
     return made
 
 
-def sweep_all(place: Path) -> None:
-    """Delete what was under way when a run ended, in all folders."""
-    for folder, _, _ in os.walk(place):
-        sweep(Path(folder))
+def sweep_all(folder: Path) -> None:
+    """Delete unfinished files of killed processes in a folder and all folders in it."""
+    for inner, _, _ in os.walk(folder):
+        sweep(Path(inner))
 
 
-def conclude(corpus: Corpus, account: Account, place: Path, made: int) -> Prepared:
-    """Write the manifest and say what the folder holds.
+def conclude(corpus: Corpus, account: Account, folder: Path, made: int) -> Prepared:
+    """Write the manifest and describe the folder.
 
     Raises:
-        CorpusError: it holds nothing of the corpus.
+        CorpusError: it holds no video of the corpus.
     """
     wanted = dict.fromkeys(video.video_id for video in corpus.videos)
     entries = [account.entries[video_id] for video_id in wanted]
@@ -192,10 +192,10 @@ def conclude(corpus: Corpus, account: Account, place: Path, made: int) -> Prepar
         )
     others = [entry for entry in account.entries.values() if entry.video_id not in wanted]
     return Prepared(
-        folder=place,
+        folder=folder,
         videos=len(outputs),
         made=made,
         failures=tuple(failures),
-        manifest=write_manifest(corpus.videos, outputs, place),
-        strays=tuple(entry.output for entry in others if (place / entry.output).is_file()),
+        manifest=write_manifest(corpus.videos, outputs, folder),
+        strays=tuple(entry.output for entry in others if (folder / entry.output).is_file()),
     )

@@ -1,4 +1,4 @@
-"""What the videos of a prepared folder are called, and the manifest that says what the corpus says."""
+"""Names of the videos in a prepared folder, and the manifest with the corpus's columns."""
 
 import csv
 from collections import Counter
@@ -15,7 +15,7 @@ __all__ = ["name_outputs", "write_manifest"]
 
 
 def name_outputs(video_ids: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """A path of its own for each video: its own with the ending ``.mp4``, or with ``.mp4`` behind its ending.
+    """A different path for each video: its own with the ending ``.mp4``, or with ``.mp4`` after its ending.
 
     Args:
         video_ids: the videos, each once.
@@ -39,7 +39,7 @@ def name_outputs(video_ids: Iterable[str], known: Mapping[str, str]) -> dict[str
 
 
 def stay_inside(video_id: str) -> PurePosixPath:
-    """A video's path without what would lead out of a folder: a manifest may name any place."""
+    """A video's path without parts that lead out of a folder, since a manifest may name any path."""
     parts = [part for part in PurePosixPath(video_id).parts if part not in ("/", "//", "..")]
     return PurePosixPath(*parts)
 
@@ -61,10 +61,10 @@ def write_manifest(videos: Iterable[Video], outputs: Mapping[str, str], folder: 
         folder: where to write.
 
     Returns:
-        The manifest; None where the corpus says nothing of its videos.
+        The manifest; None where the corpus has no columns.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the disk refused the write.
     """
     kept = [video for video in videos if video.video_id in outputs]
     rows = [{"path": outputs[video.video_id], **cells(video)} for video in kept]
@@ -80,6 +80,6 @@ def write_manifest(videos: Iterable[Video], outputs: Mapping[str, str], folder: 
 
 
 def cells(video: Video) -> dict[str, str]:
-    """What a row says of its video beside the path."""
+    """The cells of a row, but for the path."""
     span = {"start_s": video.start_s or None, "end_s": video.end_s}
     return {**video.columns, **{key: repr(value) for key, value in span.items() if value is not None}}

@@ -1,4 +1,4 @@
-"""The picture of a small copy: which frames of a video it keeps, when, and in what shape."""
+"""The picture of a small copy: which frames of a video it keeps, their times and their size."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -29,22 +29,22 @@ X264 = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a video is reduced to.
+    """Size and frame rate of a small copy.
 
     Raises:
-        ConfigError: a value cannot be met.
+        ConfigError: a value is out of range.
     """
 
     size: int = 128
     """Short side in pixels; a smaller video is not enlarged."""
     fps: float = 16.0
-    """Most frames a second."""
+    """Most frames per second."""
 
     def __post_init__(self) -> None:
         if self.size < 16 or self.size % 2:
             raise ConfigError(f"size={self.size}: must be an even number of pixels, at least 16")
         if not 0 < self.fps < float("inf"):
-            raise ConfigError(f"fps={self.fps:g}: must be a number of frames a second above 0")
+            raise ConfigError(f"fps={self.fps:g}: must be a number of frames per second above 0")
 
 
 class Picture:
@@ -55,7 +55,7 @@ class Picture:
         video: the stream that frames come from.
         info: its properties.
         first: its first frame.
-        settings: what to reduce it to.
+        settings: size and frame rate.
         start: seconds in the copy at which its first frame is presented.
     """
 
@@ -71,8 +71,9 @@ class Picture:
         self.made, self.info = made, info
         self.size = reduced(first, settings.size)
         # Times are exact on the video's own clock; a finer one than MP4 can count gaps in is replaced.
-        own = clock(video)
-        self.tick = own if own >= Fraction(1, 1_000_000) and is_on(info.times, own) else Fraction(1, 90_000)
+        tick = clock(video)
+        keeps_clock = tick >= Fraction(1, 1_000_000) and is_on(info.times, tick)
+        self.tick = tick if keeps_clock else Fraction(1, 90_000)
         kept = thin(info.times, info.duration_s, settings.fps)
         ends = np.append(info.times[kept], info.duration_s) / float(self.tick)
         stamps = np.rint(ends).astype(np.int64) + round(start / self.tick)
@@ -96,9 +97,16 @@ class Picture:
             self.stream.codec_context.sample_aspect_ratio = 1 / shape if turned else shape
 
     def take(self, number: int | None, frame: av.VideoFrame) -> None:
-        """Encode a decoded frame, if it is one to keep; None: one that is not shown.
+        """Encode a decoded frame, if it is one to keep.
 
-        For damaged ones before it, which do not come, the one before them stays on screen.
+        The frame before a damaged one, which is missing, stays on screen in its place.
+
+        Args:
+            number: of the frame, in order of presentation; None: it is not shown.
+            frame: the decoded frame.
+
+        Raises:
+            VideoError: see :meth:`keep_until`.
         """
         if number is not None and (self.shown is None or number > self.shown[0]):
             self.keep_until(number)
@@ -106,10 +114,13 @@ class Picture:
             self.keep_until(number + 1)
 
     def keep_until(self, end: int) -> None:
-        """Encode what is on screen for all frames to keep before a number.
+        """Encode the frame on screen for all frames to keep before a number.
+
+        Args:
+            end: the number of the next frame, in order of presentation.
 
         Raises:
-            VideoError: nothing is on screen, or what is has been for too long.
+            VideoError: no frame is on screen, or the same for too many frames.
         """
         while self.due and self.due[0][0] < end:
             number, stamp = self.due.popleft()
@@ -121,7 +132,11 @@ class Picture:
             self.write(small)
 
     def write(self, frame: av.VideoFrame | None) -> None:
-        """Encode a frame, or what the encoder still holds."""
+        """Encode a frame, and write what the encoder returns.
+
+        Args:
+            frame: with its timestamp in the copy; None: flush the encoder.
+        """
         for packet in self.stream.encode(frame):
             packet.duration = self.durations[packet.pts]
             self.made.mux(packet)
@@ -130,14 +145,22 @@ class Picture:
         """Write what the encoder still holds.
 
         Raises:
-            VideoError: too many frames did not come.
+            VideoError: too many frames are missing.
         """
         self.keep_until(len(self.info.times))
         self.write(None)
 
 
 def reduced(frame: av.VideoFrame, short: int) -> tuple[int, int]:
-    """Height and width of the upright copy: even, with a short side of ``short`` or as it is if smaller."""
+    """Size of the upright copy of a frame.
+
+    Args:
+        frame: as decoded, before its rotation.
+        short: most pixels of the short side; a smaller frame is not enlarged.
+
+    Returns:
+        Even height and width in pixels.
+    """
     scale = min(1.0, short / min(frame.height, frame.width))
     height, width = (max(2, min(2 * round(side * scale / 2), side - side % 2)) for side in shown_size(frame))
     return height, width
@@ -150,5 +173,9 @@ def is_on(times: NDArray[np.float64], tick: Fraction) -> bool:
 
 
 def clock(stream: av.stream.Stream) -> Fraction:
-    """Seconds that a stream's timestamps count in."""
+    """Seconds of one tick of a stream's timestamps.
+
+    Args:
+        stream: of any kind; one without a time base ticks in seconds.
+    """
     return stream.time_base or Fraction(1)

@@ -1,4 +1,4 @@
-"""The sound of a video, taken over into an MP4 file."""
+"""The sound of a video, copied into an MP4 file."""
 
 from fractions import Fraction
 
@@ -7,25 +7,31 @@ import av
 __all__ = ["CopiedSound", "EncodedSound", "keep_sound"]
 
 COPIED = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
-"""Codecs that MP4 holds and players expect there; sound in others is encoded anew."""
+"""Codecs that MP4 holds and players expect there; sound in others is encoded again."""
 
 
 def keep_sound(
     given: av.AudioStream, made: av.container.OutputContainer, origin: Fraction
 ) -> "CopiedSound | EncodedSound":
-    """Add a sound stream to the file that is made, as it is where MP4 can hold it.
+    """Add a sound stream to a file: copied where MP4 can hold its codec, else encoded.
 
     Args:
         given: the stream that packets will come from.
         made: the file.
         origin: seconds on the given clock that are 0 in the file.
     """
-    known = given.codec_context.codec.canonical_name in COPIED
-    return CopiedSound(given, made, origin) if known else EncodedSound(given, made, origin)
+    can_copy = given.codec_context.codec.canonical_name in COPIED
+    return CopiedSound(given, made, origin) if can_copy else EncodedSound(given, made, origin)
 
 
 class CopiedSound:
-    """Packets as they are, on the new clock."""
+    """Packets as they are, on the new clock.
+
+    Args:
+        given: the stream that packets come from.
+        made: the file to write to.
+        origin: seconds on the given clock that are 0 in the file.
+    """
 
     def __init__(self, given: av.AudioStream, made: av.container.OutputContainer, origin: Fraction) -> None:
         self.made, self.origin = made, origin
@@ -33,7 +39,11 @@ class CopiedSound:
         self.last: int | None = None
 
     def take(self, packet: "av.Packet[av.AudioStream]") -> None:
-        """Write one packet; one out of order, which only a damaged file has, is left out."""
+        """Write a packet; one out of order, which only a damaged file has, is left out.
+
+        Args:
+            packet: the next one of the stream; it is changed.
+        """
         if packet.dts is None or packet.pts is None or (self.last is not None and packet.dts <= self.last):
             return
         self.last = packet.dts
@@ -47,7 +57,13 @@ class CopiedSound:
 
 
 class EncodedSound:
-    """The same sound as AAC, in mono or stereo."""
+    """The same sound as AAC, in mono or stereo.
+
+    Args:
+        given: the stream that packets come from.
+        made: the file to write to.
+        origin: seconds on the given clock that are 0 in the file.
+    """
 
     def __init__(self, given: av.AudioStream, made: av.container.OutputContainer, origin: Fraction) -> None:
         self.made, self.origin = made, origin
@@ -56,7 +72,11 @@ class EncodedSound:
         self.stream.layout = "mono" if given.channels == 1 else "stereo"
 
     def take(self, packet: "av.Packet[av.AudioStream]") -> None:
-        """Encode what one packet holds; one that cannot be decoded leaves a gap, as in a player."""
+        """Decode a packet and encode its sound; one that cannot be decoded leaves a gap, as in a player.
+
+        Args:
+            packet: the next one of the stream.
+        """
         try:
             frames = packet.decode()
         except av.FFmpegError:

@@ -25,7 +25,7 @@ MP4 = {"movie_timescale": "90000"}  # on which the offset between picture and so
 
 
 def transcode(source: Path, target: Path, settings: Settings) -> int:
-    """Write an upright, smaller copy of a video as MP4, with a point of entry every 8 frames.
+    """Write an upright, smaller copy of a video as MP4, with a keyframe every 8 frames.
 
     Kept frames keep their presentation times, relative to the first frame and to the sound; the copy lasts as
     long as the video.
@@ -57,7 +57,10 @@ def transcode(source: Path, target: Path, settings: Settings) -> int:
 
 
 def transcode_file(task: tuple[Path, Path, Settings]) -> Iterator[int | StorageError]:
-    """What a reader does to prepare one video: :func:`transcode`.
+    """Prepare one video in a reader; see :func:`transcode`.
+
+    Args:
+        task: the video, the file to write, and the settings.
 
     Yields:
         Frames read, or why the folder cannot be written.
@@ -69,14 +72,19 @@ def transcode_file(task: tuple[Path, Path, Settings]) -> Iterator[int | StorageE
         yield transcode(*task)
     except StorageError as error:
         if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
-            raise VideoError(
-                "its name is too long for the file beside that is written first; shorten it"
-            ) from error
+            raise VideoError("its name is too long for the temporary file beside it; shorten it") from error
         yield error
 
 
 def upright_size(source: Path, short: int) -> tuple[int, int]:
-    """Height and width of a video's upright picture: even, with a short side of ``short`` or less.
+    """Size of a video's upright picture.
+
+    Args:
+        source: the video.
+        short: most pixels of the short side; a smaller video is not enlarged.
+
+    Returns:
+        Even height and width in pixels.
 
     Raises:
         VideoError: the video cannot be read.
@@ -88,7 +96,7 @@ def upright_size(source: Path, short: int) -> tuple[int, int]:
 
 
 def first_frame(source: Path) -> av.VideoFrame:
-    """The first frame that decoding gives."""
+    """The first frame that can be decoded."""
     with open_media(source) as container:
         stream = video_stream(container)
         stream.thread_type = "NONE"
@@ -101,7 +109,7 @@ def packets(container: av.container.InputContainer, *streams: av.stream.Stream) 
     """The packets of some streams, and for each stream an empty one at its end."""
     try:
         yield from container.demux(*streams)
-    except (av.FFmpegError, OSError) as error:  # not to be taken for an error of writing
+    except (av.FFmpegError, OSError) as error:  # an error of reading, not of writing
         raise VideoError(f"cannot be read: {reason(error)}") from error
 
 
@@ -112,7 +120,7 @@ def convert(
     first: av.VideoFrame,
     settings: Settings,
 ) -> None:
-    """Decode, reduce and encode the picture and take the sound along, in one pass."""
+    """Decode, reduce and encode the picture and copy the sound, in one pass."""
     video, audio = video_stream(given), sound_stream(given)
     video.thread_type = "NONE"
     start = round(Fraction(info.origin_s) / clock(video)) * clock(video)

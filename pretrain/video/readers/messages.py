@@ -13,7 +13,11 @@ SIZE = struct.Struct("<Q")
 
 
 def send(channel: socket.socket, message: Any) -> None:
-    """Send one object; blocks while the other side does not take it.
+    """Send one object; blocks until the other side receives it.
+
+    Args:
+        channel: a connected stream socket.
+        message: what pickle takes; its arrays are sent without a copy.
 
     Raises:
         OSError: the other side is gone.
@@ -29,6 +33,9 @@ def send(channel: socket.socket, message: Any) -> None:
 
 def receive(channel: socket.socket) -> Any:
     """Receive what :func:`send` sent; its arrays can be written to.
+
+    Args:
+        channel: a connected stream socket.
 
     Raises:
         EOFError: the other side is gone.

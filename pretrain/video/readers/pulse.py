@@ -35,7 +35,11 @@ class Counter:
 
 
 def attach(descriptor: int) -> None:
-    """Count where a supervisor looks."""
+    """Count in memory that a supervisor reads.
+
+    Args:
+        descriptor: of the shared memory.
+    """
     Counter.cell = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
 
 

@@ -140,7 +140,10 @@ def read_apart(
 
 
 def read_once(request: Request) -> Any:
-    """The one item that a request yields.
+    """Read the one item that a request yields.
+
+    Args:
+        request: to one reader.
 
     Raises:
         SoraError: no reader can be started.

@@ -76,7 +76,7 @@ def test_class_folders_become_labels(tmp_path):
 
 
 def test_class_folders_refuse_a_video_outside_them(tree):
-    assert f"a.mp4 lies in no class folder; expected {tree}/CLASS/VIDEO" in refusal(tree, class_folders=True)
+    assert f"a.mp4 is not in a class folder; expected {tree}/CLASS/VIDEO" in refusal(tree, class_folders=True)
 
 
 def test_a_csv_manifest_is_relative_to_itself_and_keeps_its_order(tree):
@@ -112,8 +112,8 @@ def test_a_parquet_manifest_reads_like_csv(tree):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("path,label\n", "has no rows; add one video a row"),
-        ("", "has no rows; add one video a row"),
+        ("path,label\n", "has no rows; add one row per video"),
+        ("", "has no rows; add one row per video"),
         ("file,label\na.mp4,x\n", "has no column 'path', only file, label; add one"),
         ("path,label\na.mp4,x\n,y\n", "line 3: path is empty; name a file or drop the row"),
         ("path,start_s\na.mp4,soon\n", "line 2: start_s='soon' is not a number of seconds; fix the row"),

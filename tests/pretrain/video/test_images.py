@@ -50,7 +50,7 @@ def test_what_is_no_sequence_is_refused(pictures, tmp_path):
         (folder, 5, "frame 5.png: cannot be read as an image"),
         (folder, 0, "fps=0: must be between"),
         (folder, float("inf"), "fps=inf: must be between"),
-        (tmp_path, 5, "holds no image; put .bmp"),
+        (tmp_path, 5, "has no image; put .bmp"),
     ):
         with pytest.raises(VideoError, match=said), as_film(wrong, fps):
             pass

@@ -406,9 +406,9 @@ def test_other_settings_are_refused_by_name(films, tmp_path):
 
 def test_a_folder_that_is_in_the_way_is_refused(films, tmp_path):
     for out in (films, films / "small", films / "run" / ".." / "small"):
-        with pytest.raises(CorpusError, match="lies in the corpus"):
+        with pytest.raises(CorpusError, match="is inside the corpus"):
             prepare_corpus(films, out)
-    with pytest.raises(CorpusError, match="lies in the corpus"):
+    with pytest.raises(CorpusError, match="is inside the corpus"):
         prepare_corpus(f"{films}/**/*.mp4", films / "small")
     with pytest.raises(RunError, match="was not made by `sora prepare`"):
         prepare_corpus(films / "run", films / "walk")

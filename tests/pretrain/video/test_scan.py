@@ -153,7 +153,7 @@ def test_the_command_names_writes_and_skips(folder, tmp_path):
 
     done = sora("scan", folder, "--out", tmp_path / "scan.parquet", "--repair", tmp_path / "saved")
     assert "7 videos, 2 readable" in done.stdout
-    assert "not taken for video: 1 .txt, 1 .jpg" in done.stdout
+    assert "ignored, not video by their names: 1 .txt, 1 .jpg" in done.stdout
     assert "0 of 5 unreadable videos saved in part" in done.stderr
     found = json.loads(sora("scan", folder, "--json").stdout)
     assert len(found["unreadable"]) == 5

@@ -80,7 +80,7 @@ def test_queries_may_be_slices_and_embeddings(tmp_path, table):
     ]
     only = json.loads(sora("search", library, "slice:4", "--where", "videos=0005*", "--json"))
     assert [hit["video_id"] for hit in only] == ["0005.mp4"]
-    with pytest.raises(ConfigError, match="--html with the query slice:4: a page shows frames"):
+    with pytest.raises(ConfigError, match="--html with the query slice:4: a page needs frames"):
         sora("search", library, "slice:4", "--html", tmp_path / "found.html")
 
 
@@ -109,9 +109,11 @@ def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
             frame.to_image().save(shots / f"{number}.png")
     (hit,) = json.loads(sora("search", library, shots, "--fps", fps, "--top", "1", "--json"))
     assert (hit["video_id"], hit["cosine"]) == ("odd/clip 1.mp4", pytest.approx(1, abs=0.01))
-    with pytest.raises(ConfigError, match=r"--fps 5 with the query .*clip 1\.mp4: is for a folder of images"):
+    with pytest.raises(
+        ConfigError, match=r"--fps 5 with the query .*clip 1\.mp4: applies to a folder of images"
+    ):
         sora("search", library, film, "--fps", "5")
-    with pytest.raises(ConfigError, match=r"--html with the query .*shots: a page shows frames"):
+    with pytest.raises(ConfigError, match=r"--html with the query .*shots: a page needs frames"):
         sora("search", library, shots, "--html", tmp_path / "found.html")
 
 
