@@ -20,6 +20,8 @@ from sora_video.pretrain.training.run.folder import Run
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))
+LARGE = 900_000
+"""Bytes of an odd file above which only `make test-all` reads it."""
 ABSENT = "real videos are absent; set SORA_DATA to their folder"
 TINY = (
     "encoder.width=4",
@@ -49,7 +51,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes ``odd_file`` once for every file as the world has them."""
     if "odd_file" in metafunc.fixturenames:
         files = sorted(path for path in (DATA / "odd").rglob("*") if path.is_file())
-        values = files or [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT))]
+        values = [
+            pytest.param(path, marks=pytest.mark.slow if path.stat().st_size > LARGE else ())
+            for path in files
+        ] or [pytest.param(None, marks=pytest.mark.skip(reason=ABSENT))]
         metafunc.parametrize("odd_file", values, ids=[path.name for path in files] or ["absent"])
 
 
@@ -68,6 +73,18 @@ def data() -> Path:
     if not DATA.is_dir():
         pytest.skip(ABSENT)
     return DATA
+
+
+@pytest.fixture(scope="session")
+def odd_files(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the odd files that are not large; not to be changed."""
+    root = tmp_path_factory.mktemp("odd")
+    for path in (data / "odd").rglob("*"):
+        if path.is_file() and path.stat().st_size <= LARGE:
+            link = root / path.relative_to(data / "odd")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -347,23 +347,22 @@ def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_odd_files_go_through_scan_embed_and_search(data, run, tmp_path):
-    odd = data / "odd"
-    found = json.loads(sora("scan", odd, "--json"))
+def test_odd_files_go_through_scan_embed_and_search(odd_files, run, tmp_path):
+    found = json.loads(sora("scan", odd_files, "--json"))
     unreadable = {failure["video_id"] for failure in found["unreadable"]}
     done = subprocess.run(
-        [SORA, "embed", odd, "--model", run, "--out", tmp_path / "odd.parquet"],
+        [SORA, "embed", odd_files, "--model", run, "--out", tmp_path / "odd.parquet"],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     embeddings = read_embeddings(tmp_path / "odd.parquet")
-    videos = {path.relative_to(odd).as_posix() for path in odd.rglob("*") if path.is_file()}
+    videos = {path.relative_to(odd_files).as_posix() for path in odd_files.rglob("*") if path.is_file()}
     assert set(embeddings.videos()) == videos - unreadable
     for name in unreadable:
         assert f"  {name}: " in done.stderr
     sora("index", "build", tmp_path / "library", tmp_path / "odd.parquet")
-    query = odd / "real/torchcodec__test_resources_nasa_13013.mp4"
+    query = odd_files / "real/torchcodec__test_resources_nasa_13013.mp4"
     hits = json.loads(sora("search", tmp_path / "library", query, "--model", run, "--json"))
     scores = {hit["video_id"]: hit["cosine"] for hit in hits}  # where nothing moves, others may be as like
     assert scores["real/torchcodec__test_resources_nasa_13013.mp4"] == pytest.approx(1, abs=1e-4)
