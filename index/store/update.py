@@ -74,14 +74,15 @@ def add(
     changed = [name for name in rows if name not in held or content_of(snapshot, held[name]) != keys[name]]
     if not replacing:
         refuse_clashes(snapshot, {name: held[name] for name in changed if name in held}, source)
-    same = rows.keys() - set(changed)
-    seen_again = same | {
+    written = set(changed)
+    same = rows.keys() - written
+    again = same | {
         name for name in held.keys() - rows.keys() if content.get(name) == held[name].entry.content
     }
-    wanted = {name: with_source(attributes.get(name, {}), source) for name in changed if name not in held}
+    wanted = {name: with_source(attributes.get(name, {}), source) for name in written - held.keys()}
     for name, old in held.items():
-        now = source_after(old, source) if name in seen_again else (source if name in changed else None)
-        wanted[name] = with_source({**old.attributes, **attributes.get(name, {})}, now or old.source)
+        now = source_after(old, source, written=name in written, again=name in again)
+        wanted[name] = with_source({**old.attributes, **attributes.get(name, {})}, now)
     members = [Member(name, keys[name], wanted[name], len(rows[name])) for name in changed]
     records = snapshot.hide([held[member.video_id] for member in members if member.video_id in held])
     next_slice_id = snapshot.manifest.next_slice_id
@@ -90,7 +91,6 @@ def add(
         block = block_of(embeddings, members, order, next_slice_id)
         records.append(write_segment(snapshot.folder, snapshot.manifest, len(block.vectors), [block]))
         next_slice_id += len(block.vectors)
-    written = {member.video_id for member in members}
     edited = {name: value for name, value in snapshot.edits().items() if name not in written}
     before = {name: with_source(held[name].attributes, held[name].source) for name in held.keys() - written}
     edited |= {name: wanted[name] for name in before if to_json(wanted[name]) != to_json(before[name])}
@@ -129,11 +129,19 @@ def refuse_clashes(snapshot: Snapshot, changed: Mapping[str, Held], source: Vide
     )
 
 
-def source_after(held: Held, source: VideoSource | None) -> VideoSource | None:
-    """The source of a video whose content was found again; another one only where its file is gone."""
-    if held.source and held.source.has(held.entry.video_id):
+def source_after(held: Held, source: VideoSource | None, *, written: bool, again: bool) -> VideoSource | None:
+    """The source of a video that is held, after an addition.
+
+    Args:
+        held: the video.
+        source: of the addition; None: unknown.
+        written: whether the addition replaces the video.
+        again: whether it holds the same content; the source changes where the old file is gone.
+    """
+    if source is None or source == held.source or not (written or again):
         return held.source
-    return source
+    kept = again and held.source is not None and held.source.has(held.entry.video_id)
+    return held.source if kept else source
 
 
 def remove(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
