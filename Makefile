@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-library bench-downstream clean
+.PHONY: setup demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream clean
 
 setup: $(VENV)/.installed
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import av
 import decord
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
@@ -92,6 +93,7 @@ class PyAVFrames:
         self.path, self.info, self.size = path, info, size
         self.times, self.duration_s = info.times, info.duration_s
         self.walk: Walk | None = None
+        self.scaler = VideoReformatter()
         self.decoding: Iterator[Decoded] = iter(())
         self.shown: Numbered | None = None
         """What is on screen."""
@@ -101,15 +103,17 @@ class PyAVFrames:
     def frames(self, indices: NDArray[np.int64]) -> Pixels:
         """See :meth:`Frames.frames`."""
         unique, inverse = np.unique(indices, return_inverse=True)
-        pictures = [self.picture(number) for number in unique.tolist()]
-        return np.stack(pictures)[inverse]
+        pictures = np.empty((len(unique), *self.size, 3), np.uint8)
+        for place, number in enumerate(unique.tolist()):
+            pictures[place] = self.picture(number)
+        return pictures if np.array_equal(unique, indices) else pictures[inverse]
 
     def picture(self, number: int) -> Pixels:
         """One frame."""
         if not 0 <= number < len(self.times):
             raise VideoError(f"frame {number}: must be between 0 and {len(self.times) - 1}")
         try:
-            return to_rgb(self.frame(number), self.size)
+            return to_rgb(self.frame(number), self.size, self.scaler)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(f"cannot be decoded: {reason(error)}") from error
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 __all__ = ["UPRIGHT", "Orientation", "orientation", "shown_size", "to_rgb"]
@@ -57,21 +58,24 @@ def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
     return (frame.width, frame.height) if orientation(frame).transposed else (frame.height, frame.width)
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int]) -> Pixels:
+def to_rgb(frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter | None = None) -> Pixels:
     """A decoded frame as it is shown, stretched to fill a size.
 
     Args:
-        frame: a decoded frame.
+        frame: as stored.
         size: (height, width) in pixels.
+        scaler: keeps its tables from frame to frame, for a caller with many; not to be shared by threads.
 
     Returns:
-        (height, width, 3) uint8 RGB.
+        (height, width, 3) RGB.
     """
     turn = orientation(frame)
     height, width = size[::-1] if turn.transposed else size
     # By default each call starts a thread a processor to scale in, which takes longer than the scaling.
-    scaled = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1)
-    pixels: Pixels = np.asarray(scaled, np.uint8)
+    scaled = (scaler or VideoReformatter()).reformat(
+        frame, format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1
+    )
+    pixels: Pixels = np.asarray(scaled.to_ndarray(), np.uint8)
     if turn.transposed:
         pixels = pixels.transpose(1, 0, 2)
     return pixels[:: -1 if turn.upside_down else 1, :: -1 if turn.left_right else 1]

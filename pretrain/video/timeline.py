@@ -31,6 +31,8 @@ OVERLAP_S = 1.0
 RUNNING = frozenset({"mpegts", "mpeg", "mpegtsraw", "flv", "rtsp", "rtp", "rtp_mpegts", "dhav"})
 """Formats whose stamps are those of a clock that ran while they were written."""
 DEFAULT_RATE = 25
+NEIGHBOUR = 1.5
+"""Frames that stamps may be off where most are missing: then they may belong to the picture before or after."""
 
 Ints = NDArray[np.int64]
 Times = NDArray[np.float64]
@@ -151,10 +153,17 @@ def times_of(stamps: Ints, tick: Fraction, step: Fraction) -> Times:
     if len(known) == 0:
         return numbers * float(step)
     at_known = (stamps[known] - stamps[known[0]]).astype(np.float64) * float(tick)
+    if len(known) < len(stamps) and is_steady(at_known, known - known[0], float(step)):
+        return numbers * float(step)
     times = np.interp(numbers, known, at_known)
     times += np.minimum(numbers - known[0], 0) * float(step)
     times += np.maximum(numbers - known[-1], 0) * float(step)
     return np.asarray(times - times[:1])
+
+
+def is_steady(times: Times, numbers: Ints, step_s: float) -> bool:
+    """Whether a few stamps are those of a steady rate, as near as one that may belong to a neighbour tells."""
+    return bool(np.abs(times - numbers * step_s).max() < NEIGHBOUR * step_s)
 
 
 def last_duration(times: Times, told_s: float, step: Fraction) -> float:
