@@ -32,7 +32,7 @@ RUNNING = frozenset({"mpegts", "mpeg", "mpegtsraw", "flv", "rtsp", "rtp", "rtp_m
 """Formats whose stamps are those of a clock that ran while they were written."""
 DEFAULT_RATE = 25
 NEIGHBOUR = 1.5
-"""Frames that stamps may be off where most are missing: then they may belong to the picture before or after."""
+"""Frames that stamps may be off where some are missing: they may be those of the picture before or after."""
 
 Ints = NDArray[np.int64]
 Times = NDArray[np.float64]
@@ -162,7 +162,7 @@ def times_of(stamps: Ints, tick: Fraction, step: Fraction) -> Times:
 
 
 def is_steady(times: Times, numbers: Ints, step_s: float) -> bool:
-    """Whether a few stamps are those of a steady rate, as near as one that may belong to a neighbour tells."""
+    """Whether a few stamps are those of a steady rate, as near as a neighbour's stamp tells."""
     return bool(np.abs(times - numbers * step_s).max() < NEIGHBOUR * step_s)
 
 
