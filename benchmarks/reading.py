@@ -14,6 +14,7 @@ import numpy as np
 from sora_video.base.errors import VideoError
 from sora_video.base.files import write_text
 from sora_video.pretrain.video.decode import Frames, open_forward, open_video
+from sora_video.pretrain.video.pixels import to_rgb
 
 from .films import FILMS, Film, read_number, write_film
 
@@ -63,9 +64,7 @@ def decode_forward(path: Path) -> "tuple[np.typing.NDArray[np.float64], list[int
     Stamps that are missing, or contradict the order of the pictures, are those of 25 pictures a second.
     """
     with av.open(path) as container:
-        shown = [
-            (frame.time, read_number(frame.to_ndarray(format="rgb24"))) for frame in container.decode(video=0)
-        ]
+        shown = [(frame.time, read_number(to_rgb(frame, SIZE))) for frame in container.decode(video=0)]
     stamps = np.array([np.nan if time is None else time for time, _ in shown])
     if container.format.name == "avi" or not (np.diff(stamps) > 0).all():
         stamps = np.arange(len(shown)) / 25
