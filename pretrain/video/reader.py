@@ -15,7 +15,7 @@ from sora_video.base.errors import VideoError
 from sora_video.base.randomness import generator
 
 from .cache import FrameCache
-from .decode import KNOWN, Frames, open_video
+from .decode import KNOWN, Frames, open_forward
 from .slices import Slices, cell_times, draw_starts, frames_at, slice_starts
 from .sound import Sound, read_sound
 
@@ -96,7 +96,7 @@ def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
         VideoError: the file cannot be read.
     """
     part, grid, hop_s = task
-    frames = open_video(part.path, (grid.size, grid.size))
+    frames = open_forward(part.path, (grid.size, grid.size))
     first_s, end_s = part.within(frames.duration_s)
     starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
     ends = np.minimum(starts + grid.length_s, end_s)
