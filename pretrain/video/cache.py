@@ -51,6 +51,11 @@ class FrameCache:
     size: tuple[int, int]
     """(height, width) in pixels that frames are decoded to."""
 
+    @property
+    def indexes(self) -> Path | None:
+        """Where indexes of videos are kept; None while the folder is not there."""
+        return self.folder / "indexes" if self.folder.is_dir() else None
+
     def open(self, path: Path) -> Frames:
         """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`.
 
@@ -99,6 +104,7 @@ class FrameCache:
     def recount(self) -> None:
         """Forget what killed processes reserved. One process calls it, before readers start."""
         with storage_errors(self.folder):
+            self.folder.mkdir(exist_ok=True)
             (self.folder / "used").unlink(missing_ok=True)
 
     def held(self) -> int:

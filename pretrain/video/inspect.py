@@ -23,6 +23,8 @@ from .timeline import MISSING, last_duration, presented, times_of
 
 __all__ = ["VideoInfo", "inspect"]
 
+MOST_PIXELS = 2**27
+"""Pixels of a picture; 16 K has as many."""
 HEAD = 24
 """Pictures decoded at the start to see whether packets can be trusted."""
 LEAST_GAP = 0.6
@@ -107,7 +109,9 @@ def inspect(path: Path) -> VideoInfo:
     try:
         check_file(path)
         with open_media(path) as container:
-            packets = read_packets(container, video_stream(container))
+            stream = video_stream(container)
+            check_size(stream)
+            packets = read_packets(container, stream)
         if not packets.shown.any():
             raise VideoError("no video frames")
         with open_media(path) as container:
@@ -126,6 +130,13 @@ def check_file(path: Path) -> None:
         raise VideoError("file does not exist" if not path.exists() else "not a file")
     if path.stat().st_size == 0:
         raise VideoError("file is empty (0 bytes)")
+
+
+def check_size(stream: av.VideoStream) -> None:
+    """Refuse pictures that no camera makes, before one is decoded."""
+    width, height = stream.width or 0, stream.height or 0
+    if width * height > MOST_PIXELS:
+        raise VideoError(f"pictures of {width} x {height} pixels are larger than {MOST_PIXELS:,} pixels")
 
 
 def describe(path: Path, container: av.container.InputContainer, packets: Packets) -> VideoInfo:

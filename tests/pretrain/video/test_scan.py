@@ -161,3 +161,19 @@ def test_the_command_names_writes_and_skips(folder, tmp_path):
     assert "5 videos are left out" in done.stderr
     assert "2 videos in" in done.stdout
     assert np.all([(tmp_path / "small" / name).is_file() for name in ("a.mp4", "sub/b.mp4")])
+
+
+def test_pictures_larger_than_any_camera_makes_are_refused_before_one_is_decoded(tmp_path):
+    path = tmp_path / "large.mkv"
+    with av.open(path, "w") as made:
+        stream = made.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "gray"
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((512, 512), np.uint8), format="gray")
+            made.mux(stream.encode(frame))
+    data = path.read_bytes()
+    for width_or_height in (b"\xb0", b"\xba"):  # 512 to 15,000, as the header has them
+        data = data.replace(width_or_height + b"\x82\x02\x00", width_or_height + b"\x82\x3a\x98", 1)
+    path.write_bytes(data)
+    (failure,) = scan(open_corpus(path)).failures
+    assert failure.reason == "pictures of 15000 x 15000 pixels are larger than 134,217,728 pixels"
