@@ -96,6 +96,7 @@ def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
         VideoError: the file cannot be read.
     """
     part, grid, hop_s = task
+    KNOWN.keep_in(None)
     frames = open_forward(part.path, (grid.size, grid.size))
     first_s, end_s = part.within(frames.duration_s)
     starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
@@ -119,6 +120,7 @@ def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[N
         VideoError: the file cannot be read.
     """
     part, grid, draw, frame_cache = task
+    KNOWN.keep_in(frame_cache.indexes)
     frames = frame_cache.open(part.path)
     start_s, end_s = part.within(frames.duration_s)
     starts = draw_starts(

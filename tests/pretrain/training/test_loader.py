@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -133,6 +134,18 @@ def test_batches_do_not_depend_on_the_cache(videos, make_config, tmp_path):
     sizes = [file.stat().st_size for file in (tmp_path / "some").glob("*.npy")]
     assert 0 < len(sizes) < 16
     assert sum(sizes) < 610_000
+
+
+def test_each_video_is_indexed_once_for_a_run(videos, make_config, tmp_path):
+    shutil.copytree(videos, tmp_path / "new")  # no process has opened these
+    corpus, config = open_corpus(tmp_path / "new"), make_config("data.cache_gb=0", "data.workers=1")
+    (tmp_path / "cache").mkdir()
+    first = batches(corpus, config, tmp_path / "cache")
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache/indexes").iterdir()}
+    assert len(kept) == 8
+    (tmp_path / "new").rename(tmp_path / "moved")
+    assert_equal(batches(open_corpus(tmp_path / "moved"), config, tmp_path / "cache"), first)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache/indexes").iterdir()} == kept
 
 
 def test_other_seeds_and_epochs_draw_other_slices_and_views(videos, make_config, tmp_path):
