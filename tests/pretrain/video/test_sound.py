@@ -8,6 +8,8 @@ import pytest
 from sora_video.base.errors import VideoError
 from sora_video.pretrain.video.decode import open_video
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.prepare.picture import Settings
+from sora_video.pretrain.video.prepare.transcode import transcode
 from sora_video.pretrain.video.reader import Grid, read_slices
 from sora_video.pretrain.video.sound import RATE, read_sound
 
@@ -186,3 +188,26 @@ def test_slices_bring_their_sound_where_the_encoder_listens(write):
     deaf = read_slices(path, open_video(path, (64, 64)), starts, 4.0, replace(grid, has_audio=False))
     assert deaf.sound.shape == (2, 0)
     assert not deaf.has_audio.any()
+
+
+def pitches(path, info):
+    """The strongest frequency of each second."""
+    starts = np.array([0.2, 1.2, 2.2, 3.2])
+    sound = read_sound(path, info.origin_s, starts, 0.5, info.part_shifts_s)
+    assert sound.has_audio.all()
+    spectrum = np.abs(np.fft.rfft(sound.samples.astype(np.float64)))
+    return np.fft.rfftfreq(sound.samples.shape[1], 1 / RATE)[spectrum.argmax(1)].tolist()
+
+
+def test_sound_of_joined_recordings_stays_beside_their_pictures(tmp_path, write):
+    time = np.arange(2 * 48000) / 48000
+    for name, pitch in (("1.ts", 400), ("2.ts", 1000)):
+        samples = 0.5 * np.sin(2 * np.pi * pitch * time)
+        write(name, samples, codec="aac", seconds=2.0)
+    path, copy = tmp_path / "joined.ts", tmp_path / "copy.mp4"
+    path.write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
+    transcode(path, copy, Settings(size=48))
+    for film in (path, copy):
+        info = inspect(film)
+        assert info.duration_s == pytest.approx(4.0, abs=0.05)
+        assert pitches(film, info) == [400, 400, 1000, 1000]
