@@ -53,8 +53,8 @@ class FrameCache:
 
     @property
     def indexes(self) -> Path | None:
-        """Where indexes of videos are kept; None while the folder is not there."""
-        return self.folder / "indexes" if self.folder.is_dir() else None
+        """Where indexes of videos are kept; None where nothing is, or the owner's folder has gone."""
+        return self.folder / "indexes" if self.budget_bytes and self.folder.parent.is_dir() else None
 
     def open(self, path: Path) -> Frames:
         """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`.
@@ -104,7 +104,6 @@ class FrameCache:
     def recount(self) -> None:
         """Forget what killed processes reserved. One process calls it, before readers start."""
         with storage_errors(self.folder):
-            self.folder.mkdir(exist_ok=True)
             (self.folder / "used").unlink(missing_ok=True)
 
     def held(self) -> int:

@@ -138,8 +138,7 @@ def test_batches_do_not_depend_on_the_cache(videos, make_config, tmp_path):
 
 def test_each_video_is_indexed_once_for_a_run(videos, make_config, tmp_path):
     shutil.copytree(videos, tmp_path / "new")  # no process has opened these
-    corpus, config = open_corpus(tmp_path / "new"), make_config("data.cache_gb=0", "data.workers=1")
-    (tmp_path / "cache").mkdir()
+    corpus, config = open_corpus(tmp_path / "new"), make_config("data.workers=1")
     first = batches(corpus, config, tmp_path / "cache")
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache/indexes").iterdir()}
     assert len(kept) == 8
