@@ -16,7 +16,7 @@ from sora_video.base.errors import VideoError
 from sora_video.base.processes import peak_memory_mb
 
 from . import pulse
-from .messages import receive, send
+from .messages import line, receive, send
 
 __all__: list[str] = []
 
@@ -39,6 +39,7 @@ def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
         except Exception as error:
             send(supervisor, ("broken", line(error)))
             os._exit(1)
+        send(supervisor, ("begun", None))
         serve(supervisor, function, task, memory_mb)
 
 
@@ -56,11 +57,6 @@ def serve(supervisor: socket.socket, function: Any, task: Any, memory_mb: int) -
         send(supervisor, ("failed", f"cannot be read: {line(error)}"))
     else:
         send(supervisor, ("done", peak_memory_mb()))
-
-
-def line(error: Exception) -> str:
-    """An error as one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def end_with(parent: int) -> None:
@@ -84,8 +80,9 @@ def limit_memory(memory_mb: int) -> None:
     if sys.platform == "linux":
         status = Path("/proc/self/status").read_text(encoding="ascii")
         (data_kb,) = (int(row.split()[1]) for row in status.splitlines() if row.startswith("VmData:"))
-        most = (data_kb << 10) + (memory_mb << 20)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        most, allowed = (data_kb << 10) + (memory_mb << 20), resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if allowed == resource.RLIM_INFINITY or most < allowed:
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import socket
 import struct
 from typing import Any
 
-__all__ = ["receive", "send"]
+__all__ = ["line", "receive", "send"]
 
 HEAD = struct.Struct("<QI")
 """Bytes of the pickle, and how many buffers follow it."""
@@ -58,3 +58,12 @@ def exactly(channel: socket.socket, size: int) -> bytearray:
             raise EOFError("the other side is gone")
         rest = rest[count:]
     return data
+
+
+def line(error: Exception) -> str:
+    """Write an error as one line.
+
+    Args:
+        error: of any kind, also one whose text has several lines.
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split())

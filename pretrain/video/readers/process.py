@@ -22,6 +22,8 @@ TRANSFER_S = 60.0
 """Most seconds that a message may stop half-way."""
 LOOK_S = 0.2
 """Seconds between two looks at what a reader takes."""
+START_S = 120.0
+"""Most seconds until a reader has imported what a job needs."""
 ENDING_S = 2.0
 """Most seconds between the last word of a reader and its end."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -35,8 +37,9 @@ class Reader:
     """
 
     def __init__(self, memory_mb: int) -> None:
-        self.kind, self.pulse = (memory_mb, search_path()), Pulse()
+        self.kind = memory_mb, search_path()
         self.channel, theirs = socket.socketpair()
+        self.pulse = Pulse()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by kill
         counter = self.pulse.file.fileno()
         arguments = [theirs.fileno(), counter, memory_mb, os.getpid()]
@@ -57,15 +60,19 @@ class Reader:
         self.said = ""
         """What it printed before it was ready."""
         self.look_s = 0.0
+        self.paused_s: float | None = None
+        """Since when nothing is taken of it."""
         self.rest()
 
     def begin(self, function: Any, task: Any, video_s: float) -> None:
-        """Give it a job that may take so many seconds.
+        """Give it a job that may take so many seconds from when it has imported what it needs.
 
         Raises:
             OSError: it is gone.
+            Exception: the job cannot be pickled.
         """
-        self.video_s, self.end_s = video_s, time.monotonic() + video_s
+        self.video_s, self.end_s = video_s, float("inf")
+        self.begun, self.paused_s = False, None
         self.rest()
         send(self.channel, (function, task))
 
@@ -75,11 +82,25 @@ class Reader:
         Raises:
             EOFError: it is gone.
             OSError: the same.
+            Exception: what it sent cannot be unpickled.
         """
         kind, value = receive(self.channel)
         self.started = True
         self.rest()
+        if kind == "begun":
+            self.begun, self.end_s = True, time.monotonic() + self.video_s
         return kind, value
+
+    def pause(self) -> None:
+        """Stop its clocks, since nothing is taken of it."""
+        self.paused_s = self.paused_s or time.monotonic()
+
+    def resume(self) -> None:
+        """Let its clocks run on."""
+        if self.paused_s is not None:
+            self.end_s += time.monotonic() - self.paused_s
+            self.paused_s = None
+        self.rest()
 
     def rest(self) -> None:
         """Count the time without a frame from now on."""
@@ -93,6 +114,9 @@ class Reader:
         self.look_s = now + LOOK_S
         if beats != self.beats:
             self.rest()
+        if not self.begun:
+            late = now - self.beat_s > START_S
+            return f"its reader took more than {START_S:g} s to start" if late else None
         if now - self.beat_s > limits.frame_s:
             return f"{limits.frame_s:g} s without a frame"
         if now > self.end_s:
@@ -123,12 +147,13 @@ class Reader:
         """End it and all that it started.
 
         Args:
-            reason: why, for :meth:`reason`.
+            reason: why, for :meth:`bury`.
         """
         self.sentence = reason
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):  # one that waits for a disk ends when that answers
+            self.process.wait(ENDING_S)
         self.channel.close()
         self.pulse.close()
         self.errors.close()

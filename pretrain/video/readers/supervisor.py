@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .limits import Limits
+from .messages import line
 from .process import Reader, search_path
 
 __all__ = ["Answer", "Crew", "Job", "supervisor"]
@@ -108,7 +109,10 @@ class Supervisor:
                 else:
                     self.take(*key.data)
             for crew in list(self.crews):
-                self.tend(crew)
+                try:
+                    self.tend(crew)
+                except Exception as error:  # no caller may wait for ever
+                    crew.answers.put(Answer(-1, "broken", line(error)))
 
     def take(self, crew: Crew, reader: Reader) -> None:
         """Take one message of a reader."""
@@ -118,11 +122,14 @@ class Supervisor:
         except (EOFError, OSError):
             self.lose(crew, reader)
             return
+        except Exception as error:
+            self.sentence(crew, reader, f"its reader sent what cannot be read: {line(error)}")
+            return
         if kind == "item":
             job.sent += 1
             if job.sent > job.skip:
                 crew.answers.put(Answer(job.key, kind, value))
-        elif kind != "ready":
+        elif kind not in ("ready", "begun"):
             self.dismiss(crew, reader)
             crew.answers.put(Answer(job.key, kind, value))
 
@@ -143,16 +150,21 @@ class Supervisor:
         """Let a reader wait while its caller has enough to do, and end one that has passed a limit."""
         listening = reader.channel in self.selector.get_map()
         if crew.full:
+            reader.pause()
             self.deafen(reader)
         elif not listening:
-            reader.rest()
+            reader.resume()
             self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
         elif not reader.alive and not reader.heard():
             self.lose(crew, reader)
         elif reason := reader.overdue(crew.limits):
-            self.deafen(reader)
-            reader.kill(reason)
-            self.lose(crew, reader)
+            self.sentence(crew, reader, reason)
+
+    def sentence(self, crew: Crew, reader: Reader, reason: str) -> None:
+        """End a reader for what it does to its file."""
+        self.deafen(reader)
+        reader.kill(reason)
+        self.lose(crew, reader)
 
     def deafen(self, reader: Reader) -> None:
         """Take nothing more of a reader, for now."""
@@ -169,8 +181,13 @@ class Supervisor:
         reader = reader or Reader(crew.limits.memory_mb)
         crew.busy[reader] = job
         self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
-        with suppress(OSError):  # of one that is gone, which is noticed when it does not answer
+        try:
             reader.begin(job.function, job.task, crew.limits.seconds(job.path))
+        except OSError:
+            pass  # it is gone, which is noticed when it does not answer
+        except Exception as error:
+            self.dismiss(crew, reader, kill=True)
+            crew.answers.put(Answer(job.key, "broken", line(error)))
 
     def waiting(self, memory_mb: int) -> Reader | None:
         """A reader that has nothing to do, and imports from where this process does now."""

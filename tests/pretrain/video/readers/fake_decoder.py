@@ -12,6 +12,17 @@ from sora_video.base.errors import VideoError
 from sora_video.pretrain.video.readers.pulse import beat
 
 
+class Unreadable:
+    """Can be sent, but not received."""
+
+    def __reduce__(self):
+        return refuse_to_be_made, ()
+
+
+def refuse_to_be_made():
+    raise ValueError("cannot be made")
+
+
 def picture(number):
     return np.full((4, 6, 3), number, np.uint8)
 
@@ -21,6 +32,8 @@ def film(task):
     for number in range(task["pictures"]):
         yield picture(number)
     MISHAPS[task.get("mishap")](task)
+    if task.get("last") == "unreadable":
+        yield Unreadable()
 
 
 def nothing(_):

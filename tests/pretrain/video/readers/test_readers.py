@@ -28,7 +28,7 @@ def film(monkeypatch):
 
 
 def requests(film, *tasks):
-    return [Request(key, film, task, Path("film")) for key, task in enumerate(tasks)]
+    return [Request(key, film, task, Path(f"film {key}")) for key, task in enumerate(tasks)]
 
 
 def outcome(answers):
@@ -95,6 +95,56 @@ def test_readers_wait_for_a_slow_caller_and_are_not_taken_to_hang(film):
         pause.submit(Request(0, film, {"pictures": 0, "mishap": "slow"}, Path("film")))
         assert pause.get().kind == "done"
     assert outcome([first, *answers]) == [(200, None), (3, None)]
+
+
+def test_the_time_that_a_caller_takes_is_not_counted_as_its_file_s(film):
+    answers = read_apart(requests(film, {"pictures": 200}), 1, Limits(video_s=1.5))
+    first = next(answers)
+    with Readers(1, Limits()) as pause:  # takes 3 s, in which the first reader waits
+        pause.submit(Request(0, film, {"pictures": 0, "mishap": "slow"}, Path("film")))
+        assert pause.get().kind == "done"
+    assert outcome([first, *answers]) == [(200, None)]
+
+
+def test_a_task_that_cannot_be_sent_is_an_error_and_no_wait(film):
+    with pytest.raises(SoraError, match=r"no reader can be started: .*lambda"):
+        list(read_apart(requests(film, {"pictures": lambda: 1}), 1))
+    assert outcome(read_apart(requests(film, {"pictures": 2}), 1)) == [(2, None)]
+
+
+def test_an_answer_that_cannot_be_read_is_a_matter_of_its_file(film):
+    tasks = [{"pictures": 1, "mishap": None, "last": "unreadable"}, {"pictures": 2}]
+    (_, reason), (pictures, end) = outcome(read_apart(requests(film, *tasks), 1))
+    assert reason == "its reader sent what cannot be read: ValueError: cannot be made"
+    assert (pictures, end) == (2, None)
+
+
+def test_a_process_that_may_open_no_more_files_is_told_so():
+    script = f"""
+        import resource, sys
+        sys.path.insert(0, {str(HERE)!r})
+        from pathlib import Path
+        from fake_decoder import film
+        from sora_video.base.errors import SoraError
+        from sora_video.pretrain.video.readers.readers import Request, read_apart
+        from sora_video.pretrain.video.readers.supervisor import supervisor
+        supervisor()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+        held = []
+        try:
+            while True:
+                held.append(open("/dev/null"))
+        except OSError:
+            pass
+        try:
+            list(read_apart([Request(0, film, dict(pictures=1), Path())], 1))
+        except SoraError as error:
+            sys.exit(str(error))
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60
+    )
+    assert "no reader can be started: OSError: [Errno 24] Too many open files" in done.stderr
 
 
 def test_a_caller_that_leaves_ends_what_is_still_read(film):
