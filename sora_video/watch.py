@@ -158,7 +158,7 @@ def watch_stream(
         ``start`` where an alert starts, ``alert`` where it has ended, ``summary`` at last; times in seconds.
 
     Raises:
-        VideoError: the source cannot be opened, or shows not one frame.
+        VideoError: the source cannot be opened, or has no frame.
     """
     stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
     alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0

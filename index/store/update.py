@@ -63,19 +63,12 @@ def add(
     for name, given in attributes.items():
         check_attributes(name, given)
     rows = rows_by_video(embeddings)
-    keys = {
-        name: content.get(name)
-        or content_key(
-            embeddings.start_s[video_rows], embeddings.end_s[video_rows], embeddings.vectors[video_rows]
-        )
-        for name, video_rows in rows.items()
-    }
+    keys = keys_of(embeddings, rows, content)
     held = snapshot.find({**rows, **attributes, **content})
     changed = [name for name in rows if name not in held or content_of(snapshot, held[name]) != keys[name]]
     if not replacing:
         refuse_clashes(snapshot, {name: held[name] for name in changed if name in held}, source)
-    written = set(changed)
-    same = rows.keys() - written
+    written, same = set(changed), rows.keys() - set(changed)
     again = same | {
         name for name in held.keys() - rows.keys() if content.get(name) == held[name].entry.content
     }
@@ -99,6 +92,19 @@ def add(
     if not written and not differ(edited, snapshot.edited):
         return snapshot.manifest, result
     return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result
+
+
+def keys_of(
+    embeddings: Embeddings, rows: Mapping[str, NDArray[np.int64]], content: Mapping[str, str]
+) -> dict[str, str]:
+    """What each video's content is known by: as it is given, else by its rows."""
+    return {
+        name: content.get(name)
+        or content_key(
+            embeddings.start_s[video_rows], embeddings.end_s[video_rows], embeddings.vectors[video_rows]
+        )
+        for name, video_rows in rows.items()
+    }
 
 
 def refuse_clashes(snapshot: Snapshot, changed: Mapping[str, Held], source: VideoSource | None) -> None:

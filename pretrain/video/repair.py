@@ -6,13 +6,14 @@ from typing import Any
 
 import av
 
-from sora_video.base.errors import VideoError
+from sora_video.base.errors import CorpusError, VideoError
 from sora_video.base.files import atomic_path
 from sora_video.base.processes import worker_count
 
 from .check import check_file
 from .corpus import Corpus
 from .opening import open_media, reason, sound_stream, video_stream
+from .prepare.outputs import name_outputs
 from .quarantine import Failure
 from .readers.pulse import beat
 from .readers.readers import Request, read_apart
@@ -30,12 +31,18 @@ def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> 
 
     Returns:
         The copies that were made and can be read, by video.
+
+    Raises:
+        CorpusError: a copy would replace a video of the corpus.
     """
     paths = {video.video_id: video.path.absolute() for video in corpus.videos}
     names = [failure.video_id for failure in failures]
-    targets = [
-        (folder.absolute() / name.lstrip("/").replace("../", "")).with_suffix(".mkv") for name in names
-    ]
+    folder = folder.expanduser().absolute()
+    targets = [folder / output for output in name_outputs(names, {}, ".mkv").values()]
+    if any(target in paths.values() for target in targets):
+        raise CorpusError(
+            f"--repair {folder}: has videos of the corpus by these names; choose another folder"
+        )
     requests = (
         Request(number, save, (paths[name], targets[number]), paths[name])
         for number, name in enumerate(names)

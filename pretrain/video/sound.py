@@ -34,7 +34,7 @@ class Sound(NamedTuple):
     """The sound of n slices."""
 
     samples: NDArray[np.int16]
-    """(n, S); zeros where nothing is heard."""
+    """(n, S); zeros where ``has_audio`` is false."""
     has_audio: NDArray[np.bool_]
     """(n,) false where there is no sound, silence, too little of it, or damage."""
 

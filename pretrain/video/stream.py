@@ -76,7 +76,7 @@ class VideoStream:
         """The slices, each as soon as its last frame has been seen.
 
         Raises:
-            VideoError: the source cannot be opened, or shows not one frame.
+            VideoError: the source cannot be opened, or has no frame.
         """
         filling: deque[StreamSlice] = deque()
         shown: av.VideoFrame | None = None
@@ -90,7 +90,7 @@ class VideoStream:
                 step_s = time_s - before_s
             shown, before_s = frame, time_s
         if shown is None:
-            raise VideoError(f"{self.source}: shows not one frame ({self.ended}); check that it plays")
+            raise VideoError(f"{self.source}: has no frame ({self.ended}); check that it plays")
         end_s = before_s + (step_s or self.step_s)
         self.fill(filling, shown, end_s, count)
         for one in filling:

@@ -7,7 +7,9 @@ import typer
 
 __all__ = [
     "ByOption",
+    "ClassFoldersOption",
     "CorpusArgument",
+    "GroupOption",
     "HintedModelOption",
     "JoinLabelsOption",
     "JsonOption",
@@ -19,6 +21,7 @@ __all__ = [
     "PrefixOption",
     "SkipOption",
     "SourceArgument",
+    "SplitOption",
 ]
 
 CorpusArgument = Annotated[
@@ -34,6 +37,13 @@ HintedModelOption = Annotated[
 ByOption = Annotated[
     str | None,
     typer.Option("--by", metavar="SENSE", help="sight or sound: one sense alone, for encoders with both."),
+]
+GroupOption = Annotated[
+    str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")
+]
+SplitOption = Annotated[str, typer.Option("--split", help="Column with train or test.")]
+ClassFoldersOption = Annotated[
+    bool, typer.Option("--class-folders", help="The corpus is a folder with one folder per class.")
 ]
 JoinLabelsOption = Annotated[
     bool,

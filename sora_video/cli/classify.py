@@ -8,7 +8,15 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import HintedModelOption, JoinLabelsOption, JsonOption, SkipOption
+from .arguments import (
+    ClassFoldersOption,
+    GroupOption,
+    HintedModelOption,
+    JoinLabelsOption,
+    JsonOption,
+    SkipOption,
+    SplitOption,
+)
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -81,13 +89,9 @@ def train(
     label: Annotated[
         list[str] | None, typer.Option("--label", help="Column of classes; repeat for more tasks.")
     ] = None,
-    group: Annotated[
-        str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")
-    ] = "group",
-    split: Annotated[str, typer.Option("--split", help="Column with train or test.")] = "split",
-    class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder per class.")
-    ] = False,
+    group: GroupOption = "group",
+    split: SplitOption = "split",
+    class_folders: ClassFoldersOption = False,
     head: Annotated[
         str, typer.Option("--head", help="Network that classifies, such as linear or mlp.")
     ] = "linear",

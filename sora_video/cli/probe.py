@@ -10,7 +10,15 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import ByOption, JoinLabelsOption, JsonOption, SkipOption
+from .arguments import (
+    ByOption,
+    ClassFoldersOption,
+    GroupOption,
+    JoinLabelsOption,
+    JsonOption,
+    SkipOption,
+    SplitOption,
+)
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -40,13 +48,9 @@ def probe(
     label: Annotated[
         str, typer.Option("--label", help="Column of the class; a cell a;b has two classes.")
     ] = "label",
-    group: Annotated[
-        str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")
-    ] = "group",
-    split: Annotated[str, typer.Option("--split", help="Column with train or test.")] = "split",
-    class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="LABELS is a folder with one folder per class.")
-    ] = False,
+    group: GroupOption = "group",
+    split: SplitOption = "split",
+    class_folders: ClassFoldersOption = False,
     by: ByOption = None,
     report: Annotated[
         Path | None,

@@ -8,7 +8,7 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import CorpusArgument, JsonOption, SkipOption
+from .arguments import ClassFoldersOption, CorpusArgument, JsonOption, SkipOption
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -46,10 +46,13 @@ def scan(
 ) -> None:
     """List the properties of a corpus's videos, and the videos that cannot be read, with reasons."""
     from sora_video.pretrain.video.corpus import open_corpus
+    from sora_video.pretrain.video.prepare.corpus import refuse_inside
     from sora_video.pretrain.video.repair import repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
 
     opened = open_corpus(corpus)
+    if repair:
+        refuse_inside("--repair", repair.expanduser(), corpus, opened.root)
     result = scan_corpus(opened, out)
     if repair:
         saved = repair_videos(opened, result.failures, repair)
@@ -85,9 +88,7 @@ def prepare(
         int, typer.Option("--size", help="Short side in pixels; smaller videos are not enlarged.")
     ] = 128,
     fps: Annotated[float, typer.Option("--fps", help="Most frames per second; none are added.")] = 16.0,
-    class_folders: Annotated[
-        bool, typer.Option("--class-folders", help="CORPUS is a folder with one folder per class.")
-    ] = False,
+    class_folders: ClassFoldersOption = False,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; default: one per processor, at most 8.")
     ] = None,

@@ -118,7 +118,7 @@ def test_what_is_damaged_is_not_lost_silently(library, versions, name):
     opened = Library.open(library.path)
     manifest = (library.path / "manifest.json").read_bytes()
     acts = [opened.compact, lambda: opened.export(library.path / "all.parquet")]
-    if name.endswith("sqlite"):  # nobody can tell which videos are held
+    if name.endswith("sqlite"):  # it alone says which videos are held
         acts += [lambda: opened.add(versions({"e.mp4": 1})), lambda: opened.remove("d.mp4")]
         acts.append(lambda: opened.set_attributes({"d.mp4": {"camera": 5}}))
     for act in acts:

@@ -20,7 +20,7 @@ from .outputs import name_outputs, write_manifest
 from .picture import Settings
 from .transcode import transcode_file
 
-__all__ = ["Prepared", "prepare_corpus"]
+__all__ = ["Prepared", "prepare_corpus", "refuse_inside"]
 
 Task = tuple[Path, Path, Settings]
 
@@ -83,7 +83,7 @@ def prepare_corpus(
         raise ConfigError(f"workers={workers}: must be at least 1")
     corpus = open_corpus(source, class_folders=class_folders)
     folder = Path(folder).expanduser()
-    refuse_inside(folder, source, corpus.root)
+    refuse_inside("--out", folder, source, corpus.root)
     with open_account(folder, settings) as account:
         tasks = plan(corpus, account, folder, settings)
         sweep_all(folder)
@@ -97,8 +97,14 @@ def prepare_corpus(
         return conclude(corpus, account, folder, made)
 
 
-def refuse_inside(target: Path, source: Source, root: Path) -> None:
+def refuse_inside(option: str, target: Path, source: Source, root: Path) -> None:
     """Refuse a folder whose videos the corpus would include the next time.
+
+    Args:
+        option: that names the folder.
+        target: the folder.
+        source: the corpus as it was named.
+        root: its root.
 
     Raises:
         CorpusError: it is such a folder.
@@ -109,7 +115,7 @@ def refuse_inside(target: Path, source: Source, root: Path) -> None:
     )
     within = [target.resolve(), *(target.resolve().parents if searched else ())]
     if root.resolve() in within:
-        raise CorpusError(f"--out {target}: is inside the corpus {root}; choose a folder outside of it")
+        raise CorpusError(f"{option} {target}: is inside the corpus {root}; choose a folder outside of it")
 
 
 def plan(corpus: Corpus, account: Account, folder: Path, settings: Settings) -> dict[Task, Entry]:

@@ -14,23 +14,24 @@ from ..corpus import Video
 __all__ = ["name_outputs", "write_manifest"]
 
 
-def name_outputs(video_ids: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """A different path for each video: its own with the ending ``.mp4``, or with ``.mp4`` after its ending.
+def name_outputs(video_ids: Iterable[str], known: Mapping[str, str], ending: str = ".mp4") -> dict[str, str]:
+    """A different path for each video: its own with another ending, or with that after its own ending.
 
     Args:
         video_ids: the videos, each once.
         known: paths that videos, of this corpus or not, have already; they keep them.
+        ending: of the paths.
 
     Returns:
         For each video its path inside the folder, with ``/``.
     """
     inside = {video_id: stay_inside(video_id) for video_id in video_ids}
-    sharing = Counter(path.with_suffix(".mp4") for path in inside.values())
+    sharing = Counter(path.with_suffix(ending) for path in inside.values())
     taken = set(known.values())
     outputs: dict[str, str] = {}
     for video_id, path in inside.items():
         if video_id not in known:
-            names = candidates(path, alone=sharing[path.with_suffix(".mp4")] == 1)
+            names = candidates(path, ending, alone=sharing[path.with_suffix(ending)] == 1)
             outputs[video_id] = next(name for name in names if name not in taken)
             taken.add(outputs[video_id])
         else:
@@ -44,12 +45,12 @@ def stay_inside(video_id: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def candidates(path: PurePosixPath, *, alone: bool) -> Iterator[str]:
+def candidates(path: PurePosixPath, ending: str, *, alone: bool) -> Iterator[str]:
     """Names for a video in the order of preference; ``alone``: no other one shares the first."""
     if alone:
-        yield str(path.with_suffix(".mp4"))
-    yield f"{path}.mp4"
-    yield from (f"{path}.{number}.mp4" for number in count(2))
+        yield str(path.with_suffix(ending))
+    yield f"{path}{ending}"
+    yield from (f"{path}.{number}{ending}" for number in count(2))
 
 
 def write_manifest(videos: Iterable[Video], outputs: Mapping[str, str], folder: Path) -> Path | None:

@@ -11,6 +11,8 @@ import pytest
 
 from sora_video.base.errors import CorpusError
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
+from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.repair import repair_videos
 from sora_video.pretrain.video.scan import scan
 from sora_video.pretrain.video.scan_table import read_table
@@ -129,20 +131,40 @@ def test_names_that_read_the_same_are_two_videos(tmp_path, write_video, moving_s
 
 def test_what_can_be_saved_of_a_damaged_video_is_copied(tmp_path, write_video, moving_square):
     (tmp_path / "films").mkdir()
-    path = write_video(tmp_path / "films/a.mp4", moving_square(3, 120), options={"g": "12", "bf": "0"})
+    groups = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0"}
+    path = write_video(tmp_path / "films/a.mp4", moving_square(3, 120), options=groups)
     data = bytearray(path.read_bytes())
     with av.open(path) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
-        hurt = next(packet for packet in packets[50:] if not packet.is_keyframe)
-        data[hurt.pos : hurt.pos + hurt.size] = b"\xff" * hurt.size
+    for packet in packets[24:72]:
+        data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     path.write_bytes(data)
     corpus = open_corpus(tmp_path / "films")
     found = scan(corpus)
-    if not found.failures:
-        pytest.skip("this decoder takes the damage for a picture")
+    assert [failure.reason for failure in found.failures] == ["frame 59 of 120 cannot be decoded"]
     saved = repair_videos(corpus, found.failures, tmp_path / "saved")
-    assert list(saved) == ["a.mp4"]
+    assert saved == {"a.mp4": tmp_path / "saved/a.mkv"}
     assert scan(open_corpus(tmp_path / "saved")).failures == ()
+    assert len(inspect(saved["a.mp4"]).times) == 72
+
+
+def test_copies_of_damaged_videos_stay_in_their_folder_and_replace_none(tmp_path, write_video, moving_square):
+    film = write_video(tmp_path / "film.mp4", moving_square(3, 24))
+    for name in ("films/a.mp4", "films/a.avi", "outside/b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(film)
+    names = ("a.mp4", "a.avi", "../outside/b.mp4", "....//films/a.mp4", "/../../b.mp4")
+    (tmp_path / "films/....").mkdir()
+    (tmp_path / "films/..../films").symlink_to(tmp_path / "films")
+    corpus = Corpus(
+        tmp_path / "films", tuple(Video(video_id=name, path=tmp_path / "films/a.mp4") for name in names)
+    )
+    saved = repair_videos(corpus, [Failure(name, "damaged") for name in names], tmp_path / "saved")
+    assert len(set(saved.values())) == len(saved) == 5
+    assert all(path.resolve().is_relative_to(tmp_path / "saved") for path in saved.values())
+    own = Video(video_id="a.mp4", path=tmp_path / "saved/a.mkv")
+    with pytest.raises(CorpusError, match="has videos of the corpus by these names; choose another folder"):
+        repair_videos(Corpus(tmp_path, (own,)), [Failure("a.mp4", "damaged")], tmp_path / "saved")
 
 
 def test_the_command_names_writes_and_skips(folder, tmp_path):
