@@ -22,7 +22,6 @@ class Bar:
 
     def __init__(self, label: str, total: int, unit: str, *, shown: bool = True) -> None:
         self.unit, self.began = unit, time.monotonic()
-        self.scores: dict[str, float] = {}
         self.progress = progress_bar(shown=shown)
         self.task = self.progress.add_task(label, total=total, note="")
         self.progress.start()

@@ -84,7 +84,7 @@ def write(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None
 
 
 def audio_frame(samples: NDArray[np.int16], offset: int) -> av.AudioFrame:
-    """(S,) samples to be heard ``offset`` samples after the film's start."""
+    """(S,) samples that start ``offset`` samples after the film's start."""
     wave = (samples[None] / 2**15).astype(np.float32)
     frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="mono")
     frame.sample_rate, frame.pts, frame.time_base = RATE, offset, Fraction(1, RATE)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.decode import open_forward
 from sora_video.pretrain.video.reader import Span
 from sora_video.pretrain.video.slices import frames_at
 
@@ -21,10 +21,16 @@ CHUNK = 256
 def mean_and_motion(part: Span) -> Iterator[tuple[Features, Features]]:
     """One video's mean frame and motion map, read in chunks that overlap by a frame.
 
+    Args:
+        part: the video, or a span of it.
+
+    Yields:
+        Once: (640,) grey mean frame, and (640,) mean absolute difference of consecutive grey frames.
+
     Raises:
         VideoError: the file cannot be read.
     """
-    frames = open_video(part.path, (2 * GRID[0], 2 * GRID[1]))
+    frames = open_forward(part.path, (2 * GRID[0], 2 * GRID[1]))
     start_s, end_s = part.within(frames.duration_s)
     indices = frames_at(frames.times, np.arange(start_s + 0.5 / FPS, max(end_s, start_s + 1 / FPS), 1 / FPS))
     total, motion = np.zeros(GRID), np.zeros(GRID)

@@ -67,7 +67,7 @@ def read_sound(
         part_shifts_s: those of :class:`.VideoInfo`.
 
     Returns:
-        S = round(length_s * 16000) samples of each slice, and which of them were heard.
+        S = round(length_s * 16000) samples of each slice, and which of them have audio.
     """
     sound = Sound(np.zeros((len(starts), round(length_s * RATE)), np.int16), np.zeros(len(starts), bool))
     if len(starts) == 0:

@@ -137,7 +137,7 @@ class Reader:
         """Whether the process runs."""
         return self.process.poll() is None
 
-    def heard(self) -> bool:
+    def has_unread(self) -> bool:
         """Whether something it sent has not been received."""
         poll = select.poll()
         poll.register(self.channel, select.POLLIN)

@@ -155,7 +155,7 @@ class Supervisor:
         elif not listening:
             reader.resume()
             self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
-        elif not reader.alive and not reader.heard():
+        elif not reader.alive and not reader.has_unread():
             self.lose(crew, reader)
         elif reason := reader.overdue(crew.limits):
             self.sentence(crew, reader, reason)
