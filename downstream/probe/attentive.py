@@ -17,7 +17,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sora_video.base.randomness import generator
 
-from .adamw import AdamW
 from .features import Frozen
 from .metrics import quality
 from .probes import Prediction, Probe
@@ -135,20 +134,23 @@ def train(task: Task, rows: Rows, checked: Rows, decays: Sequence[float], seed: 
         (M, n, C) scores.
     """
     model = AttentionPool(task.slices.shape[2], task.targets.shape[1], len(decays))
-    decay_of_model = torch.tensor(decays)[:, None]
-    optimizer = AdamW(
-        [model.query, model.weight, model.bias],
-        [decay_of_model, decay_of_model[..., None], torch.zeros(())],
-    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     weights = loss_weights(task.targets[rows], task.multi)
     parts = -(-len(rows) // BATCH)
     epochs = max(EPOCHS, -(-LEAST_STEPS // parts))
+    decay_of_model = torch.tensor(decays)
     for epoch in range(epochs):
         order = rows[generator(seed, "attentive", epoch).permutation(len(rows))]
         for part, batch in enumerate(np.array_split(order, parts)):
             rate = LEARNING_RATE * (1 + math.cos(math.pi * (epoch * parts + part) / (epochs * parts))) / 2
+            optimizer.param_groups[0]["lr"] = rate
             loss = loss_of(model(task.slices[batch], task.present[batch]), task.targets[batch], weights, task)
-            optimizer.descend(loss, rate)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            with torch.no_grad():  # the decay of AdamW, which torch's has but one of
+                model.query.mul_(1 - rate * decay_of_model[:, None])
+                model.weight.mul_(1 - rate * decay_of_model[:, None, None])
+            optimizer.step()
     with torch.inference_mode():
         logits = model(task.slices[checked], task.present[checked]).double()
         scores: NDArray[np.float64] = (logits.sigmoid() if task.multi else logits.softmax(2)).numpy()

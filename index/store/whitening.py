@@ -133,33 +133,11 @@ def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
     as_they_are = Whitening(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))
     if len(vectors) < 2:
         return as_they_are
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    variances, axes = np.linalg.eigh(shrunk_covariance(vectors - mean))
+    from sklearn.covariance import LedoitWolf  # which takes longer to import than most searches take
+
+    fitted = LedoitWolf(store_precision=False).fit(vectors.astype(np.float64))
+    variances, axes = np.linalg.eigh(fitted.covariance_)
     if variances.mean() <= ALIKE:
         return as_they_are
     matrix = axes / np.sqrt(np.maximum(variances, FLOOR * variances.mean())) @ axes.T
-    return Whitening(mean.astype(np.float32), matrix.astype(np.float32))
-
-
-def shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The covariance S of vectors, shrunk towards a sphere: (1 - w) S + w v I.
-
-    Here v is the mean variance, and w what minimises the expected squared distance to the true covariance
-    (Ledoit & Wolf 2004): the variance of S's entries over S's squared distance from v I, at most 1.
-    scikit-learn has the same, but importing it takes longer than most searches.
-
-    Args:
-        centred: (N, D) vectors of mean 0.
-
-    Returns:
-        (D, D).
-    """
-    count, dim = centred.shape
-    covariance = centred.T @ centred / count
-    variance = float(np.trace(covariance)) / dim
-    squares = float(np.square(covariance).sum())
-    noise = (float(np.square(np.vecdot(centred, centred)).mean()) - squares) / count
-    distance = squares - dim * variance**2
-    weight = min(1.0, max(0.0, noise) / distance) if distance > 0 else 0.0
-    shrunk: NDArray[np.float64] = (1 - weight) * covariance + weight * variance * np.eye(dim)
-    return shrunk
+    return Whitening(fitted.location_.astype(np.float32), matrix.astype(np.float32))

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.downstream.probe.adamw import AdamW
 from sora_video.downstream.probe.attentive import AttentionPool, attentive_probe, gather, loss_weights, train
 from sora_video.downstream.probe.features import Frozen
 from sora_video.downstream.probe.linear import linear_probe_scores
@@ -76,20 +75,6 @@ def test_models_side_by_side_are_models_alone(task):
         alone = train(scaled, split.train, split.test, (decay,), seed=0)
         assert found == pytest.approx(alone[0], abs=1e-3)
     assert np.abs(together[0] - together[1]).max() > 0.01
-
-
-def test_the_optimiser_is_torchs():
-    target = torch.randn(3, 4)
-    ours, theirs = (torch.ones(3, 4, requires_grad=True) for _ in range(2))
-    step, reference = AdamW([ours], [torch.tensor(0.1)]), torch.optim.AdamW([theirs], weight_decay=0.1)
-    for number in range(20):
-        rate = 0.1 / (1 + number)
-        step.descend((ours - target).square().sum(), rate)
-        reference.param_groups[0]["lr"] = rate
-        reference.zero_grad()
-        (theirs - target).square().sum().backward()
-        reference.step()
-    torch.testing.assert_close(ours, theirs)
 
 
 def test_several_classes_a_row_are_learnt(task):

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import PCA
 
 from sora_video.index.library import Library
-from sora_video.index.store.whitening import fit_whitening, shrunk_covariance
+from sora_video.index.store.whitening import fit_whitening
 
 
 def normed(vectors):
@@ -23,13 +22,6 @@ def test_cosines_are_those_of_whitened_principal_components(narrow):
     plain = normed(PCA(whiten=True).fit(narrow).transform(narrow)[:200])
     white = fit_whitening(narrow)(narrow[:200])
     assert white @ white.T == pytest.approx(plain @ plain.T, abs=0.04)
-
-
-@pytest.mark.parametrize("count", [2, 5, 40, 4000])
-def test_the_covariance_is_shrunk_as_scikit_learn_does(narrow, count):
-    vectors = narrow[:count].astype(np.float64)
-    expected, _ = ledoit_wolf(vectors)
-    assert shrunk_covariance(vectors - vectors.mean(0)) == pytest.approx(expected, rel=1e-9, abs=1e-15)
 
 
 def test_what_has_nothing_in_common_has_cosines_around_0(narrow):
