@@ -6,6 +6,7 @@ from itertools import islice
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from sora_video.base.errors import VideoError
 from sora_video.pretrain.video.decode import DecordFrames, ForwardFrames, PyAVFrames, open_video
@@ -300,3 +301,20 @@ def test_damage_in_the_middle_is_a_reason_not_a_crash(film):
     except VideoError as error:
         outcome = str(error).count("\n")
     assert outcome in ((60, *SIZE, 3), 0)
+
+
+@pytest.mark.parametrize("ending", ["gif", "apng", "webp"])
+def test_animated_pictures_are_read_or_named(tmp_path, ending):
+    pictures = [Image.fromarray(np.full((48, 64, 3), 20 * number, np.uint8)) for number in range(10)]
+    written = tmp_path / f"film.{'png' if ending == 'apng' else ending}"
+    pictures[0].save(written, save_all=True, append_images=pictures[1:], duration=100, loop=0)
+    path = written.rename(tmp_path / f"film.{ending}")
+    if ending == "webp":
+        with pytest.raises(VideoError, match="no frame can be decoded"):
+            open_video(path, (32, 32))
+        return
+    video = open_video(path, (32, 32))
+    assert video.times == pytest.approx(np.arange(10) / 10)
+    assert video.duration_s == pytest.approx(1.0)
+    backwards = video.frames(np.arange(10)[::-1]).mean((1, 2, 3))
+    assert backwards == pytest.approx(20.0 * np.arange(10)[::-1], abs=2)
