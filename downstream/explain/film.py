@@ -1,6 +1,7 @@
 """A film of spans cut out of a video."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -59,12 +60,15 @@ def cut(task: tuple[Path, Sequence[tuple[float, float]], Path]) -> Iterator[Stor
 def write(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None:
     """Decode and encode spans one after the other."""
     size, info = upright_size(video, FILM), inspect(video)
-    frames = open_video(video, size)
     sounds = [
         read_sound(video, info.origin_s, np.array([start_s]), end_s - start_s, info.part_shifts_s)
         for start_s, end_s in spans
     ]
-    with atomic_path(path) as beside, av.open(beside, "w", format="mp4") as made:
+    with (
+        closing(open_video(video, size)) as frames,
+        atomic_path(path) as beside,
+        av.open(beside, "w", format="mp4") as made,
+    ):
         film = made.add_stream("libx264", rate=max(1, round(info.fps)), options=X264, time_base=TICK)
         film.height, film.width = size
         film.pix_fmt = "yuv420p"

@@ -35,6 +35,9 @@ class CachedFrames:
         """See :meth:`sora_video.pretrain.video.decode.Frames.frames`."""
         return np.asarray(self.pixels[indices])
 
+    def close(self) -> None:
+        """See :meth:`sora_video.pretrain.video.decode.Frames.close`."""
+
 
 @dataclass(frozen=True)
 class FrameCache:
@@ -78,6 +81,7 @@ class FrameCache:
             except (StorageError, VideoError):
                 self.reserve(-needed)
                 return video  # no space, or a damaged frame: the frames that are needed may be readable
+            video.close()
         return CachedFrames(frames_file, times_file)
 
     def reserve(self, needed: int) -> bool:

@@ -1,6 +1,7 @@
 """How a reader checks one file: its header, some frames and some sound."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,10 @@ def check_file(path: Path) -> Iterator[Properties]:
         VideoError: one of the frames cannot be read, or the file changed meanwhile.
     """
     before = state(path)
-    frames, info = open_video(path, SIZE), KNOWN.inspect(path)
+    info = KNOWN.inspect(path)
     last = len(info.times) - 1
-    frames.frames(np.array([0, last // 2, last]))
+    with closing(open_video(path, SIZE)) as frames:
+        frames.frames(np.array([0, last // 2, last]))
     if info.has_audio:
         read_sound(path, info.origin_s, np.array([info.duration_s / 2]), HEARD_S, info.part_shifts_s)
     if state(path) != before:

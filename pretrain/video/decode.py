@@ -77,6 +77,9 @@ class Frames(Protocol):
             VideoError: a frame cannot be decoded.
         """
 
+    def close(self) -> None:
+        """Close the file."""
+
 
 class PyAVFrames:
     """Frames by PyAV: decoding starts at safe points alone, and goes on from where it is.
@@ -107,6 +110,11 @@ class PyAVFrames:
         for place, number in enumerate(unique.tolist()):
             pictures[place] = self.picture(number)
         return pictures if np.array_equal(unique, indices) else pictures[inverse]
+
+    def close(self) -> None:
+        """See :meth:`Frames.close`."""
+        if self.walk:
+            self.walk.close()
 
     def picture(self, number: int) -> Pixels:
         """One frame."""
@@ -247,6 +255,10 @@ class DecordFrames:
                 self.failed = True
                 self.judge(right=False)
         return self.instead.frames(unique)[inverse]
+
+    def close(self) -> None:
+        """See :meth:`Frames.close`; decord closes its file by itself."""
+        self.instead.close()
 
     def judge(self, *, right: bool) -> None:
         """Note whether decord reads this file, for this process and those to come."""

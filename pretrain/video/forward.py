@@ -99,10 +99,14 @@ class Walk:
         self.stream.thread_type = "NONE"
         self.touched = False
 
+    def close(self) -> None:
+        """Close the file, which else stays open until garbage is collected."""
+        self.container.close()
+
     def from_start(self) -> Iterator[Decoded]:
         """Decode all packets."""
         if self.touched:
-            self.container.close()
+            self.close()
             self.open()
         self.touched = True
         return decode_packets(self.container.demux(self.stream), self.stream)

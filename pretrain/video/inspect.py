@@ -1,6 +1,7 @@
 """What a video file holds: its pictures, when each is shown, and where decoding may start."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -272,13 +273,13 @@ def are_proven(path: Path, packets: Packets, frames: Ints, doubtful: Ints) -> bo
     if len(chosen) == 0:
         return False
     spans = {int(doubtful[row]): set(frames[firsts[row] :][:PROVEN_FRAMES].tolist()) for row in chosen}
-    walk = Walk(path)
-    truth = greys(walk.from_start(), set().union(*spans.values()))
-    for entry, span in spans.items():
-        decoding = walk.from_packet(entry, int(packets.pts[entry]), int(packets.dts[entry]))
-        if decoding is None or greys(decoding, span) != {packet: truth.get(packet) for packet in span}:
-            return False
-    return True
+    with closing(Walk(path)) as walk:
+        truth = greys(walk.from_start(), set().union(*spans.values()))
+        for entry, span in spans.items():
+            decoding = walk.from_packet(entry, int(packets.pts[entry]), int(packets.dts[entry]))
+            if decoding is None or greys(decoding, span) != {packet: truth.get(packet) for packet in span}:
+                return False
+        return True
 
 
 def greys(decoding: Iterator[Decoded], packets: set[int]) -> dict[int, int]:

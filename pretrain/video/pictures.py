@@ -1,6 +1,7 @@
 """Single pictures of a video, read by a supervised reader."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -37,5 +38,5 @@ def pictures_at(path: Path, short: int, moments: NDArray[np.float64]) -> NDArray
 def read_pictures(task: tuple[Path, int, NDArray[np.float64]]) -> Iterator[NDArray[np.uint8]]:
     """What a reader does for :func:`pictures_at`."""
     path, short, moments = task
-    frames = open_video(path, upright_size(path, short))
-    yield frames.frames(frames_at(frames.times, moments))
+    with closing(open_video(path, upright_size(path, short))) as frames:
+        yield frames.frames(frames_at(frames.times, moments))

@@ -4,6 +4,7 @@ Readers import this file and little else, so that they start quickly and hold li
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,14 +98,14 @@ def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
     """
     part, grid, hop_s = task
     KNOWN.keep_in(None)
-    frames = open_forward(part.path, (grid.size, grid.size))
-    first_s, end_s = part.within(frames.duration_s)
-    starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
-    ends = np.minimum(starts + grid.length_s, end_s)
-    for first in range(0, len(starts), CHUNK):
-        rows = slice(first, first + CHUNK)
-        slices = read_slices(part.path, frames, starts[rows], end_s, grid)
-        yield Chunk(starts[rows], ends[rows], slices, last=first + CHUNK >= len(starts))
+    with closing(open_forward(part.path, (grid.size, grid.size))) as frames:
+        first_s, end_s = part.within(frames.duration_s)
+        starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
+        ends = np.minimum(starts + grid.length_s, end_s)
+        for first in range(0, len(starts), CHUNK):
+            rows = slice(first, first + CHUNK)
+            slices = read_slices(part.path, frames, starts[rows], end_s, grid)
+            yield Chunk(starts[rows], ends[rows], slices, last=first + CHUNK >= len(starts))
 
 
 def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[NDArray[Any]]]:
@@ -121,12 +122,13 @@ def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[N
     """
     part, grid, draw, frame_cache = task
     KNOWN.keep_in(frame_cache.indexes)
-    frames = frame_cache.open(part.path)
-    start_s, end_s = part.within(frames.duration_s)
-    starts = draw_starts(
-        generator(*draw.key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
-    )
-    yield read_slices(part.path, frames, start_s + starts, end_s, grid)
+    with closing(frame_cache.open(part.path)) as frames:
+        start_s, end_s = part.within(frames.duration_s)
+        starts = draw_starts(
+            generator(*draw.key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
+        )
+        slices = read_slices(part.path, frames, start_s + starts, end_s, grid)
+    yield slices
 
 
 def read_slices(

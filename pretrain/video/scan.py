@@ -78,19 +78,20 @@ def scan(corpus: Corpus, table: Path | None = None, workers: int | None = None) 
     missing = [video for name, video in unique.items() if name not in rows]
     requests = (Request(n, check_file, video.path.absolute(), video.path) for n, video in enumerate(missing))
     saved, ended = time.monotonic(), 0
-    with Bar("scan", len(missing), "videos") as bar:
-        for number, kind, value in read_apart(requests, min(worker_count(workers), len(missing))):
-            if kind == "done":
-                continue
-            rows[missing[number].video_id] = row_of(missing[number], value)
-            bar.advance(ended := ended + 1)
-            if table and time.monotonic() - saved > SAVE_S:
-                write_table(table, rows.values())
-                saved = time.monotonic()
-    ordered = [rows[name] for name in unique]
-    if table:
-        write_table(table, ordered)
-    return result(ordered, corpus.ignored)
+    try:
+        with Bar("scan", len(missing), "videos") as bar:
+            for number, kind, value in read_apart(requests, min(worker_count(workers), len(missing))):
+                if kind == "done":
+                    continue
+                rows[missing[number].video_id] = row_of(missing[number], value)
+                bar.advance(ended := ended + 1)
+                if table and time.monotonic() - saved > SAVE_S:
+                    write_table(table, rows.values())
+                    saved = time.monotonic()
+    finally:  # after Ctrl-C too
+        if table:
+            write_table(table, [rows[name] for name in unique if name in rows])
+    return result([rows[name] for name in unique], corpus.ignored)
 
 
 def result(rows: Iterable[Row], ignored: Mapping[str, int]) -> Scan:

@@ -1,8 +1,10 @@
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -69,6 +71,28 @@ def test_a_table_is_continued_and_only_what_changed_is_read_again(
     again = scan(open_corpus(folder), table)
     assert [video.video_id for video in again.videos] == ["sub/b.mp4", "text.mp4"]
     assert {row["video_id"] for row in read_table(table) if row["reason"]} >= {"a.mp4", "empty.mp4"}
+
+
+def test_a_scan_that_is_interrupted_keeps_what_it_has(folder, tmp_path):
+    table = tmp_path / "scan.parquet"
+    for number in range(400):
+        (folder / f"c{number}.mp4").symlink_to(folder / "a.mp4")
+    scanning = subprocess.Popen([SORA, "scan", folder, "--out", table], stderr=subprocess.PIPE, text=True)
+    while not any(name.endswith("a.mp4") for name in opened_by_children(scanning.pid)):
+        assert scanning.poll() is None
+    scanning.send_signal(signal.SIGINT)
+    _, errors = scanning.communicate(timeout=60)
+    assert scanning.returncode == 130, errors
+    assert 0 <= len(read_table(table)) < 407
+    assert len(scan(open_corpus(folder), table).videos) == 402
+
+
+def opened_by_children(pid):
+    """Files that the processes which a process started have open."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            with suppress(OSError):
+                yield from (str(link.readlink()) for link in Path(f"/proc/{child}/fd").iterdir())
 
 
 def test_what_a_table_holds_is_not_read_again(folder, tmp_path, monkeypatch):
