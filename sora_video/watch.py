@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sora_video.base import console
-from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
+from sora_video.base.errors import ConfigError, FingerprintError, LibraryError, VideoError
 from sora_video.base.progress import Bar
 from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
 from sora_video.index.library import Library
@@ -158,16 +159,23 @@ def watch_stream(
         ``start`` where an alert starts, ``alert`` where it has ended, ``summary`` at last; times in seconds.
 
     Raises:
-        VideoError: the source cannot be opened, or has no frame.
+        VideoError: the source cannot be opened or has no frame; or, after the summary, its reader has hung,
+            died or swollen.
     """
     stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
     alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
+    failure: VideoError | None = None
     try:
-        for item in stream:
-            end_s = item.end_s
-            yield from look(normal, alerts, item)
+        with closing(iter(stream)) as slices:
+            for item in slices:
+                end_s = item.end_s
+                yield from look(normal, alerts, item)
     except KeyboardInterrupt:
         stream.ended = "interrupted"
+    except VideoError as error:
+        if not alerts.slices:
+            raise
+        failure = error
     if ended := alerts.end():
         yield {"event": "alert", **asdict(ended)}
     yield {
@@ -182,6 +190,8 @@ def watch_stream(
         "ended": stream.ended,
         "threshold": normal.as_json(),
     }
+    if failure:
+        raise failure
 
 
 def look(normal: Normal, alerts: Alerts, item: StreamSlice) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from .packets import Packets, read_packets
 from .pixels import Orientation, orientation
 from .timeline import MISSING, last_duration, presented, times_of
 
-__all__ = ["VideoInfo", "inspect"]
+__all__ = ["VideoInfo", "check_size", "inspect"]
 
 MOST_PIXELS = 2**27
 """Pixels of a picture; 16 K has as many."""
@@ -134,7 +134,14 @@ def check_file(path: Path) -> None:
 
 
 def check_size(stream: av.VideoStream) -> None:
-    """Refuse pictures that no camera makes, before one is decoded."""
+    """Refuse pictures that no camera makes, before one is decoded.
+
+    Args:
+        stream: the pictures.
+
+    Raises:
+        VideoError: they are too large.
+    """
     width, height = stream.width or 0, stream.height or 0
     if width * height > MOST_PIXELS:
         raise VideoError(f"pictures of {width} x {height} pixels are larger than {MOST_PIXELS:,} pixels")

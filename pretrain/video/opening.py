@@ -7,7 +7,7 @@ import av
 
 from sora_video.base.errors import VideoError
 
-__all__ = ["name_of", "open_media", "reason", "sound_stream", "video_stream"]
+__all__ = ["SAFELY", "name_of", "open_media", "reason", "sound_stream", "video_stream"]
 
 OPENS_OTHERS = frozenset(
     {
@@ -39,6 +39,7 @@ SAFELY = {
     "protocol_whitelist": "file",
     "format_whitelist": ",".join(sorted(av.formats_available - OPENS_OTHERS)),
 }
+"""Options of containers that read nothing but what they are given."""
 
 
 def name_of(path: Path) -> str:

@@ -1,52 +1,30 @@
-"""Slices of video as it comes in: files, growing ones too, pipes, cameras, addresses; decoded forward, once.
+"""Slices of video as it comes in: files, growing ones too, pipes, cameras, addresses; each read once.
 
-Slices are those that :mod:`.slices` cuts, on the same clock: T cells of 1/fps seconds, each shown by the
-frame on screen at its middle. Nothing but the slices that are being filled is kept. What is left at the end
-of a stream and does not fill a slice is not looked at, unless it is all there is. Times are those of
-:mod:`.timeline`: where a camera starts its clock anew, it goes on as if it had not.
+A process of its own decodes, see :mod:`.readers`; :mod:`.incoming` says what it does.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
+import os
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from math import inf
 from pathlib import Path
-
-import av
-import numpy as np
-from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 
-from .forward import Decoded, Decoder
-from .opening import open_media, reason, video_stream
-from .pixels import to_rgb
-from .slices import EPSILON_S, Slices
-from .timeline import Clock, frame_step, uses_frame_counter
+from .incoming import End, Source, StreamSlice, read_stream
+from .opening import reason
+from .reader import Grid
+from .readers.limits import Limits
+from .readers.readers import Request, read_apart
 
 __all__ = ["StreamSlice", "VideoStream"]
 
-MOST_HELD = 1000
-"""Packets of which the times are kept, for pictures that still come."""
-NETWORK = {"rtsp": {"rtsp_flags": "prefer_tcp"}}
-"""Options by the scheme of an address."""
-
-
-@dataclass
-class StreamSlice:
-    """A slice that is full, or being filled."""
-
-    start_s: float
-    end_s: float
-    frames: list[NDArray[np.uint8]] = field(default_factory=list)
-    """(H, W, 3) each."""
-
-    def slices(self, count: int) -> Slices[NDArray[np.generic]]:
-        """The slice as an encoder takes it; where frames are missing the last one is held."""
-        held = self.frames + self.frames[-1:] * (count - len(self.frames))
-        silence = np.zeros((1, 0), np.int16), np.zeros(1, np.bool_)
-        return Slices(np.stack(held)[None], np.array([len(self.frames)]), *silence)
+OPENING_WAITS = 2
+"""Times that an address may keep one waiting until it is open."""
+DESCRIPTORS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""What begins so is open in this process alone."""
 
 
 class VideoStream:
@@ -56,143 +34,76 @@ class VideoStream:
         source: a file, an address that FFmpeg opens (http, rtsp, …), or ``-`` for standard input.
         config: length, rate and size of slices.
         follow_s: wait so many seconds for a file to grow; None: its end is the end.
-        timeout_s: give an address up after so many seconds without data.
+        timeout_s: give an address up after so many seconds without data; a pipe is waited for.
+        limits: what its reader may take; to wait for data is no hang, and what has no end may take any time.
     """
 
     def __init__(
-        self, source: str, config: SliceConfig, follow_s: float | None = None, timeout_s: float = 30.0
+        self,
+        source: str,
+        config: SliceConfig,
+        follow_s: float | None = None,
+        timeout_s: float = 30.0,
+        limits: Limits | None = None,
     ) -> None:
-        self.source, self.config, self.follow_s = source, config, follow_s
+        self.name, self.follow_s = source, follow_s
+        self.path = Path("/dev/stdin" if source == "-" else source)
+        self.is_address = "://" in source and not self.path.exists()
         self.wait_s = float(timeout_s if follow_s is None else follow_s)
+        self.grid = Grid(config.frames, config.fps, config.size, has_audio=False)
         self.hop_s = config.hop_s or config.length_s
-        self.step_s = 0.0
-        """Seconds from frame to frame where the stream does not say."""
+        self.limits = limits or Limits()
         self.damaged = 0
         """Packets that could not be decoded and were passed over."""
         self.ended = ""
         """Why the stream ended, once it has."""
 
-    def __iter__(self) -> Iterator[StreamSlice]:
+    def __iter__(self) -> Generator[StreamSlice, None, None]:
         """The slices, each as soon as its last frame has been seen.
 
         Raises:
-            VideoError: the source cannot be opened, or has no frame.
+            VideoError: the source cannot be opened, has no frame, or its reader hangs, dies or swells.
         """
-        filling: deque[StreamSlice] = deque()
-        shown: av.VideoFrame | None = None
-        count, given, before_s, step_s = 0, 0, 0.0, 0.0
-        for time_s, frame in self.timed():
-            if shown is not None:
-                count = self.fill(filling, shown, time_s, count)
-                while filling and len(filling[0].frames) == self.config.frames:
-                    given += 1
-                    yield filling.popleft()
-                step_s = time_s - before_s
-            shown, before_s = frame, time_s
-        if shown is None:
-            raise VideoError(f"{self.source}: has no frame ({self.ended}); check that it plays")
-        end_s = before_s + (step_s or self.step_s)
-        self.fill(filling, shown, end_s, count)
-        for one in filling:
-            if len(one.frames) == self.config.frames:
-                yield one
-            elif not given and one.start_s == 0:
-                one.frames = one.frames or [to_rgb(shown, (self.config.size,) * 2)]
-                one.end_s = max(end_s, EPSILON_S)
-                yield one
-            given += 1
+        with self.requested() as (request, limits), closing(read_apart([request], 1, limits)) as answers:
+            for answer in answers:
+                if answer.kind == "failed":
+                    self.ended = answer.value
+                    raise VideoError(f"{self.name}: {answer.value}")
+                if answer.kind == "item":
+                    self.damaged = answer.value.damaged
+                    if isinstance(answer.value, End):
+                        self.ended = answer.value.reason
+                    else:
+                        yield answer.value
 
-    def fill(self, filling: deque[StreamSlice], frame: av.VideoFrame, until_s: float, count: int) -> int:
-        """Give a frame to all cells with their middle before ``until_s``; returns the slices begun so far."""
-        pixels: NDArray[np.uint8] | None = None
-        cell_s = 1 / self.config.fps
-        while count * self.hop_s + cell_s / 2 + EPSILON_S < until_s or not count:
-            start_s = count * self.hop_s
-            filling.append(StreamSlice(start_s, start_s + self.config.length_s))
-            count += 1
-        for one in filling:
-            while len(one.frames) < self.config.frames:
-                if one.start_s + (len(one.frames) + 0.5) * cell_s + EPSILON_S >= until_s:
-                    break
-                if pixels is None:
-                    pixels = to_rgb(frame, (self.config.size,) * 2)
-                one.frames.append(pixels)
-        return count
+    @contextmanager
+    def requested(self) -> Iterator[tuple[Request, Limits]]:
+        """What a reader is asked for, and what it may take; what is no plain file is opened here for it."""
+        endless = replace(self.limits, video_s=inf)
+        source = Source(self.name, self.is_address, self.follow_s is not None, self.wait_s)
+        if self.is_address:
+            patient = replace(endless, frame_s=self.limits.frame_s + OPENING_WAITS * self.wait_s)
+            yield Request(0, read_stream, (source, self.grid, self.hop_s), self.path, attempts=1), patient
+        elif str(self.path).startswith(DESCRIPTORS) or (self.path.exists() and not self.path.is_file()):
+            descriptor = self.descriptor()
+            task = replace(source, name=""), self.grid, self.hop_s
+            try:
+                yield Request(0, read_stream, task, self.path, attempts=1, stdin=descriptor), endless
+            finally:
+                os.close(descriptor)
+        else:
+            task = replace(source, name=str(self.path.absolute())), self.grid, self.hop_s
+            patient = replace(endless, frame_s=self.limits.frame_s + self.wait_s)
+            limits = self.limits if self.follow_s is None else patient
+            yield Request(0, read_stream, task, self.path), limits
 
-    def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
-        """Frames with rising times in seconds, the first 0."""
-        origin_s: float | None = None
-        last_s: float | None = None
-        for clock_s, frame in self.decoded():
-            time_s = (last_s or 0.0) + self.step_s
-            if last_s is None:
-                origin_s, time_s = clock_s, 0.0
-            elif clock_s is not None:
-                origin_s = clock_s - time_s if origin_s is None else origin_s
-                time_s = clock_s - origin_s
-            if last_s is None or time_s > last_s:
-                last_s = time_s
-                yield time_s, frame
+    def descriptor(self) -> int:
+        """Standard input, or a pipe, to be closed by the caller.
 
-    def decoded(self) -> Iterator[tuple[float | None, av.VideoFrame]]:
-        """Frames as they come, with seconds on the joined clock; damaged packets are passed over."""
+        Raises:
+            VideoError: it cannot be opened.
+        """
         try:
-            with self.open() as container:
-                stream = video_stream(container)
-                stream.thread_type = "NONE"
-                step = frame_step(stream)
-                self.step_s = float(step)
-                yield from self.demuxed(container, stream, StampedPackets(container, stream, step))
-        except (av.FFmpegError, VideoError, OSError, ValueError) as error:
-            self.ended = reason(error)
-
-    def demuxed(
-        self, container: av.container.InputContainer, stream: av.VideoStream, stamped: "StampedPackets"
-    ) -> Iterator[tuple[float | None, av.VideoFrame]]:
-        """Frames until the end, or until no more data comes."""
-        self.ended = "end of stream"
-        decoder = Decoder(stream)
-        try:
-            for packet in container.demux(stream):
-                stamped.add(decoder.number, packet)
-                yield from map(stamped.look_up, decoder.take(packet))
-                self.damaged = decoder.damaged
-        except av.ExitError:
-            self.ended = f"no data for {self.wait_s:g} s"
-        yield from map(stamped.look_up, decoder.rest())
-
-    def open(self) -> av.container.InputContainer:
-        """Open the source."""
-        if self.source == "-":
-            return av.open("pipe:0", timeout=self.wait_s)
-        scheme = self.source.partition("://")[0] if "://" in self.source else ""
-        if scheme and not Path(self.source).exists():
-            return av.open(self.source, options=NETWORK.get(scheme, {}), timeout=self.wait_s)
-        return open_media(Path(self.source), follow=self.follow_s is not None, timeout_s=self.wait_s)
-
-
-class StampedPackets:
-    """When the pictures of packets that are being decoded are shown."""
-
-    def __init__(
-        self, container: av.container.InputContainer, stream: av.VideoStream, step: Fraction
-    ) -> None:
-        self.clock = Clock(container, stream, step)
-        self.tick = float(stream.time_base or 1)
-        self.counted = uses_frame_counter(container)
-        self.stamps: dict[int, int | None] = {}
-
-    def add(self, number: int, packet: "av.Packet[av.VideoStream]") -> None:
-        """Note a packet before it is decoded."""
-        if packet.size:
-            pts = packet.dts if self.counted else packet.pts
-            self.stamps[number] = self.clock.join(pts, packet.dts, packet.duration)
-            self.stamps.pop(number - MOST_HELD, None)
-
-    def look_up(self, decoded: Decoded) -> tuple[float | None, av.VideoFrame]:
-        """Seconds on the joined clock at which a picture is shown."""
-        number = decoded.packet
-        if self.counted:  # the k-th picture is shown at the k-th decoding time
-            number = min(self.stamps)
-        stamp = self.stamps.pop(number, None)
-        return None if stamp is None else stamp * self.tick, decoded.frame
+            return os.dup(0) if self.name == "-" else os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise VideoError(f"{self.name}: cannot be opened: {reason(error)}") from error

@@ -1,10 +1,14 @@
 import json
+import os
 import shutil
+import signal
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
+from sora_video.base.errors import ConfigError, FingerprintError, LibraryError, VideoError
 from sora_video.index.build import build_library
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.frozen import load_encoder
@@ -55,6 +59,33 @@ def test_a_planted_anomaly_is_found_where_it_is(normal, tmp_path, write_video):
     assert summary["alerts"] == len(alerts) == sum(one["event"] == "start" for one in found)
     assert summary["seconds"] == 15
     assert json.loads(json.dumps(summary)) == summary
+
+
+def test_a_reader_that_dies_is_named_after_what_was_seen(normal, tmp_path, write_video):
+    film = write_video(tmp_path / "film.ts", scene(21, 9, busy=True), fps=FPS, options={"g": "8", "bf": "0"})
+    os.mkfifo(tmp_path / "pipe.ts")
+    written = os.open(tmp_path / "pipe.ts", os.O_RDWR)  # stays open, so that the rest is waited for
+    writer = threading.Thread(target=os.write, args=(written, film.read_bytes()), daemon=True)
+    opened, before, events = open_normal(normal, false_alarms="0.1"), children(), []
+    writer.start()
+
+    def watch():
+        for event in watch_stream(opened, str(tmp_path / "pipe.ts")):
+            events.append(event)
+            for reader in children() - before:
+                os.kill(reader, signal.SIGSEGV)
+
+    with pytest.raises(VideoError, match=r"pipe\.ts: its reader was killed by signal 11"):
+        watch()
+    os.close(written)
+    assert [event["event"] for event in events] == ["start", "alert", "summary"]
+    assert events[-1]["ended"] == "its reader was killed by signal 11 (SIGSEGV)"
+
+
+def children():
+    """The processes that this one has started."""
+    listed = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for one in listed for pid in one.read_text().split()}
 
 
 def test_normal_footage_that_is_held_out_stays_under_the_rate(normal, tmp_path, write_video):

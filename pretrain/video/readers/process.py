@@ -34,9 +34,10 @@ class Reader:
 
     Args:
         memory_mb: see :class:`.limits.Limits`.
+        stdin: descriptor for its standard input; None: it has nothing to read there.
     """
 
-    def __init__(self, memory_mb: int) -> None:
+    def __init__(self, memory_mb: int, stdin: int | None = None) -> None:
         self.kind = memory_mb, search_path()
         self.channel, theirs = socket.socketpair()
         self.pulse = Pulse()
@@ -47,7 +48,7 @@ class Reader:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", f"{__package__}.child", *map(str, arguments)],
                 pass_fds=(theirs.fileno(), counter),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=self.errors,
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": self.kind[1]},

@@ -11,7 +11,7 @@ from sora_video.base.errors import SoraError, VideoError
 from sora_video.base.processes import peak_memory_mb
 
 from .limits import Limits
-from .supervisor import Answer, Crew, Job, supervisor
+from .supervisor import ATTEMPTS, Answer, Crew, Job, supervisor
 
 __all__ = ["Readers", "Request", "read_apart", "read_once"]
 
@@ -34,6 +34,10 @@ class Request(NamedTuple):
     """Plain values."""
     path: Path
     """The file."""
+    attempts: int = ATTEMPTS
+    """Readers that it may cost; 1 for what cannot be read anew from its start."""
+    stdin: int | None = None
+    """Descriptor that is the standard input of its reader, which reads nothing else then."""
 
 
 class Readers:

@@ -21,7 +21,7 @@ from .limits import Limits
 from .messages import line
 from .process import Reader, search_path
 
-__all__ = ["Answer", "Crew", "Job", "supervisor"]
+__all__ = ["ATTEMPTS", "Answer", "Crew", "Job", "supervisor"]
 
 TICK_S = 0.2
 """Seconds between two looks at readers that send nothing."""
@@ -49,6 +49,10 @@ class Job:
     function: Any
     task: Any
     path: Path
+    most: int = ATTEMPTS
+    """Attempts that it may take."""
+    stdin: int | None = None
+    """Descriptor that its reader has for standard input."""
     sent: int = 0
     """Items that the caller has."""
     skip: int = 0
@@ -177,8 +181,9 @@ class Supervisor:
             crew.answers.put(Answer(job.key, "failed", crew.lost[job.path]))
             return
         job.attempts, job.skip, job.sent = job.attempts + 1, max(job.sent, job.skip), 0
-        reader = self.waiting(crew.limits.memory_mb) if job.attempts == 1 else None
-        reader = reader or Reader(crew.limits.memory_mb)
+        fresh = job.attempts > 1 or job.stdin is not None
+        reader = None if fresh else self.waiting(crew.limits.memory_mb)
+        reader = reader or Reader(crew.limits.memory_mb, job.stdin)
         crew.busy[reader] = job
         self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
         try:
@@ -201,9 +206,9 @@ class Supervisor:
 
     def dismiss(self, crew: Crew, reader: Reader, *, kill: bool = False) -> None:
         """Take a reader off its job; it is kept for the next one."""
-        del crew.busy[reader]
+        job = crew.busy.pop(reader)
         self.deafen(reader)
-        if kill or len(self.idle) >= KEPT:
+        if kill or job.stdin is not None or len(self.idle) >= KEPT:
             reader.kill()
         else:
             self.idle.append(reader)
@@ -214,9 +219,9 @@ class Supervisor:
         if not reader.sentence:
             self.deafen(reader)
         reason = reader.bury()
-        if not reader.started and job.attempts >= ATTEMPTS:
+        if not reader.started and job.attempts >= job.most:
             crew.answers.put(Answer(job.key, "broken", reader.said.rpartition("\n")[2] or reason))
-        elif job.attempts >= ATTEMPTS:
+        elif job.attempts >= job.most:
             crew.lost[job.path] = reason
             crew.answers.put(Answer(job.key, "failed", reason))
         else:
