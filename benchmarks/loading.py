@@ -26,6 +26,7 @@ from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 from sora_video.pretrain.video.decode import open_video
 from sora_video.pretrain.video.prepare import prepare_corpus
+from sora_video.pretrain.video.read import picture_of
 from sora_video.pretrain.video.slices import cell_times, draw_starts, frames_at
 
 from .real import DATA, write_table
@@ -113,7 +114,9 @@ def compare(
 def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
     """Slices a second that the training loader delivers, once its readers run."""
     sampler = EpochSampler(len(corpus), config)
-    loader = train_loader(corpus, config, FrameCache(Path("none"), 0, (SIZE, SIZE)), sampler, pin=False)
+    loader = train_loader(
+        corpus, config, FrameCache(Path("none"), 0, picture_of(config.slice)), sampler, pin=False
+    )
     for _ in range(
         2 * sampler.steps_per_epoch
     ):  # until the readers know most videos, as in all but the first epochs

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from .parts import EncoderConfig, MethodConfig
 from .section import Fraction, Section
@@ -20,6 +29,10 @@ __all__ = [
 ]
 
 
+MOST_PIXELS = 4096
+"""Of a side that a frame is scaled to."""
+
+
 class SliceConfig(Section):
     """How a temporal slice is cut out of a video."""
 
@@ -28,7 +41,13 @@ class SliceConfig(Section):
     fps: Annotated[float, Field(ge=0.001, le=1000)] = 8.0
     """Frames per second of the slice's time grid, whatever the video's frame rate."""
     size: Annotated[int, Field(ge=16, le=2048)] = 64
-    """Side in pixels of the square that every frame is decoded to."""
+    """Side in pixels of the square that every frame becomes."""
+    resize: int | tuple[int, int] | None = None
+    """What a frame is scaled to before its middle square of `size` is cut out. Null: to that square itself,
+    whatever its aspect; one number: its short side to so many pixels, the aspect kept; two: to this height
+    and width."""
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    """How pixels are scaled."""
     hop_s: Annotated[float, Field(ge=0.01)] | None = None
     """Seconds between the starts of neighbouring slices when embedding; null: they touch without overlap."""
     per_video: Annotated[int, Field(ge=2, le=8)] = 4
@@ -42,6 +61,31 @@ class SliceConfig(Section):
     def length_s(self) -> float:
         """Seconds that one slice spans."""
         return self.frames / self.fps
+
+    @field_validator("resize", mode="wrap")
+    @classmethod
+    def _resize_is_one_number_or_two(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError as error:
+            raise ValueError(
+                f"slice.resize={value}: must be null, one whole number of pixels for the short side, or two "
+                "for height and width"
+            ) from error
+
+    @model_validator(mode="after")
+    def _the_square_lies_within_the_resized_frame(self) -> "SliceConfig":
+        if self.resize is None:
+            return self
+        sides = self.resize if isinstance(self.resize, tuple) else (self.resize,)
+        if min(sides) < self.size:
+            raise ValueError(
+                f"slice.resize={self.resize}: is smaller than slice.size={self.size}, the square that is cut "
+                "out; make it at least as large, or leave it out"
+            )
+        if max(sides) > MOST_PIXELS:
+            raise ValueError(f"slice.resize={self.resize}: must be at most {MOST_PIXELS} pixels")
+        return self
 
 
 class AugmentConfig(Section):

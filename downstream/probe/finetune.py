@@ -31,6 +31,7 @@ from sora_video.pretrain.training.transfer import on_device
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.read import picture_of
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 
@@ -110,7 +111,7 @@ def fit(
     fabric = make_fabric(config.optim)
     network, optimizer = fabric.setup(model, make_optimizer(model, config.optim, fabric.device))
     sampler = EpochSampler(len(corpus), config)
-    cache = FrameCache(scratch, int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size))
+    cache = FrameCache(scratch, int(config.data.cache_gb * 1e9), picture_of(config.slice))
     loader = train_loader(corpus, config, cache, sampler, pin=fabric.device.type == "cuda")
     dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
     weights = loss_weights(targets, multi)

@@ -8,7 +8,7 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder
 
 __all__ = ["check_seeds"]
 
-SLICES = ("frames", "fps", "size", "hop_s")
+SLICES = ("frames", "fps", "size", "resize", "interpolation", "hop_s")
 """Settings of slices that a finished encoder depends on."""
 
 

@@ -39,7 +39,10 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     later = encoder.model_dump(exclude={*FIRST, "checkpoint"}, exclude_defaults=True)
     preprocessing = {
         "encoder": merged({**first, **later}, encoder.unused),
-        "slice": slices.model_dump(include={"frames", "fps", "size"}),
+        "slice": {
+            **slices.model_dump(include={"frames", "fps", "size"}),
+            **slices.model_dump(include={"resize", "interpolation"}, exclude_defaults=True),
+        },
     }
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())
     for name in sorted(weights):

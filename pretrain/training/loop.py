@@ -13,6 +13,7 @@ from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Quarantine
+from sora_video.pretrain.video.read import picture_of
 
 from .batch import Batch
 from .learner import Learner, StepReport
@@ -101,7 +102,7 @@ class Training:
             self.fabric.world_size,
         )
         self.cache = FrameCache(
-            out.absolute() / "cache", int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size)
+            out.absolute() / "cache", int(config.data.cache_gb * 1e9), picture_of(config.slice)
         )
         loader = train_loader(corpus, config, self.cache, self.sampler, pin=self.fabric.device.type == "cuda")
         self.learner = Learner(config, self.fabric, self.sampler)

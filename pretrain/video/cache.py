@@ -14,6 +14,7 @@ from sora_video.base.locks import locked
 from sora_video.base.storage import storage_errors
 
 from .decode import Frames, open_video
+from .picture import Picture
 
 __all__ = ["FrameCache"]
 
@@ -51,8 +52,8 @@ class FrameCache:
     """Where entries are kept; the owner deletes it."""
     budget_bytes: int
     """Disk space to use; 0 caches nothing."""
-    size: tuple[int, int]
-    """(height, width) in pixels that frames are decoded to."""
+    picture: Picture
+    """What frames are decoded to."""
 
     @property
     def indexes(self) -> Path | None:
@@ -68,12 +69,12 @@ class FrameCache:
         Raises:
             VideoError: the video cannot be read.
         """
-        if self.budget_bytes == 0 or (key := entry_key(path)) is None:
-            return open_video(path, self.size)
+        if self.budget_bytes == 0 or (key := entry_key(path, self.picture)) is None:
+            return open_video(path, self.picture)
         frames_file, times_file = self.folder / f"{key}.npy", self.folder / f"{key}.times.npy"
         if not frames_file.exists():
-            video = open_video(path, self.size)
-            needed = len(video.times) * (self.size[0] * self.size[1] * 3 + 8)
+            video = open_video(path, self.picture)
+            needed = len(video.times) * (self.picture.size**2 * 3 + 8)
             if len(video.times) > MAX_FRAMES or not self.reserve(needed):
                 return video
             try:
@@ -118,7 +119,7 @@ class FrameCache:
         """Decode a whole video into the cache; the frames' file is the commit point.
 
         Args:
-            video: the opened video, decoded to the cache's size.
+            video: the opened video, decoded to the cache's picture.
             frames_file: receives (N, H, W, 3) uint8 pixels.
             times_file: receives N presentation times and the video's length, in seconds.
 
@@ -126,21 +127,22 @@ class FrameCache:
             StorageError: the disk refused the write.
             VideoError: a frame cannot be decoded.
         """
-        count = len(video.times)
+        count, size = len(video.times), self.picture.size
         with atomic_path(times_file) as beside:
             np.save(beside, np.append(video.times, video.duration_s))
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *self.size, 3)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
         with atomic_path(frames_file) as beside, beside.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, count, CHUNK):
                 file.write(video.frames(np.arange(start, min(start + CHUNK, count))).tobytes())
 
 
-def entry_key(path: Path) -> str | None:
-    """A name for the present content of a file; None if there is no file."""
+def entry_key(path: Path, picture: Picture) -> str | None:
+    """A name for the pictures of a file's present content; None if there is no file."""
     try:
         state = path.stat()
     except (OSError, ValueError):
         return None
-    name = b"%s %d %d" % (os.fsencode(path.absolute()), state.st_size, state.st_mtime_ns)
+    content = b"%s %d %d" % (os.fsencode(path.absolute()), state.st_size, state.st_mtime_ns)
+    name = b"%s %s" % (repr(picture).encode(), content)
     return blake2b(name, digest_size=12).hexdigest()

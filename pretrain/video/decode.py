@@ -16,7 +16,8 @@ from .forward import Decoded, Walk
 from .inspect import VideoInfo
 from .known import KnownVideos
 from .opening import name_of, reason
-from .pixels import UPRIGHT, to_rgb
+from .picture import Fit, Picture
+from .pixels import UPRIGHT
 
 __all__ = [
     "KNOWN",
@@ -32,6 +33,7 @@ __all__ = [
 decord.logging.set_level(decord.logging.QUIET)
 
 Pixels = NDArray[np.uint8]
+Size = tuple[int, int] | Picture
 DECORD_ERRORS = (decord.DECORDError, RuntimeError, AssertionError, IndexError, OSError)
 UNSAFE_WIDTHS = frozenset({8, 12, 16, 24, 32, 48, 96, 144})
 """Output widths at which decord cannot copy a frame (measured with 3.3.0)."""
@@ -87,13 +89,13 @@ class PyAVFrames:
     Args:
         path: the file.
         info: its properties.
-        size: (height, width) of frames.
+        size: see :func:`open_video`.
     """
 
     near = NEAR_PACKETS
 
-    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
-        self.path, self.info, self.size = path, info, size
+    def __init__(self, path: Path, info: VideoInfo, size: Size) -> None:
+        self.path, self.info, self.fit = path, info, fit_of(info, size)
         self.times, self.duration_s = info.times, info.duration_s
         self.walk: Walk | None = None
         self.scaler = VideoReformatter()
@@ -106,7 +108,7 @@ class PyAVFrames:
     def frames(self, indices: NDArray[np.int64]) -> Pixels:
         """See :meth:`Frames.frames`."""
         unique, inverse = np.unique(indices, return_inverse=True)
-        pictures = np.empty((len(unique), *self.size, 3), np.uint8)
+        pictures = np.empty((len(unique), *self.fit.cropped, 3), np.uint8)
         for place, number in enumerate(unique.tolist()):
             pictures[place] = self.picture(number)
         return pictures if np.array_equal(unique, indices) else pictures[inverse]
@@ -121,7 +123,7 @@ class PyAVFrames:
         if not 0 <= number < len(self.times):
             raise VideoError(f"frame {number}: must be between 0 and {len(self.times) - 1}")
         try:
-            return to_rgb(self.frame(number), self.size, self.scaler)
+            return self.fit.convert(self.frame(number), self.scaler)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(f"cannot be decoded: {reason(error)}") from error
 
@@ -192,7 +194,7 @@ class ForwardFrames(PyAVFrames):
 
     near = FAR_PACKETS
 
-    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, info: VideoInfo, size: Size) -> None:
         super().__init__(path, info, size)
         self.kept: dict[int, Pixels] = {}
 
@@ -212,18 +214,20 @@ class DecordFrames:
     Args:
         path: the file.
         info: its properties.
-        size: (height, width) of frames.
+        size: see :func:`open_video`.
 
     Raises:
         VideoError: decord cannot read it, or shows other pictures, or the same ones at other times.
     """
 
-    def __init__(self, path: Path, info: VideoInfo, size: tuple[int, int]) -> None:
-        self.times, self.duration_s, self.size = info.times, info.duration_s, size
+    def __init__(self, path: Path, info: VideoInfo, size: Size) -> None:
+        self.times, self.duration_s = info.times, info.duration_s
         self.info, self.instead = info, PyAVFrames(path, info, size)
+        self.fit = self.instead.fit
+        height, width = self.fit.scaled
         self.path, self.failed = path, False
         try:
-            self.reader = decord.VideoReader(name_of(path), width=size[1], height=size[0], num_threads=1)
+            self.reader = decord.VideoReader(name_of(path), width=width, height=height, num_threads=1)
             if "decord" not in info.verdicts:
                 self.judge(right=self.agrees())
         except DECORD_ERRORS as error:
@@ -268,9 +272,9 @@ class DecordFrames:
     def read(self, numbers: NDArray[np.int64]) -> Pixels:
         """Frames by decord alone."""
         pixels: Pixels = self.reader.get_batch(numbers).asnumpy()
-        if pixels.shape != (len(numbers), *self.size, 3):
+        if pixels.shape != (len(numbers), *self.fit.scaled, 3):
             raise RuntimeError(f"decord returned shape {pixels.shape}")
-        return pixels
+        return self.fit.crop(pixels)
 
 
 def coarse(pixels: Pixels) -> NDArray[np.float64]:
@@ -282,19 +286,25 @@ def coarse(pixels: Pixels) -> NDArray[np.float64]:
     return np.asarray(cells.mean((2, 4), dtype=np.float64))
 
 
-def decord_may_read(info: VideoInfo, size: tuple[int, int]) -> bool:
+def fit_of(info: VideoInfo, size: Size) -> Fit:
+    """How a video's frames are scaled and cropped."""
+    return size.fit(info.shown_size) if isinstance(size, Picture) else Fit(size, size, "bicubic")
+
+
+def decord_may_read(info: VideoInfo, fit: Fit) -> bool:
     """Whether decord was found right, picture by picture, on files of this kind (``make bench-reading``)."""
     return (
         info.container in DECORD_CONTAINERS
         and (info.codec in DECORD_CODECS or (info.codec == "hevc" and not info.reordered))
         and info.plain
         and info.orientation == UPRIGHT
-        and size[1] not in UNSAFE_WIDTHS
+        and fit.interpolation == "bicubic"  # the only one that decord has
+        and fit.scaled[1] not in UNSAFE_WIDTHS
         and info.verdicts.get("decord", True)
     )
 
 
-def open_video(path: Path, size: tuple[int, int]) -> Frames:
+def open_video(path: Path, size: Size) -> Frames:
     """Open a video for random access.
 
     Truth is decoding from the start. decord is used for kinds of files on which its pictures were compared,
@@ -302,7 +312,7 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
 
     Args:
         path: the file.
-        size: (height, width) in pixels that frames are decoded to; the picture is stretched to fill it.
+        size: (height, width) in pixels that frames are stretched to, or how pictures of slices are made.
 
     Returns:
         The opened video.
@@ -311,7 +321,7 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
         VideoError: the file has no video that can be read.
     """
     info = KNOWN.inspect(path)
-    if decord_may_read(info, size):
+    if decord_may_read(info, fit_of(info, size)):
         try:
             return DecordFrames(path, info, size)
         except VideoError:
@@ -319,12 +329,12 @@ def open_video(path: Path, size: tuple[int, int]) -> Frames:
     return PyAVFrames(path, info, size)
 
 
-def open_forward(path: Path, size: tuple[int, int]) -> Frames:
+def open_forward(path: Path, size: Size) -> Frames:
     """Open a video for reading from start to end; see :func:`open_video`.
 
     Args:
         path: the video.
-        size: (height, width) in pixels that frames are decoded to.
+        size: see :func:`open_video`.
 
     Raises:
         VideoError: the video cannot be read.

@@ -24,7 +24,8 @@ from sora_video.base.errors import VideoError
 from .forward import Decoded, Decoder
 from .inspect import check_size
 from .opening import SAFELY, open_media, reason, video_stream
-from .pixels import to_rgb
+from .picture import Fit
+from .pixels import orientation, pixel_aspect, square_pixels
 from .reader import Grid
 from .readers.pulse import beat
 from .slices import EPSILON_S, Slices
@@ -104,9 +105,11 @@ class Incoming:
 
     def __init__(self, source: Source, grid: Grid, hop_s: float) -> None:
         self.source, self.grid, self.hop_s = source, grid, hop_s
-        self.size = (grid.size, grid.size)
+        self.fit: Fit | None = None
         self.step_s = 0.0
         """Seconds from frame to frame where the stream does not say."""
+        self.aspect = 1.0
+        """Width of a stored pixel over its height."""
         self.damaged = 0
         self.ended = ""
 
@@ -131,7 +134,7 @@ class Incoming:
             if len(one.frames) == self.grid.frames:
                 yield one
             elif not given and one.start_s == 0:
-                one.frames = one.frames or [to_rgb(shown, self.size)]
+                one.frames = one.frames or [self.to_pixels(shown)]
                 one.end_s = max(end_s, EPSILON_S)
                 yield one
             given += 1
@@ -149,9 +152,16 @@ class Incoming:
                 if one.start_s + (len(one.frames) + 0.5) * cell_s + EPSILON_S >= until_s:
                     break
                 if pixels is None:
-                    pixels = to_rgb(frame, self.size)
+                    pixels = self.to_pixels(frame)
                 one.frames.append(pixels)
         return count
+
+    def to_pixels(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """A frame as slices show it; all are scaled to what the first one is."""
+        if self.fit is None:
+            shape = square_pixels(frame.height, frame.width, orientation(frame), self.aspect)
+            self.fit = self.grid.picture.fit(shape)
+        return self.fit.convert(frame)
 
     def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with rising times in seconds, the first 0."""
@@ -176,7 +186,7 @@ class Incoming:
                 check_size(stream)
                 stream.thread_type = "NONE"
                 step = frame_step(stream)
-                self.step_s = float(step)
+                self.step_s, self.aspect = float(step), pixel_aspect(stream)
                 yield from self.demuxed(container, stream, StampedPackets(container, stream, step))
         except (av.FFmpegError, VideoError, OSError, ValueError) as error:
             self.ended = reason(error)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,7 @@ from .entries import Entry
 from .forward import Decoded, Walk, decode_packets
 from .opening import open_media, reason, video_stream
 from .packets import Packets, read_packets
-from .pixels import Orientation, orientation
+from .pixels import Orientation, orientation, pixel_aspect, square_pixels
 from .timeline import MISSING, last_duration, presented, times_of
 
 __all__ = ["VideoInfo", "check_size", "inspect"]
@@ -83,8 +82,7 @@ class VideoInfo:
     @property
     def shown_size(self) -> tuple[float, float]:
         """Height and width of the picture as it is shown, in square pixels."""
-        height, width = float(self.height), self.width * self.pixel_aspect
-        return (width, height) if self.orientation.transposed else (height, width)
+        return square_pixels(self.height, self.width, self.orientation, self.pixel_aspect)
 
     @cached_property
     def numbers(self) -> dict[int, int]:
@@ -163,14 +161,13 @@ def describe(path: Path, container: av.container.InputContainer, packets: Packet
     told_s = float(packets.durations[frames[-1]] * packets.tick)
     entries = find_entries(path, packets, frames)
     tick = float(packets.tick)
-    shape = stream.sample_aspect_ratio or Fraction(1)
     return VideoInfo(
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
         width=head[0].frame.width,
         height=head[0].frame.height,
         orientation=orientation(head[0].frame),
-        pixel_aspect=float(shape) or 1.0,
+        pixel_aspect=pixel_aspect(stream),
         has_audio=bool(container.streams.audio),
         origin_s=0.0 if stamps[0] == MISSING else float(stamps[0] * packets.tick),
         part_shifts_s=tuple(shift * tick for shift in packets.shifts),

@@ -9,7 +9,7 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-__all__ = ["UPRIGHT", "Orientation", "orientation", "shown_size", "to_rgb"]
+__all__ = ["UPRIGHT", "Orientation", "orientation", "pixel_aspect", "shown_size", "square_pixels", "to_rgb"]
 
 Pixels = NDArray[np.uint8]
 
@@ -58,13 +58,43 @@ def shown_size(frame: av.VideoFrame) -> tuple[int, int]:
     return (frame.width, frame.height) if orientation(frame).transposed else (frame.height, frame.width)
 
 
-def to_rgb(frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter | None = None) -> Pixels:
+def square_pixels(height: int, width: int, turn: Orientation, aspect: float) -> tuple[float, float]:
+    """Size of a picture as it is shown, in square pixels.
+
+    Args:
+        height: rows, as stored.
+        width: pixels a row, as stored.
+        turn: how it is turned to be shown.
+        aspect: width of a stored pixel over its height.
+
+    Returns:
+        Height and width.
+    """
+    return (width * aspect, float(height)) if turn.transposed else (float(height), width * aspect)
+
+
+def pixel_aspect(stream: av.VideoStream) -> float:
+    """Width of a stored pixel over its height; 1 where the file does not say.
+
+    Args:
+        stream: the pictures.
+    """
+    return float(stream.sample_aspect_ratio or 1)
+
+
+def to_rgb(
+    frame: av.VideoFrame,
+    size: tuple[int, int],
+    scaler: VideoReformatter | None = None,
+    interpolation: str = "bicubic",
+) -> Pixels:
     """A decoded frame as it is shown, stretched to fill a size.
 
     Args:
         frame: as stored.
         size: (height, width) in pixels.
         scaler: keeps its tables from frame to frame, for a caller with many; not to be shared by threads.
+        interpolation: bicubic or bilinear.
 
     Returns:
         (height, width, 3) RGB.
@@ -73,7 +103,7 @@ def to_rgb(frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter
     height, width = size[::-1] if turn.transposed else size
     # By default each call starts a thread a processor to scale in, which takes longer than the scaling.
     scaled = (scaler or VideoReformatter()).reformat(
-        frame, format="rgb24", width=width, height=height, interpolation="BICUBIC", threads=1
+        frame, format="rgb24", width=width, height=height, interpolation=interpolation.upper(), threads=1
     )
     pixels: Pixels = np.asarray(scaled.to_ndarray(), np.uint8)
     if turn.transposed:

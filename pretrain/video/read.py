@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from sora_video.base.processes import worker_count
-from sora_video.configs.schema import DataConfig, PretrainConfig
+from sora_video.configs.schema import DataConfig, PretrainConfig, SliceConfig
 
 from .corpus import Corpus, Video
+from .picture import Picture
 from .quarantine import Failure
 from .reader import Chunk, Grid, Span, all_slices
 from .readers.limits import Limits
 from .readers.readers import Request, read_apart
 
-__all__ = ["grid_of", "limits_of", "read_videos", "span_of"]
+__all__ = ["grid_of", "limits_of", "picture_of", "read_videos", "span_of"]
 
 
 def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, Chunk | Failure]]:
@@ -49,7 +50,16 @@ def grid_of(config: PretrainConfig) -> Grid:
         config: its slices, and whether its encoder has an audio branch, are used.
     """
     wanted = config.slice
-    return Grid(wanted.frames, wanted.fps, wanted.size, config.encoder.has_audio)
+    return Grid(wanted.frames, wanted.fps, picture_of(wanted), config.encoder.has_audio)
+
+
+def picture_of(slices: SliceConfig) -> Picture:
+    """How frames become the pictures of slices by a config.
+
+    Args:
+        slices: its ``size``, ``resize`` and ``interpolation`` are used.
+    """
+    return Picture(slices.size, slices.resize, slices.interpolation)
 
 
 def span_of(video: Video) -> Span:

@@ -17,6 +17,7 @@ from sora_video.base.randomness import generator
 
 from .cache import FrameCache
 from .decode import KNOWN, Frames, open_forward
+from .picture import Picture
 from .slices import Slices, cell_times, draw_starts, frames_at, slice_starts
 from .sound import Sound, read_sound
 
@@ -28,11 +29,11 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Grid:
-    """How a slice is read: its cells in time, its pixels, and whether with sound."""
+    """How a slice is read: its cells in time, its pictures, and whether with sound."""
 
     frames: int
     fps: float
-    size: int
+    picture: Picture
     has_audio: bool
 
     @property
@@ -98,7 +99,7 @@ def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
     """
     part, grid, hop_s = task
     KNOWN.keep_in(None)
-    with closing(open_forward(part.path, (grid.size, grid.size))) as frames:
+    with closing(open_forward(part.path, grid.picture)) as frames:
         first_s, end_s = part.within(frames.duration_s)
         starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
         ends = np.minimum(starts + grid.length_s, end_s)

@@ -15,6 +15,7 @@ from sora_video.configs.schema import SliceConfig
 
 from .incoming import End, Source, StreamSlice, read_stream
 from .opening import reason
+from .read import picture_of
 from .reader import Grid
 from .readers.limits import Limits
 from .readers.readers import Request, read_apart
@@ -50,7 +51,7 @@ class VideoStream:
         self.path = Path("/dev/stdin" if source == "-" else source)
         self.is_address = "://" in source and not self.path.exists()
         self.wait_s = float(timeout_s if follow_s is None else follow_s)
-        self.grid = Grid(config.frames, config.fps, config.size, has_audio=False)
+        self.grid = Grid(config.frames, config.fps, picture_of(config), has_audio=False)
         self.hop_s = config.hop_s or config.length_s
         self.limits = limits or Limits()
         self.damaged = 0

@@ -121,6 +121,19 @@ def test_a_stored_run_keeps_what_its_encoder_lacks_in_its_fingerprint():
     assert fingerprint(weights, load_config(None, wide, stored=True).encoder, SliceConfig()) == WIDE
 
 
+def test_how_frames_are_scaled_counts_where_it_differs_from_what_older_runs_did():
+    weights, encoder = {"weight": torch.arange(3.0)}, load_config().encoder
+    others = (
+        SliceConfig(resize=64),
+        SliceConfig(resize=(64, 64)),
+        SliceConfig(interpolation="bilinear"),
+        SliceConfig(resize=64, interpolation="bilinear"),
+    )
+    prints = {fingerprint(weights, encoder, slices) for slices in others}
+    assert len(prints | {PLAIN}) == 5
+    assert fingerprint(weights, encoder, SliceConfig(resize=None, interpolation="bicubic")) == PLAIN
+
+
 PLAIN = "9c0d3637346a5f628380d63c0bf1bb0151091d52a7f0731aaec78482c5902767"
 WITH_LAYERS = "9c6526fadaa91f697cbe4c9b6fd338ae6092ddda6638536480b1373511c9357f"
 MIXED = "eace7649878e793df39666c0a2d736ecf93dd9007052c9141afcf4e1dd86c42b"

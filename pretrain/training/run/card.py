@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sora_video.configs.loader import dump_config
-from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.schema import PretrainConfig, SliceConfig
 from sora_video.pretrain.video.corpus import Corpus
 
 __all__ = ["model_card"]
@@ -26,7 +26,7 @@ A slice encoder pretrained without labels by sora-video.
 | | |
 |---|---|
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
-| slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {slices.size} px square |
+| slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
 | objective | InfoNCE, {slices.per_video} slices a video, temperature {config.loss.temperature:g} |
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
@@ -42,3 +42,13 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
+
+
+def picture(slices: SliceConfig) -> str:
+    """How frames become squares, in words."""
+    if slices.resize is None:
+        return f"frames stretched to {slices.size} px square"
+    side = f"{slices.resize} px on the short side"
+    if isinstance(slices.resize, tuple):
+        side = "{} x {} px".format(*slices.resize)
+    return f"the middle {slices.size} px square of frames of {side}"

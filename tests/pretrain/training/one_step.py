@@ -17,6 +17,7 @@ from sora_video.pretrain.training.ranks import confer, make_fabric, on_first
 from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import open_corpus
+from sora_video.pretrain.video.read import picture_of
 
 STEPS = 3
 
@@ -25,7 +26,7 @@ def first_steps(config, corpus, fabric):
     """Losses, gradients and videos of the first steps, and the state after them."""
     sampler = EpochSampler(len(corpus), config, 0, fabric.global_rank, fabric.world_size)
     learner = Learner(config, fabric, sampler)
-    cache = FrameCache(Path("none"), 0, (config.slice.size, config.slice.size))
+    cache = FrameCache(Path("none"), 0, picture_of(config.slice))
     losses, gradients, videos = [], [], []
     learner.optimizer.optimizer.register_step_pre_hook(
         lambda *_: gradients.append([weight.grad.clone() for weight in learner.inner.parameters()])

@@ -14,13 +14,15 @@ from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.decode import open_video
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.picture import Picture
+from sora_video.pretrain.video.read import picture_of
 from sora_video.pretrain.video.reader import Grid, Span, read_slices
 from sora_video.pretrain.video.slices import slice_starts
 
 
 def batches(corpus, config, folder, first_step=0):
     """All batches of a run from a step on."""
-    cache = FrameCache(folder, int(config.data.cache_gb * 1e9), (config.slice.size, config.slice.size))
+    cache = FrameCache(folder, int(config.data.cache_gb * 1e9), picture_of(config.slice))
     sampler = EpochSampler(len(corpus), config, first_step)
     return list(train_loader(corpus, config, cache, sampler, pin=False))
 
@@ -211,7 +213,7 @@ def frame_times(kind):
 def read(path, starts, end_s, size=64):
     """Slices of 8 frames at 8 frames a second."""
     return read_slices(
-        path, open_video(path, (size, size)), starts, end_s, Grid(8, 8.0, size, has_audio=False)
+        path, open_video(path, (size, size)), starts, end_s, Grid(8, 8.0, Picture(size), has_audio=False)
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from sora_video.base.errors import VideoError
 from sora_video.pretrain.video.decode import open_video
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.picture import Picture
 from sora_video.pretrain.video.prepare.picture import Settings
 from sora_video.pretrain.video.prepare.transcode import transcode
 from sora_video.pretrain.video.reader import Grid, read_slices
@@ -181,7 +182,7 @@ def test_no_file_of_the_world_ends_the_reading_of_its_sound(odd_file):
 
 def test_slices_bring_their_sound_where_the_encoder_listens(write):
     path = write("a.mkv", tones(4, RATE), rate=RATE)
-    starts, grid = np.array([0.5, 3.5]), Grid(8, 8.0, 64, has_audio=True)
+    starts, grid = np.array([0.5, 3.5]), Grid(8, 8.0, Picture(64), has_audio=True)
     slices = read_slices(path, open_video(path, (64, 64)), starts, 4.0, grid)
     assert slices.has_audio.tolist() == [True, False]
     np.testing.assert_array_equal(slices.sound, read_sound(path, 0.0, starts, 1.0).samples)

@@ -13,6 +13,7 @@ from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.video.decode import PyAVFrames
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.read import picture_of
 from sora_video.pretrain.video.slices import cell_times, frames_at, slice_starts
 from sora_video.pretrain.video.stream import VideoStream
 
@@ -34,7 +35,7 @@ def seen(source, config=SLICE, **options):
 
 def check(slices, film, config=SLICE):
     """Slices are those of random access, of which the last, overlapping one is not looked at."""
-    frames = PyAVFrames(film, inspect(film), (config.size,) * 2)
+    frames = PyAVFrames(film, inspect(film), picture_of(config))
     hop_s = config.hop_s or config.length_s
     starts = [
         one for one in slice_starts(frames.duration_s, config.length_s, hop_s) if one / hop_s % 1 < 1e-9
@@ -48,8 +49,14 @@ def check(slices, film, config=SLICE):
 
 @pytest.mark.parametrize(
     "config",
-    [SLICE, SliceConfig(size=40, fps=30.0), SliceConfig(size=40, hop_s=0.5), SliceConfig(size=40, hop_s=2.0)],
-    ids=["touching", "faster than the film", "overlapping", "apart"],
+    [
+        SLICE,
+        SliceConfig(size=40, fps=30.0),
+        SliceConfig(size=40, hop_s=0.5),
+        SliceConfig(size=40, hop_s=2.0),
+        SliceConfig(size=40, resize=44, interpolation="bilinear"),
+    ],
+    ids=["touching", "faster than the film", "overlapping", "apart", "cropped"],
 )
 def test_slices_are_those_of_random_access(film, config):
     check(seen(film, config), film, config)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sora_video.pretrain.video.picture import Picture
 from sora_video.pretrain.video.reader import Grid, Span, all_slices
 from sora_video.pretrain.video.readers.readers import Request, read_apart
 
@@ -26,7 +27,7 @@ def test_memory_and_open_files_are_flat(tmp_path, write_video, moving_square, fi
     film = write_video(tmp_path / "film.mp4", moving_square(3, 12))
     for number in range(files):
         (tmp_path / f"{number}.mp4").symlink_to(film)
-    grid = Grid(4, 8.0, 32, has_audio=True)
+    grid = Grid(4, 8.0, Picture(32), has_audio=True)
     requests = (
         Request(number, all_slices, (Span(tmp_path / f"{number}.mp4"), grid, 0.5), tmp_path / f"{number}.mp4")
         for number in range(files)
