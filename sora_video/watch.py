@@ -19,6 +19,7 @@ from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.video.readers.limits import Limits
 from sora_video.pretrain.video.stream import StreamSlice, VideoStream
 
 __all__ = ["Normal", "open_normal", "watch_stream"]
@@ -145,7 +146,11 @@ def open_normal(
 
 
 def watch_stream(
-    normal: Normal, source: str, follow_s: float | None = None, timeout_s: float = 30.0
+    normal: Normal,
+    source: str,
+    follow_s: float | None = None,
+    timeout_s: float = 30.0,
+    limits: Limits | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Watch a stream.
 
@@ -154,6 +159,7 @@ def watch_stream(
         source: a file, an address, or ``-``, see :class:`sora_video.pretrain.video.stream.VideoStream`.
         follow_s: wait so many seconds for a file to grow.
         timeout_s: end the stream of an address after so many seconds without data.
+        limits: what its reader may take.
 
     Yields:
         ``start`` where an alert starts, ``alert`` where it has ended, ``summary`` at last; times in seconds.
@@ -162,7 +168,7 @@ def watch_stream(
         VideoError: the source cannot be opened or has no frame; or, after the summary, its reader has hung,
             died or swollen.
     """
-    stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s)
+    stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s, limits)
     alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
     failure: VideoError | None = None
     try:

@@ -15,19 +15,23 @@ from .corpus import Corpus
 from .opening import open_media, reason, sound_stream, video_stream
 from .prepare.outputs import name_outputs
 from .quarantine import Failure
+from .readers.limits import Limits
 from .readers.pulse import beat
 from .readers.readers import Request, read_apart
 
 __all__ = ["repair_videos"]
 
 
-def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> dict[str, Path]:
+def repair_videos(
+    corpus: Corpus, failures: Iterable[Failure], folder: Path, limits: Limits | None = None
+) -> dict[str, Path]:
     """Copy the parts that can be decoded of videos that cannot be read, without encoding them again.
 
     Args:
         corpus: the videos.
         failures: those that cannot be read.
         folder: where copies are written, as Matroska, by the videos' names.
+        limits: what reading and copying a video may take.
 
     Returns:
         The copies that were made and can be read, by video.
@@ -50,7 +54,7 @@ def repair_videos(corpus: Corpus, failures: Iterable[Failure], folder: Path) -> 
     count = min(worker_count(None), len(names))
     return {
         names[answer.key]: targets[answer.key]
-        for answer in read_apart(requests, count)
+        for answer in read_apart(requests, count, limits)
         if answer.kind == "item"
     }
 

@@ -13,6 +13,7 @@ from sora_video.base.progress import Bar
 from .check import Properties, check_file, state
 from .corpus import Corpus, Video
 from .quarantine import Failure
+from .readers.limits import Limits
 from .readers.readers import Request, read_apart
 from .scan_table import COLUMNS, Row, absolute, read_table, write_table
 
@@ -57,7 +58,9 @@ class Scan:
         }
 
 
-def scan(corpus: Corpus, table: Path | None = None, workers: int | None = None) -> Scan:
+def scan(
+    corpus: Corpus, table: Path | None = None, workers: int | None = None, limits: Limits | None = None
+) -> Scan:
     """Read every video's properties, some of its frames and its sound.
 
     Args:
@@ -65,6 +68,7 @@ def scan(corpus: Corpus, table: Path | None = None, workers: int | None = None) 
         table: a ``.parquet`` file to write a row a video to, from time to time and at the end. Videos that it
             holds already and that did not change are not read again.
         workers: processes; None: one a processor, at most 8.
+        limits: what reading a file may take.
 
     Returns:
         Properties of those that can be read, and reasons for those that cannot.
@@ -77,10 +81,11 @@ def scan(corpus: Corpus, table: Path | None = None, workers: int | None = None) 
     rows = known(table, unique.values()) if table else {}
     missing = [video for name, video in unique.items() if name not in rows]
     requests = (Request(n, check_file, video.path.absolute(), video.path) for n, video in enumerate(missing))
+    count = min(worker_count(workers), len(missing))
     saved, ended = time.monotonic(), 0
     try:
         with Bar("scan", len(missing), "videos") as bar:
-            for number, kind, value in read_apart(requests, min(worker_count(workers), len(missing))):
+            for number, kind, value in read_apart(requests, count, limits):
                 if kind == "done":
                     continue
                 rows[missing[number].video_id] = row_of(missing[number], value)

@@ -9,6 +9,7 @@ __all__ = [
     "ByOption",
     "ClassFoldersOption",
     "CorpusArgument",
+    "FrameTimeOption",
     "GroupOption",
     "HintedModelOption",
     "JoinLabelsOption",
@@ -19,9 +20,11 @@ __all__ = [
     "ModelOption",
     "OverridesArgument",
     "PrefixOption",
+    "ReaderMemoryOption",
     "SkipOption",
     "SourceArgument",
     "SplitOption",
+    "VideoTimeOption",
 ]
 
 CorpusArgument = Annotated[
@@ -64,6 +67,18 @@ SkipOption = Annotated[
     typer.Option(
         "--skip", metavar="SCAN", help="A table of `sora scan --out`; its unreadable videos are left out."
     ),
+]
+FrameTimeOption = Annotated[
+    float, typer.Option("--frame-s", metavar="SECONDS", help="Most seconds without another frame.")
+]
+VideoTimeOption = Annotated[
+    float | None,
+    typer.Option(
+        "--video-s", metavar="SECONDS", help="Most seconds for a file; default: 600, and 10 more per MB."
+    ),
+]
+ReaderMemoryOption = Annotated[
+    int, typer.Option("--memory-mb", metavar="MB", help="Most memory that reading a file may take.")
 ]
 PrefixOption = Annotated[
     str,

@@ -10,10 +10,12 @@ from sora_video.base import console
 from . import show
 from .arguments import (
     ClassFoldersOption,
+    FrameTimeOption,
     GroupOption,
     HintedModelOption,
     JoinLabelsOption,
     JsonOption,
+    ReaderMemoryOption,
     SkipOption,
     SplitOption,
 )
@@ -204,11 +206,15 @@ def watch(
             "--timeout", metavar="SECONDS", help="Stop after so many seconds without data from an address."
         ),
     ] = 30.0,
+    frame_s: FrameTimeOption = 60.0,
+    memory_mb: ReaderMemoryOption = 2048,
 ) -> None:
     """Watch a stream for anomalies; prints a line of JSON for each event."""
+    from sora_video.pretrain.video.readers.limits import Limits
     from sora_video.watch import open_normal, watch_stream
 
+    limits = Limits(frame_s, memory_mb=memory_mb)
     normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours)
     print(console.json_text({"event": "threshold", **normal.as_json()}), flush=True)
-    for event in watch_stream(normal, source, follow, timeout):
+    for event in watch_stream(normal, source, follow, timeout, limits):
         print(console.json_text(event), flush=True)

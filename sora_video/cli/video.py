@@ -8,7 +8,15 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import ClassFoldersOption, CorpusArgument, JsonOption, SkipOption
+from .arguments import (
+    ClassFoldersOption,
+    CorpusArgument,
+    FrameTimeOption,
+    JsonOption,
+    ReaderMemoryOption,
+    SkipOption,
+    VideoTimeOption,
+)
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -42,20 +50,25 @@ def scan(
             "--repair", metavar="FOLDER", help="Folder for copies of the readable parts of unreadable videos."
         ),
     ] = None,
+    frame_s: FrameTimeOption = 60.0,
+    video_s: VideoTimeOption = None,
+    memory_mb: ReaderMemoryOption = 2048,
     as_json: JsonOption = False,
 ) -> None:
     """List the properties of a corpus's videos, and the videos that cannot be read, with reasons."""
     from sora_video.pretrain.video.corpus import open_corpus
     from sora_video.pretrain.video.prepare.corpus import refuse_inside
+    from sora_video.pretrain.video.readers.limits import Limits
     from sora_video.pretrain.video.repair import repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
 
     opened = open_corpus(corpus)
     if repair:
         refuse_inside("--repair", repair.expanduser(), corpus, opened.root)
-    result = scan_corpus(opened, out)
+    limits = Limits(frame_s, video_s, memory_mb)
+    result = scan_corpus(opened, out, limits=limits)
     if repair:
-        saved = repair_videos(opened, result.failures, repair)
+        saved = repair_videos(opened, result.failures, repair, limits)
         console.warn(f"{len(saved)} of {len(result.failures)} unreadable videos saved in part in {repair}")
     if as_json:
         show.print_json(result.as_json())
@@ -93,13 +106,20 @@ def prepare(
         int | None, typer.Option("--workers", help="Processes; default: one per processor, at most 8.")
     ] = None,
     skip: SkipOption = None,
+    frame_s: FrameTimeOption = 60.0,
+    video_s: VideoTimeOption = None,
+    memory_mb: ReaderMemoryOption = 2048,
     as_json: JsonOption = False,
 ) -> None:
     """Transcode a corpus once to the size and frame rate that training needs."""
     from sora_video.pretrain.video.prepare import prepare_corpus
+    from sora_video.pretrain.video.readers.limits import Limits
 
     videos = without_unreadable(corpus, skip)
-    done = prepare_corpus(videos, out, size=size, fps=fps, class_folders=class_folders, workers=workers)
+    limits = Limits(frame_s, video_s, memory_mb)
+    done = prepare_corpus(
+        videos, out, size=size, fps=fps, class_folders=class_folders, workers=workers, limits=limits
+    )
     if as_json:
         show.print_json(done.as_json())
         return

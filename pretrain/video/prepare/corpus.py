@@ -14,6 +14,7 @@ from sora_video.base.unfinished import sweep
 
 from ..corpus import Corpus, Source, open_corpus
 from ..quarantine import Failure
+from ..readers.limits import Limits
 from ..readers.readers import Request, read_apart
 from .account import Account, Entry, open_account
 from .outputs import name_outputs, write_manifest
@@ -54,6 +55,7 @@ def prepare_corpus(
     fps: float = 16.0,
     class_folders: bool = False,
     workers: int | None = None,
+    limits: Limits | None = None,
 ) -> Prepared:
     """Write a small copy of every video of a corpus: H.264 in MP4 with a keyframe every 8 frames.
 
@@ -68,6 +70,7 @@ def prepare_corpus(
         fps: most frames per second; others are left out, the rest keep their times.
         class_folders: take the first folder below the root as each video's label.
         workers: processes, each with one thread; None: one per processor, at most 8.
+        limits: what reading and copying a video may take.
 
     Returns:
         What the folder holds, and the videos that could not be read.
@@ -89,7 +92,7 @@ def prepare_corpus(
         sweep_all(folder)
         try:
             with sigterm_interrupts():
-                made = work(tasks, account, worker_count(workers))
+                made = work(tasks, account, worker_count(workers), limits)
         except KeyboardInterrupt:
             raise RunError(f"{folder}: stopped; the same command continues") from None
         finally:
@@ -147,7 +150,7 @@ def stamp(path: Path) -> tuple[int, int] | tuple[None, None]:
     return status.st_size, status.st_mtime_ns
 
 
-def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
+def work(tasks: Mapping[Task, Entry], account: Account, workers: int, limits: Limits | None) -> int:
     """Do all tasks, each entered in the account when it is done; returns how many videos were made."""
     if not tasks:
         return 0
@@ -156,7 +159,7 @@ def work(tasks: Mapping[Task, Entry], account: Account, workers: int) -> int:
     requests = (Request(number, transcode_file, task, task[0]) for number, task in enumerate(numbered))
     with (
         Bar("prepare", len(tasks), "frames") as bar,
-        closing(read_apart(requests, min(workers, len(tasks)))) as answers,
+        closing(read_apart(requests, min(workers, len(tasks)), limits)) as answers,
     ):
         for number, kind, value in answers:
             task = numbered[number]

@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 from sora_video.pretrain.encoders.frozen import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
-from sora_video.pretrain.video.prepare import prepare_corpus
-from sora_video.pretrain.video.scan import scan
 
 REASONS = {
     "hang.mp4": "1.5 s without a frame",
@@ -64,13 +62,27 @@ def test_embedding_names_the_files_and_keeps_the_rest(deadly, videos, make_confi
 
 
 @pytest.mark.usefixtures("deadly_decoder")
-def test_preparing_and_scanning_name_what_died(deadly, tmp_path):
-    for name in ("hang.mp4", "swell.mp4"):  # these verbs have the limits of every day, which take a minute
-        (deadly / name).unlink()
-    expected = {name: REASONS[name] for name in ("leave.mp4", "segfault.mp4")}
-    prepared = prepare_corpus(deadly, tmp_path / "small")
-    assert {failure.video_id: failure.reason for failure in prepared.failures} == expected
-    assert prepared.videos == 8
-    scanned = scan(open_corpus(deadly))
-    assert {failure.video_id: failure.reason for failure in scanned.failures} == expected
-    assert len(scanned.videos) == 8
+@pytest.mark.parametrize("verb", ["prepare", "scan"])
+def test_preparing_and_scanning_name_what_died(deadly, tmp_path, sora, verb):
+    out = ("--out", tmp_path / "small") if verb == "prepare" else ()
+    limits = ("--frame-s", "1.5", "--video-s", "100", "--memory-mb", "300")
+    code, said = sora(verb, deadly, *out, *limits, "--json")
+    found = json.loads(said)
+    failures = found["failures"] if verb == "prepare" else found["unreadable"]
+    assert code == 0
+    assert {failure["video_id"]: failure["reason"] for failure in failures} == REASONS
+    assert (found["videos"] if verb == "prepare" else len(found["videos"])) == 8
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ("--frame-s", "must be more than 0 seconds"),
+        ("--video-s", "more than 0"),
+        ("--memory-mb", "at least 64"),
+    ],
+)
+def test_limits_out_of_range_are_refused(videos, sora, option, remedy):
+    code, said = sora("scan", videos, option, 0)
+    assert code == 2
+    assert remedy in said
