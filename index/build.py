@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +12,19 @@ import pyarrow.parquet as pq
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
+from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
 
 from .content import attributes_of, contents_of
 from .encoder import check_run, open_encoder
 from .library import Library
 from .query import without_times
-from .store.place import appearing
+from .store.place import FRAMES, appearing
 from .store.update import Added
 from .store.video_source import check_prefix
+
+if TYPE_CHECKING:
+    from sora_video.pretrain.encoders.frozen import VideoEncoder
 
 __all__ = ["Change", "add_to_library", "build_library", "embeddings_of"]
 
@@ -34,8 +38,15 @@ class Change(NamedTuple):
     added: Added
 
 
+FRAMES_BYTES = 2**30
+"""That they may take; an hour of video takes 2 MB."""
+
+
 def embeddings_of(
-    source: Source, model: str | Path | None = None, fingerprint: str | None = None
+    source: Source,
+    model: str | Path | None = None,
+    fingerprint: str | None = None,
+    folder: Path | None = None,
 ) -> Embeddings:
     """The embeddings of a corpus: read where the source is a table of them, else made.
 
@@ -44,6 +55,7 @@ def embeddings_of(
             :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: run folder of the encoder; not looked at where the embeddings are there.
         fingerprint: refuse another encoder before it embeds anything.
+        folder: of a library, to keep indexes of the videos in.
 
     Returns:
         The embeddings; videos that could not be read are in its ``failures``.
@@ -61,7 +73,17 @@ def embeddings_of(
         raise FingerprintError(
             f"model {model}", encoder.fingerprint, str(fingerprint), "name the library's own run with --model"
         )
-    return encoder.embed(source)
+    return embed(encoder, source, folder)
+
+
+def embed(encoder: "VideoEncoder", source: Source, folder: Path | None) -> Embeddings:
+    """Embed a corpus; a library's folder keeps indexes of its videos."""
+    if folder is None:
+        return encoder.embed(source)
+    try:
+        return encoder.embed(source, indexes=folder.absolute() / FRAMES)
+    finally:
+        IndexStore(folder / FRAMES).trim(FRAMES_BYTES)
 
 
 def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
@@ -113,14 +135,16 @@ def build_library(
     place = Path(path).expanduser().resolve()  # the folder of a relative path may be the one that is replaced
     prefix = check_prefix(prefix)
     with appearing(place) as beside:
-        corpus = None if is_table(source) else prefixed(open_for(source, model), prefix)
-        contents = contents_of(corpus) if corpus else {}
-        embeddings = embeddings_of(corpus or source, model)
-        if corpus is None:
-            embeddings = prefixed_rows(embeddings, prefix)
-        library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
-        attributes = attributes_of(corpus) if corpus else {}
-        added = library.add(embeddings, model, contents, attributes, prefix=prefix)
+        if is_table(source):
+            embeddings = prefixed_rows(embeddings_of(source), prefix)
+            library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
+            added = library.add(embeddings, model, prefix=prefix)
+        else:
+            corpus = prefixed(open_for(source, model), prefix)
+            contents, encoder = contents_of(corpus), open_encoder(model)
+            library = Library.create(beside, encoder.fingerprint, encoder.dim, precision)
+            embeddings = embed(encoder, corpus, beside)
+            added = library.add(embeddings, model, contents, attributes_of(corpus), prefix=prefix)
     return Change(Library.open(place), embeddings.failures, added)
 
 
@@ -195,7 +219,8 @@ def prefixed_rows(embeddings: Embeddings, prefix: str) -> Embeddings:
 def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embeddings:
     """Embed the videos that a library lacks; none need be readable unless they are the ``whole`` corpus."""
     try:
-        return embeddings_of(corpus, library.model if model is None else model, library.fingerprint)
+        model = library.model if model is None else model
+        return embeddings_of(corpus, model, library.fingerprint, library.path)
     except CorpusError as error:
         if whole or not error.failures:
             raise

@@ -10,6 +10,7 @@ from sora_video.base.page import Strip, write_page
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.strip import frame_strip
 
+from ..store.place import FRAMES
 from ..store.video_source import VideoSource
 from .search import Hit
 
@@ -36,7 +37,11 @@ class Shown:
 
 
 def write_gallery(
-    path: Path, query: Video, hits: Sequence[Hit], sources: Mapping[str, VideoSource | None]
+    path: Path,
+    query: Video,
+    hits: Sequence[Hit],
+    sources: Mapping[str, VideoSource | None],
+    library: Path | None = None,
 ) -> None:
     """Draw the result of a search.
 
@@ -45,13 +50,18 @@ def write_gallery(
         query: the video, or the span of one, that was searched for.
         hits: with their moments and alignments, see :func:`sora_video.index.localize.localize`.
         sources: where the hits' videos came from, by name; the page names those that are missing.
+        library: its folder, which keeps indexes of its videos; None: of no library.
 
     Raises:
         StorageError: the disk refused the write.
     """
     path = path.expanduser()
+    indexes = None if library is None else library.absolute() / FRAMES
     shown = [
-        Shown(f"{rank}. {hit.video_id}{standing(hit)}", parts_of(hit, query.path, sources[hit.video_id]))
+        Shown(
+            f"{rank}. {hit.video_id}{standing(hit)}",
+            parts_of(hit, query.path, sources[hit.video_id], indexes),
+        )
         for rank, hit in enumerate(hits, 1)
     ]
     write_page(
@@ -72,7 +82,7 @@ def standing(hit: Hit) -> str:
     return f", lead {hit.lead:.2f}{': stands out' if hit.sure else ''}"
 
 
-def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
+def parts_of(hit: Hit, query: Path, source: VideoSource | None, indexes: Path | None) -> list[Part]:
     """The aligned spans of a hit with those of the query, else its moments."""
     if source is None:
         note = f"no frames: the folder of {hit.video_id!r} is unknown; name it with --videos"
@@ -85,7 +95,16 @@ def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
         return [Part(Strip("", "found", note))]
     if not hit.aligned:
         return [
-            Part(strip(path, "found", moment.start_s, moment.end_s, f", likeness {moment.likeness:.3f}"))
+            Part(
+                strip(
+                    path,
+                    "found",
+                    moment.start_s,
+                    moment.end_s,
+                    f", likeness {moment.likeness:.3f}",
+                    indexes=indexes,
+                )
+            )
             for moment in hit.moments[:MOST_PARTS]
         ]
     return [
@@ -96,6 +115,7 @@ def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
                 span.start_s,
                 span.end_s,
                 f", likeness {span.likeness:.3f}, speed {span.speed:.2f}",
+                indexes=indexes,
             ),
             strip(query, "query", span.query_start_s, span.query_end_s),
         )
@@ -103,12 +123,14 @@ def parts_of(hit: Hit, query: Path, source: VideoSource | None) -> list[Part]:
     ]
 
 
-def strip(path: Path, title: str, start_s: float, end_s: float, more: str = "") -> Strip:
+def strip(
+    path: Path, title: str, start_s: float, end_s: float, more: str = "", *, indexes: Path | None = None
+) -> Strip:
     """Frames of a span with their times, or the reason why there are none."""
     note = f"{start_s:.2f} s to {end_s:.2f} s{more}"
     if not path.is_file():
         return Strip("", title, f"{note}; no frames: {path} is missing")
     try:
-        return Strip(frame_strip(path, start_s, end_s), title, note)
+        return Strip(frame_strip(path, start_s, end_s, indexes=indexes), title, note)
     except VideoError as error:
         return Strip("", title, f"{note}; no frames: {path}: {error}")

@@ -8,7 +8,11 @@ from sora_video.base.errors import LibraryError
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep, unfinished_folder
 
-__all__ = ["appearing", "check_free"]
+__all__ = ["FRAMES", "appearing", "check_free"]
+
+FRAMES = "frames"
+"""Folder in a library where its videos' frames are indexed, see
+:class:`sora_video.pretrain.video.kept.IndexStore`; no manifest names it, and it can go without loss."""
 
 
 def check_free(path: Path) -> None:

@@ -80,7 +80,7 @@ class VideoEncoder:
         """Dimension of the embeddings."""
         return self.network.dim
 
-    def embed(self, source: Source, *, progress: bool = True) -> Embeddings:
+    def embed(self, source: Source, *, progress: bool = True, indexes: Path | None = None) -> Embeddings:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
@@ -89,6 +89,7 @@ class VideoEncoder:
         Args:
             source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
             progress: show a bar on standard error when that is a terminal.
+            indexes: see :func:`sora_video.pretrain.video.read.read_videos`.
 
         Returns:
             The embeddings by video and time; videos that could not be read are in its ``failures``.
@@ -101,7 +102,7 @@ class VideoEncoder:
         failures: dict[int, str] = {}
         slices = videos = 0
         with Bar("embed", len(corpus), "slices", shown=progress) as bar:
-            for entry, item in self.read(corpus):
+            for entry, item in self.read(corpus, indexes):
                 if isinstance(item, Failure):
                     failures[entry] = item.reason
                     videos += 1
@@ -127,16 +128,17 @@ class VideoEncoder:
         rows = Rows(chunk.start_s, chunk.end_s, self.embed_slices(chunk.slices))
         return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
 
-    def read(self, corpus: Corpus) -> Iterator[tuple[int, Chunk | Failure]]:
+    def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
         """Decode a corpus into this encoder's slices; see :func:`sora_video.pretrain.video.read.read_videos`.
 
         Args:
             corpus: which videos or spans.
+            indexes: folder to keep indexes of the videos in; None: nowhere.
 
         Yields:
             The entry's number in the corpus, with a chunk of its slices or the reason why it cannot be read.
         """
-        return read_videos(corpus, self.config)
+        return read_videos(corpus, self.config, indexes)
 
     def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
         """Embed decoded slices.

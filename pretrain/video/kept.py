@@ -1,6 +1,8 @@
 """Indexes of videos kept on disk by content, so that each is made once."""
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 from sora_video.base.digests import sampled_sha256
 from sora_video.base.errors import StorageError
 from sora_video.base.files import atomic_path
+from sora_video.base.unfinished import sweep
 
 from .inspect import VideoInfo
 from .pixels import Orientation
@@ -40,8 +43,11 @@ class IndexStore:
         Raises:
             OSError: the video cannot be read.
         """
+        file = self.file_of(video)
         try:
-            kept = BytesIO(self.file_of(video).read_bytes())
+            kept = BytesIO(file.read_bytes())
+            with suppress(OSError):  # of a folder that cannot be written
+                os.utime(file)  # used now, see trim
             with np.load(kept, allow_pickle=False) as stored:
                 values = json.loads(str(stored["values"]))
                 if values.pop("version") != VERSION:
@@ -67,6 +73,20 @@ class IndexStore:
                 np.savez(file, values=np.array(json.dumps({"version": VERSION, **values})), **arrays)
         except StorageError:
             pass
+
+    def trim(self, most_bytes: int) -> None:
+        """Delete the longest unused indexes, so that the folder does not grow for ever.
+
+        Args:
+            most_bytes: that all others may take.
+        """
+        with suppress(OSError, StorageError):
+            sweep(self.folder)
+            files = [(file.stat(), file) for file in self.folder.glob("*.npz")]
+            for status, file in sorted(files, key=lambda one: one[0].st_mtime_ns, reverse=True):
+                most_bytes -= status.st_size
+                if most_bytes < 0:
+                    file.unlink(missing_ok=True)
 
     def file_of(self, video: Path) -> Path:
         """Where the index of a file with this content is."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode import open_video
+from .decode import KNOWN, open_video
 from .prepare.transcode import upright_size
 from .readers.readers import Request, read_once
 from .slices import frames_at
@@ -15,13 +15,16 @@ from .slices import frames_at
 __all__ = ["pictures_at"]
 
 
-def pictures_at(path: Path, short: int, moments: NDArray[np.float64]) -> NDArray[np.uint8]:
+def pictures_at(
+    path: Path, short: int, moments: NDArray[np.float64], indexes: Path | None = None
+) -> NDArray[np.uint8]:
     """Upright pictures of a video at given moments.
 
     Args:
         path: the file.
         short: most pixels of the short side.
         moments: (n,) seconds from the video's start.
+        indexes: folder to keep the video's index in; None: nowhere.
 
     Returns:
         (n, height, width, 3) RGB.
@@ -30,13 +33,14 @@ def pictures_at(path: Path, short: int, moments: NDArray[np.float64]) -> NDArray
         VideoError: the file cannot be read.
     """
     pixels: NDArray[np.uint8] = read_once(
-        Request(0, read_pictures, (path.absolute(), short, np.asarray(moments)), path)
+        Request(0, read_pictures, (path.absolute(), short, np.asarray(moments), indexes), path)
     )
     return pixels
 
 
-def read_pictures(task: tuple[Path, int, NDArray[np.float64]]) -> Iterator[NDArray[np.uint8]]:
+def read_pictures(task: tuple[Path, int, NDArray[np.float64], Path | None]) -> Iterator[NDArray[np.uint8]]:
     """What a reader does for :func:`pictures_at`."""
-    path, short, moments = task
+    path, short, moments, indexes = task
+    KNOWN.keep_in(indexes)
     with closing(open_video(path, upright_size(path, short))) as frames:
         yield frames.frames(frames_at(frames.times, moments))

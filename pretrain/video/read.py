@@ -1,6 +1,7 @@
 """The one door to what videos hold: everything that reads a corpus reads it through supervised readers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from sora_video.base.processes import worker_count
 from sora_video.configs.schema import DataConfig, PretrainConfig, SliceConfig
@@ -15,7 +16,9 @@ from .readers.readers import Request, read_apart
 __all__ = ["grid_of", "limits_of", "picture_of", "read_videos", "span_of"]
 
 
-def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, Chunk | Failure]]:
+def read_videos(
+    corpus: Corpus, config: PretrainConfig, indexes: Path | None = None
+) -> Iterator[tuple[int, Chunk | Failure]]:
     """All slices of a corpus, every video opened once.
 
     Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
@@ -25,6 +28,7 @@ def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, C
     Args:
         corpus: N videos or spans of videos.
         config: how slices are cut, whether they have sound, and what readers may take.
+        indexes: folder to keep indexes of the videos in, see :class:`.kept.IndexStore`; None: nowhere.
 
     Yields:
         Number of the entry, and some of its slices in order, or a failure, after which nothing of it follows.
@@ -32,7 +36,7 @@ def read_videos(corpus: Corpus, config: PretrainConfig) -> Iterator[tuple[int, C
     """
     grid, hop_s = grid_of(config), config.slice.hop_s or config.slice.length_s
     requests = (
-        Request(entry, all_slices, (span_of(video), grid, hop_s), video.path)
+        Request(entry, all_slices, (span_of(video), grid, hop_s, indexes), video.path)
         for entry, video in enumerate(corpus.videos)
     )
     count = min(worker_count(config.data.workers), len(corpus))

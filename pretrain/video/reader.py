@@ -88,17 +88,18 @@ class Chunk:
     """Whether the video has no more."""
 
 
-def all_slices(task: tuple[Span, Grid, float]) -> Iterator[Chunk]:
+def all_slices(task: tuple[Span, Grid, float, Path | None]) -> Iterator[Chunk]:
     """All slices of a span in chunks.
 
     Args:
-        task: the span, how slices are read, and the seconds between the starts of neighbours.
+        task: the span, how slices are read, the seconds between the starts of neighbours, and a folder for
+            indexes of videos.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    part, grid, hop_s = task
-    KNOWN.keep_in(None)
+    part, grid, hop_s, indexes = task
+    KNOWN.keep_in(indexes)
     with closing(open_forward(part.path, grid.picture)) as frames:
         first_s, end_s = part.within(frames.duration_s)
         starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)

@@ -102,7 +102,8 @@ def search(
     hits = localize(opened, asked)
     if html:
         names = [hit.video_id for hit in hits]
-        draw(html, example, hits, sources_in(videos, names) if videos else opened.sources(names))
+        sources = sources_in(videos, names) if videos else opened.sources(names)
+        draw(html, example, hits, sources, library)
     if as_json:
         show.print_json([{**asdict(hit), "sure": hit.sure} for hit in hits])
     else:
@@ -140,13 +141,14 @@ def draw(
     example: "Example",
     hits: "Sequence[Hit]",
     sources: "Mapping[str, VideoSource | None]",
+    library: Path,
 ) -> None:
     """Write the page of frames."""
     from sora_video.index.search.gallery import write_gallery
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, sources)
+    write_gallery(html, span, hits, sources, library.expanduser())
 
 
 def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:

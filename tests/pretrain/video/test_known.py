@@ -88,3 +88,16 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, write_video, gr
     path = write_video(tmp_path / "a.mp4", grey_ramp(np.arange(10) / 25))
     (tmp_path / "kept").write_text("a file in its place")
     assert len(read_both(path, tmp_path / "kept")[1].times) == 10
+
+
+def test_the_longest_unused_indexes_are_deleted(tmp_path, write_video, grey_ramp):
+    store, paths = IndexStore(tmp_path / "kept"), []
+    for count in (10, 11, 12):
+        paths.append(write_video(tmp_path / f"{count}.mp4", grey_ramp(np.arange(count) / 25)))
+        store.keep(paths[-1], inspect(paths[-1]))
+        os.utime(store.file_of(paths[-1]), ns=(count, count))
+    assert store.find(paths[0]) is not None  # used now
+    store.trim(2 * max(store.file_of(path).stat().st_size for path in paths))
+    assert [store.find(path) is not None for path in paths] == [True, False, True]
+    store.trim(0)
+    assert list((tmp_path / "kept").iterdir()) == []
