@@ -41,7 +41,8 @@ def test_a_deadly_decoder_is_named(film, tmp_path, monkeypatch, deed, reason):
     monkeypatch.setenv("DEADLY_DECODER", "1")
     path = tmp_path / f"{deed}.ts"
     path.write_bytes(film.read_bytes())
-    stream = VideoStream(str(path), SLICE, limits=Limits(frame_s=1.0, memory_mb=300))
+    limits = Limits(frame_s=1.0 if deed == "hang" else 60.0, memory_mb=300)
+    stream = VideoStream(str(path), SLICE, limits=limits)
     with pytest.raises(VideoError, match=f"{deed}.ts: {reason}"):
         list(stream)
 
@@ -81,11 +82,11 @@ def test_to_wait_for_a_pipe_is_no_hang(film, tmp_path):
     def write():
         with pipe.open("wb", buffering=0) as written:
             written.write(data[: len(data) // 2])
-            time.sleep(1.6)  # longer than a frame may take
+            time.sleep(2.5)  # longer than a frame may take
             written.write(data[len(data) // 2 :])
 
     threading.Thread(target=write, daemon=True).start()
-    assert [one.start_s for one in VideoStream(str(pipe), SLICE, limits=Limits(frame_s=1.0))] == [*range(12)]
+    assert [one.start_s for one in VideoStream(str(pipe), SLICE, limits=Limits(frame_s=2.0))] == [*range(12)]
 
 
 def test_an_address_that_says_no_more_ends_by_its_own_timeout(film):
