@@ -93,11 +93,19 @@ def test_features_have_the_stated_shape(name, streams):
         assert attention is None
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(2, 32), (3, 24), (6, 16), (17, 40)],
+        pytest.param([(5, 32), (8, 32), (8, 40), (16, 32)], marks=pytest.mark.slow),
+    ],
+    ids=["ends", "middle"],
+)
 @pytest.mark.parametrize("name", ENCODERS.names())
-def test_slices_of_any_length_and_size_are_taken(name):
+def test_slices_of_any_length_and_size_are_taken(name, shapes):
     network = encoder(name).eval()
     with torch.inference_mode():
-        for time, size in [(2, 32), (3, 24), (5, 32), (6, 16), (8, 32), (8, 40), (16, 32), (17, 40)]:
+        for time, size in shapes:
             batch = clips(time=time, size=size)
             features = network(batch).features
             assert features.shape == (2, DIM[name])
@@ -188,8 +196,8 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
         pytest.param("sora_av", "residual", 8, 56, 4, marks=needs_bf16_kernels),
         pytest.param("sora_av", "rgb", 8, 64, 4, marks=needs_bf16_kernels),
         pytest.param("r3d_18", "rgb", 8, 56, 2, marks=needs_bf16_kernels),
-        pytest.param("r3d_18", "residual", 16, 56, 2, marks=needs_bf16_kernels),
-        pytest.param("mc3_18", "residual", 8, 56, 2, marks=needs_bf16_kernels),
+        pytest.param("r3d_18", "residual", 16, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
+        pytest.param("mc3_18", "residual", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("mvit_v2_s", "residual", 8, 56, 2, marks=needs_bf16_kernels),
         pytest.param("swin3d_t", "residual", 8, 64, 2, marks=needs_bf16_kernels),
     ],
@@ -232,7 +240,11 @@ def check_bf16_gradients(config, time, size, count):
 
 @pytest.mark.parametrize(
     ("time", "size"),
-    [(2, 16), *(pytest.param(8, size, marks=needs_bf16_kernels) for size in (56, 64))],
+    [
+        (2, 16),
+        pytest.param(8, 56, marks=needs_bf16_kernels),
+        pytest.param(8, 64, marks=[needs_bf16_kernels, pytest.mark.slow]),
+    ],
 )
 @pytest.mark.parametrize("name", ["r2plus1d_18", "s3d"])
 def test_bf16_gradients_of_convolutions_are_right(name, time, size):
