@@ -117,6 +117,90 @@ def test_a_clock_that_wraps_goes_on(tmp_path, before_wrap_s):
     assert seen(path) == list(range(60))
 
 
+def restamp(source, target, change):
+    """A film whose packets, in the order they are stored, are changed by ``change(place, packet, tick)``."""
+    kept = {"avoid_negative_ts": "disabled"}
+    with av.open(source) as given, av.open(target, "w", container_options=kept) as made:
+        (stream,) = given.streams.video
+        copied = made.add_stream_from_template(stream)
+        for place, packet in enumerate(packet for packet in given.demux(stream) if packet.size):
+            change(place, packet, packet.time_base)
+            packet.stream = copied
+            made.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("structure", ["no B-frames", "closed groups"])
+@pytest.mark.parametrize(
+    ("container", "first"), [("flv", 0), ("mkv", 0), ("mov", 10), ("mp4", 10), ("ts", 0)]
+)
+def test_the_first_picture_is_at_zero_where_stamps_are_negative(tmp_path, container, first, structure):
+    """MP4 and MOV have no negative stamps: what lies before 0 is left out by an edit list."""
+
+    def earlier(_, packet, tick):
+        packet.pts -= round(Fraction(2, 5) / tick)
+        packet.dts = None if packet.dts is None else packet.dts - round(Fraction(2, 5) / tick)
+
+    source = write_film(tmp_path / "film.mkv", Film("mkv", "h264", structure), range(30))
+    path = restamp(source, tmp_path / f"negative.{container}", earlier)
+    _, numbers = decoded(path) if container != "mkv" else (None, list(range(30)))  # whose first have no times
+    assert seen(path) == numbers == list(range(first, 30))
+    info = inspect(path)
+    np.testing.assert_allclose(info.times, np.arange(30 - first) / 25, atol=1e-6)
+    assert info.duration_s == pytest.approx((30 - first) / 25)
+    assert streamed(path)[0] == first + 1
+
+
+@pytest.mark.parametrize(
+    ("container", "structure"),
+    [("flv", "no B-frames"), ("mkv", "no B-frames")]
+    + [(container, "closed groups") for container in ("flv", "mkv", "mov", "mp4", "ts")],
+)
+def test_of_pictures_with_one_stamp_the_first_is_shown(tmp_path, container, structure):
+    source = write_film(tmp_path / f"film.{container}", Film(container, "h264", structure), range(30))
+    with av.open(source) as film:
+        first = min(packet.pts for packet in film.demux(video=0) if packet.size)
+
+    def double(_, packet, tick):
+        step = round(Fraction(1, 25) / tick)
+        if packet.pts in (first + 7 * step, first + 8 * step):
+            packet.pts = first + 6 * step
+        packet.dts = None if packet.dts is None else min(packet.dts, packet.pts)
+
+    path = restamp(source, tmp_path / f"doubled.{container}", double)
+    times, numbers = decoded(path)
+    shown = np.append(True, np.diff(times) > 0)
+    assert numbers == list(range(30))
+    assert np.flatnonzero(~shown).tolist() == [7, 8]
+    assert seen(path) == [number for number in numbers if number not in (7, 8)]
+    np.testing.assert_allclose(inspect(path).times, times[shown], atol=1e-6)
+
+
+@pytest.mark.parametrize("container", ["mkv", "mov", "mp4"])
+@pytest.mark.parametrize(("told_s", "believed_s"), [(0.04, 0.04), (2, 2), (50, 50), (3600, 0.04)])
+def test_the_last_picture_lasts_as_its_packet_says_up_to_a_minute(tmp_path, container, told_s, believed_s):
+    def last(place, packet, tick):
+        if place == 29:
+            packet.duration = round(Fraction(told_s) / tick)
+
+    source = write_film(tmp_path / f"film.{container}", Film(container, "h264", "no B-frames"), range(30))
+    path = restamp(source, tmp_path / f"last.{container}", last)
+    with av.open(path) as film:
+        *_, final = (packet for packet in film.demux(video=0) if packet.size)
+    assert float(final.duration * final.time_base) == pytest.approx(told_s, abs=1e-3)
+    assert inspect(path).duration_s == pytest.approx(29 / 25 + believed_s, abs=1e-3)
+
+
+def test_the_last_picture_may_last_as_long_as_all_before_it(tmp_path, write_video):
+    """Slides of 100 s: the file says that the last one has 150 s, of 200 s before it."""
+    slides = write_video(tmp_path / "slides.mkv", [draw_number(n) for n in range(3)], pts=[0, 2500, 5000])
+
+    def last(place, packet, tick):
+        packet.duration = round(150 / tick) if place == 2 else 0
+
+    assert inspect(restamp(slides, tmp_path / "last.mkv", last)).duration_s == pytest.approx(350)
+
+
 @pytest.mark.parametrize("structure", ["no B-frames", "closed groups", "open groups"])
 def test_what_an_edit_list_leaves_out_is_not_shown(tmp_path, structure):
     path = write_film(tmp_path / "film.mp4", Film("mp4", "h264", f"{structure}, edit list"))
