@@ -10,10 +10,12 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 
 from sora_video.base.errors import VideoError
+from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.decode import DecordFrames, PyAVFrames, open_forward, open_video
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.picture import Picture
+from sora_video.pretrain.video.stream import VideoStream
 
 TOLERANCE = 1.75
 """Grey levels that two scalers may differ by on average; bicubic and bilinear differ by 1.9."""
@@ -118,6 +120,13 @@ def test_a_disc_is_round_whatever_the_shape_of_the_pixels_and_the_turn(disc):
             assert abs(np.ptp(rows) - 60 * 72 / 96) <= 2
             assert abs(rows.mean() - 35.5) <= 1
             assert abs(columns.mean() - 35.5) <= 1
+
+
+def test_a_stream_shows_the_same_pictures(disc):
+    for path in disc:
+        (only,) = VideoStream(str(path), SliceConfig(size=72, resize=72))
+        second = open_forward(path, Picture(72, 72)).frames(np.array([1]))  # on screen at 1/16 s
+        np.testing.assert_array_equal(only.frames, second)
 
 
 def test_a_cache_keeps_cropped_frames_and_no_two_pictures_share_them(wide, tmp_path):
