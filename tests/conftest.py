@@ -246,3 +246,11 @@ def tiny_run(
 ) -> Run:
     """A finished run on ``videos``; not to be changed."""
     return pretrain_encoder(videos, tmp_path_factory.mktemp("run") / "tiny", make_config())
+
+
+@pytest.fixture
+def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probes with few steps of training beside a single untrained encoder; what they score means little."""
+    monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
+    monkeypatch.setattr("sora_video.downstream.probe.attentive.EPOCHS", 2)
+    monkeypatch.setattr("sora_video.downstream.probe.attentive.LEAST_STEPS", 2)

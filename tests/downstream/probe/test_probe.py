@@ -39,12 +39,6 @@ def probe(manifest, tiny_run):
     return linear_probe(manifest, tiny_run.path)
 
 
-@pytest.fixture
-def one_draw(monkeypatch):
-    """A single untrained encoder to compare with, which takes less time."""
-    monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
-
-
 def test_a_probe_stands_beside_random_and_pixels(probe):
     names = [row["features"] for row in probe.table()]
     assert names[0] == "pretrained"
@@ -59,7 +53,7 @@ def test_a_probe_stands_beside_random_and_pixels(probe):
             assert isinstance(value, str) or 0 <= value <= 1
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     labels.write_text(labels.read_text() + "bad.mp4,even,train\n")
@@ -69,7 +63,7 @@ def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
     assert probe.as_json()["unreadable"][0]["video_id"] == "bad.mp4"
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_class_folders_need_no_manifest(videos, tiny_run):
     probe = linear_probe(videos, tiny_run.path, class_folders=True)
     assert probe.split.classes == ["even", "odd"]
@@ -114,7 +108,7 @@ def test_rows_without_label_or_split_are_not_even_opened(probe, labels, tiny_run
     assert len(after.features) == 8
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_several_runs_are_seeds(labels, tiny_run, videos, make_config, tmp_path):
     other = pretrain_encoder(videos, tmp_path / "other", make_config("seed=1", "optim.epochs=1"))
     probe = linear_probe(labels, [tiny_run.path, other.path], cache=tmp_path / "cache")
@@ -147,7 +141,7 @@ def test_an_unreadable_training_class_is_refused(labels, tiny_run, tmp_path):
         linear_probe(labels, tiny_run.path)
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_labels_that_look_like_tex_are_drawn_as_they_are(labels, tiny_run, tmp_path):
     names = {"even": "$5_$", "odd": "_{x}^$"}
     text = labels.read_text()
@@ -161,7 +155,7 @@ def test_labels_that_look_like_tex_are_drawn_as_they_are(labels, tiny_run, tmp_p
         assert drawn[2:] == [2, 1]  # both sides of the confusion, and the legend of the map
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, tiny_run, tmp_path):
     lines = labels.read_text().splitlines()
     lines[1:] = [line.replace(",even,", ",even;small,") for line in lines[1:]]
@@ -173,7 +167,7 @@ def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, ti
     assert "mAP over classes" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
     table = linear_probe(labels, tiny_run.path, finetune=1).table()
     assert [row["features"] for row in table if "fine-tuned" in row] == [
@@ -185,7 +179,7 @@ def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
         linear_probe(labels, tiny_run.path, finetune=-1)
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_views_and_centring_are_told(labels, tiny_run):
     probe = linear_probe(labels, tiny_run.path, views="2x3", centre=True)
     protocol = probe.as_json()["protocol"]

@@ -1,9 +1,11 @@
-"""What however many processes meet together; run by test_ranks.py under torchrun.
+"""What however many processes meet together; run by test_ranks.py.
 
-They take the first training steps of each config, of which the first process saves what it found. Then that
-process fails, and each says what it met.
+They are forks of one process, which imports once what they need, and are told what torchrun tells. They take
+the first training steps of each config, of which the first process saves what it found. Then that process
+fails, and each says what it met.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -69,6 +71,22 @@ def meet_errors(fabric):
     sys.stdout.write(f"{fabric.global_rank} {on_first(fabric, lambda: 'made')}\n")
 
 
+def start(ranks, port, work):
+    """Call ``work`` in so many forks, as torchrun starts processes; raises when one fails."""
+    shared = {"WORLD_SIZE": ranks, "LOCAL_WORLD_SIZE": ranks, "GROUP_WORLD_SIZE": 1, "GROUP_RANK": 0}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "none"}
+    for rank in range(ranks):
+        if os.fork() == 0:
+            own = {"RANK": rank, "LOCAL_RANK": rank}
+            os.environ.update({name: str(value) for name, value in {**shared, **own}.items()})
+            work()
+            sys.stdout.flush()
+            os._exit(0)
+    codes = [os.wait()[1] for _ in range(ranks)]
+    assert codes == [0] * ranks
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    meet_errors(all_first_steps(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    ranks, port, source, out, *recipes = sys.argv[1:]
+    start(int(ranks), int(port), lambda: meet_errors(all_first_steps(source, out, recipes)))

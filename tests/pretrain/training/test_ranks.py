@@ -32,11 +32,16 @@ def free_port():
 
 
 def torchrun(processes, *arguments, nodes=1, node=0, port=None):
-    """Start processes that share each step, over gloo on the loopback interface."""
-    place = ["--nnodes", str(nodes), "--node-rank", str(node), "--master-addr", "127.0.0.1"]
-    place += ["--master-port", str(port or free_port()), "--nproc-per-node", str(processes)]
+    """Start processes that share each step as a user does."""
+    place = ["--nnodes", nodes, "--node-rank", node, "--master-addr", "127.0.0.1"]
+    place += ["--master-port", port or free_port(), "--nproc-per-node", processes]
+    return start("-m", "torch.distributed.run", *place, *arguments)
+
+
+def start(*arguments):
+    """Start Python for processes that talk over gloo on the loopback interface."""
     return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *place, *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -64,7 +69,7 @@ def recipes(tmp_path_factory, make_config):
 def together(request, tmp_path_factory, heard_videos, recipes):
     """What several processes find that share each step, and what they print."""
     out = tmp_path_factory.mktemp("together") / "found.pt"
-    printed = finished(torchrun(request.param, ONE_STEP, heard_videos, out, *recipes))
+    printed = finished(start(ONE_STEP, request.param, free_port(), heard_videos, out, *recipes))
     return torch.load(out, weights_only=True), printed
 
 

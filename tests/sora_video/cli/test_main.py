@@ -120,13 +120,7 @@ def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
     assert {video["codec"] for video in found["videos"]} == {"h264"}
 
 
-@pytest.fixture
-def one_draw(monkeypatch):
-    """A single untrained encoder beside each probe, which takes less time."""
-    monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
-
-
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_a_prepared_folder_is_a_corpus_with_the_same_labels(videos, run, tmp_path):
     paths = sorted(videos.rglob("*.mp4"))
     rows = [f"{path},{path.parent.name},{'train' if n % 2 else 'test'}" for n, path in enumerate(paths)]
@@ -211,7 +205,7 @@ def test_python_and_command_give_the_same(videos, run, library):
     assert [hit.video_id for hit in hits] == [hit["video_id"] for hit in told]
 
 
-@pytest.mark.usefixtures("one_draw")
+@pytest.mark.usefixtures("quick_probe")
 def test_probes_are_reported_and_compared(videos, run, tmp_path):
     command = ("probe", videos, "--class-folders", "--model", run)
     sora(*command, "--report", tmp_path / "whole")
