@@ -28,29 +28,23 @@ def python(code, executable=sys.executable, **options):
     return done.stdout.strip()
 
 
-def test_no_room_is_imported_by_its_bare_name():
-    code = (
-        "import sora_video, sora_video.cli.main, sora_video.demo, sys\n"
-        "for name in sora_video.__all__: getattr(sora_video, name)\n"
-        f"print([name for name in {ROOMS} if name in sys.modules])"
-    )
-    assert python(code, cwd=ROOT) == "[]"
-
-
 def test_the_face_is_quick_to_import():
     heavy = ("torch", "faiss", "decord")
     code = f"import sora_video.cli.main, sys; print([name for name in {heavy} if name in sys.modules])"
     assert python(code) == "[]"
 
 
-def test_encoders_and_training_start_without_what_few_runs_use():
+def test_parts_import_no_more_than_they_need_and_no_room_by_its_bare_name():
     code = (
         "import sys, sora_video.pretrain.encoders.frozen\n"
         "assert 'torch._dynamo' not in sys.modules\n"
         "import sora_video.pretrain.training.loop\n"
-        "print([name for name in ('sklearn', 'matplotlib') if name in sys.modules])"
+        "assert not {'sklearn', 'matplotlib'} & sys.modules.keys()\n"
+        "import sora_video.cli.main, sora_video.demo\n"
+        "for name in sora_video.__all__: getattr(sora_video, name)\n"
+        f"print([name for name in {ROOMS} if name in sys.modules])"
     )
-    assert python(code) == "[]"
+    assert python(code, cwd=ROOT) == "[]"
 
 
 @pytest.fixture(scope="module")
