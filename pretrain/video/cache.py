@@ -1,6 +1,8 @@
 """Decoded frames kept on the disk during a run, so that a small corpus is decoded only once."""
 
+import mmap
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -22,19 +24,33 @@ MAX_FRAMES = 1500
 """Longer videos are not cached: they cost more to decode whole than a run reads of them."""
 CHUNK = 128
 """Frames decoded at once, to bound memory."""
+SUFFIX = ".frames"
+TIME_BYTES = 8
 
 
 class CachedFrames:
-    """Frames read from the cache."""
+    """Frames read from an entry of the cache: N times and the length in seconds, then N pictures.
 
-    def __init__(self, frames_file: Path, times_file: Path) -> None:
-        *times, self.duration_s = np.load(times_file)
-        self.times: NDArray[np.float64] = np.array(times)
-        self.pixels = np.load(frames_file, mmap_mode="r")
+    Args:
+        entry: the entry's file.
+        size: pixels of a side of its pictures.
+
+    Raises:
+        FileNotFoundError: there is no such entry.
+    """
+
+    def __init__(self, entry: Path, size: int) -> None:
+        with entry.open("rb") as file:
+            memory = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+        count = len(memory) // frame_bytes(size)
+        start = TIME_BYTES * (count + 1)
+        seconds: NDArray[np.float64] = memory[:start].view(np.float64)
+        self.times, self.duration_s = seconds[:count], float(seconds[count])
+        self.pixels = memory[start:].reshape(count, size, size, 3)
 
     def frames(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """See :meth:`sora_video.pretrain.video.decode.Frames.frames`."""
-        return np.asarray(self.pixels[indices])
+        return self.pixels[indices]
 
     def close(self) -> None:
         """See :meth:`sora_video.pretrain.video.decode.Frames.close`."""
@@ -71,19 +87,20 @@ class FrameCache:
         """
         if self.budget_bytes == 0 or (key := entry_key(path, self.picture)) is None:
             return open_video(path, self.picture)
-        frames_file, times_file = self.folder / f"{key}.npy", self.folder / f"{key}.times.npy"
-        if not frames_file.exists():
-            video = open_video(path, self.picture)
-            needed = len(video.times) * (self.picture.size**2 * 3 + 8)
-            if len(video.times) > MAX_FRAMES or not self.reserve(needed):
-                return video
-            try:
-                self.store(video, frames_file, times_file)
-            except (StorageError, VideoError):
-                self.reserve(-needed)
-                return video  # no space, or a damaged frame: the frames that are needed may be readable
-            video.close()
-        return CachedFrames(frames_file, times_file)
+        entry = self.folder / f"{key}{SUFFIX}"
+        with suppress(FileNotFoundError):
+            return CachedFrames(entry, self.picture.size)
+        video = open_video(path, self.picture)
+        needed = TIME_BYTES + len(video.times) * frame_bytes(self.picture.size)
+        if len(video.times) > MAX_FRAMES or not self.reserve(needed):
+            return video
+        try:
+            self.store(video, entry)
+        except (StorageError, VideoError):
+            self.reserve(-needed)
+            return video  # no space, or a damaged frame: the frames that are needed may be readable
+        video.close()
+        return CachedFrames(entry, self.picture.size)
 
     def reserve(self, needed: int) -> bool:
         """Reserve bytes of the budget, or give them back.
@@ -113,28 +130,30 @@ class FrameCache:
 
     def held(self) -> int:
         """Bytes that entries take."""
-        return sum(file.stat().st_size for file in self.folder.glob("[!.]*.npy"))
+        return sum(file.stat().st_size for file in self.folder.glob(f"[!.]*{SUFFIX}"))
 
-    def store(self, video: Frames, frames_file: Path, times_file: Path) -> None:
-        """Decode a whole video into the cache; the frames' file is the commit point.
+    def store(self, video: Frames, entry: Path) -> None:
+        """Decode a whole video into the cache.
 
         Args:
             video: the opened video, decoded to the cache's picture.
-            frames_file: receives (N, H, W, 3) uint8 pixels.
-            times_file: receives N presentation times and the video's length, in seconds.
+            entry: receives N presentation times and the video's length, in seconds, as float64, and
+                (N, H, W, 3) uint8 pixels.
 
         Raises:
             StorageError: the disk refused the write.
             VideoError: a frame cannot be decoded.
         """
-        count, size = len(video.times), self.picture.size
-        with atomic_path(times_file) as beside:
-            np.save(beside, np.append(video.times, video.duration_s))
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
-        with atomic_path(frames_file) as beside, beside.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
+        count = len(video.times)
+        with atomic_path(entry) as beside, beside.open("wb") as file:
+            file.write(np.append(video.times, video.duration_s).tobytes())
             for start in range(0, count, CHUNK):
                 file.write(video.frames(np.arange(start, min(start + CHUNK, count))).tobytes())
+
+
+def frame_bytes(size: int) -> int:
+    """Bytes of an entry for each frame, its time included."""
+    return TIME_BYTES + size * size * 3
 
 
 def entry_key(path: Path, picture: Picture) -> str | None:

@@ -156,7 +156,11 @@ def test_a_run_that_is_not_there_cannot_be_resumed(videos, tmp_path):
 def test_a_run_killed_before_its_first_save_begins_anew(tiny_run, videos, make_config, tmp_path):
     begun = Run.new(tmp_path / "run", make_config())
     begun.begin()
-    for name in (".config.77.partial.yaml", "checkpoints/.2_-1.0.77.partial.pt", "cache/.a.77.partial.npy"):
+    for name in (
+        ".config.77.partial.yaml",
+        "checkpoints/.2_-1.0.77.partial.pt",
+        "cache/.a.77.partial.frames",
+    ):
         write_text(begun.path / name, "half")
     (begun.path / "log.jsonl").write_text('{"step": 1, "loss": 9.0, "clips_per_s": 1, "wait": 0}\n{"st')
     resumed = pretrain_encoder(videos, begun.path, resume=True)
