@@ -74,7 +74,7 @@ def measured(corpus: Corpus) -> Iterator[tuple[int, tuple[Features, Features]]]:
     )
     with Bar("pixels", len(corpus), "videos") as bar:
         videos = 0
-        for entry, kind, value in read_apart(requests, min(worker_count(None), len(corpus))):
+        for entry, kind, value, _ in read_apart(requests, min(worker_count(None), len(corpus))):
             if kind == "item":
                 yield entry, value
             else:

@@ -23,13 +23,15 @@ from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 
 from .batch import Batch, Sample
-from .reading import SampleTask, read_sample
+from .reading import Common, SampleTask, read_sample
 from .sampler import EpochSampler, Position
 
 __all__ = ["train_loader"]
 
 AHEAD = 4
 """Batches that are read before they are needed."""
+DEPTH = 2
+"""Samples that a reader has: one that it reads, and the next."""
 
 
 def train_loader(
@@ -61,8 +63,10 @@ class Loading:
 
     def __init__(self, corpus: Corpus, config: PretrainConfig, cache: FrameCache, pin: bool) -> None:
         self.corpus, self.config, self.pin = corpus, config, pin
-        self.cache = replace(cache, folder=cache.folder.absolute())
-        self.grid, self.numbers = grid_of(config), corpus.numbers()
+        wanted, cache = config.slice, replace(cache, folder=cache.folder.absolute())
+        draw = Draw(wanted.per_video, wanted.max_gap_s, wanted.gap_power)
+        self.common = Common(config.seed, grid_of(config), draw, cache, config.augment).packed()
+        self.numbers = corpus.numbers()
         self.answers: dict[int, Any] = {}
         self.reader_mb = 0.0
 
@@ -70,35 +74,30 @@ class Loading:
         """All batches of a sampler, in its order."""
         workers = worker_count(self.config.data.workers)
         keys, steps = count(), iter(sampler)
-        with Readers(workers, limits_of(self.config.data)) as readers:
+        with Readers(workers, limits_of(self.config.data), depth=DEPTH) as readers:
             ahead: list[dict[int, Position]] = []
             while True:
                 for step in islice(steps, AHEAD + 1 - len(ahead)):
                     ahead.append(dict(zip(keys, step, strict=False)))
-                    for key, position in ahead[-1].items():
-                        readers.submit(self.request(key, position))
+                    readers.submit(*(self.request(*asked) for asked in ahead[-1].items()))
                 if not ahead:
                     return
                 yield self.batch(readers, ahead.pop(0))
 
     def request(self, key: int, position: Position) -> Request:
         """The request to a reader for one sample."""
-        video, wanted = self.corpus.videos[position.video], self.config.slice
-        sample = (self.config.seed, "sample", position.epoch, position.video)
-        draw = Draw((*sample, "starts"), wanted.per_video, wanted.max_gap_s, wanted.gap_power)
-        task = SampleTask(span_of(video), self.grid, draw, self.cache, sample, self.config.augment)
+        video = self.corpus.videos[position.video]
+        task = SampleTask(span_of(video), position.epoch, position.video, self.common)
         return Request(key, read_sample, task, video.path)
 
     def batch(self, readers: Readers, wanted: dict[int, Position]) -> Batch:
         """Wait for the samples of one batch."""
         missing = wanted.keys() - self.answers.keys()
         while missing:
-            key, kind, value = readers.get()
-            if kind == "done":
-                self.reader_mb = max(self.reader_mb, value)
-            else:
-                self.answers[key] = value
-                missing.discard(key)
+            answer = readers.get()
+            self.answers[answer.key] = answer.value
+            self.reader_mb = max(self.reader_mb, answer.memory_mb)
+            missing.discard(answer.key)
         return self.collate(
             [self.sample(position, self.answers.pop(key)) for key, position in wanted.items()]
         )

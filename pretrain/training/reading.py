@@ -1,8 +1,9 @@
 """What a reader does for training: the slices of one sample, and which views to make of them."""
 
-from collections.abc import Iterator
+import pickle
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -12,33 +13,55 @@ from sora_video.pretrain.video.reader import Draw, Grid, Span, drawn_slices
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views, draw_views
 
-__all__ = ["SampleTask", "read_sample"]
+__all__ = ["Common", "SampleTask", "read_sample"]
 
 
 @dataclass(frozen=True)
-class SampleTask:
-    """All that a sample is a function of."""
+class Common:
+    """What all samples of a run have in common."""
 
-    span: Span
+    seed: int
     grid: Grid
     draw: Draw
     cache: FrameCache
-    key: tuple[int | str, ...]
-    """Of the views' randomness."""
     augment: AugmentConfig
 
+    def packed(self) -> bytes:
+        """As readers take it: it is packed once, and not with every sample."""
+        return pickle.dumps(self)
 
-def read_sample(task: SampleTask) -> Iterator[tuple[Slices[NDArray[Any]], Views[NDArray[Any]]]]:
-    """Read the one sample of a task.
+
+class SampleTask(NamedTuple):
+    """All that a sample is a function of."""
+
+    span: Span
+    epoch: int
+    video: int
+    """Number in the corpus."""
+    common: bytes
+    """See :meth:`Common.packed`."""
+
+
+def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[Any]]]:
+    """Read one sample.
 
     Args:
         task: which slices to draw from which video, and how to augment them.
 
-    Yields:
+    Returns:
         R slices and R views.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    for slices in drawn_slices((task.span, task.grid, task.draw, task.cache)):
-        yield slices, draw_views(task.key, task.augment, task.draw.count, has_audio=task.grid.has_audio)
+    common = unpacked(task.common)
+    key = (common.seed, "sample", task.epoch, task.video)
+    slices = drawn_slices(task.span, common.grid, common.draw, (*key, "starts"), common.cache)
+    return slices, draw_views(key, common.augment, common.draw.count, has_audio=common.grid.has_audio)
+
+
+@lru_cache(maxsize=1)
+def unpacked(common: bytes) -> Common:
+    """What :meth:`Common.packed` packed."""
+    made: Common = pickle.loads(common)
+    return made

@@ -40,7 +40,7 @@ def read_videos(
         for entry, video in enumerate(corpus.videos)
     )
     count = min(worker_count(config.data.workers), len(corpus))
-    for entry, kind, value in read_apart(requests, count, limits_of(config.data)):
+    for entry, kind, value, _ in read_apart(requests, count, limits_of(config.data)):
         if kind == "item":
             yield entry, value
         elif kind == "failed":

@@ -67,10 +67,8 @@ class Span:
 
 @dataclass(frozen=True)
 class Draw:
-    """Which slices of a video to draw; see :func:`.slices.draw_starts`."""
+    """How slices of a video are drawn; see :func:`.slices.draw_starts`."""
 
-    key: tuple[int | str, ...]
-    """Of the generator."""
     count: int
     max_gap_s: float
     gap_power: float
@@ -110,27 +108,31 @@ def all_slices(task: tuple[Span, Grid, float, Path | None]) -> Iterator[Chunk]:
             yield Chunk(starts[rows], ends[rows], slices, last=first + CHUNK >= len(starts))
 
 
-def drawn_slices(task: tuple[Span, Grid, Draw, FrameCache]) -> Iterator[Slices[NDArray[Any]]]:
+def drawn_slices(
+    part: Span, grid: Grid, draw: Draw, key: tuple[int | str, ...], frame_cache: FrameCache
+) -> Slices[NDArray[Any]]:
     """Read slices of a span that are drawn at random.
 
     Args:
-        task: the span, how slices are read, how they are drawn, and the cache to read through.
+        part: the span.
+        grid: how slices are read.
+        draw: how they are drawn.
+        key: of their randomness.
+        frame_cache: the cache to read through.
 
-    Yields:
-        All slices at once, (R, ...).
+    Returns:
+        R slices.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    part, grid, draw, frame_cache = task
     KNOWN.keep_in(frame_cache.indexes)
     with closing(frame_cache.open(part.path)) as frames:
         start_s, end_s = part.within(frames.duration_s)
         starts = draw_starts(
-            generator(*draw.key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
+            generator(*key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
         )
-        slices = read_slices(part.path, frames, start_s + starts, end_s, grid)
-    yield slices
+        return read_slices(part.path, frames, start_s + starts, end_s, grid)
 
 
 def read_slices(

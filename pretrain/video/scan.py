@@ -85,7 +85,7 @@ def scan(
     saved, ended = time.monotonic(), 0
     try:
         with Bar("scan", len(missing), "videos") as bar:
-            for number, kind, value in read_apart(requests, count, limits):
+            for number, kind, value, _ in read_apart(requests, count, limits):
                 if kind == "done":
                     continue
                 rows[missing[number].video_id] = row_of(missing[number], value)

@@ -161,7 +161,7 @@ def work(tasks: Mapping[Task, Entry], account: Account, workers: int, limits: Li
         Bar("prepare", len(tasks), "frames") as bar,
         closing(read_apart(requests, min(workers, len(tasks)), limits)) as answers,
     ):
-        for number, kind, value in answers:
+        for number, kind, value, _ in answers:
             task = numbered[number]
             if isinstance(value, StorageError):
                 raise value

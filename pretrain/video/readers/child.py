@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
     end_with(parent)
     pulse.attach(counter)
     supervisor = socket.socket(fileno=channel)
-    send(supervisor, ("ready", None))
+    send(supervisor, ("ready", None, 0.0))
     silence()
     limit_memory(memory_mb)
     while True:
@@ -37,26 +38,35 @@ def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
         except (EOFError, OSError):
             os._exit(0)
         except Exception as error:
-            send(supervisor, ("broken", line(error)))
+            send(supervisor, ("broken", line(error), 0.0))
             os._exit(1)
-        send(supervisor, ("begun", None))
+        pulse.begin()
         serve(supervisor, function, task, memory_mb)
 
 
 def serve(supervisor: socket.socket, function: Any, task: Any, memory_mb: int) -> None:
     """Do one job. An error of any kind is one of its file."""
     try:
-        for item in function(task):
-            send(supervisor, ("item", item))
+        result = function(task)
+        if not isinstance(result, Iterator):
+            send(supervisor, ("whole", result, peak_memory_mb()))
+            return
+        for item in result:
+            send(supervisor, ("item", item, 0.0))
             pulse.beat()
     except MemoryError:
-        send(supervisor, ("failed", f"reading it takes more than {memory_mb:,} MB of memory"))
+        fail(supervisor, f"reading it takes more than {memory_mb:,} MB of memory")
     except VideoError as error:
-        send(supervisor, ("failed", str(error)))
+        fail(supervisor, str(error))
     except Exception as error:
-        send(supervisor, ("failed", f"cannot be read: {line(error)}"))
+        fail(supervisor, f"cannot be read: {line(error)}")
     else:
-        send(supervisor, ("done", peak_memory_mb()))
+        send(supervisor, ("done", None, peak_memory_mb()))
+
+
+def fail(supervisor: socket.socket, reason: str) -> None:
+    """Say why a file cannot be read."""
+    send(supervisor, ("failed", reason, 0.0))
 
 
 def end_with(parent: int) -> None:

@@ -1,15 +1,21 @@
-"""Python objects over a socket; arrays travel as they lie in memory, beside the pickle and not in it."""
+"""Python objects over a socket; large arrays travel as they lie in memory, beside the pickle."""
 
 import pickle
 import socket
 import struct
 from typing import Any
 
+import numpy as np
+
 __all__ = ["line", "receive", "send"]
 
 HEAD = struct.Struct("<QI")
 """Bytes of the pickle, and how many buffers follow it."""
 SIZE = struct.Struct("<Q")
+SMALL_BYTES = 4096
+"""Most bytes of an array that lies in the pickle."""
+MOST_BUFFERS = 512
+"""Buffers of one call to the system, which takes 1024."""
 
 
 def send(channel: socket.socket, message: Any) -> None:
@@ -17,18 +23,25 @@ def send(channel: socket.socket, message: Any) -> None:
 
     Args:
         channel: a connected stream socket.
-        message: what pickle takes; its arrays are sent without a copy.
+        message: what pickle takes; its large arrays are sent without a copy.
 
     Raises:
-        OSError: the other side is gone.
+        OSError: the other side is gone, or the channel's time is up.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
-    parts = [buffer.raw() for buffer in buffers]
-    sizes = b"".join(SIZE.pack(part.nbytes) for part in parts)
-    channel.sendall(HEAD.pack(len(body), len(parts)) + sizes + body)
-    for part in parts:
-        channel.sendall(part)
+    large: list[memoryview] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        """Whether a buffer goes into the pickle."""
+        raw = buffer.raw()
+        if raw.nbytes > SMALL_BYTES:
+            large.append(raw)
+        return raw.nbytes <= SMALL_BYTES
+
+    body = pickle.dumps(message, protocol=5, buffer_callback=keep)
+    sizes = b"".join(SIZE.pack(part.nbytes) for part in large)
+    rest = [memoryview(HEAD.pack(len(body), len(large)) + sizes + body), *large]
+    while rest:
+        rest = beyond(rest, channel.sendmsg(rest[:MOST_BUFFERS]))
 
 
 def receive(channel: socket.socket) -> Any:
@@ -39,25 +52,34 @@ def receive(channel: socket.socket) -> Any:
 
     Raises:
         EOFError: the other side is gone.
-        OSError: the same, or the channel's time is up in the middle of an object.
+        OSError: the same, or the channel's time is up.
     """
     size, count = HEAD.unpack(exactly(channel, HEAD.size))
-    sizes = exactly(channel, SIZE.size * count)
-    body = exactly(channel, size)
-    buffers = [exactly(channel, part) for (part,) in SIZE.iter_unpack(sizes)]
-    return pickle.loads(body, buffers=buffers)
+    rest = exactly(channel, SIZE.size * count + size)
+    sizes, body = rest[: SIZE.size * count], rest[SIZE.size * count :]
+    return pickle.loads(body, buffers=[exactly(channel, part) for (part,) in SIZE.iter_unpack(sizes)])
 
 
-def exactly(channel: socket.socket, size: int) -> bytearray:
+def exactly(channel: socket.socket, size: int) -> memoryview:
     """The next bytes, as many as asked for."""
-    data = bytearray(size)
-    rest = memoryview(data)
+    data = np.empty(size, np.uint8).data
+    rest = data
     while rest:
-        count = channel.recv_into(rest)
+        count = channel.recv_into(rest, 0, socket.MSG_WAITALL)
         if count == 0:
             raise EOFError("the other side is gone")
         rest = rest[count:]
     return data
+
+
+def beyond(parts: list[memoryview], count: int) -> list[memoryview]:
+    """What of the parts lies behind so many bytes."""
+    rest = []
+    for part in parts:
+        if count < part.nbytes:
+            rest.append(part[count:])
+        count = max(0, count - part.nbytes)
+    return rest
 
 
 def line(error: Exception) -> str:

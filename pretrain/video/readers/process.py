@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,12 @@ from .pulse import Pulse
 
 __all__ = ["Reader", "search_path"]
 
-TRANSFER_S = 60.0
-"""Most seconds that a message may stop half-way."""
-LOOK_S = 0.2
-"""Seconds between two looks at what a reader takes."""
+LAST = frozenset({"whole", "done", "failed"})
+"""Kinds of messages that end a job."""
+TRANSFER = struct.pack("@ll", 60, 0)
+"""Most seconds and microseconds that a message may stop half-way."""
+ROOM = 2**20
+"""Bytes that a reader may send before they are taken, so that it goes on to its next job."""
 START_S = 120.0
 """Most seconds until a reader has imported what a job needs."""
 ENDING_S = 2.0
@@ -38,8 +41,11 @@ class Reader:
     """
 
     def __init__(self, memory_mb: int, stdin: int | None = None) -> None:
-        self.kind = memory_mb, search_path()
+        self.kind, self.stdin = (memory_mb, search_path()), stdin
         self.channel, theirs = socket.socketpair()
+        for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.channel.setsockopt(socket.SOL_SOCKET, way, TRANSFER)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM)
         self.pulse = Pulse()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by kill
         counter = self.pulse.file.fileno()
@@ -54,43 +60,44 @@ class Reader:
                 env={**os.environ, **ONE_THREAD, "PYTHONPATH": self.kind[1]},
                 start_new_session=True,
             )
-        self.channel.settimeout(TRANSFER_S)
         self.started = False
         self.sentence: str | None = None
         """Why it was killed, where that was done on purpose."""
         self.said = ""
         """What it printed before it was ready."""
-        self.look_s = 0.0
+        self.ended = 0
+        """Jobs that it is done with."""
         self.paused_s: float | None = None
         """Since when nothing is taken of it."""
-        self.rest()
+        self.begin()
 
-    def begin(self, function: Any, task: Any, video_s: float) -> None:
-        """Give it a job that may take so many seconds from when it has imported what it needs.
+    def give(self, function: Any, task: Any) -> None:
+        """Give it a job, to be done after those that it has.
 
         Raises:
             OSError: it is gone.
             Exception: the job cannot be pickled.
         """
-        self.video_s, self.end_s = video_s, float("inf")
-        self.begun, self.paused_s = False, None
-        self.rest()
         send(self.channel, (function, task))
 
-    def receive(self) -> tuple[str, Any]:
-        """Its next message.
+    def begin(self) -> None:
+        """Start the clocks of its next job."""
+        self.begun, self.paused_s = False, None
+        self.rest()
+
+    def receive(self) -> tuple[str, Any, float]:
+        """Its next message: kind, value, and at the end of a job its peak memory in MB.
 
         Raises:
             EOFError: it is gone.
             OSError: the same.
             Exception: what it sent cannot be unpickled.
         """
-        kind, value = receive(self.channel)
+        message: tuple[str, Any, float] = receive(self.channel)
         self.started = True
+        self.ended += message[0] in LAST
         self.rest()
-        if kind == "begun":
-            self.begun, self.end_s = True, time.monotonic() + self.video_s
-        return kind, value
+        return message
 
     def pause(self) -> None:
         """Stop its clocks, since nothing is taken of it."""
@@ -99,26 +106,28 @@ class Reader:
     def resume(self) -> None:
         """Let its clocks run on."""
         if self.paused_s is not None:
-            self.end_s += time.monotonic() - self.paused_s
+            if self.begun:
+                self.end_s += time.monotonic() - self.paused_s
             self.paused_s = None
         self.rest()
 
     def rest(self) -> None:
         """Count the time without a frame from now on."""
-        self.beats, self.beat_s = self.pulse.count, time.monotonic()
+        self.frames, self.last_s = self.pulse.frames, time.monotonic()
 
-    def overdue(self, limits: Limits) -> str | None:
-        """Which limit it has passed, as a reason that its file cannot be read; looks now and then."""
-        now, beats = time.monotonic(), self.pulse.count
-        if now < self.look_s:
-            return None
-        self.look_s = now + LOOK_S
-        if beats != self.beats:
+    def overdue(self, limits: Limits, path: Path) -> str | None:
+        """Which limit it has passed, as a reason that its file cannot be read; to be asked now and then."""
+        if self.pulse.frames != self.frames:
+            self.rest()
+        now = time.monotonic()
+        if not self.begun and self.pulse.jobs > self.ended:
+            self.begun, self.video_s = True, limits.seconds(path)
+            self.end_s = now + self.video_s
             self.rest()
         if not self.begun:
-            late = now - self.beat_s > START_S
+            late = now - self.last_s > START_S
             return f"its reader took more than {START_S:g} s to start" if late else None
-        if now - self.beat_s > limits.frame_s:
+        if now - self.last_s > limits.frame_s:
             return f"{limits.frame_s:g} s without a frame"
         if now > self.end_s:
             return f"reading it takes more than {self.video_s:g} s"

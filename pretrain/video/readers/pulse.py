@@ -1,37 +1,43 @@
-"""A counter that a reader raises with every frame, and that its supervisor looks at."""
+"""What a reader counts, jobs and frames, and its supervisor looks at."""
 
 import mmap
 import tempfile
 from array import array
 
-__all__ = ["Pulse", "attach", "beat"]
+__all__ = ["Pulse", "attach", "beat", "begin"]
 
-SIZE = 8
+SIZE = 16
+JOBS, FRAMES = 0, 1
 
 
 class Pulse:
-    """The supervisor's side of the counter."""
+    """The supervisor's side of the counters."""
 
     def __init__(self) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115, closed with the reader
         self.file.truncate(SIZE)
-        self.memory = mmap.mmap(self.file.fileno(), SIZE)
+        self.cells = memoryview(mmap.mmap(self.file.fileno(), SIZE)).cast("Q")
 
     @property
-    def count(self) -> int:
-        """How often it was raised."""
-        return int.from_bytes(self.memory[:SIZE], "little")
+    def jobs(self) -> int:
+        """How many jobs were begun."""
+        return self.cells[JOBS]
+
+    @property
+    def frames(self) -> int:
+        """How many frames were read."""
+        return self.cells[FRAMES]
 
     def close(self) -> None:
         """Let go of the memory."""
-        self.memory.close()
+        self.cells.release()
         self.file.close()
 
 
 class Counter:
-    """Where this process counts: for itself, until :func:`attach` names a supervisor's counter."""
+    """Where this process counts: for itself, until :func:`attach` names a supervisor's counters."""
 
-    cell: "array[int] | memoryview[int]" = array("Q", [0])
+    cells: "array[int] | memoryview[int]" = array("Q", [0, 0])
 
 
 def attach(descriptor: int) -> None:
@@ -40,9 +46,14 @@ def attach(descriptor: int) -> None:
     Args:
         descriptor: of the shared memory.
     """
-    Counter.cell = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
+    Counter.cells = memoryview(mmap.mmap(descriptor, SIZE)).cast("Q")
+
+
+def begin() -> None:
+    """Tell the supervisor that work on a job begins."""
+    Counter.cells[JOBS] += 1
 
 
 def beat() -> None:
     """Tell the supervisor, if there is one, that work goes on."""
-    Counter.cell[0] += 1
+    Counter.cells[FRAMES] += 1

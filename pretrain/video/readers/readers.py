@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from sora_video.base.errors import SoraError, VideoError
 from sora_video.base.processes import peak_memory_mb
 
+from .crew import ATTEMPTS, Answer, Crew, Job
 from .limits import Limits
-from .supervisor import ATTEMPTS, Answer, Crew, Job, supervisor
+from .supervisor import supervisor
 
 __all__ = ["Readers", "Request", "read_apart", "read_once"]
 
@@ -22,14 +23,15 @@ ENDING_S = 10.0
 class Request(NamedTuple):
     """One file to read.
 
-    A reader calls ``function(task)`` and sends what it yields. A :class:`~sora_video.base.errors.VideoError`,
-    and any other error, says that the file cannot be read. The function is one of a module, which the reader
-    imports; it yields the same each time, and calls :func:`.pulse.beat` for each frame.
+    A reader calls ``function(task)`` and sends what it returns; of an iterator, what it yields, one by one. A
+    :class:`~sora_video.base.errors.VideoError`, and any other error, says that the file cannot be read. The
+    function is one of a module, which the reader imports; it makes the same each time, and calls
+    :func:`.pulse.beat` for each frame.
     """
 
     key: int
     """Names the request in its answers."""
-    function: Callable[[Any], Iterator[Any]]
+    function: Callable[[Any], Any]
     task: Any
     """Plain values."""
     path: Path
@@ -49,21 +51,25 @@ class Readers:
         count: how many; 0: this process reads, without any protection.
         limits: what reading a file may take.
         room: answers that may wait; readers wait while there are so many. None: any number.
+        depth: requests that a reader may have, the one that it works on among them: with 2 it goes on at
+            once. Those that wait must be small, since nothing is taken of a reader while it is sent one.
     """
 
-    def __init__(self, count: int, limits: Limits | None = None, room: int | None = None) -> None:
-        self.crew, self.inline = Crew(count, limits or Limits(), room), deque[Request]()
+    def __init__(
+        self, count: int, limits: Limits | None = None, room: int | None = None, depth: int = 1
+    ) -> None:
+        self.crew, self.inline = Crew(count, limits or Limits(), room, depth), deque[Request]()
         self.reading: Iterator[Answer] = iter(())
         if count:
             self.supervisor = supervisor()
             self.supervisor.crews.append(self.crew)
 
-    def submit(self, request: Request) -> None:
-        """Ask for a file to be read, after those asked for before."""
+    def submit(self, *requests: Request) -> None:
+        """Ask for files to be read, after those asked for before."""
         if self.crew.count == 0:
-            self.inline.append(request)
+            self.inline.extend(requests)
             return
-        self.crew.jobs.append(Job(*request))
+        self.crew.jobs.extend(Job(*request) for request in requests)
         self.supervisor.ring()
 
     def get(self) -> Answer:
@@ -106,12 +112,16 @@ class Readers:
 def answers(request: Request) -> Iterator[Answer]:
     """What comes of a request in this process."""
     try:
-        for item in request.function(request.task):
+        result = request.function(request.task)
+        if not isinstance(result, Iterator):
+            yield Answer(request.key, "whole", result, peak_memory_mb())
+            return
+        for item in result:
             yield Answer(request.key, "item", item)
     except VideoError as error:
         yield Answer(request.key, "failed", str(error))
     else:
-        yield Answer(request.key, "done", peak_memory_mb())
+        yield Answer(request.key, "done", None, peak_memory_mb())
 
 
 def read_apart(
@@ -144,7 +154,7 @@ def read_apart(
 
 
 def read_once(request: Request) -> Any:
-    """Read the one item that a request yields.
+    """Read the one item of a request.
 
     Args:
         request: to one reader.

@@ -10,80 +10,20 @@ import os
 import selectors
 import socket
 import threading
+import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, NamedTuple
 
-from .limits import Limits
+from .crew import Answer, Crew, Job
 from .messages import line
 from .process import Reader, search_path
 
-__all__ = ["ATTEMPTS", "Answer", "Crew", "Job", "supervisor"]
+__all__ = ["supervisor"]
 
 TICK_S = 0.2
 """Seconds between two looks at readers that send nothing."""
 KEPT = 8
 """Most readers that wait for the next caller."""
-ATTEMPTS = 2
-"""Readers that a file may cost."""
-
-
-class Answer(NamedTuple):
-    """What comes of a job."""
-
-    key: int
-    kind: str
-    """``item``, ``done`` or ``failed``; after the latter two nothing follows. ``broken``: no reader works."""
-    value: Any
-    """The item, the reason of a failure, or of what is done the peak memory in MB of its reader."""
-
-
-@dataclass
-class Job:
-    """One file to read."""
-
-    key: int
-    function: Any
-    task: Any
-    path: Path
-    most: int = ATTEMPTS
-    """Attempts that it may take."""
-    stdin: int | None = None
-    """Descriptor that its reader has for standard input."""
-    sent: int = 0
-    """Items that the caller has."""
-    skip: int = 0
-    """Items of this attempt that the caller has already."""
-    attempts: int = 0
-
-
-class Crew:
-    """The readers of one caller.
-
-    Args:
-        count: how many.
-        limits: what each may take.
-        room: answers that may wait for the caller; None: any number.
-    """
-
-    def __init__(self, count: int, limits: Limits, room: int | None) -> None:
-        self.count, self.limits, self.room = count, limits, room
-        self.jobs: deque[Job] = deque()
-        self.busy: dict[Reader, Job] = {}
-        self.answers: SimpleQueue[Answer] = SimpleQueue()
-        self.lost: dict[Path, str] = {}
-        """Files that cost readers, and why; they are not tried again."""
-        self.closed = False
-        self.ended = threading.Event()
-        """Set once it is closed and has no reader."""
-
-    @property
-    def full(self) -> bool:
-        """Whether the caller has enough to go on with."""
-        return self.room is not None and self.answers.qsize() >= self.room
 
 
 class Supervisor:
@@ -106,62 +46,76 @@ class Supervisor:
 
     def run(self) -> None:
         """Supervise until the process ends."""
+        look_s = 0.0
         while True:
             for key, _ in self.selector.select(TICK_S):
                 if key.data is None:
                     key.fileobj.recv(4096)  # type: ignore[union-attr]
                 else:
                     self.take(*key.data)
+            if looking := time.monotonic() >= look_s:
+                look_s = time.monotonic() + TICK_S
             for crew in list(self.crews):
                 try:
-                    self.tend(crew)
+                    self.tend(crew, looking=looking)
                 except Exception as error:  # no caller may wait for ever
                     crew.answers.put(Answer(-1, "broken", line(error)))
 
     def take(self, crew: Crew, reader: Reader) -> None:
         """Take one message of a reader."""
-        job = crew.busy[reader]
+        jobs = crew.busy[reader]
         try:
-            kind, value = reader.receive()
+            kind, value, memory_mb = reader.receive()
         except (EOFError, OSError):
             self.lose(crew, reader)
             return
         except Exception as error:
             self.sentence(crew, reader, f"its reader sent what cannot be read: {line(error)}")
             return
+        job = jobs[0]
         if kind == "item":
             job.sent += 1
             if job.sent > job.skip:
                 crew.answers.put(Answer(job.key, kind, value))
-        elif kind not in ("ready", "begun"):
-            self.dismiss(crew, reader)
-            crew.answers.put(Answer(job.key, kind, value))
+        elif kind != "ready":
+            crew.answers.put(Answer(job.key, kind, value, memory_mb))
+            jobs.popleft()
+            if jobs:
+                crew.begin(reader)
 
-    def tend(self, crew: Crew) -> None:
-        """Give a crew what it waits for, and end what takes too much."""
+    def tend(self, crew: Crew, *, looking: bool) -> None:
+        """Give a crew what it waits for; where it is time to look, end what takes too much."""
         if crew.closed:
             for reader in list(crew.busy):
                 self.dismiss(crew, reader, kill=True)
             self.crews.remove(crew)
             crew.ended.set()
             return
-        for reader in list(crew.busy):
-            self.watch(crew, reader)
-        while crew.jobs and len(crew.busy) < crew.count and not crew.full:
-            self.start(crew, crew.jobs.popleft())
+        self.feed(crew)
+        for reader in [reader for reader, jobs in crew.busy.items() if not jobs]:
+            self.dismiss(crew, reader)
+        if crew.full != crew.paused:
+            self.pause(crew, crew.full)
+        elif looking and not crew.paused:
+            for reader in list(crew.busy):
+                self.watch(crew, reader)
+
+    def pause(self, crew: Crew, paused: bool) -> None:
+        """Take nothing of readers while their caller has enough to do, or go on."""
+        crew.paused = paused
+        for reader in crew.busy:
+            if paused:
+                reader.pause()
+                self.deafen(reader)
+            else:
+                reader.resume()
+                self.listen(crew, reader)
 
     def watch(self, crew: Crew, reader: Reader) -> None:
-        """Let a reader wait while its caller has enough to do, and end one that has passed a limit."""
-        listening = reader.channel in self.selector.get_map()
-        if crew.full:
-            reader.pause()
-            self.deafen(reader)
-        elif not listening:
-            reader.resume()
-            self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
-        elif not reader.alive and not reader.has_unread():
+        """End a reader that has passed a limit."""
+        if not reader.alive and not reader.has_unread():
             self.lose(crew, reader)
-        elif reason := reader.overdue(crew.limits):
+        elif reason := reader.overdue(crew.limits, crew.busy[reader][0].path):
             self.sentence(crew, reader, reason)
 
     def sentence(self, crew: Crew, reader: Reader, reason: str) -> None:
@@ -170,29 +124,56 @@ class Supervisor:
         reader.kill(reason)
         self.lose(crew, reader)
 
+    def listen(self, crew: Crew, reader: Reader) -> None:
+        """Take what a reader sends."""
+        if reader.channel not in self.selector.get_map():
+            self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
+
     def deafen(self, reader: Reader) -> None:
         """Take nothing more of a reader, for now."""
         if reader.channel in self.selector.get_map():
             self.selector.unregister(reader.channel)
 
-    def start(self, crew: Crew, job: Job) -> None:
-        """Give a job to a reader: one that is there, but a new one where a file has cost one."""
-        if job.path in crew.lost:
-            crew.answers.put(Answer(job.key, "failed", crew.lost[job.path]))
-            return
-        job.attempts, job.skip, job.sent = job.attempts + 1, max(job.sent, job.skip), 0
-        fresh = job.attempts > 1 or job.stdin is not None
-        reader = None if fresh else self.waiting(crew.limits.memory_mb)
+    def feed(self, crew: Crew) -> None:
+        """Give jobs to readers, in order, while there are readers that may take them."""
+        while crew.jobs and not crew.full:
+            job = crew.jobs.popleft()
+            if job.path in crew.lost:
+                crew.answers.put(Answer(job.key, "failed", crew.lost[job.path]))
+            elif reader := self.taker(crew, job):
+                self.give(crew, reader, job)
+            else:
+                crew.jobs.appendleft(job)
+                return
+
+    def taker(self, crew: Crew, job: Job) -> Reader | None:
+        """The reader that may take a job: one without a job, another one, or one that has few jobs."""
+        least = min(crew.busy, key=crew.load, default=None)
+        load = crew.depth if least is None or job.alone else crew.load(least)
+        if load and len(crew.busy) < crew.count:
+            return self.hire(crew, job)
+        return least if load < crew.depth else None
+
+    def hire(self, crew: Crew, job: Job) -> Reader:
+        """Another reader for a crew: one that is there, or a new one where the job needs one of its own."""
+        reader = None if job.alone else self.waiting(crew.limits.memory_mb)
         reader = reader or Reader(crew.limits.memory_mb, job.stdin)
-        crew.busy[reader] = job
-        self.selector.register(reader.channel, selectors.EVENT_READ, (crew, reader))
+        crew.busy[reader] = deque()
+        self.listen(crew, reader)
+        return reader
+
+    def give(self, crew: Crew, reader: Reader, job: Job) -> None:
+        """Give a job to a reader, which begins it if it has no other."""
         try:
-            reader.begin(job.function, job.task, crew.limits.seconds(job.path))
+            reader.give(job.function, job.task)
         except OSError:
             pass  # it is gone, which is noticed when it does not answer
         except Exception as error:
-            self.dismiss(crew, reader, kill=True)
             crew.answers.put(Answer(job.key, "broken", line(error)))
+            return
+        crew.busy[reader].append(job)
+        if len(crew.busy[reader]) == 1:
+            crew.begin(reader)
 
     def waiting(self, memory_mb: int) -> Reader | None:
         """A reader that has nothing to do, and imports from where this process does now."""
@@ -205,17 +186,18 @@ class Supervisor:
         return None
 
     def dismiss(self, crew: Crew, reader: Reader, *, kill: bool = False) -> None:
-        """Take a reader off its job; it is kept for the next one."""
-        job = crew.busy.pop(reader)
+        """Take a reader off its jobs; it is kept for the next one."""
+        del crew.busy[reader]
         self.deafen(reader)
-        if kill or job.stdin is not None or len(self.idle) >= KEPT:
+        if kill or reader.stdin is not None or len(self.idle) >= KEPT:
             reader.kill()
         else:
             self.idle.append(reader)
 
     def lose(self, crew: Crew, reader: Reader) -> None:
-        """Do without a reader that died; its file is tried once more by another."""
-        job = crew.busy.pop(reader)
+        """Do without a reader that died; its file is tried once more by another, and what waited after it."""
+        job, *waiting = crew.busy.pop(reader)
+        crew.jobs.extendleft(reversed(waiting))
         if not reader.sentence:
             self.deafen(reader)
         reason = reader.bury()

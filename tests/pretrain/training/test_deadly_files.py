@@ -22,8 +22,11 @@ LIMITS = ("data.workers=2", "data.frame_s=1.5", "data.memory_mb=300", "data.max_
 
 
 @pytest.fixture
-def deadly_decoder(monkeypatch):
+def deadly_decoder(monkeypatch, tmp_path):
     """Give readers a decoder that does what a file's name says."""
+    monkeypatch.syspath_prepend(
+        tmp_path
+    )  # readers of other tests, which import from elsewhere, are not reused
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "video/readers")
     monkeypatch.setenv("DEADLY_DECODER", "1")
 

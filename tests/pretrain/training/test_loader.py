@@ -142,11 +142,11 @@ def test_each_video_is_indexed_once_for_a_run(videos, make_config, tmp_path):
     shutil.copytree(videos, tmp_path / "new")  # no process has opened these
     corpus, config = open_corpus(tmp_path / "new"), make_config("data.workers=1")
     first = batches(corpus, config, tmp_path / "cache")
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache/indexes").iterdir()}
+    kept = {path: path.stat().st_ino for path in (tmp_path / "cache/indexes").iterdir()}
     assert len(kept) == 8
     (tmp_path / "new").rename(tmp_path / "moved")
     assert_equal(batches(open_corpus(tmp_path / "moved"), config, tmp_path / "cache"), first)
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache/indexes").iterdir()} == kept
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache/indexes").iterdir()} == kept
 
 
 def test_other_seeds_and_epochs_draw_other_slices_and_views(videos, make_config, tmp_path):

@@ -34,7 +34,7 @@ def requests(film, *tasks):
 def outcome(answers):
     """By key: how many pictures came, in order, and how it ended."""
     pictures, ends = {}, {}
-    for key, kind, value in answers:
+    for key, kind, value, _ in answers:
         assert key not in ends
         if kind == "item":
             assert np.array_equal(value, np.full((4, 6, 3), pictures.get(key, 0)))
@@ -75,6 +75,34 @@ def test_a_file_that_costs_one_reader_is_tried_once_more(film, tmp_path):
     task = {"pictures": 7, "mishap": "once", "mark": str(tmp_path / "mark")}
     assert outcome(read_apart(requests(film, task), 1)) == [(7, None)]
     assert (tmp_path / "mark").exists()
+
+
+def read_ahead(film, tasks, limits=None):
+    """Read by one reader that has the next request while it works on one."""
+    with Readers(1, limits, depth=2) as readers:
+        readers.submit(*requests(film, *tasks))
+        ended = 0
+        while ended < len(tasks):
+            answer = readers.get()
+            ended += answer.kind != "item"
+            yield answer
+
+
+def test_a_file_that_waited_at_a_reader_that_died_was_not_tried(film, tmp_path):
+    tasks = [
+        {"pictures": 2, "mishap": "segfault"},
+        {"pictures": 7, "mishap": "once", "mark": str(tmp_path / "mark")},
+        {"pictures": 1, "mishap": "refuse"},
+        {"pictures": 3},
+    ]
+    died = "its reader was killed by signal 11 (SIGSEGV)"
+    assert outcome(read_ahead(film, tasks)) == [(2, died), (7, None), (1, "is no film"), (3, None)]
+
+
+def test_the_clock_of_a_file_that_waits_at_a_reader_does_not_run(film):
+    tasks = [{"pictures": 1, "mishap": "slow"}, {"pictures": 2}, {"pictures": 1, "mishap": "hang"}]
+    found = outcome(read_ahead(film, tasks, Limits(frame_s=1.0, video_s=4.0)))
+    assert found == [(1, None), (2, None), (1, "1 s without a frame")]
 
 
 def test_what_a_reader_started_ends_with_it(film, tmp_path):
@@ -226,7 +254,7 @@ def test_a_fork_of_the_caller_reads_with_readers_of_its_own():
 
 def test_a_reader_says_how_much_memory_it_holds():
     reader = Reader(memory_mb=100)
-    assert reader.receive() == ("ready", None)
+    assert reader.receive() == ("ready", None, 0.0)
     assert 5 << 20 < reader.memory() < 500 << 20
     reader.kill()
     assert reader.memory() == 0
