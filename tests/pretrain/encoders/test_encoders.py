@@ -198,7 +198,7 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
         pytest.param("r3d_18", "rgb", 8, 56, 2, marks=needs_bf16_kernels),
         pytest.param("r3d_18", "residual", 16, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("mc3_18", "residual", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
-        pytest.param("mvit_v2_s", "residual", 8, 56, 2, marks=needs_bf16_kernels),
+        pytest.param("mvit_v2_s", "residual", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("swin3d_t", "residual", 8, 64, 2, marks=needs_bf16_kernels),
     ],
 )
