@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
 
+from .complaints import COMPLAINTS
 from .forward import Decoded, Walk
 from .inspect import VideoInfo
 from .known import KnownVideos
@@ -226,6 +227,7 @@ class DecordFrames:
         self.fit = self.instead.fit
         height, width = self.fit.scaled
         self.path, self.failed = path, False
+        self.complaints = COMPLAINTS.count
         try:
             self.reader = decord.VideoReader(name_of(path), width=width, height=height, num_threads=1)
             if "decord" not in info.verdicts:
@@ -274,6 +276,8 @@ class DecordFrames:
         pixels: Pixels = self.reader.get_batch(numbers).asnumpy()
         if pixels.shape != (len(numbers), *self.fit.scaled, 3):
             raise RuntimeError(f"decord returned shape {pixels.shape}")
+        if COMPLAINTS.count > self.complaints:
+            raise RuntimeError("decord has passed over damage")
         return self.fit.crop(pixels)
 
 
@@ -294,7 +298,8 @@ def fit_of(info: VideoInfo, size: Size) -> Fit:
 def decord_may_read(info: VideoInfo, fit: Fit) -> bool:
     """Whether decord was found right, picture by picture, on files of this kind (``make bench-reading``)."""
     return (
-        info.container in DECORD_CONTAINERS
+        COMPLAINTS.are_counted
+        and info.container in DECORD_CONTAINERS
         and (info.codec in DECORD_CODECS or (info.codec == "hevc" and not info.reordered))
         and info.plain
         and info.orientation == UPRIGHT

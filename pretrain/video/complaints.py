@@ -1,0 +1,52 @@
+"""Errors that decord's FFmpeg logs.
+
+decord passes over what cannot be decoded and says nothing; the pictures after it are then shown one place too
+early, until the next key frame. What FFmpeg logs is the only sign.
+"""
+
+import atexit
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import decord
+
+__all__ = ["COMPLAINTS"]
+
+ERROR = 16
+"""FFmpeg's level of messages about what cannot be decoded; more severe ones have lower numbers."""
+PLACES = ("decord*.libs/libavutil*", "decord/.dylibs/libavutil*")
+"""Where decord's own FFmpeg lies, beside its package."""
+
+
+class Complaints:
+    """Counts errors that decord's FFmpeg logs in this process, from when this is made."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.library = find_library()
+        self.callback = ctypes.CFUNCTYPE(
+            None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+        )(self.take)
+        if self.library:
+            self.library.av_log_set_callback(self.callback)
+            atexit.register(self.library.av_log_set_callback, self.library.av_log_default_callback)
+
+    @property
+    def are_counted(self) -> bool:
+        """Whether decord's FFmpeg has been found."""
+        return self.library is not None
+
+    def take(self, _context: Any, level: int, _format: bytes, _values: Any) -> None:
+        """Called by FFmpeg for each message."""
+        self.count += level <= ERROR
+
+
+def find_library() -> ctypes.CDLL | None:
+    """The part of decord's FFmpeg that logs, which decord has loaded already."""
+    beside = Path(decord.__file__).parents[1]
+    found = [path for place in PLACES for path in beside.glob(place)]
+    return ctypes.CDLL(str(found[0])) if len(found) == 1 else None
+
+
+COMPLAINTS = Complaints()
