@@ -86,8 +86,8 @@ class Supervisor:
     def tend(self, crew: Crew, *, looking: bool) -> None:
         """Give a crew what it waits for; where it is time to look, end what takes too much."""
         if crew.closed:
-            for reader in list(crew.busy):
-                self.dismiss(crew, reader, kill=True)
+            for reader, jobs in list(crew.busy.items()):
+                self.dismiss(crew, reader, kill=bool(jobs))
             self.crews.remove(crew)
             crew.ended.set()
             return
