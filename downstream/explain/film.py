@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import StorageError
 from sora_video.base.files import atomic_path
-from sora_video.pretrain.video.decode import Frames, open_video
-from sora_video.pretrain.video.inspect import inspect
-from sora_video.pretrain.video.prepare.transcode import upright_size
+from sora_video.pretrain.video.decode import KNOWN, Frames, open_video
+from sora_video.pretrain.video.pictures import screen_size
 from sora_video.pretrain.video.readers.readers import Request, read_once
 from sora_video.pretrain.video.slices import frames_at
 from sora_video.pretrain.video.sound import RATE, read_sound
@@ -59,7 +58,8 @@ def cut(task: tuple[Path, Sequence[tuple[float, float]], Path]) -> Iterator[Stor
 
 def write(video: Path, spans: Sequence[tuple[float, float]], path: Path) -> None:
     """Decode and encode spans one after the other."""
-    size, info = upright_size(video, FILM), inspect(video)
+    info = KNOWN.inspect(video)
+    size = screen_size(info, FILM)
     sounds = [
         read_sound(video, info.origin_s, np.array([start_s]), end_s - start_s, info.part_shifts_s)
         for start_s, end_s in spans

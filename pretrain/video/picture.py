@@ -12,7 +12,7 @@ from sora_video.base.errors import VideoError
 
 from .pixels import to_rgb
 
-__all__ = ["Fit", "Picture"]
+__all__ = ["MOST_SIDE", "Fit", "Picture"]
 
 Pixels = NDArray[np.uint8]
 MOST_SIDE = 2**14

@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decode import KNOWN, open_video
-from .prepare.transcode import upright_size
+from .inspect import VideoInfo
+from .picture import MOST_SIDE
 from .readers.readers import Request, read_once
 from .slices import frames_at
 
-__all__ = ["pictures_at"]
+__all__ = ["pictures_at", "screen_size"]
 
 
 def pictures_at(
     path: Path, short: int, moments: NDArray[np.float64], indexes: Path | None = None
 ) -> NDArray[np.uint8]:
-    """Upright pictures of a video at given moments.
+    """Pictures of a video at given moments, as a player shows them: upright, with square pixels.
 
     Args:
         path: the file.
@@ -42,5 +43,21 @@ def read_pictures(task: tuple[Path, int, NDArray[np.float64], Path | None]) -> I
     """What a reader does for :func:`pictures_at`."""
     path, short, moments, indexes = task
     KNOWN.keep_in(indexes)
-    with closing(open_video(path, upright_size(path, short))) as frames:
+    with closing(open_video(path, screen_size(KNOWN.inspect(path), short))) as frames:
         yield frames.frames(frames_at(frames.times, moments))
+
+
+def screen_size(info: VideoInfo, short: int) -> tuple[int, int]:
+    """Size of a video's picture as a player shows it: upright, with square pixels.
+
+    Args:
+        info: its properties.
+        short: most pixels of the short side; a smaller video is not enlarged.
+
+    Returns:
+        Even height and width in pixels.
+    """
+    shown = info.shown_size
+    scale = min(1.0, short / min(shown), MOST_SIDE / max(shown))
+    height, width = (max(2, 2 * round(side * scale / 2)) for side in shown)
+    return height, width

@@ -16,10 +16,10 @@ from ..inspect import VideoInfo, inspect
 from ..opening import open_media, reason, sound_stream, video_stream
 from ..readers.pulse import beat
 from ..timeline import Follower
-from .picture import Picture, Settings, clock, reduced
+from .picture import Picture, Settings, clock
 from .sound import keep_sound
 
-__all__ = ["transcode", "transcode_file", "upright_size"]
+__all__ = ["transcode", "transcode_file"]
 
 MP4 = {"movie_timescale": "90000"}  # on which the offset between picture and sound is written
 
@@ -74,25 +74,6 @@ def transcode_file(task: tuple[Path, Path, Settings]) -> Iterator[int | StorageE
         if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
             raise VideoError("its name is too long for the temporary file beside it; shorten it") from error
         yield error
-
-
-def upright_size(source: Path, short: int) -> tuple[int, int]:
-    """Size of a video's upright picture.
-
-    Args:
-        source: the video.
-        short: most pixels of the short side; a smaller video is not enlarged.
-
-    Returns:
-        Even height and width in pixels.
-
-    Raises:
-        VideoError: the video cannot be read.
-    """
-    try:
-        return reduced(first_frame(source), short)
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(f"cannot be read: {reason(error)}") from error
 
 
 def first_frame(source: Path) -> av.VideoFrame:

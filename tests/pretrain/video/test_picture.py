@@ -1,6 +1,7 @@
 """Pictures of slices against torchvision's transforms of the same frames at full size."""
 
 import struct
+from dataclasses import replace
 from itertools import pairwise
 
 import av
@@ -11,10 +12,14 @@ from torchvision.transforms import InterpolationMode, v2
 
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
+from sora_video.downstream.explain.film import write_highlight
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.decode import DecordFrames, PyAVFrames, open_forward, open_video
 from sora_video.pretrain.video.inspect import inspect
-from sora_video.pretrain.video.picture import Picture
+from sora_video.pretrain.video.picture import MOST_SIDE, Picture
+from sora_video.pretrain.video.pictures import pictures_at, screen_size
+from sora_video.pretrain.video.prepare.picture import Settings
+from sora_video.pretrain.video.prepare.transcode import transcode
 from sora_video.pretrain.video.stream import VideoStream
 
 TOLERANCE = 1.75
@@ -120,6 +125,39 @@ def test_a_disc_is_round_whatever_the_shape_of_the_pixels_and_the_turn(disc):
             assert abs(np.ptp(rows) - 60 * 72 / 96) <= 2
             assert abs(rows.mean() - 35.5) <= 1
             assert abs(columns.mean() - 35.5) <= 1
+
+
+def extent(picture):
+    """Height and width of what is bright."""
+    bright = picture[..., 0] > 125
+    return tuple(int(np.ptp(np.flatnonzero(bright.any(axis)))) for axis in (1, 0))
+
+
+def test_pages_show_the_picture_in_its_shape(disc, tmp_path):
+    for path, size in zip(disc, [(48, 80), (80, 48)], strict=True):
+        (shown,) = pictures_at(path, 48, np.array([0.05]))
+        assert shown.shape == (*size, 3)
+        assert abs(np.subtract(*extent(shown))) <= 1
+        (same,) = pictures_at(path, 4000, np.array([0.05]))  # nothing is enlarged
+        assert sorted(same.shape[:2]) == [96, 160]
+        write_highlight(path, [(0, 0.1)], tmp_path / "part.mp4")
+        part = inspect(tmp_path / "part.mp4")
+        assert (part.pixel_aspect, part.shown_size) == (1, same.shape[:2])
+
+
+def test_a_prepared_copy_keeps_the_shape_of_its_pixels(disc, tmp_path):
+    for path in disc:
+        transcode(path, tmp_path / path.name, Settings(size=48))
+        copy = inspect(tmp_path / path.name)
+        assert min(copy.height, copy.width) == 48
+        assert np.divide(*copy.shown_size) == pytest.approx(np.divide(*inspect(path).shown_size), rel=0.02)
+        (shown,) = pictures_at(tmp_path / path.name, 48, np.array([0.05]))
+        assert abs(np.subtract(*extent(shown))) <= 1
+
+
+def test_pixels_of_any_shape_give_a_page_that_fits_into_memory(disc):
+    info = replace(inspect(disc[0]), pixel_aspect=1e6)
+    assert screen_size(info, 48) == (2, MOST_SIDE)
 
 
 def test_a_stream_shows_the_same_pictures(disc):
