@@ -4,14 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream clean
+.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream clean
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-test
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sora-video needs Python 3.11 or later; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(PIP_INSTALL) -e '.[imagenet]'
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP_INSTALL) -e '.[imagenet,test]'
 	touch $@
 
 demo: setup
@@ -24,33 +32,33 @@ test: lint
 test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m ""
 
-lint: setup
+lint: setup-test
 	$(BIN)/ruff check --quiet $(CODE)
 	$(BIN)/ruff format --quiet --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 
-bench-real: setup
+bench-real: setup-test
 	$(BIN)/python -m benchmarks.real
 
-bench-choices: setup
+bench-choices: setup-test
 	$(BIN)/python -m benchmarks.choices
 
-bench-encoders: setup
+bench-encoders: setup-test
 	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.encoders
 	$(BIN)/python -m benchmarks.senses
 	$(BIN)/python -m benchmarks.embedding
 
-bench-pretrain: setup
+bench-pretrain: setup-test
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.throughput
 
-bench-downstream: setup
+bench-downstream: setup-test
 	$(BIN)/python -m benchmarks.downstream
 	$(BIN)/python -m benchmarks.classify
 
-bench-library: setup
+bench-library: setup-test
 	$(BIN)/python -m benchmarks.library
 	$(BIN)/python -m benchmarks.moments
 	$(BIN)/python -m benchmarks.localize

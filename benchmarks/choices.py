@@ -18,7 +18,8 @@ from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.quick import score_features
 from sora_video.downstream.probe.split import Split
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
 

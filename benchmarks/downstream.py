@@ -32,7 +32,7 @@ from sora_video.downstream.probe.retrieval import retrieve
 from sora_video.downstream.probe.split import Split
 from sora_video.downstream.probe.store import FeatureStore, locked
 from sora_video.downstream.probe.table import cell
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 
 from .real import DATA, RESULTS, TASKS, task_videos

@@ -25,7 +25,8 @@ from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.pixels import pixel_features
 from sora_video.downstream.probe.quick import Scores, score_features
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.encoders.streams import SliceFeatures
 from sora_video.pretrain.training.loop import pretrain_encoder

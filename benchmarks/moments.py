@@ -23,8 +23,9 @@ from sora_video.index.localize import localize
 from sora_video.index.query import Query
 from sora_video.index.search.search import SURE, Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.inputs import Clips
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 

@@ -21,7 +21,8 @@ from sora_video.downstream.probe.linear import linear_probe_scores
 from sora_video.downstream.probe.metrics import classification_metrics, draw_weights, interval
 from sora_video.downstream.probe.pixels import pixel_features
 from sora_video.downstream.probe.split import Split
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 

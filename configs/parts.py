@@ -5,13 +5,15 @@ by one file and one line here, and a setting that a part does not have is refuse
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 
 from sora_video.base.registry import Registry
 
 from .section import Section
+
+Positive = Annotated[float, Field(gt=0)]
 
 __all__ = ["ENCODERS", "METHODS", "EncoderConfig", "MethodConfig", "PartConfig", "setting_names"]
 
@@ -28,6 +30,10 @@ ENCODERS = Registry(
         "s3d": "sora_video.pretrain.encoders.torchvision_nets:S3DNet",
         "mvit_v2_s": "sora_video.pretrain.encoders.torchvision_nets:MViTV2S",
         "swin3d_t": "sora_video.pretrain.encoders.torchvision_nets:Swin3DT",
+        "mvit_v1_b": "sora_video.pretrain.encoders.torchvision_nets:MViTV1B",
+        "swin3d_s": "sora_video.pretrain.encoders.torchvision_nets:Swin3DS",
+        "swin3d_b": "sora_video.pretrain.encoders.torchvision_nets:Swin3DB",
+        "frames": "sora_video.pretrain.encoders.frames:Frames",
         "sora_av": "sora_video.pretrain.encoders.sora_av:SoraAV",
     },
 )
@@ -138,6 +144,10 @@ class EncoderConfig(PartConfig):
     """Which network; ``sora encoders`` lists what they cost."""
     input: Literal["rgb", "residual", "both"] = "residual"
     """What the network sees: frames, differences of consecutive frames, or both in two streams."""
+    mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
+    """Of each channel in [0, 1], subtracted from frames; published weights have their own."""
+    std: tuple[Positive, Positive, Positive] = (0.225, 0.225, 0.225)
+    """Of each channel, by which frames and their differences are divided."""
     checkpoint: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time. Not part of the
     fingerprint."""

@@ -16,7 +16,7 @@ from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
 
 from .content import attributes_of, contents_of
-from .encoder import check_run, open_encoder
+from .encoder import check_model, open_encoder
 from .library import Library
 from .query import without_times
 from .store.place import FRAMES, appearing
@@ -53,7 +53,7 @@ def embeddings_of(
     Args:
         source: a ``.parquet`` file that ``sora embed`` wrote, or what
             :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
-        model: run folder of the encoder; not looked at where the embeddings are there.
+        model: spec of the encoder; not looked at where the embeddings are there.
         fingerprint: refuse another encoder before it embeds anything.
         folder: of a library, to keep indexes of the videos in.
 
@@ -101,7 +101,7 @@ def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
 
 def open_for(source: Source, model: str | Path | None) -> Corpus:
     """Open a corpus to embed, once it is known that there is an encoder."""
-    check_run(model)
+    check_model(model)
     return open_corpus(source)
 
 
@@ -118,7 +118,7 @@ def build_library(
     Args:
         path: the library's folder; it must not exist, or be empty.
         source: see :func:`embeddings_of`.
-        model: run folder of the encoder, which the library remembers.
+        model: spec of the encoder, which the library remembers.
         precision: see :meth:`sora_video.index.library.Library.create`.
         prefix: see :func:`add_to_library`.
 
@@ -165,7 +165,7 @@ def add_to_library(
     Args:
         library: to add to.
         source: see :func:`embeddings_of`.
-        model: run folder of the encoder, remembered from then on; None: the one the library remembers.
+        model: spec of the encoder, remembered from then on; None: the one the library remembers.
         prefix: begins the names of the videos: with ``cam2``, ``0001.mp4`` becomes ``cam2/0001.mp4``.
         replace: replace videos of the same names that came from other files, too.
 

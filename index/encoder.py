@@ -7,51 +7,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.spec import parse_spec
 
 if TYPE_CHECKING:
     from sora_video.pretrain.encoders.frozen import VideoEncoder
 
-__all__ = ["check_run", "open_encoder"]
+__all__ = ["check_model", "open_encoder"]
 
 
-def check_run(model: str | Path | None) -> Path:
-    """Refuse an encoder that is not named, or is missing.
+def check_model(model: str | Path | None) -> str:
+    """Refuse an encoder that is not named, or a run that is missing.
 
     Args:
-        model: run folder that was named, or that the library remembers; None: neither.
+        model: spec that was named, or that the library remembers; None: neither.
 
     Returns:
-        The run folder.
+        The spec.
 
     Raises:
-        LibraryError: no folder is named, or it does not exist.
+        ConfigError: it is no spec.
+        LibraryError: none is named, or a run folder of it does not exist.
     """
     if model is None:
-        raise LibraryError(
-            "model: none is given, and the library remembers none; name a run folder with --model"
-        )
-    run = Path(model).expanduser()
-    if not run.is_dir():
-        raise LibraryError(f"model {model}: no such run folder; name it with --model")
-    return run
+        raise LibraryError("model: none is given, and the library remembers none; name it with --model")
+    for part in parse_spec(model):
+        if part.run is not None and not part.run.is_dir():
+            raise LibraryError(
+                f"model {part.run}: neither a run folder nor KIND:NAME of a published encoder; name one"
+            )
+    return str(model)
 
 
 def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncoder":
-    """Load the encoder of a run.
+    """Load an encoder.
 
     Args:
-        model: see :func:`check_run`.
+        model: see :func:`check_model`.
         by: the sense that it embeds, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
 
     Returns:
         The encoder.
 
     Raises:
-        ConfigError: the encoder does not have this sense.
-        LibraryError: no folder is named, or it does not exist.
-        RunError: the run is not finished, or damaged.
+        ConfigError: the encoder does not have this sense, or its weights are not here.
+        LibraryError: none is named, or a run folder does not exist.
+        RunError: a run is not finished, or weights are damaged.
     """
-    run = check_run(model)
-    from sora_video.pretrain.encoders.frozen import load_encoder
+    spec = check_model(model)
+    from sora_video.pretrain.encoders.load import load_encoder
 
-    return load_encoder(run, by=by)
+    return load_encoder(spec, by=by)

@@ -32,7 +32,7 @@ class Example:
     Args:
         source: a video file; a folder of images that follow each other; a ``.npy`` file of (D,) or (N, D)
             L2-normalised embeddings; or ``slice:ID`` for a slice of the library.
-        model: run folder of the encoder of a video; None: the one that the library remembers.
+        model: spec of the encoder of a video; None: the one that the library remembers.
         start_s: start of the span of a video in seconds; None: the video's.
         end_s: end of the span of a video in seconds; None: the video's.
         by: by what a video is embedded, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.

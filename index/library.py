@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sora_video.base.errors import LibraryError, StorageError
 from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.spec import absolute_spec
 
 from . import repair as reparation
 from .opened import OpenedLibrary
@@ -143,7 +144,7 @@ class Library(OpenedLibrary):
             manifest, added = update.add(
                 snapshot, embeddings, content or {}, attributes or {}, source, replace
             )
-            remembered = manifest.model if model is None else absolute(model)
+            remembered = manifest.model if model is None else absolute_spec(model)
             self._commit(snapshot, dataclasses.replace(manifest, model=remembered))
             self._merge_small()
         return added

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sora_video.index.query import Query
     from sora_video.index.store.filters import Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
-    from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+    from sora_video.pretrain.encoders.frozen import VideoEncoder
+    from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.training.loop import pretrain_encoder
     from sora_video.pretrain.training.loss import info_nce
     from sora_video.pretrain.video.corpus import open_corpus
@@ -79,7 +80,7 @@ HOME = {
     "info_nce": "pretrain.training.loss",
     "linear_probe": "downstream.probe.probe",
     "load_config": "configs.loader",
-    "load_encoder": "pretrain.encoders.frozen",
+    "load_encoder": "pretrain.encoders.load",
     "localize": "index.localize",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",

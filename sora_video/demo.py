@@ -27,7 +27,8 @@ from sora_video.downstream.probe.report import Answer, write_report
 from sora_video.downstream.probe.split import Labels, Split
 from sora_video.index.library import Library
 from sora_video.index.query import Query
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus

@@ -18,7 +18,8 @@ from sora_video.index.opening import open_library
 from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.readers.limits import Limits
 from sora_video.pretrain.video.stream import StreamSlice, VideoStream
 
@@ -105,7 +106,7 @@ def open_normal(
 
     Args:
         path: the library's folder.
-        model: run folder of the encoder; None: the one that the library was built with.
+        model: a model spec; None: the one that the library was built with.
         false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
         neighbours: videos that a slice is compared with.
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
 from sora_video.base.progress import Bar
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.corpus import Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
@@ -162,7 +163,7 @@ def predict(
             opened[entry] = Open(views, float(item.start_s[0]), 0.0)
         video = opened[entry]
         video.end_s = float(item.end_s[-1])
-        vectors = encoder.embed_slices(item.slices)
+        vectors = encoder.embed_chunk(item)
         for view in video.views:
             view.take(item.start_s, item.end_s, vectors)
         if item.last:

@@ -10,7 +10,8 @@ from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import members_by_class
 from sora_video.downstream.probe.spelling import one_spelling
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.spec import absolute_spec
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
@@ -85,7 +86,7 @@ def train_classifier(
         pool=recipe.pool,
         dim=embeddings.dim,
         fingerprint=embeddings.fingerprint,
-        model=None if is_table(model) else str(Path(model).expanduser().absolute()),
+        model=None if is_table(model) else absolute_spec(model),
         protocol=protocol(recipe, tasks, group, split),
     )
     classifier.save(out)

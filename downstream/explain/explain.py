@@ -16,7 +16,8 @@ from sora_video.base.files import atomic_path
 from sora_video.base.page import write_page
 from sora_video.downstream.probe.figures import to_svg
 from sora_video.pretrain.encoders.attention import frame_weights
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.corpus import open_span
 from sora_video.pretrain.video.pictures import pictures_at
 from sora_video.pretrain.video.quarantine import Failure
@@ -73,7 +74,7 @@ def explain_video(
 
     Args:
         video: the file.
-        model: run folder of the encoder, or the encoder.
+        model: a model spec, see :func:`sora_video.pretrain.encoders.spec.parse_spec`, or the encoder.
         start_s: start of the span in seconds; None: the video's.
         end_s: end of the span in seconds; None: the video's.
 

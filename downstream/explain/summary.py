@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.files import write_json
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 
 from .contact_sheet import draw_contact_sheet
 from .explain import Explanation, explain_video
@@ -70,7 +70,7 @@ def summarize_video(
 
     Args:
         video: the file.
-        model: run folder of the encoder.
+        model: a model spec, see :func:`sora_video.pretrain.encoders.spec.parse_spec`.
         out: the folder to write to.
         keyframes: how many slices to choose; None: 8, or as ``seconds`` says.
         seconds: choose as many slices as last so long in all.

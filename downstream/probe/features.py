@@ -19,6 +19,7 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.inputs import Clips, whole
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw_picture import VIEW_FIELDS
 from sora_video.pretrain.views.picture import apply_views
@@ -157,17 +158,12 @@ def frozen_features(
     failures: dict[int, str] = {entry: "cannot be opened" for entry, key in enumerate(keys) if key is None}
     if any(key not in store for store in stores for key in keys if key):
         with locked(cache):
-            pairs = sorted(zip(encoders, stores, strict=True), key=lambda pair: decoding(pair[0]))
-            for _, group in groupby(pairs, key=lambda pair: decoding(pair[0])):
+            pairs = sorted(zip(encoders, stores, strict=True), key=lambda pair: pair[0].reading)
+            for _, group in groupby(pairs, key=lambda pair: pair[0].reading):
                 failures |= add_missing(list(group), corpus, keys, viewing.crops)
     failed = {corpus.videos[entry].video_id: reason for entry, reason in sorted(failures.items())}
     frozen = [Frozen(*store.read(keys), viewing) for store in stores]
     return frozen, tuple(Failure(video_id, reason) for video_id, reason in failed.items())
-
-
-def decoding(encoder: VideoEncoder) -> str:
-    """All that decides what is read of a video."""
-    return f"{encoder.config.slice!r} {encoder.config.encoder.has_audio}"
 
 
 def open_store(encoder: VideoEncoder, cache: Path, crops: int) -> FeatureStore:
@@ -205,7 +201,7 @@ def add_missing(
                 failures[entry] = item.reason
                 videos += 1
             else:
-                rows = [embed_views(encoder, item.slices, crops) for encoder, _ in pairs]
+                rows = [embed_views(encoder, item, crops) for encoder, _ in pairs]
                 parts.setdefault(entry, []).append(rows)
                 slices += len(item.start_s)
                 if item.last:
@@ -232,16 +228,20 @@ def keep(
     return failures
 
 
-def embed_views(encoder: VideoEncoder, slices: Slices[NDArray[Any]], crops: int) -> Features:
+def embed_views(encoder: VideoEncoder, chunk: Chunk, crops: int) -> Features:
     """(n * crops, D) features of n slices; by sound, of those that have audio."""
-    if crops == 1:
-        rows = encoder.embed_slices(slices)[:, None]
-    else:
-        on_device = Slices(*(torch.from_numpy(column).to(encoder.device) for column in slices))
-        rows = np.stack([encoder.embed_clips(crop(on_device, position)) for position in range(crops)], axis=1)
+    rows = encoder.join([embed_crops(part, slices, crops) for part, slices in encoder.seen(chunk)])
     if encoder.by == "sound":
-        rows = rows[slices.has_audio]
+        rows = rows[chunk.slices.has_audio]
     return np.asarray(rows.reshape(-1, encoder.dim))
+
+
+def embed_crops(encoder: VideoEncoder, slices: Slices[NDArray[Any]], crops: int) -> Features:
+    """(n, crops, D) features of n slices by one encoder."""
+    if crops == 1:
+        return encoder.embed_slices(slices)[:, None]
+    on_device = Slices(*(torch.from_numpy(column).to(encoder.device) for column in slices))
+    return np.stack([encoder.embed_clips(crop(on_device, position)) for position in range(crops)], axis=1)
 
 
 def crop(slices: Slices[torch.Tensor], position: int) -> Clips:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sora_video.base.errors import ConfigError
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.spec import run_folder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 
 from .features import ALL, Viewing, frozen_features, video_keys
@@ -46,13 +48,15 @@ def linear_probe(
 
     Args:
         labels: a manifest with label and split columns; ``a;b`` names several classes.
-        model: the run folder; or several, of the same encoder and slices, pretrained with other seeds.
+        model: a model spec, see :func:`sora_video.pretrain.encoders.spec.parse_spec`; or several runs of
+            the same encoder and slices, pretrained with other seeds.
         label: column of the class.
         group: column of the group that may not be on both sides of the split.
         split: column that says train or test.
         class_folders: ``labels`` is a folder with one folder a class, of which a third is held out.
         by: see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
-        cache: a folder to keep features in; None: ``features`` in the first run folder.
+        cache: a folder to keep features in; None: ``features`` in the first run folder, and nowhere where the
+            model is not a run.
         views: which views of a video are averaged, ``SLICESxCROPS``, as in ``10x3``.
         centre: whether retrieval subtracts the mean of the training rows first.
         finetune: epochs of fine-tuning end to end, to compare with; 0: none.
@@ -79,18 +83,24 @@ def linear_probe(
     rows = read_split(corpus, label=label, group=group, split=split)
     if class_folders:
         rows = replace(rows, source="a third of each class drawn with seed 0; no groups are known")
-    runs = [Path(run).expanduser() for run in ([model] if isinstance(model, str | Path) else model)]
-    encoders = {str(run): load_encoder(run, by=by) for run in runs}
-    check_seeds(encoders, len(runs))
+    models = [model] if isinstance(model, str | Path) else list(model)
+    encoders = {str(name): load_encoder(name, by=by) for name in models}
+    check_seeds(encoders, len(models))
     return probe_encoders(
         list(encoders.values()),
         corpus,
         rows,
-        cache=Path(cache).expanduser() if cache else runs[0] / "features",
+        cache=Path(cache).expanduser() if cache else kept_in(models[0]),
         viewing=viewing,
         centre=centre,
         finetune=finetune,
     )
+
+
+def kept_in(model: str | Path) -> Path | None:
+    """Where features by a run are kept; None for other encoders."""
+    run = run_folder(model)
+    return run / "features" if run else None
 
 
 def probe_encoders(
@@ -146,7 +156,7 @@ def probe_encoders(
 
 def random_encoders(encoder: VideoEncoder) -> list[VideoEncoder]:
     """Untrained encoders of the same shape."""
-    return [random_encoder(encoder.config, draw=n, by=encoder.by) for n in range(1, RANDOM_DRAWS + 1)]
+    return [encoder.untrained(draw) for draw in range(1, RANDOM_DRAWS + 1)]
 
 
 def fine_tuned(

@@ -1,7 +1,7 @@
 """Videos to embeddings with a finished encoder."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,9 +25,8 @@ from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
-from .weights import read_config, read_weights
 
-__all__ = ["VideoEncoder", "load_encoder", "random_encoder"]
+__all__ = ["VideoEncoder", "random_encoder"]
 
 
 class Rows(NamedTuple):
@@ -72,13 +71,31 @@ class VideoEncoder:
         self.config, self.by = config, by
         self.aspect = network.senses.index(by) if by else 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.network = network.eval().requires_grad_(False).to(self.device)
+        self._network = network.eval().requires_grad_(False).to(self.device)
         self.fingerprint = fingerprint(weights or network.state_dict(), config.encoder, config.slice)
+
+    @property
+    def network(self) -> Encoder:
+        """The slice encoder."""
+        return self._network
 
     @property
     def dim(self) -> int:
         """Dimension of the embeddings."""
         return self.network.dim
+
+    @property
+    def reading(self) -> str:
+        """All that decides what is read of a video; encoders that agree in it can share what is decoded."""
+        return f"{self.config.slice!r} {self.config.encoder.has_audio}"
+
+    def untrained(self, draw: int) -> "VideoEncoder":
+        """The same encoder with random weights; see :func:`random_encoder`.
+
+        Args:
+            draw: number of the draw of the weights, from 0.
+        """
+        return random_encoder(self.config, draw=draw, by=self.by)
 
     def embed(self, source: Source, *, progress: bool = True, indexes: Path | None = None) -> Embeddings:
         """Embed every slice of a corpus, computing in float32.
@@ -125,7 +142,7 @@ class VideoEncoder:
         Raises:
             RunError: an embedding is not finite.
         """
-        rows = Rows(chunk.start_s, chunk.end_s, self.embed_slices(chunk.slices))
+        rows = Rows(chunk.start_s, chunk.end_s, self.embed_chunk(chunk))
         return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
 
     def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
@@ -138,7 +155,37 @@ class VideoEncoder:
         Yields:
             The entry's number in the corpus, with a chunk of its slices or the reason why it cannot be read.
         """
-        return read_videos(corpus, self.config, indexes)
+        return read_videos(corpus, self.config, indexes=indexes)
+
+    def embed_chunk(self, chunk: Chunk) -> NDArray[np.float32]:
+        """Embed a chunk of slices.
+
+        Args:
+            chunk: n slices that :meth:`read` gave.
+
+        Returns:
+            (n, ``dim``) float32, L2-normalised.
+
+        Raises:
+            RunError: an embedding is not finite.
+        """
+        return self.join([encoder.embed_slices(slices) for encoder, slices in self.seen(chunk)])
+
+    def seen(self, chunk: Chunk) -> Iterable[tuple["VideoEncoder", Slices[NDArray[Any]]]]:
+        """The encoders of which this one consists, each with the slices as it sees them.
+
+        Args:
+            chunk: slices that :meth:`read` gave.
+        """
+        return [(self, chunk.slices)]
+
+    def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The embeddings (..., ``dim``) from those of the encoders of which this one consists.
+
+        Args:
+            parts: (..., D) each, in the order of :meth:`seen`.
+        """
+        return parts[0]
 
     def embed_slices(self, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:
         """Embed decoded slices.
@@ -224,31 +271,6 @@ class VideoEncoder:
             failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
             root=str(corpus.root.absolute()),
         )
-
-
-def load_encoder(run: str | Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
-    """Load the encoder of a finished run.
-
-    Args:
-        run: the run folder.
-        device: torch device to compute on; None: a GPU if there is one.
-        by: see :class:`VideoEncoder`.
-
-    Returns:
-        The encoder with its preprocessing.
-
-    Raises:
-        ConfigError: the encoder does not have this sense.
-        RunError: the folder is not a finished run, or its weights do not fit its config.
-    """
-    path = Path(run).expanduser()
-    config, weights = read_config(path), read_weights(path)
-    network = build_encoder(config.encoder, seed=0)
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
-    return VideoEncoder(network, config, device, by, weights)
 
 
 def random_encoder(

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,6 @@ from sora_video.configs.parts import EncoderConfig
 from .checkpoint import recompute
 
 __all__ = ["SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
-
-MEAN, STD = 0.45, 0.225
-"""Of natural video in [0, 1], over all channels."""
 
 
 class SliceFeatures(NamedTuple):
@@ -60,7 +57,7 @@ class TrunkModule(nn.Module, ABC):
                 recompute(part)
             return trunk
 
-        return SliceEncoder(config.input, make_trunk)
+        return SliceEncoder(config, make_trunk)
 
     @abstractmethod
     def parts(self) -> Iterable[nn.Module]:
@@ -75,18 +72,22 @@ class SliceEncoder(nn.Module):
     differences.
 
     Args:
-        streams: which streams, ``"rgb"``, ``"residual"`` or ``"both"``.
+        config: which streams, and the mean and standard deviation by which frames are standardised.
         make_trunk: builds one network.
     """
 
     senses: tuple[str, ...] = ("sight",)
     """The senses that the aspects are of, in order."""
 
-    def __init__(
-        self, streams: Literal["rgb", "residual", "both"], make_trunk: Callable[[], TrunkModule]
-    ) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: EncoderConfig, make_trunk: Callable[[], TrunkModule]) -> None:
         super().__init__()
-        names = ("rgb", "residual") if streams == "both" else (streams,)
+        names = ("rgb", "residual") if config.input == "both" else (config.input,)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(config, name)).view(3, 1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
         trunks = {name: make_trunk() for name in names}
         self.dim = sum(trunk.dim for trunk in trunks.values())
         self.trunks = nn.ModuleDict(trunks)
@@ -110,15 +111,14 @@ class SliceEncoder(nn.Module):
         Returns:
             Features (N, ``dim``), and the attention of the last stream, where it has any.
         """
-        outputs = [trunk(*stream_of(name, clips, lengths)) for name, trunk in self.trunks.items()]
+        outputs = [trunk(*self.stream(name, clips, lengths)) for name, trunk in self.trunks.items()]
         parts = [features for features, _ in outputs]
         features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
         return SliceFeatures(features, outputs[-1][1], features[:, None])
 
-
-def stream_of(name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """One stream of clips, standardised, and how long each is."""
-    if name == "rgb":
-        return (clips - MEAN) / STD, lengths
-    differences = (clips[:, :, 1:] - clips[:, :, :-1]) / STD
-    return differences, None if lengths is None else (lengths - 1).clamp(min=1)
+    def stream(self, name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """One stream of clips, standardised, and how long each is."""
+        if name == "rgb":
+            return (clips - self.mean) / self.std, lengths
+        differences = (clips[:, :, 1:] - clips[:, :, :-1]) / self.std
+        return differences, None if lengths is None else (lengths - 1).clamp(min=1)

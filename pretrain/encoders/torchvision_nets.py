@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import isqrt
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.models import video
-from torchvision.models.video.mvit import MViT
+from torchvision.models.video.mvit import MViT, PositionalEncoding
 from torchvision.models.video.s3d import S3D
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 
@@ -15,7 +18,18 @@ from sora_video.configs.parts import EncoderConfig
 from .conv import pad_explicitly
 from .streams import TrunkFeatures, TrunkModule
 
-__all__ = ["MC318", "R3D18", "MViTV2S", "R2Plus1D18", "S3DNet", "Swin3DT", "TorchvisionNet"]
+__all__ = [
+    "MC318",
+    "R3D18",
+    "MViTV1B",
+    "MViTV2S",
+    "R2Plus1D18",
+    "S3DNet",
+    "Swin3DB",
+    "Swin3DS",
+    "Swin3DT",
+    "TorchvisionNet",
+]
 
 
 class AnySizeMViT(MViT):  # type: ignore[misc]  # torchvision has no types
@@ -28,6 +42,22 @@ class AnySizeMViT(MViT):  # type: ignore[misc]  # torchvision has no types
         self.pos_encoding.temporal_size, self.pos_encoding.spatial_size = time, tuple(space)
         features: Tensor = super().forward(clips)
         return features
+
+
+class AnySizePositions(PositionalEncoding):  # type: ignore[misc]
+    """Absolute positions of an MViT, interpolated to as many patches as there are."""
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, P, D) patches to (N, 1 + P, D) tokens."""
+        if self.spatial_pos is None:
+            tokens: Tensor = super().forward(patches)
+            return tokens
+        side = isqrt(len(self.spatial_pos))
+        space = interpolate(self.spatial_pos.T.view(1, -1, side, side), self.spatial_size, mode="bicubic")
+        time = interpolate(self.temporal_pos.T[None], self.temporal_size, mode="linear")
+        positions = (time[..., None] + space.flatten(2)[:, :, None]).flatten(2).transpose(1, 2)
+        summary = (self.class_token + self.class_pos).expand(len(patches), 1, -1)
+        return torch.cat([summary, patches + positions], dim=1)
 
 
 class AnySizeWindowAttention(ShiftedWindowAttention3d):  # type: ignore[misc]
@@ -126,6 +156,12 @@ class MViTV2S(TorchvisionNet):
         return tuple(net.blocks)
 
 
+class MViTV1B(MViTV2S):
+    """MViTv1-B (Fan et al., Multiscale Vision Transformers, 2021)."""
+
+    make = staticmethod(video.mvit_v1_b)
+
+
 class Swin3DT(TorchvisionNet):
     """Video Swin-T (Liu et al., Video Swin Transformer, 2022)."""
 
@@ -138,10 +174,23 @@ class Swin3DT(TorchvisionNet):
             yield from stage if isinstance(stage, nn.Sequential) else (stage,)
 
 
+class Swin3DS(Swin3DT):
+    """Video Swin-S, from the same paper."""
+
+    make = staticmethod(video.swin3d_s)
+
+
+class Swin3DB(Swin3DT):
+    """Video Swin-B, from the same paper."""
+
+    make = staticmethod(video.swin3d_b)
+
+
 def take_any_size(net: nn.Module) -> None:
     """Lift what binds a network to the sizes it was published with; its weights and their names stay."""
     if isinstance(net, MViT):
         net.__class__ = AnySizeMViT
+        net.pos_encoding.__class__ = AnySizePositions
     if isinstance(net, S3D):
         net.avgpool = nn.AdaptiveAvgPool3d(1)
         for pool in net.features:

@@ -17,7 +17,7 @@ __all__ = ["grid_of", "limits_of", "picture_of", "read_videos", "span_of"]
 
 
 def read_videos(
-    corpus: Corpus, config: PretrainConfig, indexes: Path | None = None
+    corpus: Corpus, config: PretrainConfig, *others: PretrainConfig, indexes: Path | None = None
 ) -> Iterator[tuple[int, Chunk | Failure]]:
     """All slices of a corpus, every video opened once.
 
@@ -28,15 +28,16 @@ def read_videos(
     Args:
         corpus: N videos or spans of videos.
         config: how slices are cut, whether they have sound, and what readers may take.
+        others: how further encoders see the same slices, see :class:`.reader.Chunk`.
         indexes: folder to keep indexes of the videos in, see :class:`.kept.IndexStore`; None: nowhere.
 
     Yields:
         Number of the entry, and some of its slices in order, or a failure, after which nothing of it follows.
         Entries come in any order, and mixed.
     """
-    grid, hop_s = grid_of(config), config.slice.hop_s or config.slice.length_s
+    grids, hop_s = tuple(map(grid_of, (config, *others))), config.slice.hop_s or config.slice.length_s
     requests = (
-        Request(entry, all_slices, (span_of(video), grid, hop_s, indexes), video.path)
+        Request(entry, all_slices, (span_of(video), grids, hop_s, indexes), video.path)
         for entry, video in enumerate(corpus.videos)
     )
     count = min(worker_count(config.data.workers), len(corpus))

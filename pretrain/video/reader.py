@@ -4,7 +4,7 @@ Readers import this file and little else, so that they start quickly and hold li
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,28 +84,46 @@ class Chunk:
     """n of them"""
     last: bool
     """Whether the video has no more."""
+    joined: tuple[Slices[NDArray[Any]], ...] = ()
+    """The same slices as further encoders see them."""
 
 
-def all_slices(task: tuple[Span, Grid, float, Path | None]) -> Iterator[Chunk]:
+def all_slices(task: tuple[Span, tuple[Grid, ...], float, Path | None]) -> Iterator[Chunk]:
     """All slices of a span in chunks.
 
     Args:
-        task: the span, how slices are read, the seconds between the starts of neighbours, and a folder for
-            indexes of videos.
+        task: the span, how slices are read, the seconds between the starts of neighbours, and a folder
+            for indexes of videos. Of several ways to read slices, the first says where they are; the
+            others read spans of their own length with the same middles, within the span.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    part, grid, hop_s, indexes = task
+    part, (grid, *others), hop_s, indexes = task
     KNOWN.keep_in(indexes)
-    with closing(open_forward(part.path, grid.picture)) as frames:
+    with ExitStack() as stack:
+        frames, *opened = [
+            stack.enter_context(closing(open_forward(part.path, each.picture))) for each in (grid, *others)
+        ]
         first_s, end_s = part.within(frames.duration_s)
         starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
         ends = np.minimum(starts + grid.length_s, end_s)
         for first in range(0, len(starts), CHUNK):
             rows = slice(first, first + CHUNK)
             slices = read_slices(part.path, frames, starts[rows], end_s, grid)
-            yield Chunk(starts[rows], ends[rows], slices, last=first + CHUNK >= len(starts))
+            joined = tuple(
+                read_slices(part.path, each, moved(starts[rows], grid, other, first_s, end_s), end_s, other)
+                for each, other in zip(opened, others, strict=True)
+            )
+            yield Chunk(starts[rows], ends[rows], slices, first + CHUNK >= len(starts), joined)
+
+
+def moved(
+    starts: NDArray[np.float64], grid: Grid, other: Grid, first_s: float, end_s: float
+) -> NDArray[np.float64]:
+    """Starts of slices of another length with the same middles, within the span if it is long enough."""
+    middles = starts + (grid.length_s - other.length_s) / 2
+    return np.clip(middles, first_s, max(first_s, end_s - other.length_s))
 
 
 def drawn_slices(

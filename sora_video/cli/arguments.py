@@ -30,11 +30,21 @@ __all__ = [
 CorpusArgument = Annotated[
     str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")
 ]
-ModelOption = Annotated[Path, typer.Option("--model", metavar="RUN", help="A finished run folder.")]
-HintedModelOption = Annotated[
-    Path | None,
+ModelOption = Annotated[
+    str,
     typer.Option(
-        "--model", metavar="RUN", help="A finished run; default: that of the library or classifier."
+        "--model",
+        metavar="SPEC",
+        help="A run folder, KIND:NAME of a published encoder, or several joined by +.",
+    ),
+]
+HintedModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="A run folder, KIND:NAME of a published encoder, or several joined by +; default: that of the "
+        "library or classifier.",
     ),
 ]
 ByOption = Annotated[

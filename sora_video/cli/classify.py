@@ -81,7 +81,13 @@ EXAMPLE = "`sora datasets ucf101 ~/UCF101 --out ucf101.csv`"
 def train(
     labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label columns.")],
     model: Annotated[
-        Path, typer.Option("--model", metavar="RUN", help="A finished run, or its embeddings as .parquet.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="SPEC",
+            help="A run folder, KIND:NAME of a published encoder, several joined by +, or embeddings "
+            "of one as .parquet.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="HEAD", help="The folder to write.")],
     overrides: Annotated[

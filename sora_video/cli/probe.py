@@ -42,8 +42,13 @@ def register(app: typer.Typer) -> None:
 def probe(
     labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
     model: Annotated[
-        list[Path],
-        typer.Option("--model", metavar="RUN", help="A finished run folder; repeat for runs of other seeds."),
+        list[str],
+        typer.Option(
+            "--model",
+            metavar="SPEC",
+            help="A run folder, repeated for runs of other seeds; KIND:NAME of a published encoder; or "
+            "several joined by +.",
+        ),
     ],
     label: Annotated[
         str, typer.Option("--label", help="Column of the class; a cell a;b has two classes.")
@@ -58,7 +63,11 @@ def probe(
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option("--cache", metavar="FOLDER", help="Folder that keeps features; default: RUN/features."),
+        typer.Option(
+            "--cache",
+            metavar="FOLDER",
+            help="Folder that keeps features; default: RUN/features; for published encoders none.",
+        ),
     ] = None,
     views: Annotated[
         str,
@@ -83,6 +92,7 @@ def probe(
     from sora_video.downstream.probe.metrics_file import write_metrics
     from sora_video.downstream.probe.page import write_results
     from sora_video.downstream.probe.probe import linear_probe
+    from sora_video.pretrain.encoders.spec import run_folder
 
     result = linear_probe(
         without_unreadable(labels, skip),
@@ -101,8 +111,8 @@ def probe(
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
         write_results(result, report.expanduser(), command)
-    else:
-        write_metrics(result, model[0].expanduser() / "probe" / "metrics.json", command)
+    elif folder := run_folder(model[0]):
+        write_metrics(result, folder / "probe" / "metrics.json", command)
     if as_json:
         show.print_json(result.as_json())
         return

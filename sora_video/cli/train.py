@@ -82,7 +82,7 @@ def embed(
     """Embed every slice of a corpus."""
     from sora_video.base.errors import CorpusError
     from sora_video.pretrain.encoders.embeddings import write_embeddings
-    from sora_video.pretrain.encoders.frozen import load_encoder
+    from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.video.corpus import open_corpus
 
     if out.suffix != ".parquet":

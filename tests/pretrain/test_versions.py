@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from sora_video.base.errors import RunError
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.checkpoint import Checkpoints, pack
 from sora_video.pretrain.video.slices import Slices

@@ -11,7 +11,7 @@ import pytest
 from sora_video.base.errors import ConfigError, FingerprintError, LibraryError, VideoError
 from sora_video.index.build import build_library
 from sora_video.index.library import Library
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.watch import distance, open_normal, watch_stream
 
 FPS = 8

@@ -16,7 +16,7 @@ from sora_video.downstream.classify.predict import classify_videos
 from sora_video.downstream.classify.store import load_classifier
 from sora_video.downstream.classify.train import train_classifier
 from sora_video.pretrain.encoders.embeddings import write_embeddings
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 
 FPS = 8

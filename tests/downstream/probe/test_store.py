@@ -12,7 +12,8 @@ from sora_video.base.errors import ConfigError, StorageError
 from sora_video.downstream.probe.features import Viewing, frozen_features, video_features
 from sora_video.downstream.probe.pixels import pixel_features
 from sora_video.downstream.probe.store import FeatureStore, locked
-from sora_video.pretrain.encoders.frozen import load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.corpus import open_corpus
 
 ABOUT = {"what": "numbers", "dim": 3}

@@ -10,7 +10,8 @@ from sora_video.base.errors import CorpusError, RunError
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.fingerprint import fingerprint
-from sora_video.pretrain.encoders.frozen import VideoEncoder, load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.inspect import inspect

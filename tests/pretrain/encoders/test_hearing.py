@@ -8,7 +8,7 @@ import pytest
 from sora_video.base.errors import ConfigError, CorpusError, RunError
 from sora_video.index.library import Library
 from sora_video.index.query import Query
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16", "optim.epochs=2")

@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sora_video.base.errors import RunError
-from sora_video.pretrain.encoders.frozen import load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.weights import read_weights
 
 

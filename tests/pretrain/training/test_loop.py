@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from sora_video.base.errors import CorpusError, RunError
 from sora_video.base.files import write_text
 from sora_video.configs.loader import dump_config, load_config
-from sora_video.pretrain.encoders.frozen import load_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loader import Loading
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run

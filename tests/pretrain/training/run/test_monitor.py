@@ -11,7 +11,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.figures import embedding_map
-from sora_video.pretrain.encoders.frozen import load_encoder, random_encoder
+from sora_video.pretrain.encoders.frozen import random_encoder
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.neighbours import TEMPERATURE
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.monitor import Monitor, knn_score

@@ -29,7 +29,7 @@ def test_memory_and_open_files_are_flat(tmp_path, write_video, moving_square, fi
         (tmp_path / f"{number}.mp4").symlink_to(film)
     grid = Grid(4, 8.0, Picture(32), has_audio=True)
     requests = (
-        Request(number, all_slices, (Span(path), grid, 0.5, None), path)
+        Request(number, all_slices, (Span(path), (grid,), 0.5, None), path)
         for number, path in enumerate(tmp_path / f"{number}.mp4" for number in range(files))
     )
     warm, read, before = files // 3, 0, []

@@ -1,0 +1,112 @@
+"""Encoders of single frames, pooled over time: what they show, and how it changes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from sora_video.base.errors import ConfigError
+from sora_video.configs.parts import EncoderConfig
+
+from .frame_nets import FrameNet, build_frame_net
+from .streams import TrunkFeatures, TrunkModule
+
+__all__ = ["Frames", "FramesConfig"]
+
+
+class FramesConfig(EncoderConfig):
+    """Settings of frames."""
+
+    input: Literal["rgb", "residual", "both"] = "rgb"
+    frame: str = "resnet18"
+    """The network over single frames: resnet18, or KIND:NAME of a published frame model."""
+    architecture: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings of the network over frames, as its library writes them."""
+    pool: Literal["mean", "motion", "mean+motion"] = "mean"
+    """Over time: the mean of the frames' features, the mean absolute difference of consecutive ones, or both,
+    each normalised."""
+    depths: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Feature maps whose differences are taken before they are averaged over the picture, by the number of
+    the stage; none: differences of the frames' features."""
+
+
+class Frames(TrunkModule):
+    """Features of single frames, pooled over time.
+
+    The mean of frame features is the baseline of Wang et al., Temporal Segment Networks, 2016. Motion is the
+    mean absolute difference of consecutive frames, of features or of feature maps.
+
+    Args:
+        config: the network over frames and the pooling.
+    """
+
+    settings = FramesConfig
+
+    def __init__(self, config: FramesConfig) -> None:
+        super().__init__()
+        self.net = build_frame_net(config.frame, config.architecture)
+        self.pool, self.depths = config.pool, config.depths
+        check_depths(config, self.net)
+        motion = sum(self.net.map_dims[depth] for depth in self.depths) if self.depths else self.net.dim
+        self.dim = {"mean": self.net.dim, "motion": motion, "mean+motion": self.net.dim + motion}[self.pool]
+
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: (N,) how many frames of each are real, at least one; None: all.
+
+        Returns:
+            (N, ``dim``) features, and no attention.
+        """
+        count, _, time, _, _ = clips.shape
+        vectors, maps = self.net(clips.transpose(1, 2).flatten(0, 1))
+        vectors = vectors.unflatten(0, (count, time))
+        there = torch.arange(time, device=clips.device) < (
+            lengths[:, None] if lengths is not None else clips.new_full((count, 1), time)
+        )
+        parts = []
+        if self.pool != "motion":
+            parts.append(mean(vectors, there))
+        if self.pool != "mean":
+            changes = [maps[depth].unflatten(0, (count, time)) for depth in self.depths] or [vectors]
+            parts += [motion(change, there) for change in changes]
+        features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
+        return features, None
+
+    def parts(self) -> Iterable[nn.Module]:
+        """The stages of the network over frames."""
+        return self.net.parts()
+
+
+def check_depths(config: FramesConfig, net: FrameNet) -> None:
+    """Refuse depths that the network does not have, or that nothing uses.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    stages = len(net.map_dims)
+    if any(depth >= stages for depth in config.depths):
+        has = f"has stages 0 to {stages - 1}; name some of them" if stages else "shows no maps; leave it out"
+        raise ConfigError(f"encoder.depths={list(config.depths)}: {config.frame} {has}")
+    if config.depths and config.pool == "mean":
+        raise ConfigError(f"encoder.depths={list(config.depths)}: needs encoder.pool=motion or mean+motion")
+
+
+def mean(vectors: Tensor, there: Tensor) -> Tensor:
+    """(N, D) mean over the real ones of (N, T, D)."""
+    weights = there.to(vectors.dtype)
+    return torch.einsum("ntd,nt->nd", vectors, weights / weights.sum(1, keepdim=True))
+
+
+def motion(maps: Tensor, there: Tensor) -> Tensor:
+    """(N, D) mean absolute difference of consecutive real ones of (N, T, D, ...); 0 of a single one."""
+    both = there[:, 1:].to(maps.dtype)
+    changes = (maps[:, 1:] - maps[:, :-1]).abs()
+    if changes.ndim > 3:
+        changes = changes.flatten(3).mean(3)
+    return torch.einsum("ntd,nt->nd", changes, both / both.sum(1, keepdim=True).clamp(min=1))

@@ -1,0 +1,83 @@
+"""Several encoders as one: their embeddings weighted, side by side."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sora_video.base.digests import json_sha256
+from sora_video.base.errors import ConfigError
+from sora_video.pretrain.video.corpus import Corpus
+from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.read import read_videos
+from sora_video.pretrain.video.reader import Chunk
+from sora_video.pretrain.video.slices import Slices
+
+from .frozen import VideoEncoder
+from .registry import Encoder
+
+__all__ = ["JoinedEncoder"]
+
+
+class JoinedEncoder(VideoEncoder):
+    """Encoders that look at the same slices, each through its own preprocessing.
+
+    Slices are those of the first encoder. Another one whose slices are longer or shorter sees the span of its
+    own length with the same middle, moved into the video where it would reach beyond. The embedding is
+    ``normalize(concat(w_i * e_i))`` of the L2-normalised embeddings e_i; so the cosine of two is the mean of
+    the encoders' cosines, weighted by the squares of w_i.
+
+    Args:
+        encoders: two or more.
+        weights: w_i of each, above 0.
+
+    Raises:
+        ConfigError: the same encoder is named twice.
+    """
+
+    def __init__(self, encoders: Sequence[VideoEncoder], weights: Sequence[float]) -> None:
+        prints = [encoder.fingerprint for encoder in encoders]
+        if len(set(prints)) < len(prints):
+            raise ConfigError("model: the same encoder is joined twice; name it once")
+        self.encoders, self.weights = tuple(encoders), tuple(weights)
+        self.config, self.by, self.device = encoders[0].config, encoders[0].by, encoders[0].device
+        self.fingerprint = json_sha256({"joined": [*zip(prints, weights, strict=True)]})
+
+    @property
+    def network(self) -> Encoder:
+        """There is none.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError("model: encoders joined by + have no network of their own; name one of them")
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the embeddings, the sum of the encoders'."""
+        return sum(encoder.dim for encoder in self.encoders)
+
+    @property
+    def reading(self) -> str:
+        """See :attr:`.VideoEncoder.reading`."""
+        return " + ".join(encoder.reading for encoder in self.encoders)
+
+    def untrained(self, draw: int) -> VideoEncoder:
+        """See :meth:`.VideoEncoder.untrained`."""
+        return JoinedEncoder([encoder.untrained(draw) for encoder in self.encoders], self.weights)
+
+    def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
+        """See :meth:`.VideoEncoder.read`; each chunk has the slices of all encoders."""
+        return read_videos(corpus, *(encoder.config for encoder in self.encoders), indexes=indexes)
+
+    def seen(self, chunk: Chunk) -> Iterable[tuple[VideoEncoder, Slices[NDArray[Any]]]]:
+        """See :meth:`.VideoEncoder.seen`."""
+        return zip(self.encoders, (chunk.slices, *chunk.joined), strict=True)
+
+    def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See :meth:`.VideoEncoder.join`."""
+        weights = np.array(self.weights) / np.linalg.norm(self.weights)
+        weighted = [weight * part for weight, part in zip(weights, parts, strict=True)]
+        return np.concatenate(weighted, axis=-1).astype(np.float32)

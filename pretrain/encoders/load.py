@@ -1,0 +1,56 @@
+"""From a model spec to a frozen encoder."""
+
+from pathlib import Path
+
+from sora_video.base.errors import ConfigError, RunError
+
+from .frozen import VideoEncoder
+from .joined import JoinedEncoder
+from .published.load import load_published
+from .registry import build_encoder
+from .spec import Part, parse_spec
+from .weights import read_config, read_weights
+
+__all__ = ["load_encoder"]
+
+
+def load_encoder(model: str | Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
+    """Load what a model spec names: the encoder of a finished run, a published encoder, or several joined.
+
+    Args:
+        model: see :func:`.spec.parse_spec`.
+        device: torch device to compute on; None: a GPU if there is one.
+        by: see :class:`.VideoEncoder`.
+
+    Returns:
+        The encoder with its preprocessing.
+
+    Raises:
+        ConfigError: the spec is wrong, an encoder does not have this sense, or its weights are not here.
+        RunError: a folder is not a finished run, or weights do not fit their config.
+    """
+    parts = parse_spec(model)
+    encoders = [load_part(part, device, by) for part in parts]
+    if len(encoders) == 1:
+        return encoders[0]
+    return JoinedEncoder(encoders, [part.weight for part in parts])
+
+
+def load_part(part: Part, device: str | None, by: str | None) -> VideoEncoder:
+    """Load one encoder."""
+    if part.run is None:
+        return load_published(part, device, by)
+    if not part.run.exists() and not part.run.parent.exists() and ":" in str(part.run):
+        raise ConfigError(f"model {part.run}: neither a run folder nor KIND:NAME; see `sora models list`")
+    return load_run(part.run, device, by)
+
+
+def load_run(run: Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
+    """Load the encoder of a finished run; see :func:`load_encoder`."""
+    config, weights = read_config(run), read_weights(run)
+    network = build_encoder(config.encoder, seed=0)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
+    return VideoEncoder(network, config, device, by, weights)

@@ -1,0 +1,38 @@
+"""Published weights under the names of our networks."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from sora_video.base.errors import RunError
+
+__all__ = ["fit_weights"]
+
+
+def fit_weights(
+    spec: str, stored: Mapping[str, Tensor], network: nn.Module, prefix: str
+) -> dict[str, Tensor]:
+    """Rename stored weights; those that a network lacks, such as a classifier's, are left out.
+
+    Args:
+        spec: the encoder's name, for the error.
+        stored: weights by the names in their file.
+        network: takes them.
+        prefix: what the network puts before these names.
+
+    Returns:
+        The network's whole state.
+
+    Raises:
+        RunError: a weight is missing, is not finite, or has another shape.
+    """
+    wanted, fitted = network.state_dict(), {}
+    for name, own in wanted.items():
+        weight = stored.get(name.removeprefix(prefix))
+        if weight is None and own.numel() == 1 and name.endswith("num_batches_tracked"):
+            weight = own  # counts steps; some files leave it out
+        if weight is None or weight.shape != own.shape or not weight.isfinite().all():
+            fault = "is missing" if weight is None else f"is not finite, or not of shape {tuple(own.shape)}"
+            raise RunError(f"model {spec}: weight {name.removeprefix(prefix)} {fault}; fetch it again")
+        fitted[name] = weight
+    return fitted

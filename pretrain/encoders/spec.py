@@ -1,0 +1,127 @@
+"""What ``--model`` takes: a run folder, ``KIND:NAME`` of a published encoder, or several joined by ``+``."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sora_video.base.errors import ConfigError
+
+__all__ = ["Part", "absolute_spec", "parse_spec", "run_folder"]
+
+PUBLISHED = re.compile(r"(?P<kind>[A-Za-z][\w-]*):(?P<name>[^@]+)(?:@(?P<folder>.+))?")
+WEIGHTED = re.compile(r"(?P<rest>.+)\*(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One encoder of a model spec."""
+
+    run: Path | None = None
+    """The run folder; None: a published encoder."""
+    kind: str = ""
+    name: str = ""
+    """Of a published encoder, such as ``torchvision`` and ``r3d_18``."""
+    folder: Path | None = None
+    """Where its weights are; None: in the models folder, or in an installed package."""
+    weight: float = 1.0
+    """What its embedding is multiplied by where several are joined."""
+
+    @property
+    def published(self) -> str:
+        """``KIND:NAME``, without the folder."""
+        return f"{self.kind}:{self.name}"
+
+    def __str__(self) -> str:
+        if self.run is not None:
+            return str(self.run)
+        return self.published + (f"@{self.folder}" if self.folder else "")
+
+
+def parse_spec(model: str | Path) -> tuple[Part, ...]:
+    """Take a model spec apart.
+
+    Args:
+        model: a run folder; a published encoder, ``KIND:NAME`` or ``KIND:NAME@FOLDER``;
+            or several of them joined by ``+``, each with a weight or without: ``runs/first*0.5+KIND:NAME``. A
+            folder that exists is taken for a run whatever its name is.
+
+    Returns:
+        Its encoders, at least one, in the order they are written.
+
+    Raises:
+        ConfigError: a part is empty, or a weight is no number above 0.
+    """
+    text = str(model)
+    if text and Path(text).expanduser().exists():
+        return (Part(run=Path(text).expanduser()),)
+    return tuple(parse_part(part, text) for part in split_parts(text))
+
+
+def run_folder(model: str | Path) -> Path | None:
+    """The run folder that a model spec names; None where it names something else.
+
+    Args:
+        model: see :func:`parse_spec`.
+    """
+    part, *others = parse_spec(model)
+    return None if others else part.run
+
+
+def split_parts(text: str) -> list[str]:
+    """The texts between plus signs; one that is part of an existing folder's name does not divide."""
+    parts: list[str] = []
+    for piece in text.split("+"):
+        if parts and exists(f"{parts[-1]}+{piece}"):
+            parts[-1] += f"+{piece}"
+        else:
+            parts.append(piece)
+    return parts
+
+
+def exists(text: str) -> bool:
+    """Whether a part names a folder that exists."""
+    weighted = WEIGHTED.fullmatch(text)
+    folder = weighted["rest"] if weighted else text
+    return Path(folder.rpartition("@")[2]).expanduser().exists()
+
+
+def parse_part(text: str, whole: str) -> Part:
+    """One encoder, with its weight."""
+    weight, weighted = 1.0, WEIGHTED.fullmatch(text)
+    if weighted and not Path(text).expanduser().exists():
+        text, weight = weighted["rest"], number(weighted["weight"])
+    if not text.strip() or not 0 < weight < math.inf:
+        raise ConfigError(
+            f"model {whole!r}: must be encoders joined by +, each a run folder or KIND:NAME, with a weight "
+            "above 0 or none, as in runs/first+package:efficientnet_lite0*0.5"
+        )
+    published = PUBLISHED.fullmatch(text)
+    if published is None or Path(text).expanduser().exists():
+        return Part(run=Path(text).expanduser(), weight=weight)
+    folder = Path(published["folder"]).expanduser() if published["folder"] else None
+    return Part(kind=published["kind"], name=published["name"], folder=folder, weight=weight)
+
+
+def number(text: str) -> float:
+    """A number; not a number where the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def absolute_spec(model: str | Path) -> str:
+    """The same encoders, named so that it holds in any working directory.
+
+    Args:
+        model: see :func:`parse_spec`.
+    """
+    parts = []
+    for part in parse_spec(model):
+        if part.run is not None:
+            name = str(part.run.absolute())
+        else:
+            name = part.published + (f"@{part.folder.absolute()}" if part.folder else "")
+        parts.append(name if part.weight == 1 else f"{name}*{part.weight:g}")
+    return "+".join(parts)

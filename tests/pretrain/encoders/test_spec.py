@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from sora_video.base.errors import ConfigError
+from sora_video.pretrain.encoders.spec import Part, absolute_spec, parse_spec, run_folder
+
+
+def test_a_folder_is_a_run_whatever_its_name_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "a+b", "a*2", "hf:x", "c@d"):
+        Path(name).mkdir()
+        assert parse_spec(name) == (Part(run=Path(name)),)
+    assert parse_spec("a+b+first*0.5") == (Part(run=Path("a+b")), Part(run=Path("first"), weight=0.5))
+    assert parse_spec("absent/run") == (Part(run=Path("absent/run")),)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("torchvision:r3d_18", [Part(kind="torchvision", name="r3d_18")]),
+        ("hf:org/name@models/x", [Part(kind="hf", name="org/name", folder=Path("models/x"))]),
+        ("timm:a*0.5+timm:b", [Part(kind="timm", name="a", weight=0.5), Part(kind="timm", name="b")]),
+        ("runs/a*2+package:b", [Part(run=Path("runs/a"), weight=2), Part(kind="package", name="b")]),
+    ],
+)
+def test_parts_are_told_apart(text, parts):
+    assert parse_spec(text) == tuple(parts)
+
+
+def test_the_weight_of_a_published_encoder_in_a_folder_is_read():
+    assert parse_spec("package:b@c*.5")[0] == Part(kind="package", name="b", folder=Path("c"), weight=0.5)
+
+
+@pytest.mark.parametrize("text", ["", "a++b", "a*0+b", "+a", "timm:a*1..5"])
+def test_what_is_no_spec_is_refused(text):
+    with pytest.raises(ConfigError, match=r"must be encoders joined by \+"):
+        parse_spec(text)
+
+
+def test_a_spec_is_remembered_so_that_it_holds_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = absolute_spec("runs/a*0.5+package:b@c+timm:d")
+    assert spec == f"{tmp_path}/runs/a*0.5+package:b@{tmp_path}/c+timm:d"
+    assert parse_spec(spec)[1].folder == tmp_path / "c"
+    assert run_folder("runs/a") == Path("runs/a")
+    assert run_folder("timm:d") is None
+    assert run_folder(spec) is None
