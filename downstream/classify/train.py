@@ -8,12 +8,12 @@ import numpy as np
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import members_by_class
-from sora_video.downstream.probe.spelling import one_spelling
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
+from sora_video.pretrain.video.spelling import one_spelling
 
 from .fit import STRENGTHS, fit_tasks
 from .parts import POOLS, Recipe
@@ -29,6 +29,8 @@ class Training(NamedTuple):
     classifier: Classifier
     failures: tuple[Failure, ...]
     """Videos that could not be read and were ignored."""
+    files: int
+    """Labelled files, with those that could not be read."""
 
 
 def train_classifier(
@@ -90,7 +92,7 @@ def train_classifier(
         protocol=protocol(recipe, tasks, group, split),
     )
     classifier.save(out)
-    return Training(classifier, tuple(failures.values()))
+    return Training(classifier, tuple(failures.values()), corpus.files)
 
 
 def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:

@@ -11,6 +11,7 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import run_folder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
+from sora_video.pretrain.video.spelling import one_spelling
 
 from .features import ALL, Viewing, frozen_features, video_keys
 from .labels import hold_out, read_split
@@ -20,7 +21,6 @@ from .probes import Prediction
 from .protocol import describe
 from .results import Results
 from .seeds import check_seeds
-from .spelling import one_spelling
 from .split import SEPARATOR, Split, check_split, drop_rows, used_rows
 
 __all__ = ["linear_probe", "probe_encoders"]

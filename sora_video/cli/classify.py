@@ -138,7 +138,7 @@ def train(
         for where, scores in task.scores.items()
     ]
     show.print_table(rows)
-    show.print_failures(done.failures, sum(done.classifier.tasks[0].counts) + len(done.failures))
+    show.print_failures(done.failures, done.files)
     console.say(f"see {out / 'head.json'}")
 
 

@@ -12,6 +12,7 @@ from .arguments import (
     ClassFoldersOption,
     CorpusArgument,
     FrameTimeOption,
+    JoinLabelsOption,
     JsonOption,
     ReaderMemoryOption,
     SkipOption,
@@ -102,6 +103,7 @@ def prepare(
     ] = 128,
     fps: Annotated[float, typer.Option("--fps", help="Most frames per second; none are added.")] = 16.0,
     class_folders: ClassFoldersOption = False,
+    join_labels: JoinLabelsOption = False,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes; default: one per processor, at most 8.")
     ] = None,
@@ -118,7 +120,14 @@ def prepare(
     videos = without_unreadable(corpus, skip)
     limits = Limits(frame_s, video_s, memory_mb)
     done = prepare_corpus(
-        videos, out, size=size, fps=fps, class_folders=class_folders, workers=workers, limits=limits
+        videos,
+        out,
+        size=size,
+        fps=fps,
+        class_folders=class_folders,
+        join_labels=join_labels,
+        workers=workers,
+        limits=limits,
     )
     if as_json:
         show.print_json(done.as_json())

@@ -17,6 +17,7 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.neighbours import vote
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.spelling import one_spelling
 
 from ..sampler import EpochSampler
 
@@ -157,7 +158,7 @@ def labelled(source: str) -> Corpus:
 
     Raises:
         CorpusError: the corpus is missing or empty.
-        LabelsError: it has no labels, or labels that do not allow a vote.
+        LabelsError: it has no labels, labels that look alike, or labels that do not allow a vote.
     """
     corpus = open_corpus(source)
     if not any("label" in video.columns for video in corpus.videos):
@@ -169,6 +170,7 @@ def labelled(source: str) -> Corpus:
                 "folders"
             ) from error
     corpus = Corpus(corpus.root, tuple(video for video in corpus.videos if "label" in video.columns))
+    corpus = one_spelling(corpus, remedy="or name a manifest in which they are joined")
     check(*labels_and_groups(corpus))
     return corpus
 

@@ -16,6 +16,7 @@ from ..corpus import Corpus, Source, open_corpus
 from ..quarantine import Failure
 from ..readers.limits import Limits
 from ..readers.readers import Request, read_apart
+from ..spelling import one_spelling
 from .account import Account, Entry, open_account
 from .outputs import name_outputs, write_manifest
 from .picture import Settings
@@ -54,6 +55,7 @@ def prepare_corpus(
     size: int = 128,
     fps: float = 16.0,
     class_folders: bool = False,
+    join_labels: bool = False,
     workers: int | None = None,
     limits: Limits | None = None,
 ) -> Prepared:
@@ -69,6 +71,8 @@ def prepare_corpus(
         size: short side in pixels, even; smaller videos are not enlarged.
         fps: most frames per second; others are left out, the rest keep their times.
         class_folders: take the first folder below the root as each video's label.
+        join_labels: join such labels that differ only in white space, case or Unicode form, in the manifest;
+            False: refuse them.
         workers: processes, each with one thread; None: one per processor, at most 8.
         limits: what reading and copying a video may take.
 
@@ -78,6 +82,7 @@ def prepare_corpus(
     Raises:
         ConfigError: size, fps or workers is out of range.
         CorpusError: there is no video, none can be read, or the folder is inside the corpus.
+        LabelsError: folders of classes look alike.
         RunError: the folder holds something else or is in use, or the work was stopped by a signal.
         StorageError: the folder cannot be written.
     """
@@ -85,6 +90,8 @@ def prepare_corpus(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: must be at least 1")
     corpus = open_corpus(source, class_folders=class_folders)
+    if class_folders:
+        corpus = one_spelling(corpus, join=join_labels)
     folder = Path(folder).expanduser()
     refuse_inside("--out", folder, source, corpus.root)
     with open_account(folder, settings) as account:

@@ -10,9 +10,9 @@ from sora_video.base.errors import LabelsError
 from sora_video.downstream.classify.train import train_classifier
 from sora_video.downstream.datasets.registry import open_dataset
 from sora_video.downstream.probe.probe import linear_probe
-from sora_video.downstream.probe.spelling import one_spelling
 from sora_video.pretrain.encoders.embeddings import Embeddings, write_embeddings
 from sora_video.pretrain.video.corpus import Corpus, Video
+from sora_video.pretrain.video.spelling import one_spelling
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 PAIRS = [

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import sora_video
-from sora_video.base.errors import ConfigError, CorpusError, RunError, VideoError
+from sora_video.base.errors import ConfigError, CorpusError, LabelsError, RunError, VideoError
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.decode import DecordFrames, open_video
 from sora_video.pretrain.video.forward import decode_packets
@@ -362,6 +362,21 @@ def test_class_folders_become_labels_and_a_plain_folder_has_none(films, tmp_path
     labelled = prepare_corpus(films, tmp_path / "labelled", class_folders=True, workers=1)
     labels = [video.columns["label"] for video in open_corpus(labelled.manifest).videos]
     assert labels == ["run", "run", "walk"]
+
+
+def test_class_folders_that_look_alike_are_refused_or_joined(films, tmp_path):
+    (films / "Run ").mkdir()
+    second = next((films / "run").glob("b.*"))
+    second.rename(films / "Run " / second.name)
+    with pytest.raises(LabelsError, match="'run' and 'Run ' differ only in white space, case"):
+        prepare_corpus(films, tmp_path / "small", class_folders=True)
+    assert not (tmp_path / "small").exists()
+    joined = prepare_corpus(films, tmp_path / "small", class_folders=True, join_labels=True)
+    labels = [video.columns["label"] for video in open_corpus(joined.manifest).videos]
+    assert sorted(labels) == ["run", "run", "walk"]
+    assert (
+        prepare_corpus(films, tmp_path / "plain").videos == 3
+    )  # without labels they are folders like others
 
 
 def state(folder):

@@ -11,7 +11,7 @@ from sora_video.cli.main import main
 
 @pytest.fixture
 def sora(monkeypatch, capsys):
-    """A function that runs the command and returns what it printed."""
+    """A function that runs the command and returns what it printed; ``errors`` is what it warned of."""
 
     def run(*arguments, code=0):
         monkeypatch.setattr(sys, "argv", ["sora", *map(str, arguments)])
@@ -19,6 +19,7 @@ def sora(monkeypatch, capsys):
             main()
         printed = capsys.readouterr()
         assert (ended.value.code or 0) == code, printed.err
+        run.errors = printed.err
         return printed.err if code else printed.out
 
     return run
@@ -55,6 +56,16 @@ def test_a_classifier_is_trained_and_used(sora, videos, tiny_run, tmp_path):
     wrong = ("--head", "tree", "--out", tmp_path / "other")
     refusal = sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, *wrong, code=2)
     assert refusal == "error: head.name='tree': is not known; choose one of linear, mlp\n"
+
+
+def test_files_that_cannot_be_read_are_counted_as_files(sora, videos, tiny_run, tmp_path):
+    (tmp_path / "broken.mp4").write_text("no video")
+    clips = [(path, name) for name in ("even", "odd") for path in sorted((videos / name).iterdir())[:3]]
+    rows = [f"{path},{name},,{start},{start + 1}" for path, name in clips for start in (0, 1)]
+    rows += [f"broken.mp4,even,,{start},{start + 1}" for start in range(3)]
+    (tmp_path / "spans.csv").write_text("\n".join(["path,label,group,start_s,end_s", *rows]))
+    sora("classify", "train", tmp_path / "spans.csv", "--model", tiny_run.path, "--out", tmp_path / "head")
+    assert "1 of 7 videos could not be read:" in sora.errors
 
 
 def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path):

@@ -45,6 +45,15 @@ def watched(tmp_path_factory, videos, make_config):
     return pretrain_encoder(videos, tmp_path_factory.mktemp("watched") / "run", config)
 
 
+def test_labels_that_look_alike_are_refused(make_monitor, videos, tmp_path):
+    clips = sorted(path for name in ("even", "odd") for path in (videos / name).iterdir())
+    names = ["even", "even", "even", "Even ", "odd", "odd", "odd", "odd"]
+    rows = [f"{path},{name}" for path, name in zip(clips, names, strict=True)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(ConfigError, match=r"'even' and 'Even .*name a manifest in which they are joined"):
+        make_monitor(tmp_path / "labels.csv")
+
+
 def rows(seed, count=90, alike=1):
     """Normalised features of 3 overlapping classes of unequal size, and labels; runs of rows may be alike."""
     rng = np.random.default_rng(seed)

@@ -7,16 +7,23 @@ from dataclasses import replace
 
 from sora_video.base import console
 from sora_video.base.errors import LabelsError
-from sora_video.pretrain.video.corpus import Corpus, Video
+
+from .corpus import Corpus, Video
 
 __all__ = ["one_spelling"]
 
+JOIN = "or join them with --join-labels"
 NAMED = 3
 """Groups of labels that a message names."""
 
 
 def one_spelling(
-    corpus: Corpus, columns: Sequence[str] = ("label",), *, join: bool = False, separator: str | None = None
+    corpus: Corpus,
+    columns: Sequence[str] = ("label",),
+    *,
+    join: bool = False,
+    separator: str | None = None,
+    remedy: str = JOIN,
 ) -> Corpus:
     """Refuse, or join, labels that differ only in white space, case or Unicode form.
 
@@ -27,6 +34,7 @@ def one_spelling(
         columns: of labels; each is looked at alone.
         join: give such labels the spelling that most rows have, and say so on standard error.
         separator: between the classes of one row, each of which is looked at; None: a row has one.
+        remedy: what else than editing the labels helps.
 
     Returns:
         The corpus; with ``join``, one spelling for each class.
@@ -42,7 +50,7 @@ def one_spelling(
         if alike and not join:
             raise LabelsError(
                 f"{column}: {told(alike)} differ only in white space, case or Unicode form; edit the labels, "
-                "or join them with --join-labels"
+                f"{remedy}"
             )
         if alike:
             console.warn(f"{column}: joined {told(alike)}, each as the first of them")
