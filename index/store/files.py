@@ -200,6 +200,8 @@ class Checks:
         self.folder = folder
         self._verified = read_verified(folder / VERIFIED)
         self._changed = False
+        self.read: set[str] = set()
+        """Names of the files that were read to verify them: their content is new here."""
 
     def path(self, file: StoredFile, again: bool = False) -> Path:
         """The path of a file, after it was verified.
@@ -226,7 +228,12 @@ class Checks:
                 self._remember(file, mark if sha256 == file.sha256 else None, started_ns)
                 if sha256 != file.sha256:
                     raise DamagedError("is damaged: its SHA-256 does not fit the manifest")
+                self.read.add(file.name)
         return path
+
+    def forget(self, file: StoredFile) -> None:
+        """Read a file again the next time, since what it holds is damaged, whatever its SHA-256."""
+        self._remember(file, None, 0)
 
     def _remember(self, file: StoredFile, mark: list[str | int] | None, started_ns: int) -> None:
         """Keep, or forget, that a file was verified."""

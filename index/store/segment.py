@@ -69,6 +69,7 @@ class Segment:
         try:
             return read(self._checks.path(file))
         except DamagedError as error:
+            self._checks.forget(file)
             self.damage += (Damage(self.record.name, file.name, str(error)),)
             return None
 
@@ -77,7 +78,8 @@ class Segment:
         if path.suffix == version1.SUFFIX:
             table, order = version1.open_table(path)
         else:
-            table, order = Table.open(path), None
+            new = self.record.slices.name in self._checks.read
+            table, order = Table.open(path, new=new), None
         if table.rows != self.record.rows:
             raise DamagedError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
         return table, None if order is None or (order[1:] > order[:-1]).all() else order
