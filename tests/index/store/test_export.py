@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sora_video.base.errors import FingerprintError, LibraryError
+from sora_video.index.build import add_to_library
 from sora_video.index.library import Library
 from sora_video.index.query import Query
 from sora_video.index.store import export
@@ -61,6 +62,20 @@ def test_an_export_is_a_table_of_embeddings(library, tmp_path, versions):
     assert (found.fingerprint, found.videos()) == ("f" * 64, ["a.mp4", "b.mp4", "c.mp4"])
     expected = versions({"a.mp4": 1, "b.mp4": 4, "c.mp4": 5}).vectors
     np.testing.assert_allclose(found.vectors, expected, atol=1e-3)
+
+
+def test_an_export_that_is_added_gives_names_times_and_vectors_alone(library, tmp_path):
+    """As a table of `sora embed` does; `import` brings the rest."""
+    library.export(tmp_path / "all.parquet")
+    other = Library.create(tmp_path / "other", "f" * 64, 8)
+    add_to_library(other, tmp_path / "all.parquet", prefix="old")
+    names = ["old/a.mp4", "old/b.mp4", "old/c.mp4"]
+    assert other.videos() == names
+    assert other.attributes("old/a.mp4") == {}
+    assert other.sources(names) == dict.fromkeys(names)
+    kept, given = other.embeddings("old/c.mp4"), library.embeddings("c.mp4")
+    np.testing.assert_array_equal(kept.start_s, given.start_s)
+    np.testing.assert_allclose(kept.vectors, given.vectors, atol=1e-3)
 
 
 def test_an_empty_library_comes_back(tmp_path):
