@@ -60,16 +60,21 @@ def main() -> None:
 def row(name: str, epochs: int) -> str:
     """Pretrain with one choice and validate it on every task."""
     changes = [change.format(twice=2 * epochs) for change in CHOICES[name]]
-    config = load_config("tiny-cpu", [f"optim.epochs={epochs}", *changes])
+    scores, minutes = pretrain_and_validate([f"optim.epochs={epochs}", *changes])
+    cells = [f"{linear:.3f} / {knn:.3f}" for linear, knn in scores]
+    linear, knn = np.mean(scores, axis=0)
+    return f"| {name} | " + " | ".join(cells) + f" | {linear:.3f} | {knn:.3f} | {minutes:.1f} |"
+
+
+def pretrain_and_validate(changes: list[str]) -> tuple[list[tuple[float, float]], float]:
+    """Pretrain the recipe with changes; linear and kNN accuracy of each task, and the minutes it took."""
+    config = load_config("tiny-cpu", changes)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         run = pretrain_encoder(task_videos(), Path(scratch) / "run", config)
         minutes = (time.monotonic() - began) / 60
         encoder = load_encoder(run.path)
-    scores = [validate(encoder, folder, split) for folder, split in TASKS.values()]
-    cells = [f"{linear:.3f} / {knn:.3f}" for linear, knn in scores]
-    linear, knn = np.mean(scores, axis=0)
-    return f"| {name} | " + " | ".join(cells) + f" | {linear:.3f} | {knn:.3f} | {minutes:.1f} |"
+    return [validate(encoder, folder, split) for folder, split in TASKS.values()], minutes
 
 
 def validate(encoder: VideoEncoder, folder: str, column: str) -> tuple[float, float]:
