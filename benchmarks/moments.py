@@ -1,4 +1,4 @@
-"""Find changed excerpts of known videos in a library: ``python -m benchmarks.moments``.
+"""Find changed excerpts of known videos in a library: ``python -m benchmarks.moments --model SPEC …``.
 
 The videos lie in the folder that SORA_DATA names: handwash, wagon and survfight. Each excerpt is searched for
 twice: in the whole library, and in the library without its own video, where everything found is wrong. Then
@@ -82,35 +82,42 @@ class Copies:
 def main() -> None:
     """Plant, search, write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, help="a finished run; else one is pretrained")
-    parser.add_argument("--config", default="tiny-cpu", help="recipe or YAML file to pretrain with")
+    parser.add_argument("--model", action="append", help="NAME=SPEC of an encoder; else a run is pretrained")
+    parser.add_argument("--choose", action="store_true", help="excerpts of the videos that are for choosing")
     parser.add_argument("--excerpts", type=int, default=100, help="videos to take one from")
     parser.add_argument("--out", type=Path, default=RESULTS / "moments.md", help="file to write")
-    parser.add_argument("overrides", nargs="*", help="settings, as in optim.epochs=10")
+    parser.add_argument("overrides", nargs="*", help="settings to pretrain with, as in optim.epochs=10")
     arguments = parser.parse_args()
     corpus = open_corpus(task_videos())
-    places = np.random.default_rng(0).permutation(len(corpus))[CHOSEN_ON : CHOSEN_ON + arguments.excerpts]
+    first = 0 if arguments.choose else CHOSEN_ON
+    places = np.random.default_rng(0).permutation(len(corpus))[first : first + arguments.excerpts]
     with tempfile.TemporaryDirectory() as scratch:
         rng, folder = np.random.default_rng(1), Path(scratch) / "excerpts"
         excerpts = [found for place in places for found in plant(corpus.videos[place], folder, rng)]
-        config = load_config(arguments.config, arguments.overrides)
-        model = arguments.model or pretrain_encoder(corpus, Path(scratch) / "run", config).path
-        trained = load_encoder(model)
-        untrained = random_encoder(trained.config, draw=1)
-        pixels = Pixels(untrained.network, trained.config)
-        encoders = {"trained": trained, "untrained": untrained, "pixels": pixels}
         lines = []
-        for name, encoder in encoders.items():
+        for name, encoder in encoders_of(arguments, corpus, Path(scratch)).items():
             library = make_library(Path(scratch) / name, directed(encoder.embed(corpus)))
             embedded = directed(encoder.embed([excerpt.path for excerpt in excerpts]))
             print(f"{name}: embedded", flush=True)
             outcomes = [search(library, embedded, excerpt) for excerpt in excerpts]
             lines += rows(name, outcomes, duplicates(library, embedded, excerpts))
-    table = markdown(
-        lines, corpus, len(places), f"{trained.config.encoder.name}, {trained.config.optim.epochs} epochs"
-    )
+            print("\n".join(lines[-1 - len(KINDS) :]), flush=True)
+    table = markdown(lines, corpus, len(places), " ".join(arguments.model or []))
     print(table)
     write_text(arguments.out, table)
+
+
+def encoders_of(arguments: argparse.Namespace, corpus: Corpus, scratch: Path) -> dict[str, VideoEncoder]:
+    """The encoders that are named, or one that is pretrained; an untrained one, and pixels."""
+    config = load_config("tiny-cpu", arguments.overrides)
+    untrained = random_encoder(config, draw=1)
+    named = dict(model.split("=", 1) for model in arguments.model or [])
+    named = named or {"trained": str(pretrain_encoder(corpus, scratch / "run", config).path)}
+    return {
+        **{name: load_encoder(spec) for name, spec in named.items()},
+        "untrained": untrained,
+        "pixels": Pixels(untrained.network, config),
+    }
 
 
 def directed(embeddings: Embeddings) -> Embeddings:
@@ -197,8 +204,9 @@ def markdown(lines: Sequence[str], corpus: Corpus, videos: int, encoder: str) ->
     columns = ["", "excerpt", *NUMBERS, "paired", "other pairs"]
     return f"""# Excerpts found in a library
 
-`python -m benchmarks.moments`; {len(corpus)} videos, excerpts of {videos} of them; encoder: {encoder};
-machine: {machine()}.
+`python -m benchmarks.moments`; {len(corpus)} videos, excerpts of {videos} of them; encoders: {
+        encoder or "pretrained with tiny-cpu"
+    }; untrained and pixels see what tiny-cpu sees; machine: {machine()}.
 Excerpts of 2 to 6 seconds (at most 0.7 of their video), planted in five ways. R@k: the video is among the
 first k by lead, or by the cosine of the best pair of slices. Span IoU: of the best span in the video, 0
 where that is not among ten. Speed error: mean absolute. Sure: the first hit has a lead of {SURE:g} or more.

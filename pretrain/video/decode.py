@@ -1,6 +1,6 @@
 """Frames of a video by index: what decoding from the start shows, reached the quickest way that is right."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -111,7 +111,7 @@ class PyAVFrames:
         unique, inverse = np.unique(indices, return_inverse=True)
         pictures = np.empty((len(unique), *self.fit.cropped, 3), np.uint8)
         for place, number in enumerate(unique.tolist()):
-            pictures[place] = self.picture(number)
+            pictures[place] = self.picture(number, self.fit)
         return pictures if np.array_equal(unique, indices) else pictures[inverse]
 
     def close(self) -> None:
@@ -119,12 +119,12 @@ class PyAVFrames:
         if self.walk:
             self.walk.close()
 
-    def picture(self, number: int) -> Pixels:
-        """One frame."""
+    def picture(self, number: int, fit: Fit) -> Pixels:
+        """One frame as pixels."""
         if not 0 <= number < len(self.times):
             raise VideoError(f"frame {number}: must be between 0 and {len(self.times) - 1}")
         try:
-            return self.fit.convert(self.frame(number), self.scaler)
+            return fit.convert(self.frame(number), self.scaler)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise VideoError(f"cannot be decoded: {reason(error)}") from error
 
@@ -191,22 +191,44 @@ class ForwardFrames(PyAVFrames):
 
     The pictures of the latest call are kept for slices that overlap. What lies before them is reached as by
     :class:`PyAVFrames`.
+
+    Args:
+        path: the file.
+        info: its properties.
+        sizes: see :func:`open_video`; several, where each frame is wanted in several.
     """
 
     near = FAR_PACKETS
 
-    def __init__(self, path: Path, info: VideoInfo, size: Size) -> None:
-        super().__init__(path, info, size)
-        self.kept: dict[int, Pixels] = {}
+    def __init__(self, path: Path, info: VideoInfo, *sizes: Size) -> None:
+        super().__init__(path, info, sizes[0])
+        self.fits = [fit_of(info, size) for size in sizes]
+        self.kept: dict[tuple[int, int], Pixels] = {}
 
     def frames(self, indices: NDArray[np.int64]) -> Pixels:
         """See :meth:`Frames.frames`."""
-        unique, inverse = np.unique(indices, return_inverse=True)
+        return self.several([indices])[0]
+
+    def several(self, wanted: Sequence[NDArray[np.int64]]) -> list[Pixels]:
+        """Decode frames in several sizes, each once.
+
+        Args:
+            wanted: frame numbers for each of the first sizes, as :meth:`frames` takes them.
+
+        Returns:
+            (n, height, width, 3) uint8 RGB for each of them.
+
+        Raises:
+            VideoError: a frame cannot be decoded.
+        """
+        numbers = sorted({(int(number), size) for size, row in enumerate(wanted) for number in row})
         self.kept = {
-            number: self.kept[number] if number in self.kept else self.picture(number)
-            for number in unique.tolist()
+            key: self.kept[key] if key in self.kept else self.picture(key[0], self.fits[key[1]])
+            for key in numbers
         }
-        return np.stack(list(self.kept.values()))[inverse]
+        return [
+            np.stack([self.kept[number, size] for number in row.tolist()]) for size, row in enumerate(wanted)
+        ]
 
 
 class DecordFrames:
@@ -334,14 +356,14 @@ def open_video(path: Path, size: Size) -> Frames:
     return PyAVFrames(path, info, size)
 
 
-def open_forward(path: Path, size: Size) -> Frames:
+def open_forward(path: Path, *sizes: Size) -> ForwardFrames:
     """Open a video for reading from start to end; see :func:`open_video`.
 
     Args:
         path: the video.
-        size: see :func:`open_video`.
+        sizes: see :func:`open_video`; several, where each frame is wanted in several.
 
     Raises:
         VideoError: the video cannot be read.
     """
-    return ForwardFrames(path, KNOWN.inspect(path), size)
+    return ForwardFrames(path, KNOWN.inspect(path), *sizes)

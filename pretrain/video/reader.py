@@ -4,10 +4,10 @@ Readers import this file and little else, so that they start quickly and hold li
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,31 +99,35 @@ def all_slices(task: tuple[Span, tuple[Grid, ...], float, Path | None]) -> Itera
     Raises:
         VideoError: the file cannot be read.
     """
-    part, (grid, *others), hop_s, indexes = task
+    part, grids, hop_s, indexes = task
     KNOWN.keep_in(indexes)
-    with ExitStack() as stack:
-        frames, *opened = [
-            stack.enter_context(closing(open_forward(part.path, each.picture))) for each in (grid, *others)
-        ]
+    with closing(open_forward(part.path, *(grid.picture for grid in grids))) as frames:
         first_s, end_s = part.within(frames.duration_s)
-        starts = first_s + slice_starts(end_s - first_s, grid.length_s, hop_s)
-        ends = np.minimum(starts + grid.length_s, end_s)
+        length_s = grids[0].length_s
+        starts = first_s + slice_starts(end_s - first_s, length_s, hop_s)
+        ends = np.minimum(starts + length_s, end_s)
         for first in range(0, len(starts), CHUNK):
             rows = slice(first, first + CHUNK)
-            slices = read_slices(part.path, frames, starts[rows], end_s, grid)
-            joined = tuple(
-                read_slices(part.path, each, moved(starts[rows], grid, other, first_s, end_s), end_s, other)
-                for each, other in zip(opened, others, strict=True)
+            plans = [
+                Plan.make(
+                    grid, moved(starts[rows], length_s, grid.length_s, first_s, end_s), end_s, frames.times
+                )
+                for grid in grids
+            ]
+            pixels = frames.several([plan.indices.ravel() for plan in plans])
+            slices, *joined = (
+                plan.slices(part.path, shown) for plan, shown in zip(plans, pixels, strict=True)
             )
-            yield Chunk(starts[rows], ends[rows], slices, first + CHUNK >= len(starts), joined)
+            yield Chunk(starts[rows], ends[rows], slices, first + CHUNK >= len(starts), tuple(joined))
 
 
 def moved(
-    starts: NDArray[np.float64], grid: Grid, other: Grid, first_s: float, end_s: float
+    starts: NDArray[np.float64], length_s: float, other_s: float, first_s: float, end_s: float
 ) -> NDArray[np.float64]:
     """Starts of slices of another length with the same middles, within the span if it is long enough."""
-    middles = starts + (grid.length_s - other.length_s) / 2
-    return np.clip(middles, first_s, max(first_s, end_s - other.length_s))
+    if other_s == length_s:
+        return starts
+    return np.clip(starts + (length_s - other_s) / 2, first_s, max(first_s, end_s - other_s))
 
 
 def drawn_slices(
@@ -171,14 +175,34 @@ def read_slices(
     Raises:
         VideoError: a frame cannot be decoded.
     """
-    cells, last = cell_times(starts, grid.frames, grid.fps), max(0.0, end_s - 1e-3)
-    indices = frames_at(frames.times, np.minimum(cells, last))
-    pixels = frames.frames(indices.ravel())
-    return Slices(
-        pixels.reshape(*indices.shape, *pixels.shape[1:]),
-        (cells <= last).sum(1).clip(min=1),
-        *listen(path, starts, grid),
-    )
+    plan = Plan.make(grid, starts, end_s, frames.times)
+    return plan.slices(path, frames.frames(plan.indices.ravel()))
+
+
+class Plan(NamedTuple):
+    """Which frames the cells of n slices show."""
+
+    grid: Grid
+    starts: NDArray[np.float64]
+    """(n,) in seconds."""
+    indices: NDArray[np.int64]
+    """(n, T) frame numbers."""
+    lengths: NDArray[np.int64]
+    """(n,) cells before the end, at least 1."""
+
+    @classmethod
+    def make(
+        cls, grid: Grid, starts: NDArray[np.float64], end_s: float, times: NDArray[np.float64]
+    ) -> "Plan":
+        """Look the cells up; past ``end_s`` the last frame is held."""
+        cells, last = cell_times(starts, grid.frames, grid.fps), max(0.0, end_s - 1e-3)
+        indices = frames_at(times, np.minimum(cells, last))
+        return cls(grid, starts, indices, (cells <= last).sum(1).clip(min=1))
+
+    def slices(self, path: Path, pixels: NDArray[np.uint8]) -> Slices[NDArray[Any]]:
+        """The slices, of the (n * T, ...) pixels of their cells."""
+        shown = pixels.reshape(*self.indices.shape, *pixels.shape[1:])
+        return Slices(shown, self.lengths, *listen(path, self.starts, self.grid))
 
 
 def listen(path: Path, starts: NDArray[np.float64], grid: Grid) -> Sound:
