@@ -1,12 +1,17 @@
-"""Which reader reads which kind of file, and whether its pictures are those of decoding forward.
+"""Which reader reads which kind of file, whether its pictures are those of decoding forward, and how fast.
 
 ``python -m benchmarks.reading`` writes ``benchmarks/results/reading.md``.
 """
 
+import argparse
+import os
+import platform
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 
 import av
 import numpy as np
@@ -17,6 +22,8 @@ from sora_video.pretrain.video.decode import Frames, open_forward, open_video
 from sora_video.pretrain.video.pixels import to_rgb
 
 from .films import FILMS, Film, read_number, write_film
+from .reading_rates import forward_rows, loader_rows
+from .soak import soak_rows
 
 __all__ = ["Comparison", "compare"]
 
@@ -81,23 +88,73 @@ def outcome(path: Path) -> str:
     return type(frames).__name__
 
 
-def report() -> str:
-    """The table of kinds, and of the odd files."""
-    lines = ["# How kinds of files are read", "", "| film | reader | frames | pictures right | times |"]
-    lines += ["|---|---|---:|---:|---|"]
+def matrix_rows() -> Iterator[str]:
+    """A row for each kind of film."""
     with TemporaryDirectory() as folder:
         for film in FILMS:
             row = compare(write_film(Path(folder) / film.name, film), film)
             times = "right" if row.times_right else "WRONG"
-            lines.append(
-                f"| {film.name} | {row.reader} | {row.frames} | {row.right} of {row.compared} | {times} |"
-            )
+            yield f"| {film.name} | {row.reader} | {row.frames} | {row.right} of {row.compared} | {times} |"
+
+
+def odd_lines() -> list[str]:
+    """How the odd files are read."""
     odd = {path.name: outcome(path) for path in sorted(ODD.rglob("*")) if path.is_file()}
     counts = Counter(one.partition(":")[0] for one in odd.values())
-    lines += ["", "## Odd files", "", ", ".join(f"{name}: {count}" for name, count in counts.items()), ""]
-    lines += ["| file | outcome |", "|---|---|", *(f"| {name} | {one} |" for name, one in odd.items())]
-    return "\n".join(lines) + "\n"
+    lines = ["## Odd files", "", ", ".join(f"{name}: {count}" for name, count in counts.items()), ""]
+    return [*lines, "| file | outcome |", "|---|---|", *(f"| {name} | {one} |" for name, one in odd.items())]
+
+
+def rate_lines(rounds: int, batches: int) -> list[str]:
+    """What supervised readers cost, and what reading forward gains."""
+    return [
+        *paragraph(
+            f"""Supervised readers: slices a second of the training loader, 8 frames at 64 px, 2 readers.
+            Before: torch's own DataLoader with 2 workers, which nothing supervises, reading the same samples
+            by the same function. In turns, best of {rounds} rounds of {batches} batches of 64 wagon videos;
+            {os.cpu_count()} cores, {platform.machine()}."""
+        ),
+        *("| what | after | before | ratio |", "|---|---:|---:|---:|", *loader_rows(rounds, batches), ""),
+        *paragraph(
+            f"""Reading forward: seconds of video a second when every slice of a file is read that was not
+            opened before. Forward: as `sora embed` reads, its index made on the way. Random access: decord
+            and nothing else, asked for the same frames. In one process, in turns, best of {rounds} rounds."""
+        ),
+        *("| what | forward | random access | ratio |", "|---|---:|---:|---:|", *forward_rows(rounds), ""),
+    ]
+
+
+def soak_lines(files: int) -> list[str]:
+    """What is held while many files are read."""
+    return [
+        *paragraph(f"""Soak: {files:,} links to a film of 60 frames, read whole by two readers."""),
+        "| process | MB at a third | MB at the end | open files at a third | open files at the end |",
+        *("|---|---:|---:|---:|---:|", *soak_rows(files), ""),
+    ]
+
+
+def paragraph(text: str) -> list[str]:
+    """Text as lines, and an empty line."""
+    return [*wrap(" ".join(text.split()), 110, break_on_hyphens=False), ""]
+
+
+def main() -> None:
+    """Measure everything and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--batches", type=int, default=24)
+    parser.add_argument("--files", type=int, default=10_000, help="of the soak")
+    arguments = parser.parse_args()
+    lines = ["# How kinds of files are read", ""]
+    lines += ["## Speed and memory", "", *rate_lines(arguments.rounds, arguments.batches)]
+    lines += [*soak_lines(arguments.files), "## Kinds of films", ""]
+    lines += [
+        "| film | reader | frames | pictures right | times |",
+        "|---|---|---:|---:|---|",
+        *matrix_rows(),
+    ]
+    write_text(RESULTS, "\n".join([*lines, "", *odd_lines()]) + "\n")
 
 
 if __name__ == "__main__":
-    write_text(RESULTS, report())
+    main()
