@@ -16,7 +16,15 @@ from .parts import setting_names
 from .schema import PretrainConfig
 from .text import plain, read_yaml
 
-__all__ = ["check_settings", "dump_config", "load_config", "override", "recipe_names", "recipe_path"]
+__all__ = [
+    "check_settings",
+    "dump_config",
+    "load_config",
+    "override",
+    "read_settings",
+    "recipe_names",
+    "recipe_path",
+]
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -64,13 +72,29 @@ def load_config(
     Raises:
         ConfigError: an unknown key, a value out of range, or text that cannot be parsed.
     """
+    return check_settings(PretrainConfig, read_settings(name, overrides), stored=stored)
+
+
+def read_settings(name: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a recipe or file, and apply overrides; nothing is checked yet.
+
+    Args:
+        name: a recipe's name or a YAML file; None: no settings.
+        overrides: ``"dotted.key=value"`` strings, the later ones win.
+
+    Returns:
+        The settings that they name, and no others.
+
+    Raises:
+        ConfigError: text that cannot be parsed.
+    """
     try:
         base = plain(read_yaml(recipe_path(name))) if name else {}
     except (OmegaConfBaseException, YAMLError, OSError, ValueError, TypeError) as error:
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
     if not isinstance(base, dict):
         raise ConfigError(f"config {name}: is a list; write a mapping of keys to values")
-    return check_settings(PretrainConfig, override(base, overrides), stored=stored)
+    return override(base, overrides)
 
 
 def override(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -7,7 +7,14 @@ by one file and one line here, and a setting that a part does not have is refuse
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import (
+    BaseModel,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from sora_video.base.registry import Registry
 
@@ -15,7 +22,7 @@ from .section import Section
 
 Positive = Annotated[float, Field(gt=0)]
 
-__all__ = ["ENCODERS", "METHODS", "EncoderConfig", "MethodConfig", "PartConfig", "setting_names"]
+__all__ = ["ENCODERS", "METHODS", "EncoderConfig", "MethodConfig", "PartConfig", "leaves", "setting_names"]
 
 ENCODERS = Registry(
     "encoder.name",
@@ -99,6 +106,8 @@ class PartConfig(Section):
         if unused and not stored:
             raise ValueError(refusal(cls.section(), name, unused, model))
         checked = model.model_validate({**settings, "name": name})
+        if "name" not in values:
+            checked.model_fields_set.discard("name")
         checked._unused = unused
         return checked
 
@@ -139,6 +148,9 @@ class EncoderConfig(PartConfig):
     }
     has_audio: ClassVar[bool] = False
     """Whether the network has an audio branch."""
+    of_training: ClassVar[frozenset[str]] = frozenset({"checkpoint", "freeze"})
+    """Settings that decide how the network is trained, and not what it computes; not part of the
+    fingerprint."""
 
     name: str = "r3d_tiny"
     """Which network; ``sora encoders`` lists what they cost."""
@@ -151,6 +163,19 @@ class EncoderConfig(PartConfig):
     checkpoint: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time. Not part of the
     fingerprint."""
+    freeze: Annotated[int, Field(ge=0)] | Literal["trunk"] = 0
+    """What stays as it started, of a run that starts from weights (`--init`): so many of the trunk's first
+    parts, or the whole trunk. Not part of the fingerprint."""
+
+    @field_validator("freeze", mode="wrap")
+    @classmethod
+    def _freeze_is_a_number_or_all(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError as error:
+            raise ValueError(
+                f"encoder.freeze={value}: must be a number of parts, 0 for none, or `trunk` for all"
+            ) from error
 
 
 class MethodConfig(PartConfig):
@@ -205,8 +230,13 @@ def refusal(section: str, name: Any, unused: Mapping[str, Any], model: type[Base
     return f"{named}: {name} has no such setting; {remedy}"
 
 
-def leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """All dotted keys of nested settings, and their values."""
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All dotted keys of nested settings, and their values.
+
+    Args:
+        values: the settings.
+        prefix: of all keys.
+    """
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")

@@ -21,6 +21,7 @@ __all__ = [
     "CheckpointConfig",
     "DataConfig",
     "GuardConfig",
+    "InitConfig",
     "LossConfig",
     "OptimConfig",
     "PretrainConfig",
@@ -162,6 +163,9 @@ class OptimConfig(Section):
     whole batch, and the result does not depend on the number of processes. null: one per process."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Peak learning rate."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the learning rate of each part of the trunk for every part after it, so that the first parts
+    of weights that others trained move least; 1: all learn alike."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     """Decoupled weight decay; not applied to biases and norms."""
     warmup_epochs: Annotated[float, Field(ge=0, le=1e6)] = 5
@@ -216,6 +220,19 @@ class DataConfig(Section):
     """Fraction of unreadable videos past which a run stops."""
 
 
+class InitConfig(Section):
+    """The weights that a run starts from, as `sora pretrain --init` writes it down."""
+
+    spec: str
+    """A run folder, or KIND:NAME of a published encoder."""
+    fingerprint: str
+    """Of the encoder that it names; another one is refused."""
+    origin: str
+    """Where its weights come from."""
+    licence: str | None = None
+    """Of the published weights that it goes back to; null: there are none."""
+
+
 class TrackingConfig(Section):
     """Where metrics go beside log.jsonl, and what else is measured."""
 
@@ -257,6 +274,8 @@ class PretrainConfig(Section):
     encoder: Annotated[SerializeAsAny[EncoderConfig], BeforeValidator(resolve_encoder)] = Field(
         default_factory=lambda: EncoderConfig.resolve({})
     )
+    init: InitConfig | None = None
+    """The weights that the encoder starts from; null: random ones."""
     method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(resolve_method)] = Field(
         default_factory=lambda: MethodConfig.resolve({})
     )

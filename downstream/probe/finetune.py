@@ -118,7 +118,7 @@ def fit(
     with Bar("fine-tune", sampler.total_steps, "steps") as bar:
         for step, batch in enumerate(on_device(loader, fabric.device)):
             for group in optimizer.param_groups:
-                group["lr"] = config.optim.lr * rate(step, sampler.total_steps)
+                group["lr"] = config.optim.lr * group["scale"] * rate(step, sampler.total_steps)
             if len(batch.video):
                 loss = loss_of(network, batch, targets, weights, config.augment.size, dtype, multi)
                 fabric.backward(loss)

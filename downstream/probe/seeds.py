@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sora_video.base.errors import ConfigError
+from sora_video.configs.parts import leaves
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 
 __all__ = ["check_seeds"]
@@ -39,14 +40,6 @@ def check_seeds(encoders: Mapping[str, VideoEncoder], runs: int) -> None:
 def input_settings(encoder: VideoEncoder) -> dict[str, Any]:
     """The settings that decide the network and the slices it takes, by dotted name."""
     config = encoder.config
-    network = config.encoder.model_dump(exclude={"checkpoint"})  # which decides how gradients are computed
-    return flat("encoder", network) | flat("slice", config.slice.model_dump(include=set(SLICES)))
-
-
-def flat(prefix: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    named: dict[str, Any] = {}
-    for key, value in settings.items():
-        name = f"{prefix}.{key}"
-        named |= flat(name, value) if isinstance(value, Mapping) else {name: value}
-    return named
+    network = config.encoder.model_dump(exclude=set(config.encoder.of_training))
+    slices = config.slice.model_dump(include=set(SLICES))
+    return dict(leaves({"encoder": network, "slice": slices}))

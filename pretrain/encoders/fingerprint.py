@@ -11,7 +11,7 @@ from torch import Tensor
 from sora_video.configs.parts import EncoderConfig
 from sora_video.configs.schema import SliceConfig
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "merged"]
 
 FIRST = {"name", "input", "width"}
 """Settings of an encoder that have always been part of it; an encoder that has no width counts with the
@@ -22,8 +22,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     """SHA-256 over an encoder's weights and its preprocessing.
 
     How slices are spread over a video (``hop_s``, ``per_video``, ``max_gap_s``) is left out: it decides which
-    slices are embedded, not what the embedding of a slice is. So is ``checkpoint``, which decides only how
-    gradients are computed. Settings that came later count where they differ from their defaults, which stand
+    slices are embedded, not what the embedding of a slice is. So are the encoder's settings of training.
+    Settings that came later count where they differ from their defaults, which stand
     for what was before them, so that older fingerprints stay right; for the same reason, so do settings of a
     stored run that its encoder does not have.
 
@@ -36,7 +36,7 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
         64 hexadecimal digits.
     """
     first = {"width": encoder.spelt_out["width"], **encoder.model_dump(include=FIRST)}
-    later = encoder.model_dump(exclude={*FIRST, "checkpoint"}, exclude_defaults=True)
+    later = encoder.model_dump(exclude={*FIRST, *encoder.of_training}, exclude_defaults=True)
     preprocessing = {
         "encoder": merged({**first, **later}, encoder.unused),
         "slice": {
@@ -53,7 +53,12 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
 
 
 def merged(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings and others beside them."""
+    """Nested settings and others beside them.
+
+    Args:
+        settings: some.
+        others: the rest; they win where both have a value.
+    """
     both = {**settings, **others}
     for key in settings.keys() & others.keys():
         if isinstance(settings[key], Mapping):

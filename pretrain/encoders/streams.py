@@ -61,7 +61,11 @@ class TrunkModule(nn.Module, ABC):
 
     @abstractmethod
     def parts(self) -> Iterable[nn.Module]:
-        """The submodules that hold nearly all activations, in order; none contains another."""
+        """The submodules that hold nearly all activations, in order; none contains another.
+
+        They are what is recomputed with ``encoder.checkpoint``, what ``encoder.freeze`` counts, and what
+        ``optim.layer_decay`` slows.
+        """
 
 
 class SliceEncoder(nn.Module):

@@ -8,6 +8,7 @@ memory holds the graph of one group at a time (Gao et al., Scaling Deep Contrast
 Memory Limited Setup, 2021).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +54,19 @@ class Learner:
         config: all settings.
         fabric: the processes that share each step.
         sampler: sizes of the batch and its groups, and the run's length.
+        weights: see :class:`.model.Contrastive`.
     """
 
-    def __init__(self, config: PretrainConfig, fabric: Fabric, sampler: EpochSampler) -> None:
+    def __init__(
+        self,
+        config: PretrainConfig,
+        fabric: Fabric,
+        sampler: EpochSampler,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.config, self.fabric, self.sampler = config, fabric, sampler
         self.dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
-        network = Contrastive(config)
+        network = Contrastive(config, weights)
         self.method = make_method(config, network).to(fabric.device)
         self.network, self.optimizer = fabric.setup(
             network, make_optimizer(network, config.optim, fabric.device)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sora_video.base.console import printable
 from sora_video.base.errors import RunError, Stopped, StorageError
+from sora_video.configs.loader import check_settings
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
@@ -16,6 +17,7 @@ from sora_video.pretrain.video.quarantine import Quarantine
 from sora_video.pretrain.video.read import picture_of
 
 from .batch import Batch
+from .init import adopt, initial_weights
 from .learner import Learner, StepReport
 from .loader import train_loader
 from .meter import Meter
@@ -42,6 +44,7 @@ def pretrain_encoder(
     out: str | Path,
     config: PretrainConfig | None = None,
     *,
+    init: str | Path | None = None,
     resume: bool = False,
     max_minutes: float | None = None,
 ) -> Run:
@@ -53,6 +56,9 @@ def pretrain_encoder(
         source: the corpus, see :func:`sora_video.pretrain.video.corpus.open_corpus`.
         out: the run folder to make, or to continue.
         config: all settings; None: the defaults. Ignored by a resume, which keeps its own.
+        init: model spec of one encoder, whose weights, network and preprocessing the run starts from; of its
+            settings, those that were given to ``config`` replace the encoder's. None: what ``config.init``
+            says, or random weights. Ignored by a resume.
         resume: continue a run that was stopped, from its last saved step.
         max_minutes: stop, ready to be continued, after that time.
 
@@ -60,7 +66,8 @@ def pretrain_encoder(
         The finished run.
 
     Raises:
-        ConfigError: the batch cannot be divided among the groups and processes.
+        ConfigError: the batch cannot be divided among the groups and processes, there are no such weights to
+            start from, or a setting does not fit them.
         CorpusError: there is nothing to learn from, or too many videos cannot be read.
         RunError: the run exists already, is finished already, had no finite loss, or is continued with other
             videos or settings than it was started with.
@@ -71,7 +78,10 @@ def pretrain_encoder(
     run = Run.open(out) if resume else None
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train again")
-    run = run or Run.new(out, config or PretrainConfig())
+    config = config or PretrainConfig()
+    if init is not None and not run:
+        config = check_settings(PretrainConfig, adopt(config.model_dump(exclude_unset=True), init))
+    run = run or Run.new(out, config)
     Training(run, corpus, StopSignal(max_minutes)).complete()
     return run
 
@@ -105,7 +115,8 @@ class Training:
             out.absolute() / "cache", int(config.data.cache_gb * 1e9), picture_of(config.slice)
         )
         loader = train_loader(corpus, config, self.cache, self.sampler, pin=self.fabric.device.type == "cuda")
-        self.learner = Learner(config, self.fabric, self.sampler)
+        weights = None if state else initial_weights(config)
+        self.learner = Learner(config, self.fabric, self.sampler, weights)
         self.meter = Meter(self.learner.clock, self.fabric.world_size)
         self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
         if state:
@@ -251,7 +262,7 @@ class Training:
         self.run.check_there()
         with self.meter.paused():
             seen = self.look(done)
-        rate = self.learner.optimizer.param_groups[0]["lr"]
+        rate = max(group["lr"] for group in self.learner.optimizer.param_groups)
         metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **self.meter.read(), **seen}
         self.tracker.log(done, metrics)
         if metrics.get("std", 1.0) < COLLAPSED:

@@ -1,11 +1,15 @@
 """The network that a run trains, and its optimiser."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
 import torch
 from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor, nn
 
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import OptimConfig, PretrainConfig
+from sora_video.pretrain.encoders.layers import freeze, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 
 from .aspects import present
@@ -18,16 +22,35 @@ class Contrastive(nn.Module):
 
     Args:
         config: the encoder, the widths of the head, and the seed of their weights.
+        weights: the encoder's state to start from; None: random weights.
+
+    Raises:
+        ConfigError: ``encoder.freeze`` is more than the network has parts.
     """
 
-    def __init__(self, config: PretrainConfig) -> None:
+    def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
         self.encoder: Encoder = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
+        if weights is not None:
+            self.encoder.load_state_dict(weights)
+        self.frozen = freeze(self.encoder, config.encoder.freeze)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = SimCLRProjectionHead(
                 self.encoder.dim, config.loss.projection_hidden, config.loss.projection_dim, num_layers=3
             )
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Go to training or evaluation mode; frozen modules stay in evaluation mode.
+
+        Args:
+            mode: whether to train.
+        """
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def forward(self, clips: Tensor, lengths: Tensor, sound: Tensor, has_audio: Tensor) -> Tensor:
         """Project slices under each aspect.
@@ -50,20 +73,33 @@ class Contrastive(nn.Module):
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) -> torch.optim.Optimizer:
-    """AdamW without decay on biases and norms.
+    """AdamW without decay on biases and norms, and without frozen weights.
+
+    With ``layer_decay`` d, the part of a trunk with n layers above it learns at a rate of d^n times that of
+    the projection head (after Bao et al., BEiT: BERT Pre-Training of Image Transformers, 2021, and He et al.,
+    Masked Autoencoders Are Scalable Vision Learners, 2021).
 
     Args:
-        model: the network that is trained.
-        config: rate and decay.
+        model: an encoder with a head.
+        config: rate and decays.
         device: that it is on.
+
+    Returns:
+        The optimiser; each of its groups has the factor d^n as its ``scale``.
     """
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.lr,
-        fused=device.type == "cuda",
-    )
+    groups = list(parameter_groups(model, config))
+    return torch.optim.AdamW(groups, lr=config.lr, fused=device.type == "cuda")
+
+
+def parameter_groups(model: nn.Module, config: OptimConfig) -> Iterator[dict[str, Any]]:
+    """Weights that share a learning rate and a decay, those of the first parts first."""
+    above = layers_above(model)
+    scales = {weight: config.layer_decay ** above.get(weight, 0) for weight in model.parameters()}
+    for scale in sorted(set(scales.values())):
+        learnt = [weight for weight in scales if scales[weight] == scale and weight.requires_grad]
+        for decay, chosen in (
+            (config.weight_decay, [weight for weight in learnt if weight.ndim > 1]),
+            (0.0, [weight for weight in learnt if weight.ndim <= 1]),
+        ):
+            if chosen:
+                yield {"params": chosen, "weight_decay": decay, "scale": scale}

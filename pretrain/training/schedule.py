@@ -27,4 +27,5 @@ def set_learning_rate(learner: Learner, factor: float, step: int) -> None:
         warmup_start_value=0.0,
     )
     for group in learner.optimizer.param_groups:
-        group["lr"] = factor * config.lr * scale
+        # states of version 0.1.0 have no scale
+        group["lr"] = factor * config.lr * scale * group.get("scale", 1.0)

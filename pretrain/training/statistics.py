@@ -17,12 +17,12 @@ class GroupStatistics:
     those that the groups left. A step that is not kept changes nothing.
 
     Args:
-        network: the statistics of its batch norms are averaged, their counters count steps; other buffers are
-            left alone.
+        network: the statistics of its batch norms are averaged, their counters count steps; other buffers,
+            and norms that are in evaluation mode, are left alone.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        norms = [module for module in network.modules() if isinstance(module, _BatchNorm) and module.training]
         buffers = [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
         self.buffers = [buffer for buffer in buffers if buffer.is_floating_point()]
         self.counters = [buffer for buffer in buffers if not buffer.is_floating_point()]

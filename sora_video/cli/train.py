@@ -37,6 +37,14 @@ def pretrain(
     config: Annotated[
         str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            metavar="SPEC",
+            help="Start from the weights, network and preprocessing of a run or a published encoder.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
     max_minutes: Annotated[
         float | None,
@@ -47,11 +55,17 @@ def pretrain(
 ) -> None:
     """Learn an encoder from unlabelled video; started by torchrun or srun, all processes share the work."""
     from sora_video.base.errors import ConfigError, Stopped
-    from sora_video.configs.loader import dump_config, load_config
+    from sora_video.configs.loader import check_settings, dump_config, read_settings
+    from sora_video.configs.schema import PretrainConfig
 
-    if resume and (overrides or config):
-        raise ConfigError("--resume: a run keeps its config; leave out --config and key=value")
-    resolved = load_config(config, overrides or [])
+    if resume and (overrides or config or init):
+        raise ConfigError("--resume: a run keeps its config; leave out --config, --init and key=value")
+    settings = read_settings(config, overrides or [])
+    if init:
+        from sora_video.pretrain.training.init import adopt
+
+        settings = adopt(settings, init)
+    resolved = check_settings(PretrainConfig, settings)
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
 

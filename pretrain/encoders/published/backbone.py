@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sora_video.base.digests import file_sha256
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.configs.loader import check_settings
-from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.schema import AugmentConfig, PretrainConfig
 from sora_video.configs.section import Section
 
 from ..spec import Part
@@ -127,7 +127,7 @@ def check_files(folder: Path, files: Mapping[str, str], spec: str) -> None:
 
 
 def config_of(backbone: Backbone) -> PretrainConfig:
-    """The settings of a published encoder as those of a run.
+    """The settings of a published encoder as those of a run, whose views have the size of its slices.
 
     Args:
         backbone: has its network and its preprocessing.
@@ -135,4 +135,5 @@ def config_of(backbone: Backbone) -> PretrainConfig:
     Raises:
         ConfigError: a setting is not known, or out of range.
     """
-    return check_settings(PretrainConfig, {"encoder": backbone.encoder, "slice": backbone.slice})
+    config = check_settings(PretrainConfig, {"encoder": backbone.encoder, "slice": backbone.slice})
+    return config.model_copy(update={"augment": AugmentConfig(size=config.slice.size)})

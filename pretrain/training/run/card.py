@@ -28,7 +28,7 @@ A slice encoder pretrained without labels by sora-video.
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
 | objective | InfoNCE, {slices.per_video} slices a video, temperature {config.loss.temperature:g} |
-| corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
+{started_from(config)}| corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
 | fingerprint | `{metrics["fingerprint"]}` |
@@ -42,6 +42,15 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
+
+
+def started_from(config: PretrainConfig) -> str:
+    """The row that says which weights the run started from; empty where they were random."""
+    init = config.init
+    if init is None:
+        return ""
+    licence = "" if init.licence is None else f"; their licence, {init.licence}, holds for this model too"
+    return f"| started from | {init.spec}: {init.origin}{licence}; fingerprint `{init.fingerprint}` |\n"
 
 
 def picture(slices: SliceConfig) -> str:

@@ -1,7 +1,7 @@
 """What must be the same when a run is continued: the videos, their content, and the settings."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sora_video.base.digests import sampled_sha256, text_sha256
 from sora_video.base.errors import RunError
+from sora_video.configs.parts import leaves
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.corpus import Corpus
 
@@ -78,27 +79,18 @@ def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: 
 def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:
     """Refuse settings that were edited, but for those that the weights do not depend on."""
     try:
-        old = dict(flat(PretrainConfig.model_validate(before).model_dump(mode="json")))
+        old = dict(leaves(PretrainConfig.model_validate(before).model_dump(mode="json")))
     except ValidationError as error:
         raise RunError(
             f"run {run}: its state is from another version of sora-video; "
             "finish the run with that version, or train again"
         ) from error
-    for key, value in flat(config.model_dump(mode="json")):
-        if value != old[key] and key not in FREE and not key.startswith(FREE_SECTIONS):
+    for key, value in leaves(config.model_dump(mode="json")):
+        if value != old.get(key) and key not in FREE and not key.startswith(FREE_SECTIONS):
             raise RunError(
-                f"run {run}: config.yaml was edited: {key}={value}, it was started with {old[key]}; "
+                f"run {run}: config.yaml was edited: {key}={value}, it was started with {old.get(key)}; "
                 "restore it, or train again"
             )
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted key."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def corpus_digest(corpus: Corpus) -> str:

@@ -13,6 +13,7 @@ import torch
 
 from sora_video.base.errors import StorageError
 from sora_video.configs.loader import load_config
+from sora_video.pretrain.training.init import initial_weights
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loader import train_loader
 from sora_video.pretrain.training.ranks import confer, make_fabric, on_first
@@ -27,11 +28,13 @@ STEPS = 3
 def first_steps(config, corpus, fabric):
     """Losses, gradients and videos of the first steps, and the state after them."""
     sampler = EpochSampler(len(corpus), config, 0, fabric.global_rank, fabric.world_size)
-    learner = Learner(config, fabric, sampler)
+    learner = Learner(config, fabric, sampler, initial_weights(config))
     cache = FrameCache(Path("none"), 0, picture_of(config.slice))
     losses, gradients, videos = [], [], []
     learner.optimizer.optimizer.register_step_pre_hook(
-        lambda *_: gradients.append([weight.grad.clone() for weight in learner.inner.parameters()])
+        lambda *_: gradients.append(
+            [weight.grad.clone() for weight in learner.inner.parameters() if weight.requires_grad]
+        )
     )
     for number, batch in zip(
         range(STEPS), train_loader(corpus, config, cache, sampler, pin=False), strict=False

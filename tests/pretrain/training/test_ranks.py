@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from sora_video.base.errors import ConfigError
-from sora_video.configs.loader import dump_config
+from sora_video.configs.loader import check_settings, dump_config
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.ranks import is_first_process, layout
 from sora_video.pretrain.training.run.folder import Run
@@ -21,6 +23,7 @@ CASES = {
     "moco": ("method.name=moco", "method.queue=32"),
     "simclr with sound": ("method.name=simclr", *SOUND),
     "moco with sound": ("method.name=moco", "method.queue=32", *SOUND),
+    "partly frozen": ("encoder.freeze=2", "optim.layer_decay=0.5"),
 }
 SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "optim.lr=1e-9")
 
@@ -56,12 +59,16 @@ def finished(process):
 
 
 @pytest.fixture(scope="module")
-def recipes(tmp_path_factory, make_config):
-    """A file for each case."""
+def recipes(tmp_path_factory, make_config, tiny_run):
+    """A file for each case; what is partly frozen starts from a run."""
     folder = tmp_path_factory.mktemp("recipes")
     files = [folder / f"{case}.yaml" for case in CASES]
     for overrides, file in zip(CASES.values(), files, strict=True):
-        file.write_text(dump_config(make_config(*SHARED, *overrides)), encoding="utf-8")
+        config = make_config(*SHARED, *overrides)
+        if config.encoder.freeze:
+            settings = adopt(config.model_dump(exclude_unset=True), tiny_run.path)
+            config = check_settings(PretrainConfig, settings)
+        file.write_text(dump_config(config), encoding="utf-8")
     return files
 
 
