@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream clean
+.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream bench-gpu clean
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -53,6 +53,9 @@ bench-encoders: setup-test
 bench-pretrain: setup-test
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.throughput
+
+bench-gpu:
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
 bench-downstream: setup-test
 	$(BIN)/python -m benchmarks.downstream
