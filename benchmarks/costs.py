@@ -13,10 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sora_video.configs.parts import ENCODERS
 from sora_video.configs.schema import OptimConfig
 from sora_video.pretrain.encoders.costs import encoder_cost
-from sora_video.pretrain.encoders.registry import Encoder, build_encoder, encoder_config
+from sora_video.pretrain.encoders.registry import Encoder, build_encoder, encoder_config, encoder_names
 from sora_video.pretrain.training.ranks import uses_bf16
 from sora_video.pretrain.video.sound import RATE
 
@@ -54,7 +53,7 @@ def main() -> None:
             "train",
             "train with checkpoint",
         ],
-        (row(name, frames, size, arguments.seconds) for name in ENCODERS.names()),
+        (row(name, frames, size, arguments.seconds) for name in encoder_names()),
     )
 
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from sora_video.configs.loader import load_config
-from sora_video.configs.parts import ENCODERS
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.knn import nearest_predict
@@ -27,7 +26,7 @@ from sora_video.downstream.probe.pixels import pixel_features
 from sora_video.downstream.probe.quick import Scores, score_features
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.encoders.registry import Encoder
+from sora_video.pretrain.encoders.registry import Encoder, encoder_names
 from sora_video.pretrain.encoders.streams import SliceFeatures
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
@@ -68,7 +67,7 @@ def main() -> None:
     """Measure what is asked for, write and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["equal", "parts"], choices=["equal", "parts"])
-    parser.add_argument("--names", nargs="*", default=ENCODERS.names(), help="encoders at equal cost")
+    parser.add_argument("--names", nargs="*", default=encoder_names(), help="encoders at equal cost")
     parser.add_argument("--seconds", type=float, default=30.0, help="training of each encoder at equal cost")
     parser.add_argument("--epochs", type=int, default=6, help="training of each choice of parts")
     arguments = parser.parse_args()

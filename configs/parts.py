@@ -41,6 +41,7 @@ ENCODERS = Registry(
         "swin3d_s": "sora_video.pretrain.encoders.torchvision_nets:Swin3DS",
         "swin3d_b": "sora_video.pretrain.encoders.torchvision_nets:Swin3DB",
         "frames": "sora_video.pretrain.encoders.frames:Frames",
+        "hf_video": "sora_video.pretrain.encoders.published.hf_nets:HFVideo",
         "sora_av": "sora_video.pretrain.encoders.sora_av:SoraAV",
     },
 )
@@ -151,6 +152,8 @@ class EncoderConfig(PartConfig):
     of_training: ClassVar[frozenset[str]] = frozenset({"checkpoint", "freeze"})
     """Settings that decide how the network is trained, and not what it computes; not part of the
     fingerprint."""
+    needs_architecture: ClassVar[bool] = False
+    """Whether only what comes with published weights says what the network is, so that it has no defaults."""
 
     name: str = "r3d_tiny"
     """Which network; ``sora encoders`` lists what they cost."""

@@ -18,6 +18,8 @@ from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
 
+pytest_plugins = ["tests.tiny_models"]
+
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))
 LARGE = 500_000

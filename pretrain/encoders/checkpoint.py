@@ -18,16 +18,16 @@ class Recomputed(nn.Module):
     Chen et al., Training Deep Nets with Sublinear Memory Cost, 2016.
     """
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module gives; dropout and precision are the same in the second run."""
         forward = super().forward
         if not torch.is_grad_enabled():
-            return forward(*inputs)
+            return forward(*inputs, **options)
 
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), kept_statistics(self)
 
-        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **options)
 
 
 def recompute(module: nn.Module) -> None:
@@ -37,7 +37,7 @@ def recompute(module: nn.Module) -> None:
     ``forward``, which a copy of the module would still share with it.
 
     Args:
-        module: is changed in place; its ``forward`` takes positional arguments alone.
+        module: is changed in place.
     """
     plain = type(module)
     # Not as a decorator: it imports the compiler, which takes seconds that no other encoder needs.

@@ -17,6 +17,9 @@ FRAMES = Registry(
     {
         "resnet18": "sora_video.pretrain.encoders.frame_nets:make_resnet18",
         "package": "sora_video.pretrain.encoders.published.package:frame_net",
+        "hf": "sora_video.pretrain.encoders.published.hf_nets:frame_net",
+        "timm": "sora_video.pretrain.encoders.published.timm:frame_net",
+        "open_clip": "sora_video.pretrain.encoders.published.open_clip:frame_net",
     },
 )
 """Networks over single frames: functions of the name behind the colon, and of the architecture's settings."""

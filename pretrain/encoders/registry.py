@@ -10,9 +10,14 @@ from sora_video.configs.parts import ENCODERS, EncoderConfig
 from .sora_av import SoraAV
 from .streams import SliceEncoder
 
-__all__ = ["Encoder", "build_encoder", "encoder_config"]
+__all__ = ["Encoder", "build_encoder", "encoder_config", "encoder_names"]
 
 Encoder = SliceEncoder | SoraAV
+
+
+def encoder_names() -> list[str]:
+    """Names of the encoders that can be built from their defaults, which leaves out some published ones."""
+    return [name for name in ENCODERS.names() if not ENCODERS.load(name).settings.needs_architecture]
 
 
 def encoder_config(name: str, **settings: Any) -> EncoderConfig:

@@ -116,11 +116,10 @@ def encoders(
     as_json: JsonOption = False,
 ) -> None:
     """List the networks for encoder.name, with parameters, features and operations of each."""
-    from sora_video.configs.parts import ENCODERS
     from sora_video.pretrain.encoders.costs import encoder_cost
-    from sora_video.pretrain.encoders.registry import encoder_config
+    from sora_video.pretrain.encoders.registry import encoder_config, encoder_names
 
-    costs = {name: encoder_cost(encoder_config(name, input="rgb"), frames, size) for name in ENCODERS.names()}
+    costs = {name: encoder_cost(encoder_config(name, input="rgb"), frames, size) for name in encoder_names()}
     if as_json:
         show.print_json(
             [{"name": name, "frames": frames, "size": size, **cost._asdict()} for name, cost in costs.items()]

@@ -16,6 +16,7 @@ from ..spec import parse_spec
 from .backbone import BACKBONE, Backbone, config_of
 from .clip import embed_clip
 from .load import versions
+from .network import offline
 from .source import Source, find_source
 
 __all__ = ["fetch_model"]
@@ -47,11 +48,17 @@ def fetch_model(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists already; choose another folder")
     source = find_source(part.kind)
+    if not source.is_installed():
+        raise ConfigError(
+            f"model {model}: needs the packages {', '.join(source.modules)}; install "
+            f"sora-video[{source.extra}]"
+        )
     with storage_errors(out):
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         sweep(out.absolute().parent, out.name)
         with unfinished_folder(out.absolute()) as folder:
             bring(source, part.name, folder, given)
+            offline()
             backbone = write_down(source, part.published, part.name, folder, settings or {})
             if out.exists():
                 out.rmdir()

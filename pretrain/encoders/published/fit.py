@@ -10,7 +10,7 @@ __all__ = ["fit_weights"]
 
 
 def fit_weights(
-    spec: str, stored: Mapping[str, Tensor], network: nn.Module, prefix: str
+    spec: str, stored: Mapping[str, Tensor], network: nn.Module, prefix: str, before: str = ""
 ) -> dict[str, Tensor]:
     """Rename stored weights; those that a network lacks, such as a classifier's, are left out.
 
@@ -19,6 +19,7 @@ def fit_weights(
         stored: weights by the names in their file.
         network: takes them.
         prefix: what the network puts before these names.
+        before: what the file puts there.
 
     Returns:
         The network's whole state.
@@ -28,7 +29,7 @@ def fit_weights(
     """
     wanted, fitted = network.state_dict(), {}
     for name, own in wanted.items():
-        weight = stored.get(name.removeprefix(prefix))
+        weight = stored.get(before + name.removeprefix(prefix))
         if weight is None and own.numel() == 1 and name.endswith("num_batches_tracked"):
             weight = own  # counts steps; some files leave it out
         if weight is None or weight.shape != own.shape or not weight.isfinite().all():

@@ -1,6 +1,5 @@
 """From a published encoder's name to a frozen encoder; nothing is fetched, and nothing in a file is run."""
 
-import os
 from importlib.metadata import PackageNotFoundError, version
 
 from sora_video.base.errors import RunError
@@ -10,9 +9,10 @@ from ..registry import build_encoder
 from ..spec import Part
 from .backbone import check_files, config_of, find_backbone
 from .clip import differs, embed_clip
+from .network import offline
 from .source import find_source
 
-__all__ = ["load_published", "offline", "versions"]
+__all__ = ["load_published", "versions"]
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "open_clip_torch", "efficientnet-lite-pytorch")
 
@@ -50,11 +50,6 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
             f" ({'; '.join(changed) or 'no library has changed'}); install those versions, or fetch it again"
         )
     return encoder
-
-
-def offline() -> None:
-    """Tell the libraries of model hubs to stay off the network."""
-    os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from sora_video.base.errors import ConfigError
 from sora_video.base.registry import Registry
 from sora_video.configs.parts import ENCODERS
 
-__all__ = ["SOURCES", "Description", "Listed", "Source", "find_source"]
+__all__ = ["FRAME_SLICE", "SOURCES", "Description", "Listed", "Source", "find_source"]
 
 SOURCES = Registry(
     "model",
@@ -20,8 +20,14 @@ SOURCES = Registry(
     {
         "package": "sora_video.pretrain.encoders.published.package:Package",
         "torchvision": "sora_video.pretrain.encoders.published.torchvision:Torchvision",
+        "hf": "sora_video.pretrain.encoders.published.hf:HuggingFace",
+        "timm": "sora_video.pretrain.encoders.published.timm:Timm",
+        "open_clip": "sora_video.pretrain.encoders.published.open_clip:OpenCLIP",
     },
 )
+
+FRAME_SLICE = (4, 4.0)
+"""Frames of a slice, and frames a second, that frame models see."""
 
 
 class Listed(NamedTuple):

@@ -5,10 +5,9 @@ from torchvision.models import get_model, get_model_weights
 
 from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import load_config
-from sora_video.configs.parts import ENCODERS
 from sora_video.pretrain.encoders.conv import PaddedConv3d
 from sora_video.pretrain.encoders.costs import encoder_cost
-from sora_video.pretrain.encoders.registry import build_encoder, encoder_config
+from sora_video.pretrain.encoders.registry import build_encoder, encoder_config, encoder_names
 from sora_video.pretrain.encoders.torchvision_nets import AnySizeWindowAttention
 
 DIM = {
@@ -39,7 +38,7 @@ these kernels that may be wrong."""
 needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor has no kernels for bf16")
 
 
-NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SIBLINGS else ()) for name in ENCODERS.names()]
+NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SIBLINGS else ()) for name in encoder_names()]
 
 
 def with_streams(first, second):
@@ -48,11 +47,11 @@ def with_streams(first, second):
     return [
         *(
             pytest.param(name, first, marks=pytest.mark.slow if name in SIBLINGS else ())
-            for name in ENCODERS.names()
+            for name in encoder_names()
         ),
         *(
             pytest.param(name, second, marks=pytest.mark.slow if name in {*repeats, *SIBLINGS} else ())
-            for name in ENCODERS.names()
+            for name in encoder_names()
         ),
     ]
 
@@ -79,7 +78,9 @@ def gradients(network, batch, mix, dtype):
 
 
 def test_the_registry_and_these_tests_name_the_same_encoders():
-    assert ENCODERS.names() == list(DIM)
+    assert encoder_names() == list(DIM)
+    with pytest.raises(ConfigError, match=r"encoder\.architecture: is missing for hf_video"):
+        build_encoder(encoder_config("hf_video"), seed=0)
 
 
 def test_an_unknown_name_is_refused_with_the_config():

@@ -1,0 +1,160 @@
+"""Image towers of ``open_clip`` as encoders of single frames, in one space with texts."""
+
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from sora_video.base.errors import ConfigError
+
+from ..frame_nets import FrameFeatures, FrameNet
+from .fit import fit_weights
+from .hf_nets import check_side, layers_of
+from .hub import bring_files, licence_of, read_json, read_tensors
+from .preprocessing import Picture, slice_of
+from .source import FRAME_SLICE, Description, Listed, Source
+
+__all__ = ["OpenCLIP", "build_model", "frame_net"]
+
+CONFIG = "open_clip_config.json"
+FILES = (
+    CONFIG,
+    "open_clip_model.safetensors",
+    "tokenizer*.json",
+    "tokenizer.model",
+    "spiece.model",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+class OpenCLIPFrames(FrameNet):
+    """The image tower of a CLIP (Ilharco et al., OpenCLIP, 2021), projected to the space of texts.
+
+    Args:
+        name: the encoder's, for errors.
+        architecture: the ``model_cfg`` of its config.
+    """
+
+    def __init__(self, name: str, architecture: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.net: Any = build_model(name, architecture).visual
+        self.dim, self.side = architecture["embed_dim"], architecture["vision_cfg"]["image_size"]
+
+    def forward(self, frames: Tensor) -> FrameFeatures:
+        """See :class:`FrameNet`.
+
+        Raises:
+            ConfigError: the frames are of a size that the network does not take.
+        """
+        check_side("open_clip", frames, self.side)
+        return self.net(frames), ()
+
+    def parts(self) -> Iterable[nn.Module]:
+        """The layers."""
+        blocks = getattr(getattr(self.net, "transformer", None), "resblocks", None)
+        return list(blocks) if blocks is not None else layers_of(self.net)
+
+
+class OpenCLIP(Source):
+    """See the module. A name is ``OWNER/NAME`` on the hub."""
+
+    extra, modules = "open_clip", ("open_clip",)
+
+    def listed(self) -> Mapping[str, Listed]:
+        """See :meth:`Source.listed`."""
+        return {
+            "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": Listed("MIT", 605, "4 x 224 x 224"),
+            "timm/ViT-B-16-SigLIP2": Listed("Apache-2.0", 1501, "4 x 224 x 224"),
+        }
+
+    def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:
+        """See :meth:`Source.fetch`; given is a folder with ``open_clip_config.json`` and weights."""
+        bring_files(f"open_clip:{name}", name, folder, FILES, given)
+
+    def describe(self, name: str, folder: Path) -> Description:
+        """See :meth:`Source.describe`."""
+        config = read_json(folder, CONFIG, f"open_clip:{name}")
+        try:
+            architecture, picture = config["model_cfg"], picture_of(name, config)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(
+                f"model open_clip:{name}: {CONFIG} states no {error}; choose another encoder"
+            ) from error
+        return Description(
+            origin=f"https://huggingface.co/{name}",
+            licence=licence_of(folder),
+            encoder={
+                "name": "frames",
+                "frame": f"open_clip:{name}",
+                "architecture": architecture,
+                **picture.standard,
+            },
+            slice=slice_of(picture, *FRAME_SLICE),
+        )
+
+    def weights(self, name: str, folder: Path, network: nn.Module) -> Mapping[str, Tensor]:
+        """See :meth:`Source.weights`."""
+        spec = f"open_clip:{name}"
+        stored = read_tensors(folder, spec, "visual.")
+        return fit_weights(spec, stored, network, "trunks.rgb.net.net.", "visual.")
+
+
+def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:
+    """The network of a frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`."""
+    return OpenCLIPFrames(name, architecture)
+
+
+def build_model(name: str, architecture: Mapping[str, Any]) -> Any:
+    """Both towers, with random weights; nothing is fetched.
+
+    Args:
+        name: the encoder's, for errors.
+        architecture: the ``model_cfg`` of its config.
+
+    Raises:
+        ConfigError: it is no such config, has a tower of another library, or the package is missing.
+    """
+    if find_spec("open_clip") is None:
+        raise ConfigError(
+            f"model open_clip:{name}: the package open_clip_torch is missing; install sora-video[open_clip]"
+        )
+    if "vision_cfg" not in architecture:
+        raise ConfigError(f"encoder.architecture: is missing for open_clip:{name}; see `sora models list`")
+    from open_clip import CLIP, CustomTextCLIP
+
+    settings = dict(architecture)
+    if settings["text_cfg"].get("hf_model_name"):
+        raise ConfigError(
+            f"model open_clip:{name}: its text tower is of transformers, which cannot be taken; choose "
+            "another"
+        )
+    vision = {**settings.pop("vision_cfg"), "timm_model_pretrained": False}
+    network = CustomTextCLIP if settings.pop("custom_text", False) else CLIP
+    settings.pop("multimodal_cfg", None)
+    try:
+        return network(vision_cfg=vision, **settings)
+    except (RuntimeError, TypeError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"model open_clip:{name}: cannot be built: {line}; choose another") from error
+
+
+def picture_of(name: str, config: Mapping[str, Any]) -> Picture:
+    """How frames reach a network, as its config states it."""
+    size, stated = config["model_cfg"]["vision_cfg"].get("image_size", 224), config["preprocess_cfg"]
+    interpolation, mode = stated.get("interpolation", "bicubic"), stated.get("resize_mode", "shortest")
+    if not isinstance(size, int) or interpolation not in ("bicubic", "bilinear") or mode == "longest":
+        raise ConfigError(
+            f"model open_clip:{name}: takes {size}, {interpolation}, {mode}; squares, bicubic or bilinear, "
+            "by the short side or squeezed can be taken"
+        )
+    return Picture(
+        size=size,
+        resize=size if mode == "shortest" else None,
+        interpolation=interpolation,
+        mean=[float(value) for value in stated["mean"]],
+        std=[float(value) for value in stated["std"]],
+    )
