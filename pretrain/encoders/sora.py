@@ -1,15 +1,16 @@
 """The Sora encoder: frame features, a recurrent network over time, attention over its states."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from sora_video.configs.parts import EncoderConfig
 
+from .frame_nets import FRAMES, FrameNet, build_frame_net
 from .streams import TrunkFeatures, TrunkModule
 from .temporal import AttentionPool, Recurrent, TimeConfig
 
@@ -27,10 +28,25 @@ class SoraConfig(EncoderConfig):
     """Settings of sora."""
 
     width: Annotated[int, Field(ge=4, le=1024)] = 16
-    """Channels of the small frame CNN's first stage; each later stage doubles it."""
-    frame: Literal["small", "resnet18"] = "small"
-    """The CNN over single frames: four strided convolutions, or torchvision's ResNet-18."""
+    """Channels of the small frame CNN's first stage; each later stage doubles it. Over a published frame
+    model the recurrent network has 8 times as many states."""
+    frame: str = "small"
+    """The network over single frames: four strided convolutions (small), torchvision's ResNet-18 (resnet18),
+    or KIND:NAME of a published frame model, whose weights a run starts from and keeps."""
+    architecture: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings of a published frame model, as its library writes them."""
     time: MixedTimeConfig = MixedTimeConfig()
+
+    @field_validator("frame")
+    @classmethod
+    def _frame_is_known(cls, frame: str) -> str:
+        kind, named, _ = frame.partition(":")
+        if frame in ("small", "resnet18") or (named and kind in FRAMES.names()):
+            return frame
+        kinds = ", ".join(f"{kind}:NAME" for kind in FRAMES.names() if kind != "resnet18")
+        raise ValueError(
+            f"encoder.frame={frame}: must be small, resnet18 or a published frame model: {kinds}"
+        )
 
 
 class Sora(TrunkModule):
@@ -48,8 +64,8 @@ class Sora(TrunkModule):
 
     def __init__(self, config: SoraConfig) -> None:
         super().__init__()
-        self.frame, frame_dim = make_frame_cnn(config)
-        self.time = Recurrent(frame_dim, frame_dim, config.time)
+        self.frame, frame_dim, states = make_frame_net(config)
+        self.time = Recurrent(frame_dim, states, config.time)
         self.mix = Mix(self.time.dim, frame_dim) if config.time.mix else None
         self.dim = frame_dim if self.mix else self.time.dim
         self.pool = AttentionPool(self.dim, config.time.attention)
@@ -67,16 +83,22 @@ class Sora(TrunkModule):
         """
         count, _, time, _, _ = clips.shape
         frames = clips.transpose(1, 2).flatten(0, 1)
-        features = self.frame(frames).mean((2, 3)).view(count, time, -1)
+        features = self.frame_features(frames).view(count, time, -1)
         states = self.time(features, lengths)
         if self.mix:
             states = self.mix(features, states)
         pooled: TrunkFeatures = self.pool(states, lengths)
         return pooled
 
+    def frame_features(self, frames: Tensor) -> Tensor:
+        """(M, 3, H, W) standardised frames to (M, D) features."""
+        shown = self.frame(frames)
+        features: Tensor = shown[0] if isinstance(self.frame, FrameNet) else shown.mean((2, 3))
+        return features
+
     def parts(self) -> Iterable[nn.Module]:
-        """The stages of the frame CNN."""
-        return self.frame
+        """The stages of the frame CNN; a published frame model is one part."""
+        return (self.frame,) if isinstance(self.frame, FrameNet) else self.frame
 
 
 class Mix(nn.Module):
@@ -104,13 +126,19 @@ def take_first_names(_: nn.Module, weights: dict[str, Any], prefix: str, *__: An
             weights[f"{prefix}time.cells.{rest}"] = weights.pop(name)
 
 
-def make_frame_cnn(config: SoraConfig) -> tuple[nn.Sequential, int]:
-    """The CNN over single frames, (N, 3, H, W) to (N, D, H', W'), and D."""
+def make_frame_net(config: SoraConfig) -> tuple[nn.Sequential | FrameNet, int, int]:
+    """The network over single frames, its features D, and the states of the recurrent network over them.
+
+    The two own CNNs take (M, 3, H, W) to (M, D, H', W').
+    """
     if config.frame == "resnet18":
         *stages, _, _ = resnet18(weights=None).children()
-        return nn.Sequential(nn.Sequential(*stages[:4]), *stages[4:]), 512
+        return nn.Sequential(nn.Sequential(*stages[:4]), *stages[4:]), 512, 512
     widths = [3, *(config.width * 2**number for number in range(4))]
-    return nn.Sequential(*map(stage, widths, widths[1:])), widths[-1]
+    if config.frame == "small":
+        return nn.Sequential(*map(stage, widths, widths[1:])), widths[-1], widths[-1]
+    net = build_frame_net(config.frame, config.architecture)
+    return net, net.dim, widths[-1]
 
 
 def stage(inputs: int, outputs: int) -> nn.Sequential:

@@ -1,16 +1,17 @@
 """Starting a run from weights: those of a published encoder, or of another run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError, RunError
-from sora_video.configs.parts import EncoderConfig, leaves
+from sora_video.base.randomness import torch_seed
+from sora_video.configs.parts import ENCODERS, EncoderConfig, leaves
 from sora_video.configs.schema import InitConfig, PretrainConfig
 from sora_video.pretrain.encoders.fingerprint import merged
+from sora_video.pretrain.encoders.frame_nets import FrameNet
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.backbone import config_of, find_backbone
 from sora_video.pretrain.encoders.registry import build_encoder
@@ -18,19 +19,23 @@ from sora_video.pretrain.encoders.spec import absolute_spec, parse_spec
 
 __all__ = ["adopt", "initial_weights"]
 
+FRAME = {"frame", "architecture", "input", "mean", "std"}
+"""Settings of an encoder that belong to its network over single frames."""
+
 PREPROCESSING = {"frames", "fps", "size", "resize", "interpolation"}
 """Settings of slices that decide what an embedding is."""
 
 
-def adopt(settings: Mapping[str, Any], init: str | Path) -> dict[str, Any]:
+def adopt(settings: Mapping[str, Any], init: str | Path | None = None) -> dict[str, Any]:
     """Take over an encoder's network and preprocessing where settings do not say otherwise.
 
     Views get the size of slices, unless ``augment.size`` says otherwise. How the encoder was trained
-    (``checkpoint``, ``freeze``) is not taken over.
+    (``checkpoint``, ``freeze``) is not taken over. Another network that works on the features of single
+    frames takes over the encoder's network over frames, and keeps its weights as they are.
 
     Args:
         settings: of a run, those that were given and no others, unchecked.
-        init: model spec of one encoder.
+        init: model spec of one encoder; None: the published frame model that ``encoder.frame`` names, if any.
 
     Returns:
         The settings of a run that starts from it, unchecked.
@@ -39,23 +44,49 @@ def adopt(settings: Mapping[str, Any], init: str | Path) -> dict[str, Any]:
         ConfigError: the spec is wrong, or its weights are not here; or the settings name another network.
         RunError: it is a run that is not finished, or is damaged.
     """
+    init = init or named_frame_model(settings)
+    if init is None:
+        return dict(settings)
     ancestor, described = describe(init)
-    encoder, given = ancestor.encoder, {name: section(settings, name) for name in ("encoder", "slice")}
-    name = given["encoder"].get("name", encoder.name)
-    if name != encoder.name:
-        raise ConfigError(
-            f"encoder.name={name}: --init {init} has encoder.name={encoder.name}; leave it out, or start "
-            "from other weights"
-        )
-    network = encoder.model_dump(mode="json", exclude=set(encoder.of_training))
-    slices = {**ancestor.slice.model_dump(mode="json", include=PREPROCESSING), **given["slice"]}
+    preprocessing = ancestor.slice.model_dump(mode="json", include=PREPROCESSING)
+    slices = {**preprocessing, **section(settings, "slice")}
     return {
         **settings,
         "init": described.model_dump(mode="json"),
-        "encoder": merged(network, given["encoder"]),
+        "encoder": adopt_network(section(settings, "encoder"), ancestor.encoder, init),
         "slice": slices,
         "augment": {"size": slices["size"], **section(settings, "augment")},
     }
+
+
+def named_frame_model(settings: Mapping[str, Any]) -> str | None:
+    """The published frame model that settings name, where they do not say which weights to start from."""
+    frame = section(settings, "encoder").get("frame")
+    return frame if isinstance(frame, str) and ":" in frame and not settings.get("init") else None
+
+
+def adopt_network(given: Mapping[str, Any], encoder: EncoderConfig, init: str | Path) -> dict[str, Any]:
+    """The ``encoder`` section of a run that starts from an encoder.
+
+    Raises:
+        ConfigError: its network is another, which does not work on the features of single frames.
+    """
+    taken = encoder.model_dump(mode="json", exclude=set(encoder.of_training))
+    name = given.get("name", encoder.name)
+    if name != encoder.name:
+        if not all("frame" in model.model_fields for model in (type(encoder), settings_of(name, given))):
+            raise ConfigError(
+                f"encoder.name={name}: --init {init} has encoder.name={encoder.name}; leave it out, or start "
+                "from other weights"
+            )
+        taken = {key: value for key, value in taken.items() if key in FRAME} | {"freeze": 1}
+    return merged(taken, given)
+
+
+def settings_of(name: str, given: Mapping[str, Any]) -> type[EncoderConfig]:
+    """The settings that a network takes."""
+    model: type[EncoderConfig] = ENCODERS.load(name).settings.model_for(given)
+    return model
 
 
 def section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -115,20 +146,26 @@ def initial_weights(config: PretrainConfig) -> dict[str, Tensor] | None:
             f"init.spec={config.init.spec}: has fingerprint {encoder.fingerprint[:12]}, the run is to start "
             f"from {config.init.fingerprint[:12]}; restore those weights, or start a new run by --init"
         )
-    weights: dict[str, Tensor] = encoder.network.state_dict()
-    with torch.device("meta"):
-        wanted = build_encoder(config.encoder, seed=0).state_dict()
-    if shapes(wanted) != shapes(weights):
+    network = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
+    whole = config.encoder.name == encoder.config.encoder.name
+    ancestor = encoder.network if whole else next(frame_nets(encoder.network), None)
+    targets = [network] if whole else list(frame_nets(network))
+    try:
+        if ancestor is None or not targets:
+            raise RuntimeError("one of the two has no network over frames that can be taken out")
+        for target in targets:
+            target.load_state_dict(ancestor.state_dict())
+    except RuntimeError as error:
         raise ConfigError(
             f"{differences(config.encoder, encoder.config.encoder)}: does not fit the weights of "
             f"{config.init.spec}; leave it out"
-        )
-    return weights
+        ) from error
+    return network.state_dict()
 
 
-def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """The shape of each weight."""
-    return {name: weight.shape for name, weight in weights.items()}
+def frame_nets(encoder: nn.Module) -> Iterator[nn.Module]:
+    """The networks over single frames, one for each stream."""
+    return (module for module in encoder.modules() if isinstance(module, FrameNet))
 
 
 def differences(encoder: EncoderConfig, ancestor: EncoderConfig) -> str:

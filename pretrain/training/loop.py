@@ -58,7 +58,8 @@ def pretrain_encoder(
         config: all settings; None: the defaults. Ignored by a resume, which keeps its own.
         init: model spec of one encoder, whose weights, network and preprocessing the run starts from; of its
             settings, those that were given to ``config`` replace the encoder's. None: what ``config.init``
-            says, or random weights. Ignored by a resume.
+            says, a published frame model that ``config.encoder.frame`` names, or random weights. Ignored by a
+            resume.
         resume: continue a run that was stopped, from its last saved step.
         max_minutes: stop, ready to be continued, after that time.
 
@@ -78,12 +79,16 @@ def pretrain_encoder(
     run = Run.open(out) if resume else None
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train again")
-    config = config or PretrainConfig()
-    if init is not None and not run:
-        config = check_settings(PretrainConfig, adopt(config.model_dump(exclude_unset=True), init))
-    run = run or Run.new(out, config)
+    run = run or Run.new(out, started(config or PretrainConfig(), init))
     Training(run, corpus, StopSignal(max_minutes)).complete()
     return run
+
+
+def started(config: PretrainConfig, init: str | Path | None) -> PretrainConfig:
+    """The settings of a run that starts from weights, if any are named."""
+    given = config.model_dump(exclude_unset=True)
+    adopted = adopt(given, init)
+    return config if adopted == given else check_settings(PretrainConfig, adopted)
 
 
 class Training:

@@ -60,12 +60,9 @@ def pretrain(
 
     if resume and (overrides or config or init):
         raise ConfigError("--resume: a run keeps its config; leave out --config, --init and key=value")
-    settings = read_settings(config, overrides or [])
-    if init:
-        from sora_video.pretrain.training.init import adopt
+    from sora_video.pretrain.training.init import adopt
 
-        settings = adopt(settings, init)
-    resolved = check_settings(PretrainConfig, settings)
+    resolved = check_settings(PretrainConfig, adopt(read_settings(config, overrides or []), init))
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
 

@@ -172,9 +172,34 @@ def test_the_card_names_the_ancestor_and_its_licence(half_frozen, lite):
         assert words in card
 
 
+def test_a_frame_model_is_the_frozen_frame_cnn_of_another_network(videos, lite, tmp_path):
+    config = started(lite, "encoder.name=sora", "encoder.width=4", "encoder.input=both", "slice.frames=3")
+    assert (config.encoder.frame, config.encoder.mean[0], config.encoder.freeze) == (LITE, 127 / 255, 1)
+    before = first_state(config).inner.encoder.state_dict()
+    published = load_encoder(lite, "cpu").network.trunks["rgb"].net.state_dict()
+    run = pretrain_encoder(videos, tmp_path / "run", config)
+    after = load_encoder(run.path).network.state_dict()
+    for stream in ("rgb", "residual"):
+        for name, weight in published.items():
+            assert torch.equal(after[f"trunks.{stream}.frame.{name}"], weight)
+        assert not torch.equal(
+            after[f"trunks.{stream}.time.cells.weight_hh_l0"],
+            before[f"trunks.{stream}.time.cells.weight_hh_l0"],
+        )
+    assert after["trunks.rgb.time.cells.weight_hh_l0"].shape == (4 * 32, 32)
+
+
+def test_a_frame_cnn_named_by_a_setting_brings_its_weights():
+    config = started(None, "encoder.name=sora", f"encoder.frame={LITE}", "slice.size=64")
+    assert (config.init.spec, config.init.licence, config.slice.fps) == (LITE, "Apache-2.0", 4.0)
+    assert first_state(config).inner.encoder.dim == 8 * 16
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["encoder.name=sora", "encoder.frame=resnet18"], r"encoder\.frame='resnet18'.*: does not fit"),
+        (["encoder.name=sora", "encoder.frame=tiny"], r"encoder\.frame=tiny: must be small, resnet18 or"),
         (["encoder.name=r3d_18"], r"encoder\.name=r3d_18: --init \S+ has encoder\.name=frames; leave it out"),
         (["encoder.frame=resnet18"], r"encoder\.frame='resnet18': does not fit the weights of package"),
         (["encoder.input=both"], r"encoder\.input='both': does not fit the weights"),
