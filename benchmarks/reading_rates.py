@@ -132,7 +132,7 @@ def forward_rate(paths: list[Path]) -> float:
     KNOWN.infos.clear()
     began = time.perf_counter()
     for path in paths:
-        for chunk in all_slices((Span(path), grid_of(config), config.slice.length_s, None)):
+        for chunk in all_slices((Span(path), (grid_of(config),), config.slice.length_s, None)):
             end_s = float(chunk.end_s[-1])
         length_s += end_s
     return length_s / (time.perf_counter() - began)

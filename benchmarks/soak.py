@@ -23,7 +23,7 @@ def soak_rows(files: int) -> Iterator[str]:
         for link in links:
             link.symlink_to(film)
         requests = (
-            Request(n, all_slices, (Span(link), grid, grid.length_s, None), link)
+            Request(n, all_slices, (Span(link), (grid,), grid.length_s, None), link)
             for n, link in enumerate(links)
         )
         read, early = 0, list[tuple[str, float, int]]()

@@ -62,7 +62,7 @@ class OpenCLIPFrames(FrameNet):
 class OpenCLIP(Source):
     """See the module. A name is ``OWNER/NAME`` on the hub."""
 
-    extra, modules = "open_clip", ("open_clip",)
+    extra, modules = "open-clip", ("open_clip",)
 
     def listed(self) -> Mapping[str, Listed]:
         """See :meth:`Source.listed`."""
