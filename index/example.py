@@ -23,6 +23,8 @@ __all__ = ["Example", "query_by_example"]
 
 SLICE = "slice:"
 """Starts the name of a slice of the library."""
+TEXT = "text:"
+"""Starts words."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Example:
 
     Args:
         source: a video file; a folder of images that follow each other; a ``.npy`` file of (D,) or (N, D)
-            L2-normalised embeddings; or ``slice:ID`` for a slice of the library.
+            L2-normalised embeddings; ``slice:ID`` for a slice of the library; or ``text:WORDS``.
         model: spec of the encoder of a video; None: the one that the library remembers.
         start_s: start of the span of a video in seconds; None: the video's.
         end_s: end of the span of a video in seconds; None: the video's.
@@ -58,19 +60,24 @@ class Example:
         return str(self.source).startswith(SLICE)
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is words."""
+        return str(self.source).startswith(TEXT)
+
+    @property
     def is_folder(self) -> bool:
         """Whether it is a folder of images."""
-        return not (self.is_slice or self.is_vectors) and self.path.is_dir()
+        return not (self.is_slice or self.is_text or self.is_vectors) and self.path.is_dir()
 
     @property
     def is_vectors(self) -> bool:
         """Whether it is a file of embeddings."""
-        return not self.is_slice and self.path.suffix == ".npy"
+        return not (self.is_slice or self.is_text) and self.path.suffix == ".npy"
 
     @property
     def is_video(self) -> bool:
         """Whether it is taken for a video file."""
-        return not (self.is_slice or self.is_folder or self.is_vectors)
+        return not (self.is_slice or self.is_text or self.is_folder or self.is_vectors)
 
     def embed(self, library: "OpenedLibrary") -> Embeddings:
         """Its slices; those of a video have the video's times.
@@ -79,7 +86,7 @@ class Example:
             library: the library to search.
 
         Raises:
-            ConfigError: the encoder has no such sense.
+            ConfigError: the encoder has no such sense, or no text tower.
             CorpusError: no slice can be read.
             LibraryError: there is no such slice, run folder or file of embeddings.
             RunError: the run is not finished, or damaged.
@@ -90,6 +97,9 @@ class Example:
         if self.is_vectors:
             return read_vectors(self.path, library)
         encoder = open_encoder(library.model if self.model is None else self.model, self.by)
+        if self.is_text:
+            text = str(self.source).removeprefix(TEXT)
+            return without_times(encoder.embed_text([text]), encoder.fingerprint, text)
         if not self.is_folder:
             return encoder.embed(open_span(self.path, self.start_s, self.end_s))
         with as_film(self.path, encoder.config.slice.fps if self.fps is None else self.fps) as film:
@@ -130,7 +140,7 @@ def query_by_example(
     excluded = {exclude} if isinstance(exclude, str) else set(exclude)
     if example.is_slice:
         excluded.update(embeddings.videos())
-    return Query(embeddings, top=top, exclude=excluded, where=where)
+    return Query(embeddings, top=top, exclude=excluded, where=where, words=example.is_text)
 
 
 def read_vectors(path: Path, library: "OpenedLibrary") -> Embeddings:

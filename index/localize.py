@@ -50,8 +50,8 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
         query: slices of one video to look for.
 
     Returns:
-        Hits by falling lead, with their ``lead`` and ``moments``, and for a query of several slices that have
-        times ``aligned``.
+        Hits by falling lead, those of words by falling cosine, with their ``lead`` and ``moments``, and for a
+        query of several slices that have times ``aligned``.
 
     Raises:
         FingerprintError: another encoder made the query.
@@ -64,7 +64,7 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     compared = compare_hits(library, query, hits)
     likeness = [float(video.likeness.max(axis=1).mean()) for video in compared]
     order = sorted(range(len(hits)), key=lambda number: -likeness[number])
-    leads = leads_of([likeness[number] for number in order])
+    leads = [None] * len(order) if query.words else leads_of([likeness[number] for number in order])
     ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
     videos = [compared[number] for number in order[: query.top]]
     least = match_level([video.likeness for video in videos])
@@ -76,8 +76,9 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
 
 def compare_hits(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Compared]:
     """The videos of hits compared with a query, with the slices that pass its filter."""
-    directions = library.comparison.directions(query.embeddings.vectors)
-    by_video = library.comparison.compare(directions, [hit.video_id for hit in hits])
+    vectors, names = query.embeddings.vectors, [hit.video_id for hit in hits]
+    directions = vectors if query.words else library.comparison.directions(vectors)
+    by_video = library.comparison.compare(directions, names, plain=query.words)
     compared = [by_video[hit.video_id] for hit in hits]
     if query.where is None:
         return compared

@@ -23,6 +23,8 @@ class Query:
         top: most videos to find.
         exclude: a video, or several, to leave out, whether the library holds them or not.
         where: filter of the slices; None: all.
+        words: whether the embeddings are of texts. They are compared by cosine, as whitening is fitted to
+            slices and texts lie elsewhere; and they come from no video, so there is no lead.
 
     Raises:
         LibraryError: ``top`` is below 1.
@@ -33,6 +35,7 @@ class Query:
     top: int = 10
     exclude: Collection[str] = ()
     where: Where | None = None
+    words: bool = False
 
     def __post_init__(self) -> None:
         if self.top < 1:

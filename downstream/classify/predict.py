@@ -1,7 +1,7 @@
 """Videos to labels, confidences and timelines, chunk by chunk: no frame and no slice is kept."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,21 @@ from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, L
 from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.video.corpus import Source, open_corpus
+from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from .store import Classifier, TaskHead, load_classifier
 from .timeline import Span, Timeline
 
-__all__ = ["Answer", "Prediction", "Predictions", "classify_videos", "encoder_of", "predict"]
+__all__ = [
+    "Answer",
+    "Prediction",
+    "Predictions",
+    "classify_corpus",
+    "classify_videos",
+    "encoder_of",
+    "predict",
+]
 
 SMOOTH_SLICES = 3
 """Default width of the smoothing window in lengths of a slice."""
@@ -46,6 +54,8 @@ class Prediction:
     end_s: float
     answers: dict[str, Answer]
     """By task."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """What the manifest says of it."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -168,7 +178,8 @@ def predict(
             view.take(item.start_s, item.end_s, vectors)
         if item.last:
             answers = {view.task.name: view.end() for view in video.views}
-            yield Prediction(corpus.videos[entry].video_id, video.start_s, video.end_s, answers)
+            known = corpus.videos[entry]
+            yield Prediction(known.video_id, video.start_s, video.end_s, answers, known.columns)
             del opened[entry]
 
 
@@ -196,10 +207,30 @@ def classify_videos(
         LabelsError: there is no classifier.
         RunError: there is no finished run.
     """
+    classifier = load_classifier(head)
+    return classify_corpus(classifier, encoder_of(classifier, model), open_corpus(source), smooth_s)
+
+
+def classify_corpus(
+    classifier: Classifier, encoder: VideoEncoder, corpus: Corpus, smooth_s: float | None = None
+) -> Predictions:
+    """Classify videos with a classifier and its encoder; see :func:`classify_videos`.
+
+    Args:
+        classifier: heads on the encoder's slices.
+        encoder: the one that the classifier was made for.
+        corpus: the videos.
+        smooth_s: see :mod:`.timeline`; None: the length of three slices.
+
+    Returns:
+        A prediction a video in the corpus's order, and videos that could not be read.
+
+    Raises:
+        ConfigError: ``smooth_s`` is below 0.
+        CorpusError: no video can be read.
+    """
     if smooth_s is not None and not smooth_s >= 0:
         raise ConfigError(f"smooth_s={smooth_s:g}: must be at least 0")
-    classifier = load_classifier(head)
-    encoder, corpus = encoder_of(classifier, model), open_corpus(source)
     width_s = SMOOTH_SLICES * encoder.config.slice.length_s if smooth_s is None else smooth_s
     videos: list[Prediction] = []
     failures: list[Failure] = []

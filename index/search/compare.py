@@ -61,12 +61,15 @@ class Comparison:
         with threads_for(2 * vectors.size * self.snapshot.manifest.dim):
             return whitening.directions(vectors)
 
-    def compare(self, directions: NDArray[np.float32], video_ids: Collection[str]) -> dict[str, Compared]:
+    def compare(
+        self, directions: NDArray[np.float32], video_ids: Collection[str], plain: bool = False
+    ) -> dict[str, Compared]:
         """Compare queries with stored videos.
 
         Args:
             directions: (Q, D) of the queries.
             video_ids: stored videos.
+            plain: whether they are embeddings, and likenesses are to be plain cosines.
 
         Returns:
             Slices and likenesses by video.
@@ -80,11 +83,11 @@ class Comparison:
             members = [video for video in held.values() if video.segment_no == number]
             slices = sum(video.entry.rows for video in members)
             with threads_for(directions.size * slices):
-                compared |= self._compare(directions, number, members)
+                compared |= self._compare(directions, number, members, plain)
         return compared
 
     def _compare(
-        self, directions: NDArray[np.float32], number: int, members: list[Held]
+        self, directions: NDArray[np.float32], number: int, members: list[Held], plain: bool
     ) -> dict[str, Compared]:
         """Compare queries with videos of one segment, whose vectors are read together."""
         segment = self.snapshot.whole(number)
@@ -94,8 +97,11 @@ class Comparison:
             [np.arange(first, first + count) for first, count in zip(first_rows, counts, strict=True)]
         )
         vectors = segment.read(rows)
-        lengths = self._lengths_of(segment, number, rows, vectors)
-        likeness = self.snapshot.whitening.likeness(directions, vectors, lengths)
+        if plain:
+            likeness = directions @ vectors.T
+        else:
+            lengths = self._lengths_of(segment, number, rows, vectors)
+            likeness = self.snapshot.whitening.likeness(directions, vectors, lengths)
         _, _, start_s, end_s = segment.columns(rows)
         return {
             member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part])

@@ -1,7 +1,8 @@
 """Videos to embeddings with a finished encoder."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
+from .words import Words, check_texts, without_words
 
 __all__ = ["VideoEncoder", "random_encoder"]
 
@@ -49,6 +51,7 @@ class VideoEncoder:
         device: torch device to compute on; None: a GPU if there is one.
         by: ``"sight"`` or ``"sound"``: by this sense alone; None: by all senses of the network.
         weights: the weights to fingerprint, by their names in the file; None: the network's.
+        words: loads the text tower beside the network; None: there is none.
 
     Raises:
         ConfigError: the network does not have this sense.
@@ -61,6 +64,7 @@ class VideoEncoder:
         device: str | None = None,
         by: str | None = None,
         weights: Mapping[str, Tensor] | None = None,
+        words: Callable[[], Words] | None = None,
     ) -> None:
         if by not in (None, *network.senses):
             raise ConfigError(
@@ -68,7 +72,7 @@ class VideoEncoder:
                 if by in SENSES
                 else f"by={by}: must be {' or '.join(SENSES)}"
             )
-        self.config, self.by = config, by
+        self.config, self.by, self._load_words = config, by, words
         self.aspect = network.senses.index(by) if by else 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = network.eval().requires_grad_(False).to(self.device)
@@ -88,6 +92,33 @@ class VideoEncoder:
     def reading(self) -> str:
         """All that decides what is read of a video; encoders that agree in it can share what is decoded."""
         return f"{self.config.slice!r} {self.config.encoder.has_audio}"
+
+    @cached_property
+    def words(self) -> Words:
+        """What embeds texts in the space of the slices; loaded when it is first asked for.
+
+        Raises:
+            ConfigError: there is no text tower, or it does not fit how frames are pooled.
+            RunError: its weights cannot be read.
+        """
+        if self._load_words is None:
+            raise without_words(self.config.encoder.name)
+        return self._load_words()
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts in the space of the slices.
+
+        Args:
+            texts: n of them, at least one.
+
+        Returns:
+            (n, ``dim``) float32, L2-normalised.
+
+        Raises:
+            ConfigError: a text is empty, or see :attr:`words`.
+        """
+        embedded = normalize(self.words.embed(check_texts(texts)).float(), dim=1)
+        return np.asarray(embedded.cpu().numpy())
 
     def untrained(self, draw: int) -> "VideoEncoder":
         """The same encoder with random weights; see :func:`random_encoder`.

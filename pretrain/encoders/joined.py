@@ -17,6 +17,7 @@ from sora_video.pretrain.video.slices import Slices
 
 from .frozen import VideoEncoder
 from .registry import Encoder
+from .words import Words
 
 __all__ = ["JoinedEncoder"]
 
@@ -43,6 +44,7 @@ class JoinedEncoder(VideoEncoder):
             raise ConfigError("model: the same encoder is joined twice; name it once")
         self.encoders, self.weights = tuple(encoders), tuple(weights)
         self.config, self.by, self.device = encoders[0].config, encoders[0].by, encoders[0].device
+        self._load_words = no_words
         self.fingerprint = json_sha256({"joined": [*zip(prints, weights, strict=True)]})
 
     @property
@@ -53,6 +55,10 @@ class JoinedEncoder(VideoEncoder):
             ConfigError: always.
         """
         raise ConfigError("model: encoders joined by + have no network of their own; name one of them")
+
+    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See :meth:`.VideoEncoder.embed_text`; all encoders need a text tower."""
+        return self.join([encoder.embed_text(texts) for encoder in self.encoders])
 
     @property
     def dim(self) -> int:
@@ -81,3 +87,12 @@ class JoinedEncoder(VideoEncoder):
         weights = np.array(self.weights) / np.linalg.norm(self.weights)
         weighted = [weight * part for weight, part in zip(weights, parts, strict=True)]
         return np.concatenate(weighted, axis=-1).astype(np.float32)
+
+
+def no_words() -> Words:
+    """Encoders that are joined have no tower of their own.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError("model: encoders joined by + have no temperature of their own; name one of them")

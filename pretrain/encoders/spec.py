@@ -82,8 +82,9 @@ def split_parts(text: str) -> list[str]:
 def exists(text: str) -> bool:
     """Whether a part names a folder that exists."""
     weighted = WEIGHTED.fullmatch(text)
-    folder = weighted["rest"] if weighted else text
-    return Path(folder.rpartition("@")[2]).expanduser().exists()
+    part = weighted["rest"] if weighted else text
+    published = PUBLISHED.fullmatch(part)
+    return Path((published and published["folder"]) or part).expanduser().exists()
 
 
 def parse_part(text: str, whole: str) -> Part:

@@ -1,7 +1,7 @@
 """The commands on labels: data sets, classifiers, and watching for anomalies."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,15 +15,29 @@ from .arguments import (
     HintedModelOption,
     JoinLabelsOption,
     JsonOption,
+    ModelOption,
     ReaderMemoryOption,
     SkipOption,
     SplitOption,
 )
 from .skip import without_unreadable
 
+if TYPE_CHECKING:
+    from sora_video.downstream.classify.predict import Predictions
+
 __all__ = ["register"]
 
-classify_app = typer.Typer(no_args_is_help=True, help="Train a classifier on labelled videos, and use it.")
+PredictionsOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
+]
+SmoothOption = Annotated[
+    float | None, typer.Option("--smooth", help="Seconds to average over; default: three slices.")
+]
+
+classify_app = typer.Typer(
+    no_args_is_help=True, help="Train a classifier on labelled videos, or make one of words, and use it."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -146,14 +160,9 @@ def train(
 def predict(
     head: Annotated[Path, typer.Argument(metavar="HEAD", help="A classifier's folder.")],
     source: Annotated[str, typer.Argument(metavar="VIDEO|CORPUS", help="A video or a corpus to classify.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
-    ] = None,
+    out: PredictionsOption = None,
     model: HintedModelOption = None,
-    smooth: Annotated[
-        float | None, typer.Option("--smooth", help="Seconds to average over; default: three slices.")
-    ] = None,
+    smooth: SmoothOption = None,
     skip: SkipOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -167,6 +176,61 @@ def predict(
     if as_json:
         show.print_json(predictions.as_json())
         return
+    print_predictions(predictions, out)
+
+
+@classify_app.command(
+    epilog='Example: sora classify words films --label "a person falls" --label "a person walks" --model '
+    "hf:openai/clip-vit-base-patch32"
+)
+def words(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video or a corpus to classify.")],
+    model: ModelOption,
+    label: Annotated[
+        list[str], typer.Option("--label", metavar="WORDS", help="A class in words; two or more of them.")
+    ],
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt", metavar="TEXT", help="What is said of a class, {} standing for it; may be repeated."
+        ),
+    ] = None,
+    column: Annotated[
+        str, typer.Option("--column", help="Column of true classes, to score the answers by.")
+    ] = "label",
+    class_folders: ClassFoldersOption = False,
+    out: PredictionsOption = None,
+    smooth: SmoothOption = None,
+    skip: SkipOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify videos by words alone, with an encoder that embeds texts too; nothing is trained."""
+    from sora_video.downstream.classify.page import write_predictions
+    from sora_video.downstream.classify.words import PROMPTS, classify_by_words
+
+    done = classify_by_words(
+        without_unreadable(source, skip),
+        label,
+        model,
+        prompts=prompt or PROMPTS,
+        column=column,
+        smooth_s=smooth,
+        class_folders=class_folders,
+    )
+    if out is not None:
+        write_predictions(done.predictions, out)
+    if as_json:
+        show.print_json({**done.predictions.as_json(), "scores": done.scores, "unknown": done.unknown})
+        return
+    print_predictions(done.predictions, out)
+    if done.scores:
+        show.print_table([{"column": column, **done.scores}])
+    if done.unknown:
+        console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
+
+
+def print_predictions(predictions: "Predictions", out: Path | None) -> None:
+    """Print the answers, what could not be read, and where the timelines are."""
     rows = [
         {
             "video": video.video_id,

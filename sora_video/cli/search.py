@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 QueryArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
-        metavar="QUERY",
+        metavar="[QUERY]",
         help="A video file, a folder of images, a .npy file of embeddings, or slice:ID for more like it.",
     ),
+]
+TextOption = Annotated[
+    str | None,
+    typer.Option("--text", metavar="WORDS", help="Search by words instead, with an encoder that has texts."),
 ]
 StartOption = Annotated[
     float | None, typer.Option("--start", help="Start of the span to search for, in seconds.")
@@ -76,7 +80,8 @@ def register(app: typer.Typer) -> None:
 
 def search(
     library: LibraryArgument,
-    query: QueryArgument,
+    query: QueryArgument = None,
+    text: TextOption = None,
     start: StartOption = None,
     end: EndOption = None,
     top: TopOption = 10,
@@ -89,12 +94,15 @@ def search(
     videos: VideosOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find videos in a library that show the same as a query, and where in them."""
+    """Find videos in a library that show the same as a query, or what words say, and where in them."""
     from sora_video.index.example import Example, query_by_example
     from sora_video.index.localize import localize
     from sora_video.index.store.filters import parse_where
 
-    example = Example(query, model=model, start_s=start, end_s=end, by=by, fps=fps)
+    if (query is None) == (text is None):
+        raise ConfigError("query: name a video, a slice or embeddings, or words by --text; one of them")
+    source = query if text is None else f"text:{text}"
+    example = Example(str(source), model=model, start_s=start, end_s=end, by=by, fps=fps)
     check_options(example, html)
     opened = open_and_warn(library)
     filters = parse_where(where) if where else None
@@ -156,7 +164,7 @@ def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:
     from sora_video.index.search.search import SURE
 
     show.print_table([row for hit in hits for row in show.hit_rows(hit)])
-    if not (example.is_slice or any(hit.sure for hit in hits)):
+    if not (example.is_slice or example.is_text or any(hit.sure for hit in hits)):
         console.warn(f"no video stands out, by a lead of {SURE:g}: the query may come from none of them")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sora_video.base.errors import RunError
 
+from ..words import Words
 from .fit import fit_weights
 from .hf_families import (
     FRAME_FAMILIES,
@@ -20,6 +21,7 @@ from .hf_families import (
     transformers_library,
     without_unused,
 )
+from .hf_words import HFWords, has_words
 from .hub import bring_files, licence_of, read_json
 from .preprocessing import hf_picture, slice_of
 from .source import FRAME_SLICE, Description, Listed, Source
@@ -105,6 +107,11 @@ class HuggingFace(Source):
             raise RunError(f"model {spec}: weight {missing[0]} is missing; fetch it again")
         prefix = "trunks.rgb.net." if family.frames else "trunks.rgb.net.net."
         return fit_weights(spec, without_unused(loaded, family).state_dict(), network, prefix)
+
+    def words(self, name: str, folder: Path) -> Words | None:
+        """See :meth:`Source.words`."""
+        architecture = architecture_of(name, folder)
+        return HFWords(name, folder, architecture) if has_words(architecture) else None
 
 
 def architecture_of(name: str, folder: Path) -> dict[str, Any]:

@@ -15,11 +15,14 @@ from sora_video.base.errors import ConfigError, RunError
 
 from .network import online
 
-__all__ = ["CARD", "bring_files", "licence_of", "read_json", "read_tensors"]
+__all__ = ["CARD", "bring_files", "check_tokenizer", "licence_of", "read_json", "read_tensors"]
 
 CARD = "README.md"
 GIVEN = ("*.pth",)
 """Weights that are taken from a folder, and are never fetched."""
+
+TOKENIZERS = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model")
+"""One of these holds the words of a tokenizer."""
 
 
 def bring_files(
@@ -73,6 +76,23 @@ def copy_files(given: Path, folder: Path, wanted: Sequence[str]) -> None:
     for path in sorted(given.iterdir()):
         if path.is_file() and any(fnmatch(path.name, pattern) for pattern in wanted):
             shutil.copyfile(path, folder / path.name)
+
+
+def check_tokenizer(folder: Path, spec: str) -> None:
+    """Refuse a text tower without a tokenizer, in whose place ``transformers`` would make an empty one.
+
+    Args:
+        folder: has the encoder's files.
+        spec: the encoder's name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise ConfigError(
+            f"model {spec}: its tokenizer is missing ({TOKENIZERS[0]}); fetch it again, with --from a folder "
+            "that has it"
+        )
 
 
 def read_json(folder: Path, name: str, spec: str) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """From a published encoder's name to a frozen encoder; nothing is fetched, and nothing in a file is run."""
 
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from sora_video.base.errors import RunError
+from sora_video.base.errors import ConfigError, RunError
+from sora_video.configs.parts import EncoderConfig
 
 from ..frozen import VideoEncoder
 from ..registry import build_encoder
 from ..spec import Part
+from ..words import Words, without_words
 from .backbone import check_files, config_of, find_backbone
 from .clip import differs, embed_clip
 from .network import offline
@@ -38,7 +42,8 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
     config = config_of(backbone)
     network = build_encoder(config.encoder, seed=0)
     network.load_state_dict(find_source(part.kind).weights(part.name, folder, network))
-    encoder = VideoEncoder(network, config, device, by)
+    words = partial(load_words, part, folder, config.encoder)
+    encoder = VideoEncoder(network, config, device, by, words=words)
     if encoder.fingerprint != backbone.fingerprint or differs(embed_clip(encoder), backbone.check):
         changed = [
             f"{name} was {before}, is {now}"
@@ -50,6 +55,21 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
             f" ({'; '.join(changed) or 'no library has changed'}); install those versions, or fetch it again"
         )
     return encoder
+
+
+def load_words(part: Part, folder: Path, config: EncoderConfig) -> Words:
+    """The text tower beside a published encoder; its files have been checked."""
+    offline()
+    pool = getattr(config, "pool", "mean")
+    if pool != "mean":
+        raise ConfigError(
+            f"model {part}: encoder.pool={pool} leaves the space of its texts; fetch it with "
+            "encoder.pool=mean"
+        )
+    words = find_source(part.kind).words(part.name, folder)
+    if words is None:
+        raise without_words(str(part))
+    return words
 
 
 def versions() -> dict[str, str]:

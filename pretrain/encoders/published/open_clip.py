@@ -1,18 +1,21 @@
 """Image towers of ``open_clip`` as encoders of single frames, in one space with texts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from math import exp
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError
 
 from ..frame_nets import FrameFeatures, FrameNet
+from ..words import Words
 from .fit import fit_weights
 from .hf_nets import check_side, layers_of
-from .hub import bring_files, licence_of, read_json, read_tensors
+from .hub import bring_files, check_tokenizer, licence_of, read_json, read_tensors
 from .preprocessing import Picture, slice_of
 from .source import FRAME_SLICE, Description, Listed, Source
 
@@ -101,6 +104,48 @@ class OpenCLIP(Source):
         spec = f"open_clip:{name}"
         stored = read_tensors(folder, spec, "visual.")
         return fit_weights(spec, stored, network, "trunks.rgb.net.net.", "visual.")
+
+    def words(self, name: str, folder: Path) -> Words:
+        """See :meth:`Source.words`."""
+        return OpenCLIPWords(name, folder)
+
+
+class OpenCLIPWords(Words):
+    """The text tower of a CLIP.
+
+    Args:
+        name: the encoder's.
+        folder: has its files.
+
+    Raises:
+        ConfigError: the tokenizer is missing.
+        RunError: the weights cannot be read, or do not fit.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        spec = f"open_clip:{name}"
+        architecture = read_json(folder, CONFIG, spec)["model_cfg"]
+        if architecture["text_cfg"].get("hf_tokenizer_name"):
+            check_tokenizer(folder, spec)
+        self.network = build_model(name, architecture)
+        weights = fit_weights(spec, read_tensors(folder, spec), self.network, "")
+        self.network.load_state_dict(weights)
+        from open_clip import get_tokenizer
+
+        try:
+            self.tokenizer = get_tokenizer(f"local-dir:{folder}")
+        except (OSError, ValueError) as error:
+            line = " ".join(str(error).split())
+            raise ConfigError(
+                f"model {spec}: its tokenizer cannot be read: {line}; fetch it again"
+            ) from error
+        self.temperature = exp(-weights["logit_scale"].item())
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """See :meth:`Words.embed`."""
+        with torch.inference_mode():
+            features: Tensor = self.network.eval().encode_text(self.tokenizer(list(texts)))
+        return features
 
 
 def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:

@@ -12,6 +12,8 @@ from sora_video.base.errors import ConfigError
 from sora_video.base.registry import Registry
 from sora_video.configs.parts import ENCODERS
 
+from ..words import Words
+
 __all__ = ["FRAME_SLICE", "SOURCES", "Description", "Listed", "Source", "find_source"]
 
 SOURCES = Registry(
@@ -111,6 +113,19 @@ class Source(ABC):
         Raises:
             RunError: they cannot be read, or do not fit.
         """
+
+    def words(self, name: str, folder: Path) -> Words | None:  # noqa: ARG002
+        """The text tower beside an encoder; None: it has none.
+
+        Args:
+            name: which.
+            folder: what :meth:`fetch` wrote, its files checked.
+
+        Raises:
+            ConfigError: its tokenizer is missing.
+            RunError: its weights cannot be read, or do not fit.
+        """
+        return None
 
     def home(self, name: str) -> Path | None:  # noqa: ARG002
         """The folder of weights that lie in an installed package; None: they are fetched.

@@ -46,3 +46,15 @@ def test_a_spec_is_remembered_so_that_it_holds_anywhere(tmp_path, monkeypatch):
     assert run_folder("runs/a") == Path("runs/a")
     assert run_folder("timm:d") is None
     assert run_folder(spec) is None
+
+
+def test_folders_that_exist_do_not_run_into_each_other(tmp_path):
+    first, second = tmp_path / "a+b", tmp_path / "c@d"
+    first.mkdir()
+    second.mkdir()
+    parts = parse_spec(f"hf:x/y@{first}*3+timm:z@{second}+{first}")
+    assert parts == (
+        Part(kind="hf", name="x/y", folder=first, weight=3),
+        Part(kind="timm", name="z", folder=second),
+        Part(run=first),
+    )

@@ -86,3 +86,17 @@ def test_standard_input_is_watched(sora, videos, tiny_run, tmp_path, write_video
         done = subprocess.run(command, stdin=piped, capture_output=True, check=True)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["source"], summary["seconds"], summary["ended"]) == ("-", 5, "end of stream")
+
+
+def test_videos_are_classified_by_words(sora, videos, fetched, tiny_run, tmp_path):
+    asked = ("--label", "even", "--label", "a dog", "--class-folders")
+    said = sora(
+        "classify", "words", videos, "--model", fetched("hf:tiny/clip"), *asked, "--out", tmp_path / "out"
+    )
+    assert "balanced_accuracy" in said
+    assert "no --label names odd" in sora.errors
+    assert (tmp_path / "out/timeline.html").is_file()
+    refused = sora("classify", "words", videos, "--model", tiny_run.path, *asked, code=2)
+    assert refused.startswith(
+        "error: model r3d_tiny: has no text tower; name one that has, such as hf:openai/"
+    )

@@ -129,3 +129,15 @@ def test_a_query_that_is_not_there_is_named(tmp_path, table, query, message):
     sora("index", "build", tmp_path / "library", table[0])
     with pytest.raises(SoraError, match=message):
         sora("search", tmp_path / "library", query)
+
+
+def test_a_library_is_searched_by_words(tmp_path, videos, fetched):
+    library = tmp_path / "library"
+    sora("index", "build", library, videos, "--model", fetched("hf:tiny/clip"))
+    hits = json.loads(sora("search", library, "--text", "a person falls", "--top", "2", "--json"))
+    assert len(hits) == 2
+    assert hits[0]["cosine"] >= hits[1]["cosine"]
+    assert hits[0]["lead"] is None
+    for both in ((), ("query.mp4", "--text", "a dog")):
+        with pytest.raises(ConfigError, match="words by --text; one of them"):
+            sora("search", library, *both)

@@ -146,7 +146,10 @@ def test_nothing_but_fetching_reaches_for_the_network(tiny_model, tmp_path, monk
     for spec in ("hf:tiny/clip", "hf:tiny/vjepa2", "timm:tiny/vit", "open_clip:tiny/clip"):
         folder = tmp_path / spec.replace("/", "-")
         fetch_model(spec, folder, given=tiny_model(spec)[0])
-        load_encoder(f"{spec}@{folder}").embed(videos, progress=False)
+        encoder = load_encoder(f"{spec}@{folder}")
+        encoder.embed(videos, progress=False)
+        if spec.endswith("clip"):
+            encoder.embed_text(["a dog runs"])
     assert reached == []
     with pytest.raises(ConfigError, match="cannot be fetched: "):
         fetch_model("hf:tiny/absent", tmp_path / "absent")

@@ -1,0 +1,156 @@
+"""Classifying by words alone: texts of the classes are the weights of a linear head; nothing is trained."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from sora_video.base.errors import ConfigError
+from sora_video.pretrain.encoders.frozen import VideoEncoder
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.spec import absolute_spec
+from sora_video.pretrain.video.corpus import Source, open_corpus
+
+from .calibrate import score_logits
+from .head import Head
+from .parts import HeadConfig, PoolConfig
+from .predict import Predictions, classify_corpus
+from .store import Classifier, TaskHead
+
+__all__ = ["PROMPTS", "ByWords", "classify_by_words", "words_classifier"]
+
+PROMPTS = ("a video of {}", "a photo of {}")
+"""What is said of a class, whose name stands in place of the braces."""
+
+
+class ByWords(NamedTuple):
+    """Videos that were classified by words."""
+
+    predictions: Predictions
+    scores: Mapping[str, float]
+    """Of videos whose true class is known and among the labels: see :func:`.calibrate.score_logits`. Empty
+    where there are none."""
+    unknown: tuple[str, ...]
+    """True classes that are not among the labels; their videos are not scored."""
+
+
+def classify_by_words(
+    source: Source,
+    labels: Sequence[str],
+    model: str | Path,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    column: str = "label",
+    smooth_s: float | None = None,
+    class_folders: bool = False,
+) -> ByWords:
+    """Classify videos by the names of classes, without any labelled video.
+
+    Args:
+        source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
+        labels: names of the classes, two or more.
+        model: spec of an encoder with a text tower.
+        prompts: see :func:`words_classifier`.
+        column: of true classes; the answers are scored where the source has it.
+        smooth_s: see :func:`.predict.classify_videos`.
+        class_folders: whether the source is a folder with one folder a class.
+
+    Returns:
+        The same predictions as a trained classifier gives, and their scores.
+
+    Raises:
+        ConfigError: the encoder has no text tower, or labels or prompts are wrong.
+        CorpusError: no video can be read.
+    """
+    encoder, corpus = load_encoder(model), open_corpus(source, class_folders=class_folders)
+    classifier = words_classifier(encoder, labels, prompts, column, absolute_spec(model))
+    predictions = classify_corpus(classifier, encoder, corpus, smooth_s)
+    return ByWords(predictions, *score(predictions, classifier.tasks[0].classes, column))
+
+
+def words_classifier(
+    encoder: VideoEncoder,
+    labels: Sequence[str],
+    prompts: Sequence[str] = PROMPTS,
+    column: str = "label",
+    model: str | None = None,
+) -> Classifier:
+    """A classifier made of words.
+
+    The chance of class k for a video of feature f is softmax_k(f · w_k / T), with w_k the normalised mean
+    over the prompts of the normalised embeddings of their texts, and T the temperature that the encoder was
+    trained with (Radford et al., Learning Transferable Visual Models From Natural Language Supervision,
+    2021).
+
+    Args:
+        encoder: has a text tower.
+        labels: names of the classes, two or more.
+        prompts: texts in which ``{}`` stands for the name of a class; their embeddings are averaged.
+        column: name of the task.
+        model: spec of the encoder, a hint that is kept with the classifier.
+
+    Returns:
+        The classifier; it can be saved, and used as any other.
+
+    Raises:
+        ConfigError: the encoder has no text tower, a label is named twice or there are fewer than two, or a
+            prompt has no place for the label.
+    """
+    names = [label.strip() for label in labels]
+    if len(set(names)) < max(2, len(names)) or not all(names):
+        raise ConfigError(f"labels {list(labels)}: must be two or more, none of them twice or empty")
+    wrong = [prompt for prompt in prompts if "{}" not in prompt]
+    if wrong or not prompts:
+        raise ConfigError(f"prompt {wrong[0] if wrong else ''!r}: must have {{}} where the label goes")
+    head = linear_head(class_weights(encoder, names, prompts))
+    task = TaskHead(
+        name=column,
+        classes=tuple(names),
+        counts=(0,) * len(names),
+        head=head,
+        temperature=encoder.words.temperature,
+        strength=0.0,
+        scores={},
+    )
+    return Classifier(
+        tasks=(task,),
+        head=HeadConfig.resolve({}),
+        pool=PoolConfig.resolve({}),
+        dim=encoder.dim,
+        fingerprint=encoder.fingerprint,
+        model=model,
+        protocol={"prompts": list(prompts), "features": "embeddings of texts; nothing was trained"},
+    )
+
+
+def class_weights(encoder: VideoEncoder, names: Sequence[str], prompts: Sequence[str]) -> Tensor:
+    """(K, D) weights, of length 1."""
+    texts = [prompt.replace("{}", name) for name in names for prompt in prompts]
+    embedded = torch.from_numpy(encoder.embed_text(texts))
+    return normalize(embedded.view(len(names), len(prompts), -1).mean(1), dim=1)
+
+
+def linear_head(weights: Tensor) -> Head:
+    """A linear head of (K, D) weights, on pooled slices as they are."""
+    classes, dim = weights.shape
+    head = Head(dim, classes, HeadConfig.resolve({}), PoolConfig.resolve({}))
+    head.load_state_dict({**head.state_dict(), "body.weight": weights})
+    return head.eval().requires_grad_(False)
+
+
+def score(
+    predictions: Predictions, classes: Sequence[str], column: str
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Scores of the videos whose class is known, and the classes that no label names."""
+    known = [video for video in predictions.videos if video.columns.get(column)]
+    unknown = sorted({video.columns[column] for video in known} - set(classes))
+    scored = [video for video in known if video.columns[column] in classes]
+    if not scored:
+        return {}, tuple(unknown)
+    chances = np.array([[video.answers[column].chances[name] for name in classes] for video in scored])
+    codes = np.array([classes.index(video.columns[column]) for video in scored], np.int64)
+    return score_logits(np.log(np.maximum(chances, 1e-30)), codes), tuple(unknown)
