@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[hf,imagenet,open-clip,test,timm]'
+	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,test,timm]'
 	touch $@
 
 demo: setup

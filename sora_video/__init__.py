@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sora_video.index.query import Query
     from sora_video.index.store.filters import Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
+    from sora_video.pretrain.encoders.export.export import export_encoder
     from sora_video.pretrain.encoders.frozen import VideoEncoder
     from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.training.loop import pretrain_encoder
@@ -45,6 +46,7 @@ __all__ = [
     "Where",
     "classify_videos",
     "explain_video",
+    "export_encoder",
     "find_duplicates",
     "info_nce",
     "linear_probe",
@@ -76,6 +78,7 @@ HOME = {
     "Where": "index.store.filters",
     "classify_videos": "downstream.classify.predict",
     "explain_video": "downstream.explain.explain",
+    "export_encoder": "pretrain.encoders.export.export",
     "find_duplicates": "index.duplicates",
     "info_nce": "pretrain.training.loss",
     "linear_probe": "downstream.probe.probe",

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from sora_video.cli.main import main
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.encoders.fingerprint import fingerprint
+from sora_video.pretrain.encoders.registry import build_encoder
+from sora_video.pretrain.encoders.weights import write_weights
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
 
@@ -256,3 +259,17 @@ def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sora_video.downstream.probe.probe.RANDOM_DRAWS", 1)
     monkeypatch.setattr("sora_video.downstream.probe.attentive.EPOCHS", 2)
     monkeypatch.setattr("sora_video.downstream.probe.attentive.LEAST_STEPS", 2)
+
+
+@pytest.fixture(scope="session")
+def untrained_run() -> Callable[..., Path]:
+    """A function that writes a finished run that never trained: a folder, and overrides of its config."""
+
+    def write(folder: Path, *overrides: str) -> Path:
+        config = load_config(None, overrides)
+        Run.new(folder, config).begin()
+        weights = build_encoder(config.encoder, seed=0).state_dict()
+        write_weights(folder, weights, fingerprint(weights, config.encoder, config.slice))
+        return folder
+
+    return write

@@ -9,7 +9,7 @@ from .joined import JoinedEncoder
 from .published.load import load_published
 from .registry import build_encoder
 from .spec import Part, parse_spec
-from .weights import read_config, read_weights
+from .weights import config_name, read_config, read_weights
 
 __all__ = ["load_encoder"]
 
@@ -46,11 +46,12 @@ def load_part(part: Part, device: str | None, by: str | None) -> VideoEncoder:
 
 
 def load_run(run: Path, device: str | None = None, by: str | None = None) -> VideoEncoder:
-    """Load the encoder of a finished run; see :func:`load_encoder`."""
+    """Load the encoder of a finished run, or one that was exported as a folder; see :func:`load_encoder`."""
     config, weights = read_config(run), read_weights(run)
     network = build_encoder(config.encoder, seed=0)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise RunError(f"run {run}: model.safetensors does not fit config.yaml; restore both") from error
+        fault = f"run {run}: model.safetensors does not fit {config_name(run)}; restore both"
+        raise RunError(fault) from error
     return VideoEncoder(network, config, device, by, weights)

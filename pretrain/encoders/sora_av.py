@@ -99,9 +99,9 @@ class SoraAV(nn.Module):
             Features (N, ``dim``), the sight's attention over time, and the three aspects.
         """
         seen = self.sight(clips, lengths)
-        always = torch.ones(len(clips), dtype=torch.bool, device=clips.device)
+        always = torch.ones(clips.shape[0], dtype=torch.bool, device=clips.device)
         if sound is None:
-            sound, has_audio = clips.new_zeros((len(clips), FFT)), ~always
+            sound, has_audio = clips.new_zeros((clips.shape[0], FFT)), ~always
         features, moments = self.sound(sound)
         senses = Senses(
             self.sight_in(seen.features).float(),

@@ -56,7 +56,7 @@ class AnySizePositions(PositionalEncoding):  # type: ignore[misc]
         space = interpolate(self.spatial_pos.T.view(1, -1, side, side), self.spatial_size, mode="bicubic")
         time = interpolate(self.temporal_pos.T[None], self.temporal_size, mode="linear")
         positions = (time[..., None] + space.flatten(2)[:, :, None]).flatten(2).transpose(1, 2)
-        summary = (self.class_token + self.class_pos).expand(len(patches), 1, -1)
+        summary = (self.class_token + self.class_pos).expand(patches.shape[0], 1, -1)
         return torch.cat([summary, patches + positions], dim=1)
 
 

@@ -1,4 +1,4 @@
-"""The files of a run folder that an encoder is loaded from: its config and its weights."""
+"""The files that an encoder is loaded from, of a run or an exported folder: its config and its weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,27 +8,54 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sora_video.base.errors import RunError
-from sora_video.base.files import write_bytes
+from sora_video.base.files import write_bytes, write_json
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 
-from .fingerprint import fingerprint
+from .fingerprint import fingerprint, merged
 
-__all__ = ["is_finished", "read_config", "read_weights", "write_weights"]
+__all__ = ["config_name", "is_finished", "read_config", "read_weights", "write_config", "write_weights"]
+
+RUN, EXPORTED = "config.yaml", "config.json"
+"""All settings of a run, and those of an exported encoder, which are written in the same words."""
+
+
+def config_name(run: Path) -> str:
+    """Name of the file with the settings: that of a run unless there is only that of an exported encoder.
+
+    Args:
+        run: the folder.
+    """
+    return EXPORTED if not (run / RUN).exists() and (run / EXPORTED).is_file() else RUN
 
 
 def read_config(run: Path) -> PretrainConfig:
-    """Read the resolved config of a run.
+    """Read the resolved config of a run, or of an exported encoder.
 
     Args:
-        run: the run folder.
+        run: the folder.
 
     Raises:
-        RunError: the folder is not a run.
+        RunError: the folder is neither.
     """
-    if not (run / "config.yaml").is_file():
-        raise RunError(f"run {run}: no run there (config.yaml is missing); check the path")
-    return load_config(str(run / "config.yaml"), stored=True)
+    name = config_name(run)
+    if not (run / name).is_file():
+        raise RunError(f"run {run}: no run there ({name} is missing); check the path")
+    return load_config(str(run / name), stored=True)
+
+
+def write_config(folder: Path, config: PretrainConfig) -> None:
+    """Write those settings of an encoder that decide its embeddings, and how its slices lie in a video.
+
+    Args:
+        folder: is to hold an exported encoder.
+        config: all settings.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    encoder = merged(config.encoder.model_dump(mode="json"), config.encoder.unused)
+    write_json(folder / EXPORTED, {"encoder": encoder, "slice": config.slice.model_dump(mode="json")})
 
 
 def is_finished(run: Path) -> bool:
@@ -98,6 +125,6 @@ def check_weights(run: Path, weights: Mapping[str, Tensor], stored: str | None) 
     if stored is None or stored == fingerprint(weights, config.encoder, config.slice):
         return
     raise RunError(
-        f"run {run}: model.safetensors or config.yaml is damaged or edited: they do not fit the fingerprint "
-        f"{stored[:12]} stored with the weights; restore both"
+        f"run {run}: model.safetensors or {config_name(run)} is damaged or edited: they do not fit the "
+        f"fingerprint {stored[:12]} stored with the weights; restore both"
     )

@@ -18,6 +18,7 @@ COMMANDS = Registry(
         "video": "sora_video.cli.video:register",
         "train": "sora_video.cli.train:register",
         "models": "sora_video.cli.models:register",
+        "export": "sora_video.cli.export:register",
         "index": "sora_video.cli.index:register",
         "search": "sora_video.cli.search:register",
         "probe": "sora_video.cli.probe:register",

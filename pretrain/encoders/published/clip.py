@@ -8,7 +8,7 @@ from sora_video.pretrain.video.slices import Slices
 
 from ..frozen import VideoEncoder
 
-__all__ = ["differs", "embed_clip"]
+__all__ = ["differs", "embed_clip", "waves"]
 
 TOLERANCE = 1e-4
 """Most that the embedding's cosine may fall below 1: processors and precisions differ by less."""
@@ -28,7 +28,15 @@ def embed_clip(encoder: VideoEncoder) -> NDArray[np.float32]:
 
 
 def waves(frames: int, size: int) -> NDArray[np.uint8]:
-    """(T, size, size, 3) pixels."""
+    """The synthetic picture.
+
+    Args:
+        frames: T.
+        size: side in pixels.
+
+    Returns:
+        (T, size, size, 3) pixels.
+    """
     time, rows, columns = np.ogrid[:frames, :size, :size]
     angles = [
         (number + 2) * np.pi * (rows * np.sin(number) + columns * np.cos(number)) / size
