@@ -29,11 +29,15 @@ def check_model(model: str | Path | None) -> str:
         LibraryError: none is named, or a run folder of it does not exist.
     """
     if model is None:
-        raise LibraryError("model: none is given, and the library remembers none; name it with --model")
+        raise LibraryError(
+            "model: none is given, and the library remembers none; name a run folder with --model, or "
+            "KIND:NAME of a published encoder"
+        )
     for part in parse_spec(model):
         if part.run is not None and not part.run.is_dir():
             raise LibraryError(
-                f"model {part.run}: neither a run folder nor KIND:NAME of a published encoder; name one"
+                f"model {part.run}: no such run folder; name it with --model, or KIND:NAME of a published "
+                "encoder"
             )
     return str(model)
 
