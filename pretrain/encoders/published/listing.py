@@ -6,7 +6,7 @@ from sora_video.base.errors import ConfigError, SoraError
 
 from ..spec import Part
 from .backbone import find_backbone
-from .source import SOURCES, Source, find_source
+from .source import Source, find_source, kinds
 
 __all__ = ["KnownModel", "known_models"]
 
@@ -25,7 +25,7 @@ class KnownModel(NamedTuple):
 def known_models() -> list[KnownModel]:
     """Published encoders of all sources, of which some have more than they list."""
     rows = []
-    for kind in SOURCES.names():
+    for kind in kinds():
         source = find_source(kind)
         for name, listed in source.listed().items():
             place = where(source, Part(kind=kind, name=name))

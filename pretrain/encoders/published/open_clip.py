@@ -165,7 +165,7 @@ def build_model(name: str, architecture: Mapping[str, Any]) -> Any:
     """
     if find_spec("open_clip") is None:
         raise ConfigError(
-            f"model open_clip:{name}: the package open_clip_torch is missing; install sora-video[open_clip]"
+            f"model open_clip:{name}: the package open_clip_torch is missing; install sora-video[open-clip]"
         )
     if "vision_cfg" not in architecture:
         raise ConfigError(f"encoder.architecture: is missing for open_clip:{name}; see `sora models list`")

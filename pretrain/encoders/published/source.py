@@ -14,7 +14,7 @@ from sora_video.configs.parts import ENCODERS
 
 from ..words import Words
 
-__all__ = ["FRAME_SLICE", "SOURCES", "Description", "Listed", "Source", "find_source"]
+__all__ = ["FRAME_SLICE", "SOURCES", "Description", "Listed", "Source", "find_source", "kinds"]
 
 SOURCES = Registry(
     "model",
@@ -155,3 +155,11 @@ def find_source(kind: str) -> Source:
             raise ConfigError(f"model {kind}: this encoder has no published weights; name a run folder")
         return cast(Source, made())
     return cast(Source, SOURCES.load(kind)())
+
+
+def kinds() -> list[str]:
+    """The kinds of published encoders, those of other packages last."""
+    return [
+        *SOURCES.names(),
+        *(name for name in ENCODERS.names() if getattr(ENCODERS.load(name), "source", None) is not None),
+    ]
