@@ -45,7 +45,7 @@ def read_config(run: Path) -> PretrainConfig:
 
 
 def write_config(folder: Path, config: PretrainConfig) -> None:
-    """Write those settings of an encoder that decide its embeddings, and how its slices lie in a video.
+    """Write those settings of an encoder that decide its embeddings, and which weights it comes from.
 
     Args:
         folder: is to hold an exported encoder.
@@ -54,8 +54,9 @@ def write_config(folder: Path, config: PretrainConfig) -> None:
     Raises:
         StorageError: the disk refused the write.
     """
-    encoder = merged(config.encoder.model_dump(mode="json"), config.encoder.unused)
-    write_json(folder / EXPORTED, {"encoder": encoder, "slice": config.slice.model_dump(mode="json")})
+    encoder = config.encoder.model_dump(mode="json", exclude=set(config.encoder.of_training))
+    kept = config.model_dump(mode="json", include={"slice", "init"})
+    write_json(folder / EXPORTED, {"encoder": merged(encoder, config.encoder.unused), **kept})
 
 
 def is_finished(run: Path) -> bool:

@@ -1,14 +1,34 @@
-"""``README.md`` of an exported encoder."""
+"""``README.md`` of an exported encoder, and where its weights come from."""
 
-from sora_video.configs.schema import PretrainConfig
+import json
+
+from sora_video.configs.schema import InitConfig, PretrainConfig
 
 from ..frozen import VideoEncoder
 from ..published.backbone import find_backbone
 from ..spec import Part
 
-__all__ = ["card"]
+__all__ = ["card", "lineage"]
 
-OWN = "not stated: a run's weights are its owner's, within the rights of its videos"
+OWN = "not stated: the owner's of the run, within the rights of its videos"
+
+
+def lineage(part: Part, config: PretrainConfig) -> InitConfig | None:
+    """The published weights that an encoder is, or those that its run started from; None: a run from nothing.
+
+    Args:
+        part: where the encoder was loaded from.
+        config: its config.
+    """
+    if part.run is not None:
+        return config.init
+    backbone = find_backbone(part)[1]
+    return InitConfig(
+        spec=part.published,
+        fingerprint=backbone.fingerprint,
+        origin=backbone.origin,
+        licence=backbone.licence,
+    )
 
 
 def card(part: Part, encoder: VideoEncoder, usage: str) -> str:
@@ -16,16 +36,18 @@ def card(part: Part, encoder: VideoEncoder, usage: str) -> str:
 
     Args:
         part: where the encoder was loaded from.
-        encoder: the encoder.
+        encoder: the encoder; ``config.init`` is its :func:`lineage`.
         usage: how the folder is used, as a sentence.
     """
-    origin, licence, story = ancestry(part)
+    config, ancestor = encoder.config, encoder.config.init
+    licence = (ancestor and ancestor.licence) or OWN
+    known = licence if part.run is None else "other"
     return f"""---
 library_name: sora-video
-license: {licence if part.run is None else "other"}
+license: {json.dumps(known)}
 tags: [video, embeddings]
 ---
-# {title(part, encoder.config)}
+# {title(part, config)}
 
 It embeds slices of video as {encoder.dim} float32 numbers of norm 1; their dot product says how alike two
 slices are. Embeddings of another fingerprint are not comparable with its own.
@@ -34,13 +56,13 @@ slices are. Embeddings of another fingerprint are not comparable with its own.
 
 | | |
 |---|---|
-| slice | {takes(encoder.config)} |
-| origin | {origin} |
-| licence | {licence} |
+| slice | {takes(config)} |
+| origin | {origin(part, ancestor)} |
+| licence | {licence}{" of the weights that it started from" if part.run and licence != OWN else ""} |
 | fingerprint | `{encoder.fingerprint}` |
 
 `preprocessing.json` says how a film becomes what it takes: which pictures, scaled how, in which arrays.
-{story}"""
+{story(part)}"""
 
 
 def title(part: Part, config: PretrainConfig) -> str:
@@ -59,11 +81,16 @@ def takes(config: PretrainConfig) -> str:
     )
 
 
-def ancestry(part: Part) -> tuple[str, str, str]:
-    """Where an encoder comes from, its licence, and what else its own model card says."""
+def origin(part: Part, ancestor: InitConfig | None) -> str:
+    """Where the weights come from, in words."""
+    if ancestor is None:
+        return "a run of sora-video, from random weights"
     if part.run is None:
-        backbone = find_backbone(part)[1]
-        return backbone.origin, backbone.licence, ""
-    told = part.run / "README.md"
-    text = told.read_text(encoding="utf-8") if told.is_file() else ""
-    return "a run of sora-video" + (", see below" if text else ""), OWN, f"\n---\n\n{text}" if text else ""
+        return ancestor.origin
+    return f"a run of sora-video that started from {ancestor.spec}, {ancestor.origin}"
+
+
+def story(part: Part) -> str:
+    """The model card of the run itself; empty where there is none."""
+    told = part.run / "README.md" if part.run else None
+    return f"\n---\n\n{told.read_text(encoding='utf-8')}" if told and told.is_file() else ""

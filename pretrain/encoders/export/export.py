@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from sora_video.base.errors import ConfigError, RunError
+from sora_video.base.errors import ConfigError, RunError, SoraError
 from sora_video.base.files import write_json, write_text
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep, unfinished_folder
@@ -17,8 +17,8 @@ from ..frozen import VideoEncoder
 from ..load import load_encoder
 from ..spec import Part, parse_spec
 from ..weights import read_weights
-from .card import card
-from .format import Embed, find_format
+from .card import card, lineage
+from .format import Embed, Format, find_format
 from .preprocessing import preprocessing
 from .samples import samples
 
@@ -65,12 +65,13 @@ def export_encoder(model: str | Path, out: str | Path, format: str, check: Sourc
         raise ConfigError(f"--out {out}: exists already; choose another folder")
     corpus = None if check is None else open_corpus(check)
     encoder = load_encoder(model, "cpu")
+    encoder.config = encoder.config.model_copy(update={"init": lineage(part, encoder.config)})
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         sweep(out.parent, out.name)
         with unfinished_folder(out) as folder:
-            written.write(encoder, weights_of(part, encoder), folder)
-            checked = compare(encoder, written.open(folder), corpus, f"--format {format}")
+            copy = write(written, part, encoder, folder)
+            checked = compare(encoder, copy, corpus)
             write_json(folder / "preprocessing.json", {**preprocessing(encoder), "check": checked._asdict()})
             write_text(folder / "README.md", card(part, encoder, written.usage))
             if out.exists():
@@ -96,7 +97,26 @@ def weights_of(part: Part, encoder: VideoEncoder) -> Mapping[str, Tensor]:
     return read_weights(part.run) if part.run else encoder.network.state_dict()
 
 
-def compare(encoder: VideoEncoder, copy: Embed, corpus: Corpus | None, name: str) -> Checked:
+def write(written: Format, part: Part, encoder: VideoEncoder, folder: Path) -> Embed:
+    """Write a copy and open it.
+
+    Raises:
+        RunError: the encoder does something that the format does not have.
+    """
+    try:
+        written.write(encoder, weights_of(part, encoder), folder)
+        return written.open(folder)
+    except (SoraError, OSError):
+        raise
+    except Exception as error:  # exporters have many kinds of them
+        line = " ".join(str(error).split())[:300]
+        name = encoder.config.encoder.name
+        raise RunError(
+            f"model {part}: {name} cannot be written so: {line}; choose another --format"
+        ) from error
+
+
+def compare(encoder: VideoEncoder, copy: Embed, corpus: Corpus | None) -> Checked:
     """Embed the same slices with both.
 
     Raises:
@@ -107,8 +127,8 @@ def compare(encoder: VideoEncoder, copy: Embed, corpus: Corpus | None, name: str
         difference = float(np.abs(copy(slices) - encoder.embed_slices(slices)).max())
         if not difference <= TOLERANCE:
             raise RunError(
-                f"{name}: embeddings of the copy differ from the encoder's by {difference:.1e}, more than "
-                f"{TOLERANCE:g}; choose another format"
+                f"encoder {encoder.fingerprint[:12]}: embeddings of the copy differ from its own by "
+                f"{difference:.1e}, more than {TOLERANCE:g}; choose another --format"
             )
         count, most = count + len(slices.frames), max(most, difference)
     return Checked(count, most)

@@ -24,7 +24,8 @@ from .unpacked import unpack
 
 __all__ = ["OUTPUT", "batch_axes", "inputs_of", "quiet", "trace"]
 
-OUTPUT = "embedding"
+OUTPUT = "embeddings"
+"""Not ``embedding``, which is the name of an operator: ONNX knows values by their names."""
 TRACED = 2
 """Slices that a program is traced with: 1 would be taken for the only number there may be."""
 

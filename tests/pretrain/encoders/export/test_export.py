@@ -14,8 +14,10 @@ from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.encoders.weights import read_config, write_weights
+from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.read import read_videos
+from tests.tiny_models import TINY as TINY_MODELS
 
 LITE = "package:efficientnet_lite0"
 SMALL = ("encoder.width=4", "slice.size=32")
@@ -87,7 +89,17 @@ def test_a_program_embeds_batches_of_any_size_as_the_encoder(
             wanted = how["inputs"][key]
             assert (list(column.shape[1:]), str(column.dtype)) == (wanted["shape"][1:], wanted["dtype"])
         np.testing.assert_allclose(program(inputs), ours[rows], rtol=0, atol=1e-4)
-    assert how["output"]["embedding"]["shape"] == ["N", encoder.dim]
+    assert how["output"]["embeddings"]["shape"] == ["N", encoder.dim]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "torch", "hf"])
+@pytest.mark.parametrize("published", TINY_MODELS)
+def test_published_encoders_of_every_family_are_exported(published, format, fetched, tmp_path):
+    checked = export_encoder(fetched(published), tmp_path / "out", format)
+    assert checked.slices == 4
+    if format == "hf":
+        assert load_encoder(tmp_path / "out").fingerprint == load_encoder(fetched(published)).fingerprint
 
 
 def test_programs_of_sound_hear(spec, heard_videos, tmp_path):
@@ -121,12 +133,21 @@ def test_a_folder_is_loaded_with_the_same_fingerprint(name, spec, videos, tmp_pa
     assert (how["mean"], how["std"]) == (settings["encoder"]["mean"], settings["encoder"]["std"])
 
 
-def test_a_card_names_the_licence_of_published_weights(spec, tmp_path):
+def test_the_licence_of_published_weights_goes_with_them(spec, untrained_run, tmp_path):
     export_encoder(spec("lite0"), tmp_path / "out", "hf")
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "license: Apache-2.0" in card
+    assert 'license: "Apache-2.0"' in card
     assert "trained on ImageNet by Google" in card
     assert load_encoder(tmp_path / "out", "cpu").fingerprint in card
+
+    adopted = adopt({}, tmp_path / "out")["init"]
+    assert adopted["licence"] == "Apache-2.0"
+    settings = [f"init.{key}={json.dumps(value)}" for key, value in adopted.items()]
+    run = untrained_run(tmp_path / "run", *SMALL, *settings)
+    export_encoder(run, tmp_path / "again", "hf")
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "| Apache-2.0 of the weights that it started from |" in card
+    assert f"started from {tmp_path / 'out'}" in card
 
 
 def test_runs_of_the_first_version_keep_their_fingerprint(spec, tmp_path, pytestconfig):
@@ -182,6 +203,10 @@ class Wrong(Folder):
         embed = super().open(folder)
         return lambda slices: embed(slices) + 2e-4
 
+class Untraceable(Folder):
+    def write(self, encoder, weights, folder):
+        raise TypeError("no such\\noperator")
+
 class Absent(Folder):
     extra, modules = "absent", ("no_such_module",)
 """
@@ -193,16 +218,18 @@ def _formats(tmp_path, monkeypatch):
     metadata = tmp_path / "package" / "formats-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: formats\nVersion: 1.0\n")
-    points = "[sora_video.formats]\nwrong = odd_formats:Wrong\nabsent = odd_formats:Absent\n"
-    (metadata / "entry_points.txt").write_text(points)
+    points = [f"{name.lower()} = odd_formats:{name}\n" for name in ("Wrong", "Untraceable", "Absent")]
+    (metadata / "entry_points.txt").write_text("".join(["[sora_video.formats]\n", *points]))
     (tmp_path / "package" / "odd_formats.py").write_text(FORMATS_OF_ANOTHER_PACKAGE)
     monkeypatch.syspath_prepend(tmp_path / "package")
 
 
 @pytest.mark.usefixtures("_formats")
-def test_a_copy_that_embeds_otherwise_is_refused_and_so_is_a_format_without_its_package(spec, tmp_path):
-    with pytest.raises(RunError, match=r"--format wrong: embeddings of the copy differ .* by 2\.0e-04, more"):
+def test_a_copy_that_cannot_be_written_or_embeds_otherwise_is_refused(spec, tmp_path):
+    with pytest.raises(RunError, match=r"embeddings of the copy differ from its own by 2\.0e-04, more"):
         export_encoder(spec("r3d_tiny"), tmp_path / "out" / "wrong", "wrong")
+    with pytest.raises(RunError, match="r3d_tiny cannot be written so: no such operator; choose another"):
+        export_encoder(spec("r3d_tiny"), tmp_path / "out" / "untraceable", "untraceable")
     with pytest.raises(ConfigError, match=r"no_such_module is missing; install sora-video\[absent\]"):
         export_encoder(spec("r3d_tiny"), tmp_path / "out" / "absent", "absent")
     assert list((tmp_path / "out").iterdir()) == []
