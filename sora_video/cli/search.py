@@ -24,7 +24,7 @@ __all__ = ["register"]
 QueryArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[QUERY]",
+        metavar="QUERY",
         help="A video file, a folder of images, a .npy file of embeddings, or slice:ID for more like it.",
     ),
 ]

@@ -58,6 +58,16 @@ class TimmFrames(FrameNet):
             ConfigError: the frames are of a size that the network does not take.
         """
         check_side(self.kind, frames, self.side)
+        try:
+            return self.see(frames)
+        except AssertionError as error:  # what timm says of a size, where no file has said so
+            raise ConfigError(
+                f"slice.size={frames.shape[-1]}: {self.kind} does not take it: {error}; leave slice.size as "
+                "it is published"
+            ) from error
+
+    def see(self, frames: Tensor) -> FrameFeatures:
+        """Features and maps of frames of a size that the network takes."""
         if not self.shows_maps:
             return self.net(frames), ()
         final, maps = self.net.forward_intermediates(frames)

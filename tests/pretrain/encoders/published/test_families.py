@@ -234,3 +234,30 @@ def test_activations_can_be_recomputed(spec, fetched):
         gradients.append([weight.grad for weight in network.parameters()])
     torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=0)
     assert list(saving.state_dict()) == list(plain.state_dict())
+
+
+def test_a_size_that_only_the_network_refuses_is_one_line(tiny_model, tmp_path):
+    given = shutil.copytree(tiny_model("timm:tiny/vit")[0], tmp_path / "given")
+    config = json.loads((given / "config.json").read_text())
+    config["pretrained_cfg"]["fixed_input_size"] = False
+    (given / "config.json").write_text(json.dumps(config))
+    settings = {"slice": {"size": 48, "resize": None}}
+    with pytest.raises(ConfigError, match=r"slice\.size=48: vit_tiny_patch16_224 does not take it"):
+        fetch_model("timm:tiny/vit", tmp_path / "out", settings, given)
+
+
+@pytest.mark.parametrize("spec", ["hf:tiny/vjepa2", "hf:tiny/clip"])
+def test_a_run_that_started_from_it_needs_it_no_more(spec, tiny_model, tmp_path, sora, videos):
+    folder, run = tmp_path / "models", tmp_path / "run"
+    fetch_model(spec, folder, given=tiny_model(spec)[0])
+    small = (
+        "slice.per_video=2",
+        "optim.epochs=1",
+        "optim.batch_size=4",
+        "data.workers=0",
+        "optim.precision=fp32",
+    )
+    code, said = sora("pretrain", videos, "--out", run, "--init", f"{spec}@{folder}", *small)
+    assert code == 0, said
+    shutil.rmtree(folder)
+    assert len(load_encoder(run).embed(videos, progress=False)) > 0
