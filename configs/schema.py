@@ -122,9 +122,19 @@ class AugmentConfig(Section):
     """Greatest part of the mel scale that is silenced."""
     sound_gap: Fraction = 0.25
     """Greatest part of the slice's time that is silenced."""
+    kept_views: Annotated[int, Field(ge=0, le=64)] = 0
+    """With a frozen network over frames: so many fixed views of every video are made once, the features of
+    their frames are kept on disk, and each view draws one of them; 0: views are made of pixels each time."""
+    playback: Annotated[int, Field(ge=1, le=16)] = 2
+    """Of kept views: most times that a view may play faster; drawn among the whole numbers from 1."""
+    reverse: Fraction = 0.0
+    """Of kept views: probability that a view plays backwards."""
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> "AugmentConfig":
+        for name in ("playback", "reverse") if self.kept_views == 0 else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"augment.{name}={getattr(self, name)}: needs augment.kept_views above 0")
         for name in ("crop_area", "crop_aspect", "blur_sigma"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= 100:

@@ -9,7 +9,7 @@ from sora_video.base.errors import ConfigError
 
 from .streams import TrunkModule
 
-__all__ = ["freeze", "layers_above"]
+__all__ = ["freeze", "is_frozen", "layers_above"]
 
 
 def layers_above(network: nn.Module) -> dict[Parameter, int]:
@@ -54,7 +54,11 @@ def freeze(encoder: nn.Module, first: int | str) -> list[nn.Module]:
 
 
 def is_frozen(module: nn.Module) -> bool:
-    """Whether a module has weights, and all take no gradients."""
+    """Whether a module has weights, and all take no gradients.
+
+    Args:
+        module: of any kind.
+    """
     weights = list(module.parameters())
     return bool(weights) and not any(weight.requires_grad for weight in weights)
 

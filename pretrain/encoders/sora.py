@@ -11,7 +11,7 @@ from torchvision.models import resnet18
 from sora_video.configs.parts import EncoderConfig
 
 from .frame_nets import FRAMES, FrameNet, build_frame_net
-from .streams import TrunkFeatures, TrunkModule
+from .streams import FrameTrunk, TrunkFeatures
 from .temporal import AttentionPool, Recurrent, TimeConfig
 
 __all__ = ["Sora", "SoraConfig"]
@@ -49,7 +49,7 @@ class SoraConfig(EncoderConfig):
         )
 
 
-class Sora(TrunkModule):
+class Sora(FrameTrunk):
     """Per-frame CNN, features stacked in time order, LSTM or GRU, temporal attention pooling.
 
     After Donahue et al., Long-term Recurrent Convolutional Networks for Visual Recognition and Description,
@@ -71,19 +71,8 @@ class Sora(TrunkModule):
         self.pool = AttentionPool(self.dim, config.time.attention)
         self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
 
-    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """Embed clips.
-
-        Args:
-            clips: (N, 3, T, H, W), standardised.
-            lengths: (N,) how many frames of each are real, at least one; None: all.
-
-        Returns:
-            (N, ``dim``) features and (N, T) attention.
-        """
-        count, _, time, _, _ = clips.shape
-        frames = clips.transpose(1, 2).flatten(0, 1)
-        features = self.frame_features(frames).view(count, time, -1)
+    def over_time(self, features: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """See :class:`.streams.FrameTrunk`; attention is (N, T)."""
         states = self.time(features, lengths)
         if self.mix:
             states = self.mix(features, states)
@@ -91,14 +80,15 @@ class Sora(TrunkModule):
         return pooled
 
     def frame_features(self, frames: Tensor) -> Tensor:
-        """(M, 3, H, W) standardised frames to (M, D) features."""
+        """See :class:`.streams.FrameTrunk`."""
         shown = self.frame(frames)
         features: Tensor = shown[0] if isinstance(self.frame, FrameNet) else shown.mean((2, 3))
         return features
 
     def parts(self) -> Iterable[nn.Module]:
         """The stages of the frame CNN; a published frame model is one part."""
-        return (self.frame,) if isinstance(self.frame, FrameNet) else self.frame
+        frame = self.frame
+        return iter(frame) if isinstance(frame, nn.Sequential) else (frame,)
 
 
 class Mix(nn.Module):

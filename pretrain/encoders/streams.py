@@ -12,7 +12,7 @@ from sora_video.configs.parts import EncoderConfig
 
 from .checkpoint import recompute
 
-__all__ = ["SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
+__all__ = ["FrameTrunk", "SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
 
 
 class SliceFeatures(NamedTuple):
@@ -66,6 +66,44 @@ class TrunkModule(nn.Module, ABC):
         They are what is recomputed with ``encoder.checkpoint``, what ``encoder.freeze`` counts, and what
         ``optim.layer_decay`` slows.
         """
+
+
+class FrameTrunk(TrunkModule):
+    """Base of networks that see each frame alone, and then the features of successive frames."""
+
+    frame: nn.Module
+    """The network over single frames."""
+
+    @abstractmethod
+    def frame_features(self, frames: Tensor) -> Tensor:
+        """(M, 3, H, W) standardised frames to (M, D) features.
+
+        Args:
+            frames: of any slices.
+        """
+
+    @abstractmethod
+    def over_time(self, features: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """(N, T, D) features of frames to (N, ``dim``) features, and attention.
+
+        Args:
+            features: in time order.
+            lengths: (N,) how many frames of each are real, at least one; None: all.
+        """
+
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """Embed clips.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+            lengths: (N,) how many frames of each are real, at least one; None: all.
+
+        Returns:
+            (N, ``dim``) features, and attention.
+        """
+        count, _, time, _, _ = clips.shape
+        features = self.frame_features(clips.transpose(1, 2).flatten(0, 1))
+        return self.over_time(features.view(count, time, -1), lengths)
 
 
 class SliceEncoder(nn.Module):

@@ -16,9 +16,12 @@ from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.backbone import config_of, find_backbone
 from sora_video.pretrain.encoders.registry import build_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec, parse_spec
+from sora_video.pretrain.encoders.streams import FrameTrunk
 
 __all__ = ["adopt", "initial_weights"]
 
+KEPT_VIEWS = 4
+"""Views that are kept of each video where nothing else is said and the network over frames is frozen."""
 FRAME = {"frame", "architecture", "input", "mean", "std"}
 """Settings of an encoder that belong to its network over single frames."""
 
@@ -50,13 +53,22 @@ def adopt(settings: Mapping[str, Any], init: str | Path | None = None) -> dict[s
     ancestor, described = describe(init)
     preprocessing = ancestor.slice.model_dump(mode="json", include=PREPROCESSING)
     slices = {**preprocessing, **section(settings, "slice")}
+    network = adopt_network(section(settings, "encoder"), ancestor.encoder, init)
+    views = {"size": slices["size"], "kept_views": KEPT_VIEWS if only_over_time(network) else 0}
     return {
         **settings,
         "init": described.model_dump(mode="json"),
-        "encoder": adopt_network(section(settings, "encoder"), ancestor.encoder, init),
+        "encoder": network,
         "slice": slices,
-        "augment": {"size": slices["size"], **section(settings, "augment")},
+        "augment": {**views, **section(settings, "augment")},
     }
+
+
+def only_over_time(encoder: Mapping[str, Any]) -> bool:
+    """Whether what learns of an encoder sees nothing but the features of single frames."""
+    published = encoder.get("input") == "rgb" and ":" in str(encoder.get("frame", ""))
+    frozen = encoder.get("freeze", 0) != 0
+    return published and frozen and issubclass(ENCODERS.load(encoder["name"]), FrameTrunk)
 
 
 def named_frame_model(settings: Mapping[str, Any]) -> str | None:

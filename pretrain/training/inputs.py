@@ -9,7 +9,7 @@ from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.picture import apply_views
 from sora_video.pretrain.views.sound import apply_sound_views
 
-__all__ = ["view"]
+__all__ = ["kept", "view"]
 
 
 def view(slices: Slices[Tensor], views: Views[Tensor], size: int, dtype: torch.dtype) -> Clips:
@@ -25,3 +25,12 @@ def view(slices: Slices[Tensor], views: Views[Tensor], size: int, dtype: torch.d
     return Clips(
         clips, slices.lengths, apply_sound_views(to_waveform(slices.sound), views.sound), slices.has_audio
     )
+
+
+def kept(slices: Slices[Tensor]) -> Clips:
+    """Slices of which features are kept in place of frames, see :mod:`.kept`.
+
+    Args:
+        slices: N of them, with (N, T, D) features.
+    """
+    return Clips(slices.frames.float(), slices.lengths, to_waveform(slices.sound), slices.has_audio)

@@ -23,7 +23,7 @@ from sora_video.pretrain.views.draw import Views
 from .batch import Batch
 from .clock import Clock
 from .fabric import Fabric
-from .inputs import view
+from .inputs import kept, view
 from .loss import alignment, uniformity
 from .methods import Known, make_method
 from .model import Contrastive, make_optimizer
@@ -209,7 +209,8 @@ class Learner:
         Returns:
             (n, A, D) projections.
         """
-        clips = view(slices, views, self.config.augment.size, self.dtype)
+        augment = self.config.augment
+        clips = kept(slices) if augment.kept_views else view(slices, views, augment.size, self.dtype)
         self.clock.lap("augment")
         torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
         projections: Tensor = network(*clips).float()

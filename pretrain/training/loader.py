@@ -26,7 +26,7 @@ from .batch import Batch, Sample
 from .reading import Common, SampleTask, read_sample
 from .sampler import EpochSampler, Position
 
-__all__ = ["train_loader"]
+__all__ = ["check_negatives", "collate", "train_loader"]
 
 AHEAD = 4
 """Batches that are read before they are needed."""
@@ -51,11 +51,23 @@ def train_loader(
     Raises:
         CorpusError: the corpus has fewer than two videos, so that there are no negatives.
     """
+    check_negatives(corpus)
+    return Loading(corpus, config, cache, pin).batches(sampler)
+
+
+def check_negatives(corpus: Corpus) -> None:
+    """Refuse a corpus of a single video.
+
+    Args:
+        corpus: the videos.
+
+    Raises:
+        CorpusError: there is only one, so that there are no negatives.
+    """
     if len({video.video_id for video in corpus.videos}) < 2:
         raise CorpusError(
             f"corpus {corpus.root}: has 1 video; contrastive pretraining needs 2 or more, add videos"
         )
-    return Loading(corpus, config, cache, pin).batches(sampler)
 
 
 class Loading:
@@ -98,9 +110,8 @@ class Loading:
             self.answers[answer.key] = answer.value
             self.reader_mb = max(self.reader_mb, answer.memory_mb)
             missing.discard(answer.key)
-        return self.collate(
-            [self.sample(position, self.answers.pop(key)) for key, position in wanted.items()]
-        )
+        items = [self.sample(position, self.answers.pop(key)) for key, position in wanted.items()]
+        return collate(items, self.numbers, self.reader_mb, pin=self.pin)
 
     def sample(self, position: Position, answer: Any) -> Sample | Failure:
         """A reader's answer for one sample."""
@@ -109,23 +120,33 @@ class Loading:
             return Failure(video.video_id, answer)
         return Sample(position.slot, position.video, *answer)
 
-    def collate(self, items: Sequence[Sample | Failure]) -> Batch:
-        """Leave failures out of the tensors and name them."""
-        samples = [item for item in items if isinstance(item, Sample)]
-        failures = tuple(item for item in items if isinstance(item, Failure))
-        if not samples:
-            nothing = torch.empty(0, dtype=torch.int64)
-            slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
-            return Batch(slices, views, nothing, nothing, failures, self.reader_mb)
-        batch = Batch(
-            Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
-            Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
-            torch.tensor([self.numbers[sample.video] for sample in samples]),
-            torch.tensor([sample.slot for sample in samples]),
-            failures,
-            self.reader_mb,
-        )
-        return batch.pin_memory() if self.pin else batch
+
+def collate(
+    items: Sequence[Sample | Failure], numbers: Sequence[int], reader_mb: float = 0.0, *, pin: bool = False
+) -> Batch:
+    """Make a batch of samples; failures are left out of the tensors, and named.
+
+    Args:
+        items: one for each position.
+        numbers: of each entry of the corpus, see :meth:`sora_video.pretrain.video.corpus.Corpus.numbers`.
+        reader_mb: peak memory of the process that read them.
+        pin: whether the batch lies in page-locked memory.
+    """
+    samples = [item for item in items if isinstance(item, Sample)]
+    failures = tuple(item for item in items if isinstance(item, Failure))
+    if not samples:
+        nothing = torch.empty(0, dtype=torch.int64)
+        slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
+        return Batch(slices, views, nothing, nothing, failures, reader_mb)
+    batch = Batch(
+        Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
+        Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
+        torch.tensor([numbers[sample.video] for sample in samples]),
+        torch.tensor([sample.slot for sample in samples]),
+        failures,
+        reader_mb,
+    )
+    return batch.pin_memory() if pin else batch
 
 
 def stack(columns: Sequence[NDArray[Any]]) -> Tensor:

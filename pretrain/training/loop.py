@@ -18,6 +18,7 @@ from sora_video.pretrain.video.read import picture_of
 
 from .batch import Batch
 from .init import adopt, initial_weights
+from .kept import KeptFeatures
 from .learner import Learner, StepReport
 from .loader import train_loader
 from .meter import Meter
@@ -119,7 +120,13 @@ class Training:
         self.cache = FrameCache(
             out.absolute() / "cache", int(config.data.cache_gb * 1e9), picture_of(config.slice)
         )
-        loader = train_loader(corpus, config, self.cache, self.sampler, pin=self.fabric.device.type == "cuda")
+        pin = self.fabric.device.type == "cuda"
+        self.kept = KeptFeatures(corpus, config, self.cache) if config.augment.kept_views else None
+        loader = (
+            self.kept.batches(self.sampler, pin=pin)
+            if self.kept
+            else train_loader(corpus, config, self.cache, self.sampler, pin=pin)
+        )
         weights = None if state else initial_weights(config)
         self.learner = Learner(config, self.fabric, self.sampler, weights)
         self.meter = Meter(self.learner.clock, self.fabric.world_size)
@@ -166,6 +173,7 @@ class Training:
         with closing(self.batches), closing(self.tracker), closing(self.events):
             try:
                 with self.stop.watched():
+                    self.keep_features()
                     self.steps()
                 self.guard.check_end()
             except BaseException:
@@ -174,6 +182,13 @@ class Training:
                 raise
             restored = self.restore_best()
             on_first(self.fabric, lambda: self.end(restored=restored))
+
+    def keep_features(self) -> None:
+        """Compute the features that views are drawn from, where they are kept."""
+        if self.kept:
+            stop = self.kept.compute(self.learner, lambda: self.stop.asked)
+            if stop:
+                raise self.stopped(self.sampler.first_step, stop)
 
     def write_quarantine(self) -> None:
         """List the videos that could not be read, in the folder if it is still there."""
@@ -236,7 +251,7 @@ class Training:
             self.noted.measure(report.metrics)
         else:
             self.skip(step + 1, report)
-        if step == 0:
+        if step == 0 and not self.kept:
             on_first(self.fabric, lambda: self.show_views(batch))
 
     def skip(self, done: int, report: StepReport) -> None:

@@ -7,10 +7,12 @@ import torch
 from lightly.models.modules import SimCLRProjectionHead
 from torch import Tensor, nn
 
+from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import OptimConfig, PretrainConfig
-from sora_video.pretrain.encoders.layers import freeze, layers_above
+from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
+from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder
 
 from .aspects import present
 
@@ -25,7 +27,8 @@ class Contrastive(nn.Module):
         weights: the encoder's state to start from; None: random weights.
 
     Raises:
-        ConfigError: ``encoder.freeze`` is more than the network has parts.
+        ConfigError: ``encoder.freeze`` is more than the network has parts, or features are to be kept of
+            frames that are not all that a frozen network sees.
     """
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -34,6 +37,7 @@ class Contrastive(nn.Module):
         if weights is not None:
             self.encoder.load_state_dict(weights)
         self.frozen = freeze(self.encoder, config.encoder.freeze)
+        self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = SimCLRProjectionHead(
@@ -58,7 +62,7 @@ class Contrastive(nn.Module):
         All aspects of a batch are normalised together; those of slices without audio are left out, and zero.
 
         Args:
-            clips: (N, 3, T, H, W) float in [0, 1].
+            clips: (N, 3, T, H, W) float in [0, 1], or (N, T, D) kept features of frames.
             lengths: (N,) how many frames of each are there.
             sound: (N, S) samples in [-1, 1].
             has_audio: (N,) bool, whether there is sound.
@@ -66,10 +70,30 @@ class Contrastive(nn.Module):
         Returns:
             (N, A, ``loss.projection_dim``) projections.
         """
-        aspects = self.encoder(clips, lengths, sound, has_audio).aspects
+        if self.kept:
+            aspects = self.kept[0].over_time(clips, lengths)[0][:, None]
+        else:
+            aspects = self.encoder(clips, lengths, sound, has_audio).aspects
         there = present(has_audio, aspects.shape[1])
         projected: Tensor = self.projection(aspects[there])
         return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+
+
+def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:
+    """The one trunk whose features of frames can be kept; in a list, as it is a module of the encoder.
+
+    Raises:
+        ConfigError: the encoder has another stream or sound, or its network over frames learns.
+    """
+    trunks = list(encoder.trunks.values()) if isinstance(encoder, SliceEncoder) else []
+    kept = [trunk for trunk in trunks if isinstance(trunk, FrameTrunk) and is_frozen(trunk.frame)]
+    if len(kept) != 1 or config.encoder.input != "rgb":
+        raise ConfigError(
+            f"augment.kept_views={config.augment.kept_views}: needs a frozen network over frames, "
+            "encoder.input=rgb and no sound, as in encoder.name=sora "
+            "encoder.frame=package:efficientnet_lite0; or use 0"
+        )
+    return kept
 
 
 def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) -> torch.optim.Optimizer:

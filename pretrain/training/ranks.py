@@ -20,7 +20,16 @@ from .fabric import DDPStrategy, Fabric, SLURMEnvironment
 from .sampler import EpochSampler
 from .signals import Stop
 
-__all__ = ["Common", "confer", "gather", "is_first_process", "make_fabric", "on_first", "uses_bf16"]
+__all__ = [
+    "Common",
+    "confer",
+    "gather",
+    "gather_objects",
+    "is_first_process",
+    "make_fabric",
+    "on_first",
+    "uses_bf16",
+]
 
 Made = TypeVar("Made")
 STEP_NAMES = {"SLURM_STEP_ID", "SLURM_STEPID"}
@@ -193,7 +202,12 @@ def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, s
 
 
 def gather_objects(fabric: Fabric, items: Sequence[Any]) -> list[Any]:
-    """All processes' items, in the order of the processes."""
+    """All processes' items, in the order of the processes; every process calls it.
+
+    Args:
+        fabric: the processes.
+        items: this process's, of any type that can be pickled.
+    """
     if fabric.world_size == 1:
         return list(items)
     lists: list[Any] = [None] * fabric.world_size

@@ -18,13 +18,15 @@ from sora_video.base.storage import storage_errors
 from .decode import Frames, open_video
 from .picture import Picture
 
-__all__ = ["FrameCache"]
+__all__ = ["FEATURES", "FrameCache", "entry_key"]
 
 MAX_FRAMES = 1500
 """Longer videos are not cached: they cost more to decode whole than a run reads of them."""
 CHUNK = 128
 """Frames decoded at once, to bound memory."""
 SUFFIX = ".frames"
+FEATURES = ".npy"
+"""Of features of frames, which share the budget."""
 TIME_BYTES = 8
 
 
@@ -130,7 +132,8 @@ class FrameCache:
 
     def held(self) -> int:
         """Bytes that entries take."""
-        return sum(file.stat().st_size for file in self.folder.glob(f"[!.]*{SUFFIX}"))
+        entries = (file for suffix in (SUFFIX, FEATURES) for file in self.folder.glob(f"[!.]*{suffix}"))
+        return sum(file.stat().st_size for file in entries)
 
     def store(self, video: Frames, entry: Path) -> None:
         """Decode a whole video into the cache.
@@ -157,7 +160,12 @@ def frame_bytes(size: int) -> int:
 
 
 def entry_key(path: Path, picture: Picture) -> str | None:
-    """A name for the pictures of a file's present content; None if there is no file."""
+    """A name for the pictures of a file's present content; None if there is no file.
+
+    Args:
+        path: the file.
+        picture: what its frames are decoded to.
+    """
     try:
         state = path.stat()
     except (OSError, ValueError):

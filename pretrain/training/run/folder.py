@@ -8,9 +8,9 @@ model.safetensors   the encoder's weights, written last: a folder that has it is
 metrics.json        the run in numbers
 quarantine.json     videos that could not be read, and why
 README.md           model card
-views.png           what the network saw of its first videos
+views.png           what the network saw of its first videos; missing where features of frames are kept
 map.png             a map of the monitor's videos by the finished encoder, if there is a monitor
-cache/              decoded frames while the run lasts
+cache/              decoded frames, or features of frames, while the run lasts
 features/           features that probes computed, see sora_video.downstream.probe.store
 probe/              the last probe's metrics
 """
