@@ -17,6 +17,9 @@ PACKAGES = [
     "lightly",
     "pytorch-lightning",
     "pyarrow",
+    "transformers",
+    "timm",
+    "open_clip_torch",
     "wandb",
 ]
 
