@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec
@@ -18,8 +18,8 @@ from sora_video.pretrain.video.corpus import Source, open_corpus
 from .calibrate import score_logits
 from .head import Head
 from .parts import HeadConfig, PoolConfig
-from .predict import Predictions, classify_corpus
-from .store import Classifier, TaskHead
+from .predict import Predictions, classify_corpus, classify_videos
+from .store import Classifier, TaskHead, load_classifier
 
 __all__ = ["PROMPTS", "ByWords", "classify_by_words", "words_classifier"]
 
@@ -36,6 +36,8 @@ class ByWords(NamedTuple):
     where there are none."""
     unknown: tuple[str, ...]
     """True classes that are not among the labels; their videos are not scored."""
+    beside: Mapping[str, float]
+    """Scores of a trained classifier on the same videos; empty where none was named."""
 
 
 def classify_by_words(
@@ -47,6 +49,7 @@ def classify_by_words(
     column: str = "label",
     smooth_s: float | None = None,
     class_folders: bool = False,
+    beside: str | Path | None = None,
 ) -> ByWords:
     """Classify videos by the names of classes, without any labelled video.
 
@@ -58,6 +61,8 @@ def classify_by_words(
         column: of true classes; the answers are scored where the source has it.
         smooth_s: see :func:`.predict.classify_videos`.
         class_folders: whether the source is a folder with one folder a class.
+        beside: folder of a trained classifier of this column, to score on the same videos, which it must not
+            have been trained on; None: none.
 
     Returns:
         The same predictions as a trained classifier gives, and their scores.
@@ -65,11 +70,21 @@ def classify_by_words(
     Raises:
         ConfigError: the encoder has no text tower, or labels or prompts are wrong.
         CorpusError: no video can be read.
+        LabelsError: there is no classifier to stand beside, or it has no such column.
     """
     encoder, corpus = load_encoder(model), open_corpus(source, class_folders=class_folders)
     classifier = words_classifier(encoder, labels, prompts, column, absolute_spec(model))
+    trained = None if beside is None else classes_of(load_classifier(beside), column)
     predictions = classify_corpus(classifier, encoder, corpus, smooth_s)
-    return ByWords(predictions, *score(predictions, classifier.tasks[0].classes, column))
+    names = classifier.tasks[0].classes
+    known = {video.columns[column] for video in predictions.videos if video.columns.get(column)}
+    scores = score(predictions, names, names, column)
+    others = (
+        {}
+        if trained is None or beside is None
+        else score(classify_videos(beside, corpus, smooth_s=smooth_s), trained, names, column)
+    )
+    return ByWords(predictions, scores, tuple(sorted(known - set(names))), others)
 
 
 def words_classifier(
@@ -142,15 +157,28 @@ def linear_head(weights: Tensor) -> Head:
     return head.eval().requires_grad_(False)
 
 
+def classes_of(classifier: Classifier, column: str) -> tuple[str, ...]:
+    """The classes of one column of a trained classifier.
+
+    Raises:
+        LabelsError: it has no such column.
+    """
+    by_name = {task.name: task.classes for task in classifier.tasks}
+    if column not in by_name:
+        raise LabelsError(
+            f"column {column!r}: the classifier beside has {', '.join(by_name)}; name one of these"
+        )
+    return by_name[column]
+
+
 def score(
-    predictions: Predictions, classes: Sequence[str], column: str
-) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Scores of the videos whose class is known, and the classes that no label names."""
-    known = [video for video in predictions.videos if video.columns.get(column)]
-    unknown = sorted({video.columns[column] for video in known} - set(classes))
-    scored = [video for video in known if video.columns[column] in classes]
+    predictions: Predictions, classes: Sequence[str], labels: Sequence[str], column: str
+) -> dict[str, float]:
+    """Scores of the videos whose true class is known, one of the labels, and one that could be answered."""
+    among = set(classes) & set(labels)
+    scored = [video for video in predictions.videos if video.columns.get(column) in among]
     if not scored:
-        return {}, tuple(unknown)
+        return {}
     chances = np.array([[video.answers[column].chances[name] for name in classes] for video in scored])
     codes = np.array([classes.index(video.columns[column]) for video in scored], np.int64)
-    return score_logits(np.log(np.maximum(chances, 1e-30)), codes), tuple(unknown)
+    return score_logits(np.log(np.maximum(chances, 1e-30)), codes)

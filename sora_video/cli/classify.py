@@ -199,6 +199,12 @@ def words(
         str, typer.Option("--column", help="Column of true classes, to score the answers by.")
     ] = "label",
     class_folders: ClassFoldersOption = False,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            "--beside", metavar="HEAD", help="A trained classifier to score on the same videos, unseen by it."
+        ),
+    ] = None,
     out: PredictionsOption = None,
     smooth: SmoothOption = None,
     skip: SkipOption = None,
@@ -216,15 +222,18 @@ def words(
         column=column,
         smooth_s=smooth,
         class_folders=class_folders,
+        beside=beside,
     )
     if out is not None:
         write_predictions(done.predictions, out)
+    scores = {"scores": done.scores, "beside": done.beside, "unknown": done.unknown}
     if as_json:
-        show.print_json({**done.predictions.as_json(), "scores": done.scores, "unknown": done.unknown})
+        show.print_json({**done.predictions.as_json(), **scores})
         return
     print_predictions(done.predictions, out)
-    if done.scores:
-        show.print_table([{"column": column, **done.scores}])
+    rows = [{"by": by, **each} for by, each in (("words", done.scores), (str(beside), done.beside)) if each]
+    if rows:
+        show.print_table(rows, title=f"against the column {column}")
     if done.unknown:
         console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
 

@@ -96,6 +96,14 @@ def test_videos_are_classified_by_words(sora, videos, fetched, tiny_run, tmp_pat
     assert "balanced_accuracy" in said
     assert "no --label names odd" in sora.errors
     assert (tmp_path / "out/timeline.html").is_file()
+    head = tmp_path / "head"
+    sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, "--out", head)
+    beside = ("--beside", head, "--label", "odd", "--json")
+    both = json.loads(sora("classify", "words", videos, "--model", fetched("hf:tiny/clip"), *asked, *beside))
+    assert both["beside"]["rows"] == both["scores"]["rows"] == 8
+    known = json.loads(sora("classify", "predict", head, videos, "--json"))["videos"]
+    right = [one["tasks"]["label"]["label"] == one["video"].split("/")[0] for one in known]
+    assert both["beside"]["accuracy"] == sum(right) / 8
     refused = sora("classify", "words", videos, "--model", tiny_run.path, *asked, code=2)
     assert refused.startswith(
         "error: model r3d_tiny: has no text tower; name one that has, such as hf:openai/"
