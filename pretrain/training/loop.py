@@ -186,7 +186,8 @@ class Training:
     def keep_features(self) -> None:
         """Compute the features that views are drawn from, where they are kept."""
         if self.kept:
-            stop = self.kept.compute(self.learner, lambda: self.stop.asked)
+            with self.meter.paused():
+                stop = self.kept.compute(self.learner, lambda: self.stop.asked)
             if stop:
                 raise self.stopped(self.sampler.first_step, stop)
 
