@@ -31,8 +31,6 @@ __all__ = [
     "open_video",
 ]
 
-decord.logging.set_level(decord.logging.QUIET)
-
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int] | Picture
 DECORD_ERRORS = (decord.DECORDError, RuntimeError, AssertionError, IndexError, OSError)

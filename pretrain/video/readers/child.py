@@ -16,7 +16,7 @@ from typing import Any
 from sora_video.base.errors import VideoError
 from sora_video.base.processes import peak_memory_mb
 
-from . import pulse
+from . import printed, pulse
 from .messages import line, receive, send
 
 __all__: list[str] = []
@@ -30,7 +30,7 @@ def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
     pulse.attach(counter)
     supervisor = socket.socket(fileno=channel)
     send(supervisor, ("ready", None, 0.0))
-    silence()
+    printed.keep()
     limit_memory(memory_mb)
     while True:
         try:
@@ -40,6 +40,7 @@ def main(channel: int, counter: int, memory_mb: int, parent: int) -> None:
         except Exception as error:
             send(supervisor, ("broken", line(error), 0.0))
             os._exit(1)
+        printed.forget()
         pulse.begin()
         serve(supervisor, function, task, memory_mb)
 
@@ -75,13 +76,6 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
-
-
-def silence() -> None:
-    """Give what decoders print to nobody."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
 
 
 def limit_memory(memory_mb: int) -> None:

@@ -13,6 +13,7 @@ from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.video.decode import KNOWN, DecordFrames, PyAVFrames, open_forward, open_video
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.pictures import pictures_at
 from sora_video.pretrain.video.stream import VideoStream
 
 SIZE = (64, 64)
@@ -323,6 +324,10 @@ def test_damage_in_the_middle_shows_the_same_by_random_access_as_forward(
         shown = frames.frames(np.array([number]))[0]
         assert np.abs(shown - expected[number]).mean() < 3, number
     assert not KNOWN.inspect(path).verdicts["decord"]
+    asked = [28, 32, 34]  # by a reader, which notices damage in another way
+    shown = pictures_at(path, 96, frames.times[asked] + 1e-3).astype(int)
+    forward = open_forward(path, (96, 128)).frames(np.array(asked)).astype(int)
+    assert np.abs(shown - forward).mean((1, 2, 3)).max() < 3
 
 
 def test_a_long_gap_in_what_can_be_decoded_is_an_error_and_a_short_one_is_not(tmp_path):
