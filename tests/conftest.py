@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from sora_video.cli.main import main
@@ -125,8 +126,11 @@ def write_video() -> WriteVideo:
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             stream.codec_context.time_base = tick
             track = None if sound is None else container.add_stream("aac", rate=16000, layout="mono")
+            scaler = VideoReformatter()
             for number, picture in enumerate(pictures):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                # with several threads, which is the default, the result is not always the same
+                frame = scaler.reformat(frame, format=pix_fmt, threads=1)
                 frame.pts = number if pts is None else pts[number]
                 frame.time_base = tick
                 container.mux(stream.encode(frame))

@@ -257,7 +257,7 @@ def test_loss_falls_when_few_videos_are_seen_often(videos, make_config, tmp_path
     gentle = ("augment.crop_area=[0.8,1]", "augment.jitter=0", "augment.grey=0")
     much = ("optim.epochs=28", "optim.batch_size=8", "optim.lr=3e-3", "encoder.input=rgb")
     losses = [line["loss"] for line in pretrain_encoder(videos, tmp_path, make_config(*gentle, *much)).log()]
-    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.4 * sum(losses[:5])
 
 
 def test_bf16_trains_too(videos, make_config, tmp_path):
