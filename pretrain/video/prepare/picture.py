@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, VideoError
@@ -68,7 +68,7 @@ class Picture:
         settings: Settings,
         start: Fraction,
     ) -> None:
-        self.made, self.info = made, info
+        self.made, self.info, self.scaler = made, info, VideoReformatter()
         self.size = reduced(first, settings.size)
         # Times are exact on the video's own clock; a finer one than MP4 can count gaps in is replaced.
         tick = clock(video)
@@ -127,7 +127,10 @@ class Picture:
             if self.shown is None or number - self.shown[0] > MOST_HELD:
                 raise VideoError(f"frame {number} of {len(self.info.times)} cannot be decoded")
             pixels = np.ascontiguousarray(to_rgb(self.shown[1], self.size))
-            small = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            # Left to the encoder, this is done by several threads, and not always with the same result.
+            small = self.scaler.reformat(
+                av.VideoFrame.from_ndarray(pixels, format="rgb24"), format="yuv420p", threads=1
+            )
             small.pts, small.time_base = stamp, self.tick
             self.write(small)
 

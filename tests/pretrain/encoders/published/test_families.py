@@ -198,13 +198,15 @@ def test_code_and_pickles_stay_behind(tiny_model, tmp_path):
     assert not {name for name in names if name.endswith((".bin", ".py"))}
 
 
-def test_a_state_dict_of_timm_is_taken(tiny_model, tmp_path):
+def test_a_state_dict_of_timm_is_taken(tiny_model, fetched, tmp_path):
     given, network = tiny_model("timm:tiny/vit")
     copied = shutil.copytree(given, tmp_path / "given")
     (copied / "model.safetensors").unlink()
     torch.save(network.state_dict(), copied / "weights.pth")
     fetch_model("timm:tiny/vit", tmp_path / "out", given=copied)
-    load_encoder(f"timm:tiny/vit@{tmp_path / 'out'}")
+    loaded = load_encoder(f"timm:tiny/vit@{tmp_path / 'out'}").network.state_dict()
+    for name, weight in load_encoder(fetched("timm:tiny/vit")).network.state_dict().items():
+        torch.testing.assert_close(loaded[name], weight, msg=name)
 
 
 def test_well_known_ones_are_listed():
