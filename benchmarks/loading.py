@@ -114,16 +114,16 @@ def compare(
 def loader_rate(corpus: Corpus, config: PretrainConfig, batches: int) -> float:
     """Slices a second that the training loader delivers, once its readers run."""
     sampler = EpochSampler(len(corpus), config)
-    loader = train_loader(
-        corpus, config, FrameCache(Path("none"), 0, picture_of(config.slice)), sampler, pin=False
-    )
-    for _ in range(
-        2 * sampler.steps_per_epoch
-    ):  # until the readers know most videos, as in all but the first epochs
-        next(loader)
-    began = time.perf_counter()
-    slices = sum(int(batch.slices.lengths.numel()) for batch in islice(loader, batches))
-    return slices / (time.perf_counter() - began)
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = FrameCache(Path(scratch) / "cache", 0, picture_of(config.slice))
+        loader = train_loader(corpus, config, cache, sampler, pin=False)
+        for _ in range(2 * sampler.steps_per_epoch):  # until the readers know most videos, as mostly in a run
+            next(loader)
+        began = time.perf_counter()
+        slices = sum(int(batch.slices.lengths.numel()) for batch in islice(loader, batches))
+        seconds = time.perf_counter() - began
+        loader.close()
+    return slices / seconds
 
 
 def requests(corpus: Corpus, config: PretrainConfig, samples: int) -> list[Request]:

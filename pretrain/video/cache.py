@@ -75,8 +75,8 @@ class FrameCache:
 
     @property
     def indexes(self) -> Path | None:
-        """Where indexes of videos are kept; None where nothing is, or the owner's folder has gone."""
-        return self.folder / "indexes" if self.budget_bytes and self.folder.parent.is_dir() else None
+        """Where indexes of videos are kept, whatever the budget; None where the owner's folder has gone."""
+        return self.folder / "indexes" if self.folder.parent.is_dir() else None
 
     def open(self, path: Path) -> Frames:
         """Open a video through the cache; see :func:`sora_video.pretrain.video.decode.open_video`.

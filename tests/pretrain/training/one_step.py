@@ -7,6 +7,7 @@ fails, and each says what it met.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import torch
@@ -29,19 +30,20 @@ def first_steps(config, corpus, fabric):
     """Losses, gradients and videos of the first steps, and the state after them."""
     sampler = EpochSampler(len(corpus), config, 0, fabric.global_rank, fabric.world_size)
     learner = Learner(config, fabric, sampler, initial_weights(config))
-    cache = FrameCache(Path("none"), 0, picture_of(config.slice))
     losses, gradients, videos = [], [], []
     learner.optimizer.optimizer.register_step_pre_hook(
         lambda *_: gradients.append(
             [weight.grad.clone() for weight in learner.inner.parameters() if weight.requires_grad]
         )
     )
-    for number, batch in zip(
-        range(STEPS), train_loader(corpus, config, cache, sampler, pin=False), strict=False
-    ):
-        common = confer(fabric, batch, sampler, stop=False, save=False)
-        losses.append(learner.step(batch, common, number).metrics["loss"])
-        videos.append(common.video)
+    with tempfile.TemporaryDirectory() as scratch:
+        cache = FrameCache(Path(scratch) / "cache", 0, picture_of(config.slice))
+        for number, batch in zip(
+            range(STEPS), train_loader(corpus, config, cache, sampler, pin=False), strict=False
+        ):
+            common = confer(fabric, batch, sampler, stop=False, save=False)
+            losses.append(learner.step(batch, common, number).metrics["loss"])
+            videos.append(common.video)
     return {"losses": losses, "gradients": gradients, "videos": videos, "state": learner.state()}
 
 

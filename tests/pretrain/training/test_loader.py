@@ -131,16 +131,18 @@ def test_batches_do_not_depend_on_the_cache(videos, make_config, tmp_path):
     some = batches(corpus, make_config("data.cache_gb=0.0006"), tmp_path / "some")
     assert_equal(cached, plain)
     assert_equal(some, plain)
-    assert not (tmp_path / "none").exists()
+    assert not list((tmp_path / "none").glob("*.frames"))
     assert len(list((tmp_path / "all").glob("*.frames"))) == 8
     sizes = [file.stat().st_size for file in (tmp_path / "some").glob("*.frames")]
     assert 0 < len(sizes) < 8
     assert sum(sizes) < 610_000
 
 
-def test_each_video_is_indexed_once_for_a_run(videos, make_config, tmp_path):
+@pytest.mark.parametrize("cache_gb", [0, 1])
+def test_each_video_is_indexed_once_for_a_run(cache_gb, videos, make_config, tmp_path):
     shutil.copytree(videos, tmp_path / "new")  # no process has opened these
-    corpus, config = open_corpus(tmp_path / "new"), make_config("data.workers=1")
+    corpus = open_corpus(tmp_path / "new")
+    config = make_config("data.workers=1", f"data.cache_gb={cache_gb}")
     first = batches(corpus, config, tmp_path / "cache")
     kept = {path: path.stat().st_ino for path in (tmp_path / "cache/indexes").iterdir()}
     assert len(kept) == 8
