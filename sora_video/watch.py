@@ -20,8 +20,9 @@ from sora_video.index.search.search import Hit
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.video.filling import StreamSlice
 from sora_video.pretrain.video.readers.limits import Limits
-from sora_video.pretrain.video.stream import StreamSlice, VideoStream
+from sora_video.pretrain.video.stream import VideoStream
 
 __all__ = ["Normal", "open_normal", "watch_stream"]
 
@@ -55,7 +56,7 @@ class Normal:
             slice_no=np.zeros(1, np.int32),
             start_s=np.array([item.start_s]),
             end_s=np.array([item.end_s]),
-            vectors=self.encoder.embed_slices(item.slices(self.encoder.config.slice.frames)),
+            vectors=self.encoder.embed_chunk(item.chunk()),
             fingerprint=self.encoder.fingerprint,
         )
         return distance(self.library, query, self.neighbours)
@@ -129,11 +130,12 @@ def open_normal(
     if encoder.fingerprint != library.fingerprint:
         remedy = "name the library's own run with --model"
         raise FingerprintError(f"model {model}", encoder.fingerprint, library.fingerprint, remedy)
-    if encoder.config.encoder.has_audio:
-        raise ConfigError(
-            f"model {model}: {encoder.config.encoder.name} has an audio branch, but of a stream only frames "
-            "are read; build the library with an encoder that has none"
-        )
+    for config in encoder.configs:
+        if config.encoder.has_audio:
+            raise ConfigError(
+                f"model {model}: {config.encoder.name} has an audio branch, but of a stream only frames are "
+                "read; build the library with an encoder that has none"
+            )
     wanted = encoder.config.slice
     rate = rate_a_slice(false_alarms, wanted.hop_s or wanted.length_s)
     names = library.videos()
@@ -169,7 +171,8 @@ def watch_stream(
         VideoError: the source cannot be opened or has no frame; or, after the summary, its reader has hung,
             died or swollen.
     """
-    stream = VideoStream(source, normal.encoder.config.slice, follow_s, timeout_s, limits)
+    first, *others = (config.slice for config in normal.encoder.configs)
+    stream = VideoStream(source, first, follow_s, timeout_s, limits, others)
     alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
     failure: VideoError | None = None
     try:

@@ -15,7 +15,7 @@ from sora_video.base.figures import ACCENT, MUTED, STYLE
 from sora_video.base.files import atomic_path
 from sora_video.base.page import write_page
 from sora_video.downstream.probe.figures import to_svg
-from sora_video.pretrain.encoders.attention import frame_weights
+from sora_video.pretrain.encoders.attention import chunk_weights
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.corpus import open_span
@@ -79,7 +79,7 @@ def explain_video(
         end_s: end of the span in seconds; None: the video's.
 
     Returns:
-        See :func:`sora_video.pretrain.encoders.attention.frame_weights`.
+        See :func:`sora_video.pretrain.encoders.attention.chunk_weights`.
 
     Raises:
         CorpusError: it cannot be read to its end.
@@ -96,7 +96,7 @@ def explain_video(
         if isinstance(item, Failure):
             raise CorpusError(f"{video}: {item.reason}; choose a file or a span that plays")
         times = cell_times(item.start_s, wanted.frames, wanted.fps)
-        weights, vectors = frame_weights(encoder, item.slices), encoder.embed_slices(item.slices)
+        weights, vectors = chunk_weights(encoder, item), encoder.embed_chunk(item)
         rows.append((item.start_s, item.end_s, item.slices.lengths, times, weights, vectors))
     starts, ends, lengths, times, weights, vectors = map(np.concatenate, zip(*rows, strict=True))
     return Explanation(path, starts, ends, lengths, times, weights, vectors, encoder.fingerprint)

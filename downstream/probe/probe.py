@@ -67,8 +67,8 @@ def linear_probe(
         baselines.
 
     Raises:
-        ConfigError: the encoder lacks the branch that ``by`` names, an option is wrong, or the runs differ in
-            more than their seed.
+        ConfigError: the encoder lacks the branch that ``by`` names, an option is wrong, the runs differ in
+            more than their seed, or encoders that are joined should be fine-tuned.
         LabelsError: the labels or the split cannot be used.
         RunError: there is no finished run.
         StorageError: the features cannot be written.
@@ -86,6 +86,11 @@ def linear_probe(
     models = [model] if isinstance(model, str | Path) else list(model)
     encoders = {str(name): load_encoder(name, by=by) for name in models}
     check_seeds(encoders, len(models))
+    if finetune and any(len(encoder.configs) > 1 for encoder in encoders.values()):
+        raise ConfigError(
+            f"finetune={finetune}: fine-tuning trains one network, and {models[0]} joins several; name one "
+            "of them, or leave it out"
+        )
     return probe_encoders(
         list(encoders.values()),
         corpus,

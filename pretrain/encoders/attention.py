@@ -8,15 +8,57 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
+from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
 
 from .frozen import VideoEncoder
 from .inputs import Clips, whole
 
-__all__ = ["frame_weights"]
+__all__ = ["chunk_weights", "frame_weights"]
 
 LEAST = 1e-6
 """Change of the cosine below which leaving frames out makes no difference."""
+
+
+def chunk_weights(encoder: VideoEncoder, chunk: Chunk) -> NDArray[np.float32]:
+    """The weight of each frame in the embedding of its slice, by all encoders of which one consists.
+
+    Where several are joined, their weights are averaged as their cosines are: by the squares of what their
+    embeddings are multiplied by. What a frame of another encoder weighs goes to the frames of the first that
+    are shown at the same time, and is left out where none is.
+
+    Args:
+        encoder: a frozen encoder.
+        chunk: n slices that its ``read`` gave, of T frames as the first encoder sees them.
+
+    Returns:
+        (n, T) weights that sum to 1; those of frames past the video's end are 0.
+    """
+    first, *others = (frame_weights(part, slices) for part, slices in encoder.seen(chunk))
+    if not others:
+        return first
+    total = encoder.shares[0] * first
+    cells = time_cells(chunk.start_s, encoder.configs[0])
+    columns = zip(encoder.shares[1:], chunk.joined_start_s, encoder.configs[1:], others, strict=True)
+    for share, start_s, config, weights in columns:
+        overlap = shared_time(cells, time_cells(start_s, config)) * config.slice.fps
+        total += share * np.einsum("nts,ns->nt", overlap, weights)
+    total *= np.arange(first.shape[1]) < chunk.slices.lengths[:, None]
+    return np.asarray(total / total.sum(1, keepdims=True), np.float32)
+
+
+def time_cells(start_s: NDArray[np.float64], config: PretrainConfig) -> NDArray[np.float64]:
+    """(n, T, 2) starts and ends in seconds of the cells of slices that start at ``start_s``."""
+    borders = start_s[:, None] + np.arange(config.slice.frames + 1) / config.slice.fps
+    return np.stack([borders[:, :-1], borders[:, 1:]], axis=2)
+
+
+def shared_time(cells: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, T, S) seconds that each of (n, T, 2) cells shares with each of (n, S, 2) others."""
+    starts = np.maximum(cells[:, :, None, 0], others[:, None, :, 0])
+    ends = np.minimum(cells[:, :, None, 1], others[:, None, :, 1])
+    return (ends - starts).clip(min=0)
 
 
 def frame_weights(encoder: VideoEncoder, slices: Slices[NDArray[Any]]) -> NDArray[np.float32]:

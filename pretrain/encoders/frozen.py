@@ -1,10 +1,9 @@
 """Videos to embeddings with a finished encoder."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sora_video.base.errors import ConfigError, CorpusError, RunError
+from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.progress import Bar
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import PretrainConfig
@@ -26,17 +25,10 @@ from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
+from .rows import Rows, gather_rows
 from .words import Words, check_texts, without_words
 
 __all__ = ["VideoEncoder", "random_encoder"]
-
-
-class Rows(NamedTuple):
-    """A chunk's share of the table."""
-
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    vectors: NDArray[np.float32]
 
 
 SENSES = ("sight", "sound")
@@ -87,6 +79,16 @@ class VideoEncoder:
     def dim(self) -> int:
         """Dimension of the embeddings."""
         return self.network.dim
+
+    @property
+    def configs(self) -> tuple[PretrainConfig, ...]:
+        """How each encoder of which this one consists sees a slice; the first says where slices are."""
+        return (self.config,)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The part that each of these encoders has in the cosine of two embeddings; they sum to 1."""
+        return (1.0,)
 
     @property
     def reading(self) -> str:
@@ -159,7 +161,7 @@ class VideoEncoder:
                     rows.setdefault(entry, []).append(self.rows(item))
                     videos += item.last
                 bar.advance(videos, slices)
-        return self.gather(corpus, rows, failures)
+        return gather_rows(corpus, rows, failures, self.fingerprint)
 
     def rows(self, chunk: Chunk) -> Rows:
         """Embed a chunk of slices; by sound, slices without audio are left out.
@@ -179,6 +181,8 @@ class VideoEncoder:
     def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
         """Decode a corpus into this encoder's slices; see :func:`sora_video.pretrain.video.read.read_videos`.
 
+        Each chunk has the slices as all encoders see them of which this one consists.
+
         Args:
             corpus: which videos or spans.
             indexes: folder to keep indexes of the videos in; None: nowhere.
@@ -186,7 +190,7 @@ class VideoEncoder:
         Yields:
             The entry's number in the corpus, with a chunk of its slices or the reason why it cannot be read.
         """
-        return read_videos(corpus, self.config, indexes=indexes)
+        return read_videos(corpus, *self.configs, indexes=indexes)
 
     def embed_chunk(self, chunk: Chunk) -> NDArray[np.float32]:
         """Embed a chunk of slices.
@@ -255,53 +259,6 @@ class VideoEncoder:
                 "embeddings are not finite; train again with a smaller optim.lr"
             )
         return embedded
-
-    def gather(self, corpus: Corpus, rows: dict[int, list[Rows]], failures: dict[int, str]) -> Embeddings:
-        """Sort rows by corpus entry; a video that cannot be read to its end has none.
-
-        A span without sound leaves the other spans of its file alone.
-
-        Args:
-            corpus: what was read.
-            rows: chunks by the entry's number, in order of time.
-            failures: why an entry cannot be read, by its number.
-
-        Raises:
-            CorpusError: no row is left.
-        """
-        name = [video.video_id for video in corpus.videos]
-        unreadable = {name[entry] for entry in failures}
-        silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
-        failures = failures | dict.fromkeys(silent, "no sound in any of its slices")
-        failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
-        kept = [
-            (name[entry], part)
-            for entry in sorted(rows)
-            for part in rows[entry]
-            if name[entry] not in unreadable and len(part.vectors)
-        ]
-        if not kept:
-            first, reason = next(iter(failed.items()))
-            raise CorpusError(
-                f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`",
-                [Failure(*item) for item in failed.items()],
-            )
-        ids: list[str] = [video_id for video_id, part in kept for _ in part.start_s]
-        seen: Counter[str] = Counter()
-        numbers = []
-        for video_id in ids:
-            numbers.append(seen[video_id])
-            seen[video_id] += 1
-        return Embeddings(
-            video_id=np.array(ids, dtype=object),
-            slice_no=np.array(numbers, np.int32),
-            start_s=np.concatenate([part.start_s for _, part in kept]),
-            end_s=np.concatenate([part.end_s for _, part in kept]),
-            vectors=np.concatenate([part.vectors for _, part in kept]),
-            fingerprint=self.fingerprint,
-            failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
-            root=str(corpus.root.absolute()),
-        )
 
 
 def random_encoder(

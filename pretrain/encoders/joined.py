@@ -1,17 +1,17 @@
 """Several encoders as one: their embeddings weighted, side by side."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import ConfigError
-from sora_video.pretrain.video.corpus import Corpus
-from sora_video.pretrain.video.quarantine import Failure
-from sora_video.pretrain.video.read import read_videos
+from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
 
@@ -28,7 +28,7 @@ class JoinedEncoder(VideoEncoder):
     Slices are those of the first encoder. Another one whose slices are longer or shorter sees the span of its
     own length with the same middle, moved into the video where it would reach beyond. The embedding is
     ``normalize(concat(w_i * e_i))`` of the L2-normalised embeddings e_i; so the cosine of two is the mean of
-    the encoders' cosines, weighted by the squares of w_i.
+    the encoders' cosines, weighted by the squares of w_i. So are the inverse temperatures of their texts.
 
     Args:
         encoders: two or more.
@@ -44,7 +44,7 @@ class JoinedEncoder(VideoEncoder):
             raise ConfigError("model: the same encoder is joined twice; name it once")
         self.encoders, self.weights = tuple(encoders), tuple(weights)
         self.config, self.by, self.device = encoders[0].config, encoders[0].by, encoders[0].device
-        self._load_words = no_words
+        self._load_words = partial(JoinedWords, self)
         self.fingerprint = json_sha256({"joined": [*zip(prints, weights, strict=True)]})
 
     @property
@@ -56,14 +56,21 @@ class JoinedEncoder(VideoEncoder):
         """
         raise ConfigError("model: encoders joined by + have no network of their own; name one of them")
 
-    def embed_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See :meth:`.VideoEncoder.embed_text`; all encoders need a text tower."""
-        return self.join([encoder.embed_text(texts) for encoder in self.encoders])
-
     @property
     def dim(self) -> int:
         """Dimension of the embeddings, the sum of the encoders'."""
         return sum(encoder.dim for encoder in self.encoders)
+
+    @property
+    def configs(self) -> tuple[PretrainConfig, ...]:
+        """See :attr:`.VideoEncoder.configs`."""
+        return tuple(encoder.config for encoder in self.encoders)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """See :attr:`.VideoEncoder.shares`."""
+        squares = np.square(self.weights)
+        return tuple((squares / squares.sum()).tolist())
 
     @property
     def reading(self) -> str:
@@ -74,25 +81,31 @@ class JoinedEncoder(VideoEncoder):
         """See :meth:`.VideoEncoder.untrained`."""
         return JoinedEncoder([encoder.untrained(draw) for encoder in self.encoders], self.weights)
 
-    def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
-        """See :meth:`.VideoEncoder.read`; each chunk has the slices of all encoders."""
-        return read_videos(corpus, *(encoder.config for encoder in self.encoders), indexes=indexes)
-
     def seen(self, chunk: Chunk) -> Iterable[tuple[VideoEncoder, Slices[NDArray[Any]]]]:
         """See :meth:`.VideoEncoder.seen`."""
         return zip(self.encoders, (chunk.slices, *chunk.joined), strict=True)
 
     def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See :meth:`.VideoEncoder.join`."""
-        weights = np.array(self.weights) / np.linalg.norm(self.weights)
-        weighted = [weight * part for weight, part in zip(weights, parts, strict=True)]
+        weighted = [share**0.5 * part for share, part in zip(self.shares, parts, strict=True)]
         return np.concatenate(weighted, axis=-1).astype(np.float32)
 
 
-def no_words() -> Words:
-    """Encoders that are joined have no tower of their own.
+class JoinedWords(Words):
+    """The text towers of all encoders that are joined, in their joint space.
+
+    Args:
+        joined: the encoder.
 
     Raises:
-        ConfigError: always.
+        ConfigError: one of them has no text tower.
     """
-    raise ConfigError("model: encoders joined by + have no temperature of their own; name one of them")
+
+    def __init__(self, joined: JoinedEncoder) -> None:
+        self.joined = joined
+        inverse = [1 / encoder.words.temperature for encoder in joined.encoders]
+        self.temperature = 1 / float(np.dot(joined.shares, inverse))
+
+    def embed(self, texts: Sequence[str]) -> Tensor:
+        """See :meth:`.Words.embed`."""
+        return torch.from_numpy(self.joined.join([each.embed_text(texts) for each in self.joined.encoders]))

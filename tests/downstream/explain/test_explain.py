@@ -9,8 +9,10 @@ from PIL import Image
 
 from sora_video.base.errors import ConfigError, VideoError
 from sora_video.downstream.explain.explain import Explanation, explain_video, write_explanation
+from sora_video.downstream.explain.summary import summarize_video
 from sora_video.pretrain.encoders.attention import frame_weights
 from sora_video.pretrain.encoders.frozen import random_encoder
+from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.slices import Slices
 
@@ -94,6 +96,38 @@ def test_every_slice_is_explained(encoder, heard_videos):
     span = explain_video(path, encoder, 0.5, 1.75)
     assert span.start_s.min() == 0.5
     assert span.times.max() < 1.75 + 1e-6
+
+
+@pytest.fixture(scope="module")
+def pair(make_config):
+    """Untrained encoders: of slices of 1 s, and of 2 s, at half the rate."""
+    longer = ("slice.fps=4", "slice.frames=8", "seed=1")
+    return [random_encoder(make_config()), random_encoder(make_config(*longer))]
+
+
+def test_weights_of_joined_encoders_are_averaged_as_their_cosines(pair, videos):
+    path, (first, longer) = videos / "even/clip 6.mp4", pair
+    joined = JoinedEncoder(pair, [1, 2])
+    found = explain_video(path, joined)
+    np.testing.assert_allclose(found.vectors, joined.embed(path).vectors, atol=1e-6)
+    alone, end_s = explain_video(path, first), float(found.end_s[-1])
+    for row, start_s in enumerate(found.start_s):
+        others = min(max(0.0, start_s - 0.5), end_s - 2)
+        spread = explain_video(path, longer, others, others + 2).weights[0]
+        seconds = others + np.arange(8) / 4
+        expected = 0.2 * alone.weights[row]
+        for number in range(8):
+            cell_s = start_s + number / 8
+            shared = np.minimum(seconds + 0.25, cell_s + 0.125) - np.maximum(seconds, cell_s)
+            expected[number] += 0.8 * (spread * shared.clip(min=0) / 0.25).sum()
+        np.testing.assert_allclose(found.weights[row], expected / expected.sum(), atol=1e-4)
+
+
+def test_joined_encoders_sum_a_video_up(videos, tiny_run, untrained_run, tmp_path):
+    other = untrained_run(tmp_path / "run", "encoder.width=4", "slice.size=48", "slice.frames=4")
+    summary = summarize_video(videos / "odd/clip 7.mp4", f"{tiny_run.path}+{other}*0.5", tmp_path / "s")
+    assert len(summary.keyframes) == 3
+    assert (tmp_path / "s" / "contact.png").is_file()
 
 
 def test_what_cannot_be_explained_is_refused(tiny_run, videos, tmp_path):

@@ -167,6 +167,14 @@ def test_several_classes_a_row_are_measured_by_mean_average_precision(labels, ti
     assert "mAP over classes" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
+def test_fine_tuning_of_joined_encoders_is_refused(labels, tiny_run, untrained_run, tmp_path):
+    other = untrained_run(tmp_path / "other", "slice.size=32")
+    with pytest.raises(
+        ConfigError, match=r"finetune=1: fine-tuning trains one network, and .* joins several"
+    ):
+        linear_probe(labels, f"{tiny_run.path}+{other}", finetune=1)
+
+
 @pytest.mark.usefixtures("quick_probe")
 def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
     table = linear_probe(labels, tiny_run.path, finetune=1).table()

@@ -43,9 +43,12 @@ def test_a_long_text_is_cut(fetched):
 
 def test_joined_encoders_embed_texts_in_their_joint_space(fetched):
     clip, siglip = (fetched(f"hf:tiny/{name}") for name in ("clip", "siglip"))
-    joined = load_encoder(f"{clip}*3+{siglip}*4").embed_text(TEXTS)
-    parts = [load_encoder(each).embed_text(TEXTS) for each in (clip, siglip)]
-    np.testing.assert_allclose(joined, np.concatenate([0.6 * parts[0], 0.8 * parts[1]], 1), atol=1e-6)
+    joined, encoders = load_encoder(f"{clip}*3+{siglip}*4"), [load_encoder(each) for each in (clip, siglip)]
+    parts = [encoder.embed_text(TEXTS) for encoder in encoders]
+    expected = np.concatenate([0.6 * parts[0], 0.8 * parts[1]], 1)
+    np.testing.assert_allclose(joined.embed_text(TEXTS), expected, atol=1e-6)
+    first, second = (1 / encoder.words.temperature for encoder in encoders)
+    assert 1 / joined.words.temperature == pytest.approx(0.36 * first + 0.64 * second)
     with pytest.raises(ConfigError, match="has no text tower"):
         load_encoder(f"{clip}+{fetched('hf:tiny/dinov2')}").embed_text(TEXTS)
 

@@ -163,7 +163,7 @@ def test_a_stream_shows_the_same_pictures(disc):
     for path in disc:
         (only,) = VideoStream(str(path), SliceConfig(size=72, resize=72))
         second = open_forward(path, Picture(72, 72)).frames(np.array([1]))  # on screen at 1/16 s
-        np.testing.assert_array_equal(only.frames, second)
+        np.testing.assert_array_equal(only.frames[:1], second)
 
 
 def test_a_cache_keeps_cropped_frames_and_no_two_pictures_share_them(wide, tmp_path):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.decode import PyAVFrames
 from sora_video.pretrain.video.inspect import inspect
-from sora_video.pretrain.video.read import picture_of
+from sora_video.pretrain.video.read import picture_of, read_videos
 from sora_video.pretrain.video.slices import cell_times, frames_at, slice_starts
 from sora_video.pretrain.video.stream import VideoStream
 
@@ -69,12 +70,39 @@ def test_a_variable_rate_is_shown_as_it_is_played(tmp_path, write_video, moving_
 
 
 def test_a_film_shorter_than_a_slice_is_one_slice(tmp_path, write_video, moving_square):
-    one = seen(write_video(tmp_path / "short.mp4", moving_square(1, 10)))
-    assert [slice_.end_s for slice_ in one] == pytest.approx([0.4])
-    made = one[0].slices(8)
-    assert made.frames.shape == (1, 8, 40, 40, 3)
-    assert made.lengths.tolist() == [3]
-    assert (made.frames[0, 3:] == made.frames[0, 2]).all()
+    path = write_video(tmp_path / "short.mp4", moving_square(1, 10))
+    (one,) = seen(path)
+    assert one.end_s == pytest.approx(0.4)
+    made = one.chunk().slices
+    ((_, chunk),) = read_videos(open_corpus(path), PretrainConfig(slice=SLICE))
+    assert made.lengths.tolist() == chunk.slices.lengths.tolist() == [3]
+    np.testing.assert_array_equal(made.frames, chunk.slices.frames)
+
+
+OTHERS = [
+    SliceConfig(size=32, frames=6, fps=2.0),
+    SliceConfig(size=32, frames=3, fps=6.0, resize=36),
+    SliceConfig(size=32, frames=4, fps=4.0),
+]
+"""Slices of 3, 0.5 and 1 s beside those of 1 s."""
+
+
+@pytest.mark.parametrize("count", [160, 63, 40, 20, 10])
+def test_further_encoders_see_a_stream_as_they_see_its_file(count, tmp_path, write_video, moving_square):
+    """At its end, too, where longer slices would reach beyond; and where it is shorter than they are."""
+    path = write_video(tmp_path / "film.mp4", moving_square(2, count))
+    config, *others = (PretrainConfig(slice=each) for each in (SLICE, *OTHERS))
+    ((_, whole),) = read_videos(open_corpus(path), config, *others)
+    streamed = [one.chunk() for one in VideoStream(str(path), SLICE, others=OTHERS)]
+    assert len(streamed) == max(1, count // 25)
+    for row, chunk in enumerate(streamed):
+        assert (chunk.start_s, chunk.end_s) == (whole.start_s[row], pytest.approx(whole.end_s[row]))
+        for number, slices in enumerate([whole.slices, *whole.joined]):
+            seen = (chunk.slices, *chunk.joined)[number]
+            np.testing.assert_array_equal(seen.frames[0], slices.frames[row])
+            assert seen.lengths == slices.lengths[row]
+        starts = [start_s[row] for start_s in whole.joined_start_s]
+        np.testing.assert_allclose(np.concatenate(chunk.joined_start_s), starts, atol=1e-6)
 
 
 def test_a_pipe_is_read_as_it_is_written(film, tmp_path):
