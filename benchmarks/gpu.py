@@ -20,15 +20,12 @@ import torch
 
 from sora_video.base.errors import RunError, SoraError
 from sora_video.base.files import write_text
-from sora_video.configs.loader import check_settings
-from sora_video.configs.schema import PretrainConfig
 from sora_video.index.store.gpu import on_gpus
-from sora_video.pretrain.encoders.published.source import SOURCES, find_source
-from sora_video.pretrain.encoders.registry import build_encoder
 from sora_video.pretrain.training.run.folder import Run
 from sora_video.pretrain.video.corpus import open_corpus
 
 from .films import Film, write_film
+from .gpu_embedding import embedding, listed
 from .real import DATA, RESULTS
 
 FAISS: Any = faiss
@@ -78,7 +75,8 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     text = f"""`make bench-gpu`; {name}, {os.cpu_count()} cores, torch {torch.__version__}, FAISS
         {FAISS.__version__} with {FAISS.get_num_gpus()} GPUs{"; small, to try it" if arguments.small else ""}.
         Training: videos of labels.csv, decoded as it goes, no frame cache; wait: part of the time in which
-        the device has nothing to do. Embedding: slices in memory, random weights, bf16 and float32."""
+        the device has nothing to do. Embedding: slices in memory, random weights, bf16 and float32; what
+        is not installed is named."""
     yield "# One GPU"
     yield ""
     yield from wrap(" ".join(text.split()), 110)
@@ -109,20 +107,12 @@ def rows(arguments: argparse.Namespace, device: str) -> Iterator[tuple[str, str]
         ]
         for what, measure in measurements:
             yield what, outcome(measure)
-        for model in published(arguments.small):
-            yield f"embedding, {model}", outcome(partial(embedding, model, device, arguments.small))
-
-
-def published(small: bool) -> list[str]:
-    """Published encoders that can be built with random weights."""
-    if small:
-        return ["torchvision:r3d_18"]
-    return [
-        f"{kind}:{name}"
-        for kind in SOURCES.names()
-        if find_source(kind).is_installed()
-        for name in find_source(kind).listed()
-    ]
+        for model, source in listed(arguments.small):
+            what, extra = f"embedding, {model}", f"sora-video[{source.extra}]"
+            if source.is_installed():
+                yield what, outcome(partial(embedding, model, device, arguments.small))
+            else:
+                yield what, f"not measured, since {extra} is not installed"
 
 
 def outcome(measure: Callable[[], str]) -> str:
@@ -175,42 +165,6 @@ def train(videos: Sequence[Path], out: Path, settings: Sequence[str], minutes: f
     if len(log) < 2:
         raise RunError(f"no more than {len(log)} lines were logged; name more --minutes")
     return log[len(log) // 3 :]
-
-
-def embedding(model: str, device: str, small: bool) -> str:
-    """Slices a second of a published encoder at its own input size."""
-    kind, _, name = model.partition(":")
-    described = find_source(kind).describe(name, Path())
-    config = check_settings(PretrainConfig, {"encoder": described.encoder, "slice": described.slice})
-    wanted, rates = config.slice, []
-    network = build_encoder(config.encoder, seed=0).eval().to(device)
-    batch = 1 if small else 8
-    clips = torch.rand(batch, wanted.frames, wanted.size, wanted.size, 3, device=device).permute(
-        0, 4, 1, 2, 3
-    )
-    for dtype in (torch.bfloat16, torch.float32):
-        with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype == torch.bfloat16):
-            rates.append(batch / seconds_of(lambda: network(clips), 0.1 if small else 2.0, device))
-    shape = f"{wanted.frames} x {wanted.size} x {wanted.size}"
-    return f"{rates[0]:.1f} slices/s in bf16, {rates[1]:.1f} in float32 ({shape})"
-
-
-def seconds_of(step: Callable[[], object], least_s: float, device: str) -> float:
-    """Mean seconds of a step, after two to warm up."""
-
-    def settle() -> None:
-        if device == "cuda":
-            torch.cuda.synchronize()
-
-    for _ in range(2):
-        step()
-    settle()
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < least_s:
-        step()
-        settle()
-        count += 1
-    return (time.perf_counter() - began) / count
 
 
 def exact_search(rows: int) -> str:
