@@ -49,6 +49,10 @@ bench-encoders: setup-test
 	$(BIN)/python -m benchmarks.encoders
 	$(BIN)/python -m benchmarks.senses
 	$(BIN)/python -m benchmarks.embedding
+	$(BIN)/python -m benchmarks.growth
+
+bench-reading: setup-test
+	$(BIN)/python -m benchmarks.reading
 
 bench-pretrain: setup-test
 	$(BIN)/python -m benchmarks.loading

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ __all__ = ["VideoEncoder", "random_encoder"]
 
 
 SENSES = ("sight", "sound")
+MOST_PIXELS = 2**22
+"""Pixels of slices that a network sees at once, such as 32 slices of 8 frames of 128 x 128."""
 
 
 class VideoEncoder:
@@ -239,7 +242,7 @@ class VideoEncoder:
         )
 
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
-        """Embed an encoder's input.
+        """Embed an encoder's input, a few slices at once where they are large, to bound memory.
 
         Args:
             clips: n slices, on the encoder's device.
@@ -250,8 +253,10 @@ class VideoEncoder:
         Raises:
             RunError: an embedding is not finite.
         """
+        at_once = max(1, MOST_PIXELS // prod(clips.clips.shape[2:]))
+        parts = zip(*(column.split(at_once) for column in clips), strict=True)
         with torch.inference_mode():
-            features = self.network(*clips).aspects[:, self.aspect]
+            features = torch.cat([self.network(*part).aspects[:, self.aspect] for part in parts])
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()
         if not np.isfinite(embedded).all():
             raise RunError(

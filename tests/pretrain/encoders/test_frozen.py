@@ -8,6 +8,7 @@ import torch
 
 from sora_video.base.errors import CorpusError, RunError
 from sora_video.configs.schema import SliceConfig
+from sora_video.pretrain.encoders import frozen
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
@@ -55,6 +56,17 @@ def test_vectors_are_float32_and_normalised(embeddings, encoder):
     assert embeddings.vectors.dtype == np.float32
     assert embeddings.dim == encoder.dim
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_network_sees_few_large_slices_at_once(embeddings, encoder, videos, monkeypatch):
+    seen = []
+    hook = encoder.network.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    monkeypatch.setattr(frozen, "MOST_PIXELS", 2 * 8 * 32 * 32)  # those of two slices
+    few = encoder.embed(videos)
+    hook.remove()
+    assert max(seen) == 2
+    assert sum(seen) == len(embeddings)
+    np.testing.assert_allclose(few.vectors, embeddings.vectors, atol=1e-6)
 
 
 def test_rows_do_not_depend_on_the_number_of_workers(embeddings, encoder, videos):
