@@ -64,6 +64,7 @@ def random_batch(config: PretrainConfig) -> Batch:
         Views(torch.from_numpy(views).view(videos, slices, VIEW_FIELDS), torch.zeros(videos, slices, fields)),
         torch.arange(videos),
         torch.arange(videos),
+        torch.arange(videos),
     )
 
 

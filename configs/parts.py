@@ -1,4 +1,4 @@
-"""Sections whose settings depend on the part that they name: ``encoder`` and ``method``.
+"""Sections whose settings depend on the part that they name: ``encoder``, ``method`` and ``text``.
 
 The registries say where each part is defined; the part's own file declares its settings. So a part is added
 by one file and one line here, and a setting that a part does not have is refused.
@@ -14,6 +14,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 
 from sora_video.base.registry import Registry
@@ -22,7 +23,17 @@ from .section import Section
 
 Positive = Annotated[float, Field(gt=0)]
 
-__all__ = ["ENCODERS", "METHODS", "EncoderConfig", "MethodConfig", "PartConfig", "leaves", "setting_names"]
+__all__ = [
+    "ENCODERS",
+    "METHODS",
+    "TOWERS",
+    "EncoderConfig",
+    "MethodConfig",
+    "PartConfig",
+    "TextConfig",
+    "leaves",
+    "setting_names",
+]
 
 ENCODERS = Registry(
     "encoder.name",
@@ -51,6 +62,15 @@ METHODS = Registry(
     {
         "simclr": "sora_video.pretrain.training.simclr:SimCLR",
         "moco": "sora_video.pretrain.training.moco:MoCo",
+    },
+)
+
+TOWERS = Registry(
+    "text.name",
+    "sora_video.towers",
+    {
+        "ngrams": "sora_video.pretrain.encoders.towers.ngrams:NGrams",
+        "published": "sora_video.pretrain.encoders.towers.published:Published",
     },
 )
 
@@ -189,6 +209,40 @@ class MethodConfig(PartConfig):
 
     name: str = "simclr"
     """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
+
+
+class TextConfig(PartConfig):
+    """Texts of the corpus, and the tower that learns to embed them beside the encoder."""
+
+    registry = TOWERS
+
+    name: str = "ngrams"
+    """ngrams: words by their groups of characters, from random weights; published: a tower of published
+    weights, of which a projection learns."""
+    column: str | None = None
+    """Column of the manifest that has the texts; null: no text is learnt. Rows where it is empty are ignored
+    by the loss of texts."""
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of slices against texts, beside slices against slices; 0: no text is learnt."""
+    temperature: Annotated[float, Field(ge=0.01, le=100)] = 0.07
+    """Divisor of the cosines of slices and texts at the start; it is learnt, and stays at least 0.01."""
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether a tower learns."""
+        return self.column is not None and self.weight > 0
+
+    @model_validator(mode="after")
+    def _a_tower_needs_texts(self) -> "TextConfig":
+        if self.column is not None or self.weight == 0:
+            return self
+        for name, field in type(self).model_fields.items():
+            if getattr(self, name) != field.default:
+                raise ValueError(
+                    f"text.{name}={getattr(self, name)}: needs text.column, the column of the manifest that "
+                    "has the texts"
+                )
+        return self
 
 
 def split(

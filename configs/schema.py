@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from .parts import EncoderConfig, MethodConfig
+from .parts import EncoderConfig, MethodConfig, TextConfig
 from .section import Fraction, Section
 
 __all__ = [
@@ -269,6 +269,11 @@ def resolve_method(values: Any, info: ValidationInfo) -> Any:
     return MethodConfig.resolve(values, stored=is_stored(info))
 
 
+def resolve_text(values: Any, info: ValidationInfo) -> Any:
+    """The ``text`` section as the settings of the tower that it names."""
+    return TextConfig.resolve(values, stored=is_stored(info))
+
+
 def is_stored(info: ValidationInfo) -> bool:
     """Whether a stored run's config is read, see :func:`sora_video.configs.loader.load_config`."""
     return bool(info.context and info.context.get("stored"))
@@ -288,6 +293,9 @@ class PretrainConfig(Section):
     """The weights that the encoder starts from; null: random ones."""
     method: Annotated[SerializeAsAny[MethodConfig], BeforeValidator(resolve_method)] = Field(
         default_factory=lambda: MethodConfig.resolve({})
+    )
+    text: Annotated[SerializeAsAny[TextConfig], BeforeValidator(resolve_text)] = Field(
+        default_factory=lambda: TextConfig.resolve({})
     )
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()

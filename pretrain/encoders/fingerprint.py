@@ -11,7 +11,7 @@ from torch import Tensor
 from sora_video.configs.parts import EncoderConfig
 from sora_video.configs.schema import SliceConfig
 
-__all__ = ["fingerprint", "merged"]
+__all__ = ["add_tensors", "fingerprint", "merged"]
 
 FIRST = {"name", "input", "width"}
 """Settings of an encoder that have always been part of it; an encoder that has no width counts with the
@@ -45,11 +45,21 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
         },
     }
     digest = hashlib.sha256(json.dumps(preprocessing, sort_keys=True).encode())
+    add_tensors(digest, weights)
+    return digest.hexdigest()
+
+
+def add_tensors(digest: "hashlib._Hash", weights: Mapping[str, Tensor]) -> None:
+    """Add the names, types, shapes and bytes of tensors to a digest.
+
+    Args:
+        digest: takes them.
+        weights: by name, on any device.
+    """
     for name in sorted(weights):
         weight = weights[name].detach().cpu().contiguous()
         digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
         digest.update(weight.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def merged(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

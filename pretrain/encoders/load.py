@@ -9,7 +9,9 @@ from .joined import JoinedEncoder
 from .published.load import load_published
 from .registry import build_encoder
 from .spec import Part, parse_spec
+from .towers.stored import read_words
 from .weights import config_name, read_config, read_weights
+from .words import Words
 
 __all__ = ["load_encoder"]
 
@@ -54,4 +56,10 @@ def load_run(run: Path, device: str | None = None, by: str | None = None) -> Vid
     except RuntimeError as error:
         fault = f"run {run}: model.safetensors does not fit {config_name(run)}; restore both"
         raise RunError(fault) from error
-    return VideoEncoder(network, config, device, by, weights)
+
+    def load_words() -> Words:
+        return read_words(run, config.text, network.dim, encoder.fingerprint)
+
+    words = load_words if config.text.is_learnt else None
+    encoder = VideoEncoder(network, config, device, by, weights, words)
+    return encoder

@@ -55,7 +55,9 @@ def write_config(folder: Path, config: PretrainConfig) -> None:
         StorageError: the disk refused the write.
     """
     encoder = config.encoder.model_dump(mode="json", exclude=set(config.encoder.of_training))
-    kept = config.model_dump(mode="json", include={"slice", "init"})
+    kept = config.model_dump(
+        mode="json", include={"slice", "init", *(["text"] if config.text.is_learnt else [])}
+    )
     write_json(folder / EXPORTED, {"encoder": merged(encoder, config.encoder.unused), **kept})
 
 

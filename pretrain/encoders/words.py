@@ -39,7 +39,9 @@ def without_words(name: str) -> ConfigError:
     Args:
         name: of the encoder.
     """
-    return ConfigError(f"model {name}: has no text tower; name one that has, such as {SOME}")
+    return ConfigError(
+        f"model {name}: has no text tower; name one that has, such as {SOME}, or a run with text.column"
+    )
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:

@@ -36,6 +36,8 @@ class Batch:
     """(B,) int64, the same number for slices of the same file"""
     slot: Tensor
     """(B,) int64, rising positions in this process's part of the batch; unreadable videos leave gaps"""
+    entry: Tensor
+    """(B,) int64, numbers in the corpus, which several spans of one file do not share"""
     failures: tuple[Failure, ...] = ()
     """Videos of this step that could not be read; they are left out, not replaced."""
     reader_mb: float = 0.0
@@ -52,4 +54,5 @@ class Batch:
             change: called once for each tensor.
         """
         slices, views = Slices(*map(change, self.slices)), Views(*map(change, self.views))
-        return Batch(slices, views, change(self.video), change(self.slot), self.failures, self.reader_mb)
+        numbers = (change(self.video), change(self.slot), change(self.entry))
+        return Batch(slices, views, *numbers, self.failures, self.reader_mb)

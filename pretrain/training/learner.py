@@ -30,6 +30,7 @@ from .model import Contrastive, make_optimizer
 from .ranks import Common, gather, uses_bf16
 from .sampler import EpochSampler
 from .statistics import GroupStatistics, assign
+from .texts import TextLoss, Texts
 
 __all__ = ["Learner", "StepReport"]
 
@@ -42,7 +43,8 @@ class StepReport:
     """Metrics of a step, the same in every process."""
 
     metrics: dict[str, Tensor]
-    """Scalars: loss, gradient norm, embedding spread, alignment, uniformity."""
+    """Scalars: loss, that of texts where they are learnt, gradient norm, embedding spread, alignment,
+    uniformity."""
     culprits: list[int] | None
     """Numbers of the videos that made the loss or gradient not finite; None: the step was taken."""
 
@@ -55,6 +57,7 @@ class Learner:
         fabric: the processes that share each step.
         sampler: sizes of the batch and its groups, and the run's length.
         weights: see :class:`.model.Contrastive`.
+        texts: of the corpus, where the run learns them.
     """
 
     def __init__(
@@ -63,13 +66,17 @@ class Learner:
         fabric: Fabric,
         sampler: EpochSampler,
         weights: Mapping[str, Tensor] | None = None,
+        texts: Texts | None = None,
     ) -> None:
         self.config, self.fabric, self.sampler = config, fabric, sampler
         self.dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
         network = Contrastive(config, weights)
         self.method = make_method(config, network).to(fabric.device)
+        dim = network.encoder.dim
+        self.texts = TextLoss(config, texts, dim, fabric.device) if texts else None
+        towers = [self.texts.tower] if self.texts else []
         self.network, self.optimizer = fabric.setup(
-            network, make_optimizer(network, config.optim, fabric.device)
+            network, make_optimizer(network, config.optim, fabric.device, *towers)
         )
         self.inner: Contrastive = self.network.module
         if config.optim.compile:
@@ -85,6 +92,7 @@ class Learner:
             "model": self.inner.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state_dict(),
+            **({"text": self.texts.tower.state_dict()} if self.texts else {}),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -100,6 +108,8 @@ class Learner:
         self.inner.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
+        if self.texts:
+            self.texts.tower.load_state_dict(state["text"])
 
     def step(self, batch: Batch, common: Common, number: int) -> StepReport:
         """Learn from a batch, unless its loss or gradient is not finite.
@@ -130,10 +140,13 @@ class Learner:
             for group, rows in enumerate(groups)
         ]
         everything = self.share(batch, torch.cat([part.detach() for part in parts]))
-        projections = everything[present].requires_grad_()
-        loss = self.method.loss(projections, known)
+        outputs = everything[present].requires_grad_()
+        losses = {"loss": self.method.loss(self.projections(outputs), known)}
+        if self.texts:
+            codes = self.share(batch, self.texts.codes[batch.entry])[present]
+            losses = self.texts.add(losses, outputs[..., self.config.loss.projection_dim :], known, codes)
         everything.zero_()
-        everything[present] = torch.autograd.grad(loss, projections)[0]
+        everything[present] = self.gradient(losses["loss"], outputs)
         mine = everything[self.fabric.global_rank * self.sampler.share + batch.slot]
         self.clock.lap("loss")
         for group, rows in enumerate(groups):
@@ -143,7 +156,31 @@ class Learner:
                 self.clock.lap("backward")
         if alone:
             self.statistics.take()
-        return self.finish(loss.detach(), projections.detach(), known)
+        return self.finish(losses, self.projections(outputs.detach()), known)
+
+    def projections(self, outputs: Tensor) -> Tensor:
+        """What the head gave, without the encoder's features that may follow it.
+
+        Args:
+            outputs: (..., ``loss.projection_dim`` or more) of the network.
+        """
+        return outputs[..., : self.config.loss.projection_dim]
+
+    def gradient(self, loss: Tensor, outputs: Tensor) -> Tensor:
+        """The gradient with respect to the network's outputs; the tower of texts takes its own.
+
+        Args:
+            loss: the scalar loss.
+            outputs: that it was computed from.
+
+        Returns:
+            As many numbers as outputs.
+        """
+        weights = self.texts.parameters() if self.texts else []
+        mine, *others = torch.autograd.grad(loss, [outputs, *weights], allow_unused=True)
+        if self.texts:
+            self.texts.set_gradients(others, self.fabric)
+        return mine
 
     def group_rows(self, batch: Batch) -> list[Tensor]:
         """The rows of a batch that belong to each of this process's groups.
@@ -259,7 +296,7 @@ class Learner:
                 parts = [
                     self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
                 ]
-                return self.share(batch, torch.cat(parts))[present]
+                return self.projections(self.share(batch, torch.cat(parts))[present])
             return self.embed_shuffled(network, batch, present, len(groups), number)
 
     def embed_shuffled(
@@ -300,24 +337,27 @@ class Learner:
         played = gather(self.fabric, padded)
         rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
         rows = torch.empty_like(rows).index_copy_(0, order, rows)
-        return rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:])
+        return self.projections(rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:]))
 
-    def finish(self, loss: Tensor, projections: Tensor, known: Known) -> StepReport:
+    def finish(self, losses: Mapping[str, Tensor], projections: Tensor, known: Known) -> StepReport:
         """Change the weights, or leave all as it was before the step if the loss or gradient is not finite.
 
         Args:
-            loss: the scalar loss of the whole batch.
+            losses: scalars by name; ``loss`` was learnt from.
             projections: (V, R, A, D).
             known: of the V videos.
         """
-        gradients = [weight.grad for weight in self.inner.parameters() if weight.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        metrics = {"loss": loss, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
+        weights = [*self.inner.parameters(), *(self.texts.parameters() if self.texts else ())]
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        losses = {name: value.detach() for name, value in losses.items()}
+        metrics = {**losses, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
         culprits = None
-        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
+        if bool(torch.isfinite(losses["loss"]) & torch.isfinite(norm)):
             self.statistics.commit(self.fabric)
             self.method.keep(known)
             self.optimizer.step()
+            if self.texts:
+                self.texts.tower.bound()
         else:
             self.statistics.restore()
             assign(list(self.method.state_dict().values()), self.method_before)

@@ -137,12 +137,13 @@ def collate(
     if not samples:
         nothing = torch.empty(0, dtype=torch.int64)
         slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
-        return Batch(slices, views, nothing, nothing, failures, reader_mb)
+        return Batch(slices, views, nothing, nothing, nothing, failures, reader_mb)
     batch = Batch(
         Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
         Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
         torch.tensor([numbers[sample.video] for sample in samples]),
         torch.tensor([sample.slot for sample in samples]),
+        torch.tensor([sample.video for sample in samples]),
         failures,
         reader_mb,
     )

@@ -35,6 +35,7 @@ from .run.views import draw_views
 from .sampler import EpochSampler
 from .schedule import set_learning_rate
 from .signals import Stop, StopSignal
+from .texts import read_texts
 from .transfer import on_device
 
 __all__ = ["pretrain_encoder"]
@@ -69,7 +70,7 @@ def pretrain_encoder(
 
     Raises:
         ConfigError: the batch cannot be divided among the groups and processes, there are no such weights to
-            start from, or a setting does not fit them.
+            start from, or a setting does not fit them, or the corpus has no texts to learn.
         CorpusError: there is nothing to learn from, or too many videos cannot be read.
         RunError: the run exists already, is finished already, had no finite loss, or is continued with other
             videos or settings than it was started with.
@@ -105,6 +106,7 @@ class Training:
         self.run, self.corpus, self.stop, self.config = run, corpus, stop, run.config
         config, out = run.config, run.path
         self.fabric = make_fabric(config.optim)
+        self.texts = read_texts(corpus, config)
         self.monitor = on_first(self.fabric, lambda: make_monitor(config, self.fabric.device, warn))
         self.checkpoints = Checkpoints(out / "checkpoints", config.checkpoint.keep)
         self.guard = Guard(config.guard)
@@ -128,7 +130,7 @@ class Training:
             else train_loader(corpus, config, self.cache, self.sampler, pin=pin)
         )
         weights = None if state else initial_weights(config)
-        self.learner = Learner(config, self.fabric, self.sampler, weights)
+        self.learner = Learner(config, self.fabric, self.sampler, weights, self.texts)
         self.meter = Meter(self.learner.clock, self.fabric.world_size)
         self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
         if state:
@@ -143,8 +145,8 @@ class Training:
     def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
         """The run's identity, which a resume is compared with, after a comparison with the saved one."""
         if state:
-            check_identity(self.run.path, state, self.corpus, self.config)
-        return identity(self.corpus, self.config)
+            check_identity(self.run.path, state, self.corpus, self.config, self.texts)
+        return identity(self.corpus, self.config, self.texts)
 
     def begin_folder(self) -> None:
         """Write what a run starts with. A run that cannot start leaves no folder."""
@@ -207,6 +209,7 @@ class Training:
             look=None if restored or self.monitor is None else self.monitor.last,
             steps=self.sampler.total_steps,
             unreadable=len(self.quarantine.failures),
+            texts=self.learner.texts,
         )
         finish(ending, self.monitor, self.tracker, warn)
         self.checkpoints.drop()

@@ -8,7 +8,7 @@ __all__ = ["alignment", "info_nce", "uniformity"]
 
 
 def info_nce(
-    queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor, temperature: float
+    queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor, temperature: float | Tensor
 ) -> Tensor:
     """InfoNCE between queries and keys, with any number of positives a query.
 

@@ -37,6 +37,7 @@ class Contrastive(nn.Module):
         if weights is not None:
             self.encoder.load_state_dict(weights)
         self.frozen = freeze(self.encoder, config.encoder.freeze)
+        self.gives_features = config.text.is_learnt
         self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
@@ -68,7 +69,8 @@ class Contrastive(nn.Module):
             has_audio: (N,) bool, whether there is sound.
 
         Returns:
-            (N, A, ``loss.projection_dim``) projections.
+            (N, A, ``loss.projection_dim``) projections; where texts are learnt, the D features of the
+            encoder, whose space texts share, follow in the last axis.
         """
         if self.kept:
             aspects = self.kept[0].over_time(clips, lengths)[0][:, None]
@@ -76,7 +78,8 @@ class Contrastive(nn.Module):
             aspects = self.encoder(clips, lengths, sound, has_audio).aspects
         there = present(has_audio, aspects.shape[1])
         projected: Tensor = self.projection(aspects[there])
-        return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+        rows = projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+        return torch.cat([rows, aspects], dim=2) if self.gives_features else rows
 
 
 def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:
@@ -96,7 +99,9 @@ def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:
     return kept
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, config: OptimConfig, device: torch.device, *others: nn.Module
+) -> torch.optim.Optimizer:
     """AdamW without decay on biases and norms, and without frozen weights.
 
     With ``layer_decay`` d, the part of a trunk with n layers above it learns at a rate of d^n times that of
@@ -107,11 +112,12 @@ def make_optimizer(model: nn.Module, config: OptimConfig, device: torch.device) 
         model: an encoder with a head.
         config: rate and decays.
         device: that it is on.
+        others: networks that learn beside it, at the full rate.
 
     Returns:
         The optimiser; each of its groups has the factor d^n as its ``scale``.
     """
-    groups = list(parameter_groups(model, config))
+    groups = [group for network in (model, *others) for group in parameter_groups(network, config)]
     return torch.optim.AdamW(groups, lr=config.lr, fused=device.type == "cuda")
 
 

@@ -48,6 +48,6 @@ def arrived(batch: Batch, done: torch.cuda.Event) -> Batch:
     """A batch whose copy the computing stream has been told to wait for."""
     computing = torch.cuda.current_stream()
     computing.wait_event(done)
-    for tensor in (*batch.slices, *batch.views, batch.video, batch.slot):
+    for tensor in (*batch.slices, *batch.views, batch.video, batch.slot, batch.entry):
         tensor.record_stream(computing)
     return batch

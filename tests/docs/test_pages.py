@@ -11,7 +11,14 @@ import typer
 import sora_video
 from sora_video.cli.main import make_app
 from sora_video.configs.loader import load_config
-from sora_video.configs.parts import ENCODERS, METHODS, EncoderConfig, MethodConfig, setting_names
+from sora_video.configs.parts import (
+    ENCODERS,
+    METHODS,
+    TOWERS,
+    EncoderConfig,
+    MethodConfig,
+    setting_names,
+)
 from sora_video.configs.schema import PretrainConfig
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +94,8 @@ def all_settings():
         yield from setting_names(type(EncoderConfig.resolve({"name": name})), "encoder.")
     for name in METHODS.names():
         yield from setting_names(type(MethodConfig.resolve({"name": name})), "method.")
+    for name in TOWERS.names():
+        yield from setting_names(TOWERS.load(name).settings, "text.")
     yield from setting_names(PretrainConfig)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..frozen import VideoEncoder
 from ..load import load_encoder
+from ..towers.stored import RunWords, write_tower
 from ..weights import write_config, write_weights
 from .format import Embed, Format
 
@@ -21,6 +22,8 @@ class Folder(Format):
     def write(self, encoder: VideoEncoder, weights: Mapping[str, Tensor], folder: Path) -> None:
         """See :meth:`Format.write`."""
         write_config(folder, encoder.config)
+        if encoder.config.text.is_learnt and isinstance(encoder.words, RunWords):
+            write_tower(folder, encoder.words.tower, encoder.config.text, encoder.fingerprint)
         write_weights(folder, weights, encoder.fingerprint)
 
     def open(self, folder: Path) -> Embed:

@@ -16,7 +16,7 @@ from .clip import differs, embed_clip
 from .network import offline
 from .source import find_source
 
-__all__ = ["load_published", "versions"]
+__all__ = ["load_published", "load_published_words", "versions"]
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "open_clip_torch", "efficientnet-lite-pytorch")
 
@@ -55,6 +55,24 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
             f" ({'; '.join(changed) or 'no library has changed'}); install those versions, or fetch it again"
         )
     return encoder
+
+
+def load_published_words(part: Part) -> tuple[Words, str]:
+    """Load the text tower beside a published encoder, without the encoder.
+
+    Args:
+        part: names the encoder.
+
+    Returns:
+        The tower, and the encoder's fingerprint.
+
+    Raises:
+        ConfigError: there is no such encoder, it has no text tower, or its weights are not here.
+        RunError: its files are not those that were fetched.
+    """
+    folder, backbone = find_backbone(part)
+    check_files(folder, backbone.files, str(part))
+    return load_words(part, folder, config_of(backbone).encoder), backbone.fingerprint
 
 
 def load_words(part: Part, folder: Path, config: EncoderConfig) -> Words:

@@ -21,14 +21,15 @@ def model_card(config: PretrainConfig, corpus: Corpus, metrics: Mapping[str, Any
     slices = config.slice
     return f"""# {config.encoder.name} on {corpus.root.resolve().name}
 
-A slice encoder pretrained without labels by sora-video.
+A slice encoder pretrained {"with texts" if "texts" in metrics else "without labels"} by sora-video.
 
 | | |
 |---|---|
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
 | objective | InfoNCE, {slices.per_video} slices a video, temperature {config.loss.temperature:g} |
-{started_from(config)}| corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
+{started_from(config)}{texts(config, metrics)}\
+| corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
 | fingerprint | `{metrics["fingerprint"]}` |
@@ -51,6 +52,18 @@ def started_from(config: PretrainConfig) -> str:
         return ""
     licence = "" if init.licence is None else f"; their licence, {init.licence}, holds for this model too"
     return f"| started from | {init.spec}: {init.origin}{licence}; fingerprint `{init.fingerprint}` |\n"
+
+
+def texts(config: PretrainConfig, metrics: Mapping[str, Any]) -> str:
+    """The row that says what the run learnt of texts; empty where that is nothing."""
+    if "texts" not in metrics:
+        return ""
+    seen = metrics["texts"]
+    return (
+        f"| texts | a text tower, {config.text.name}, {seen['parameters']:,} parameters, temperature "
+        f"{seen['temperature']:.3g}; it saw {seen['different']:,} different texts of {seen['rows']:,} rows "
+        f"(column {config.text.column}, weight {config.text.weight:g}) |\n"
+    )
 
 
 def picture(slices: SliceConfig) -> str:

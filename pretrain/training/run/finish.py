@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json, write_text
 from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.registry import Encoder
+from sora_video.pretrain.encoders.towers.stored import write_tower
 from sora_video.pretrain.encoders.weights import write_weights
 from sora_video.pretrain.video.corpus import Corpus
 
+from ..texts import TextLoss
 from .card import model_card
 from .folder import Run
 from .monitor import Look, Monitor
@@ -35,6 +38,8 @@ class Ending:
     """Of the whole run."""
     unreadable: int
     """Videos that could not be read."""
+    texts: TextLoss | None = None
+    """What learnt the texts; None: nothing did."""
 
 
 def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Callable[[str], None]) -> None:
@@ -66,10 +71,13 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
         "loss": log[-1]["loss"],
         "clips_per_s": sum(line["clips_per_s"] for line in log) / len(log),
         "wait": sum(line["wait"] for line in log) / len(log),
+        **({"texts": facts(ending.texts)} if ending.texts else {}),
         **({"knn": look.knn, "knn_untrained": monitor.untrained.knn} if monitor and look else {}),
     }
     write_json(run.path / "metrics.json", metrics)
     write_text(run.path / "README.md", model_card(run.config, ending.corpus, metrics))
+    if ending.texts:
+        write_tower(run.path, ending.texts.tower, run.config.text, mark)
     write_weights(run.path, weights, mark)
     if monitor and look:
         path = run.path / "map.png"
@@ -77,6 +85,16 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
             monitor.draw_map(look, path)
             tracker.picture(ending.steps, "map", path)
     shutil.rmtree(run.path / "cache", ignore_errors=True)
+
+
+def facts(learnt: TextLoss) -> dict[str, Any]:
+    """What a run learnt of texts, in numbers."""
+    return {
+        "rows": learnt.texts.rows,
+        "different": len(learnt.texts.different),
+        "parameters": sum(weight.numel() for weight in learnt.parameters()),
+        "temperature": learnt.tower.temperature.item(),
+    }
 
 
 @contextmanager

@@ -5,6 +5,7 @@ log.jsonl           metrics by step
 events.jsonl        steps that were skipped, returns to an earlier state, collapses
 checkpoints/        states that a resume starts from; gone when the run is finished
 model.safetensors   the encoder's weights, written last: a folder that has it is finished
+words.safetensors   the weights of its text tower, where it learnt texts
 metrics.json        the run in numbers
 quarantine.json     videos that could not be read, and why
 README.md           model card

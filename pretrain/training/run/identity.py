@@ -15,6 +15,8 @@ from sora_video.configs.parts import leaves
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.corpus import Corpus
 
+from ..texts import Texts
+
 __all__ = ["check_identity", "identity"]
 
 SAMPLED_FILES = 2000
@@ -28,7 +30,7 @@ FREE = ("checkpoint.every_s", "checkpoint.keep")
 """Settings, and sections of them, that the weights do not depend on: a resume may change them."""
 
 
-def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
+def identity(corpus: Corpus, config: PretrainConfig, texts: Texts | None = None) -> dict[str, Any]:
     """What :func:`check_identity` compares.
 
     It holds the size of each file, and of at most ``SAMPLED_FILES`` of them samples of the content, so that a
@@ -37,6 +39,7 @@ def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
     Args:
         corpus: the videos.
         config: all settings.
+        texts: that the run learns, if any.
 
     Returns:
         Plain values and a (videos, 8) uint8 tensor.
@@ -45,10 +48,17 @@ def identity(corpus: Corpus, config: PretrainConfig) -> dict[str, Any]:
         "corpus": corpus_digest(corpus),
         "contents": content_digests(corpus),
         "config": config.model_dump(mode="json"),
+        **({"texts": texts.digest()} if texts else {}),
     }
 
 
-def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: PretrainConfig) -> None:
+def check_identity(
+    run: Path,
+    state: Mapping[str, Any],
+    corpus: Corpus,
+    config: PretrainConfig,
+    texts: Texts | None = None,
+) -> None:
     """Refuse to continue a run with other videos or settings than it was started with.
 
     Args:
@@ -56,6 +66,7 @@ def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: 
         state: a state of the run; older versions kept less of what is compared.
         corpus: the videos now.
         config: the settings now.
+        texts: that the run learns now, if any.
 
     Raises:
         RunError: something differs; the message names the first.
@@ -74,6 +85,11 @@ def check_identity(run: Path, state: Mapping[str, Any], corpus: Corpus, config: 
             )
     if "config" in state:
         check_config(run, state["config"], config)
+    if texts and state.get("texts") != texts.digest():
+        raise RunError(
+            f"run {run}: the texts of {corpus.root} changed since it was started; restore them, or train "
+            "again"
+        )
 
 
 def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:

@@ -19,6 +19,7 @@ from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loader import train_loader
 from sora_video.pretrain.training.ranks import confer, make_fabric, on_first
 from sora_video.pretrain.training.sampler import EpochSampler
+from sora_video.pretrain.training.texts import read_texts
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.read import picture_of
@@ -29,12 +30,11 @@ STEPS = 3
 def first_steps(config, corpus, fabric):
     """Losses, gradients and videos of the first steps, and the state after them."""
     sampler = EpochSampler(len(corpus), config, 0, fabric.global_rank, fabric.world_size)
-    learner = Learner(config, fabric, sampler, initial_weights(config))
+    learner = Learner(config, fabric, sampler, initial_weights(config), read_texts(corpus, config))
+    weights = [*learner.inner.parameters(), *(learner.texts.parameters() if learner.texts else ())]
     losses, gradients, videos = [], [], []
     learner.optimizer.optimizer.register_step_pre_hook(
-        lambda *_: gradients.append(
-            [weight.grad.clone() for weight in learner.inner.parameters() if weight.requires_grad]
-        )
+        lambda *_: gradients.append([weight.grad.clone() for weight in weights if weight.requires_grad])
     )
     with tempfile.TemporaryDirectory() as scratch:
         cache = FrameCache(Path(scratch) / "cache", 0, picture_of(config.slice))

@@ -48,6 +48,7 @@ def batch_of(learner, seed, missing=()):
         Views(torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS), nothing),
         torch.tensor(slots) + 100,
         torch.tensor(slots),
+        torch.tensor(slots),
     )
 
 

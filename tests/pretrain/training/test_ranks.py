@@ -24,6 +24,10 @@ CASES = {
     "simclr with sound": ("method.name=simclr", *SOUND),
     "moco with sound": ("method.name=moco", "method.queue=32", *SOUND),
     "partly frozen": ("encoder.freeze=2", "optim.layer_decay=0.5"),
+    "moco with sound and texts": (
+        *("method.name=moco", "method.queue=32", *SOUND),
+        *("text.column=text", "text.width=32", "text.buckets=256"),
+    ),
 }
 SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "optim.lr=1e-9")
 
@@ -72,20 +76,30 @@ def recipes(tmp_path_factory, make_config, tiny_run):
     return files
 
 
+@pytest.fixture(scope="module")
+def described(tmp_path_factory, heard_videos):
+    """A manifest of videos with sound; three of them share a text, and one has none."""
+    path = tmp_path_factory.mktemp("described") / "videos.csv"
+    said = ("a low tone", "a low tone", "a low tone", "a tone", "", "a high tone", "nothing", "no track")
+    lines = [f"{heard_videos}/clip {number}.mp4,{text}" for number, text in enumerate(said)]
+    path.write_text("\n".join(["path,text", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="module", params=[pytest.param(2, marks=pytest.mark.slow), 3])
-def together(request, tmp_path_factory, heard_videos, recipes):
+def together(request, tmp_path_factory, described, recipes):
     """What several processes find that share each step, and what they print."""
     out = tmp_path_factory.mktemp("together") / "found.pt"
-    printed = finished(start(ONE_STEP, request.param, free_port(), heard_videos, out, *recipes))
+    printed = finished(start(ONE_STEP, request.param, free_port(), described, out, *recipes))
     return torch.load(out, weights_only=True), printed
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, heard_videos, recipes):
+def alone(tmp_path_factory, described, recipes):
     """What one process finds: this one."""
     out = tmp_path_factory.mktemp("alone") / "found.pt"
     steps = runpy.run_path(str(ONE_STEP))["all_first_steps"]
-    steps(heard_videos, out, recipes)
+    steps(described, out, recipes)
     return torch.load(out, weights_only=True)
 
 
@@ -104,9 +118,10 @@ def test_ranks_agree_on_losses_gradients_and_state(together, alone):
             whole = torch.cat([gradient.flatten() for gradient in theirs]).norm()
             assert_near(ours, theirs, least=0.01 * whole)
             assert min(gradient.norm() for gradient in theirs) > 0
-        weights, others = found["state"]["model"], expected["state"]["model"]
-        pairs = [(weights[name].double(), others[name].double()) for name in others]
-        assert_near(*zip(*pairs, strict=True), least=1e-8)  # biases that began at 0 have steps of 1e-9
+        for part in ("model", "text") if "text" in expected["state"] else ("model",):
+            weights, others = found["state"][part], expected["state"][part]
+            pairs = [(weights[name].double(), others[name].double()) for name in others]
+            assert_near(*zip(*pairs, strict=True), least=1e-8)  # biases that began at 0 have steps of 1e-9
     for case in (1, 3):
         queue, other = (found[case]["state"]["method"] for found in (together[0], alone))
         assert queue["written"] == other["written"] == 54

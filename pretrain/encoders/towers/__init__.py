@@ -1,0 +1,1 @@
+"""Text towers that runs train beside their encoder."""
