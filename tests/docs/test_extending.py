@@ -13,12 +13,13 @@ import pytest
 
 from benchmarks.code import files_to_add
 from sora_video.cli.main import COMMANDS
-from sora_video.configs.parts import ENCODERS, METHODS
+from sora_video.configs.parts import ENCODERS, METHODS, TOWERS
 from sora_video.downstream.classify.parts import HEADS, POOLS
 from sora_video.downstream.datasets.registry import DATASETS
 from sora_video.index.library import Library
 from sora_video.index.store.kinds import INDEXES
 from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.load import load_encoder
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -148,6 +149,16 @@ def test_a_data_set_is_listed_and_read(sora, clips, tmp_path):
     )
 
 
+def test_a_text_tower_learns_beside_an_encoder(sora, clips, tmp_path):
+    rows = [f"{path},a film of {path.stem}" for path in sorted(clips.rglob("*.mp4"))]
+    (tmp_path / "films.csv").write_text("\n".join(["path,text", *rows]))
+    run, settings = tmp_path / "run", ("text.column=text", "text.name=letters", "text.hidden=8")
+    code, said = sora("pretrain", tmp_path / "films.csv", "--out", run, *SMALL, *settings, "data.workers=0")
+    assert code == 0, said
+    encoder = load_encoder(run)
+    assert encoder.embed_text(["a film", "ผ้า"]).shape == (2, encoder.dim)
+
+
 def test_a_command_counts_labels(sora, clips, tmp_path):
     rows = [f"{path},{path.parent.name}" for path in sorted(clips.rglob("*.mp4"))]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
@@ -191,12 +202,13 @@ def test_the_entry_points_are_those_that_the_registries_read():
     parser = configparser.ConfigParser()
     parser.read_string(TOML)
     groups = {section.split('"')[1] for section in parser.sections()}
-    assert groups == {registry.group for registry in (ENCODERS, METHODS, INDEXES, DATASETS, HEADS, COMMANDS)}
+    registries = (ENCODERS, METHODS, TOWERS, INDEXES, DATASETS, HEADS, COMMANDS)
+    assert groups == {registry.group for registry in registries}
     assert POOLS.group not in groups
 
 
 def test_two_files_are_touched_to_add_a_part():
     counts = files_to_add(ROOT)
-    parts = {"An encoder", "A method or a loss", "A kind of index", "A data set", "A head", "A command"}
-    assert parts <= set(counts)
+    parts = {"An encoder", "A method or a loss", "A text tower", "A kind of index", "A data set", "A head"}
+    assert parts | {"A command"} <= set(counts)
     assert set(counts.values()) == {2}
