@@ -149,8 +149,9 @@ def nearest_texts(text: str, others: Sequence[str]) -> NDArray[np.float64]:
     """(n,) weights of the texts that are the same or, where none is, have the most words in common."""
     words = Counter(text.split())
     common = np.array([(other == text) * 1000 + (words & Counter(other.split())).total() for other in others])
-    nearest = common == common.max()
-    return nearest / nearest.sum()
+    nearest = (common == common.max()).astype(np.float64)
+    weights: NDArray[np.float64] = nearest / nearest.sum()
+    return weights
 
 
 def recalls(similarity: Floats, right: NDArray[np.bool_]) -> NDArray[np.float64]:
