@@ -20,14 +20,14 @@ FAMILIES = {
     "facebook/vjepa2-vitl-fpc64-256": "vjepa2",
     "MCG-NJU/videomae-base": "videomae",
     "microsoft/xclip-base-patch32": "xclip",
-    "openai/clip-vit-base-patch32": "clip",
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": "clip",
     "google/siglip2-base-patch16-224": "siglip",
     "facebook/dinov2-base": "dinov2",
     "facebook/dinov3-vits16-pretrain-lvd1689m": "dinov3_vit",
 }
 """``model_type`` by the name on the hub; the settings that transformers has for it are that encoder's."""
 ONE_LAYER = {"num_hidden_layers": 1}
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "vjepa2": {**ONE_LAYER, "frames_per_clip": 4, "crop_size": 64},
     **{key: {"vision_config": ONE_LAYER, "text_config": ONE_LAYER} for key in ("clip", "siglip", "xclip")},
 }
@@ -74,7 +74,7 @@ def describe(model: str, small: bool = False) -> Description:
 def hf_files(name: str, small: bool) -> dict[str, Any]:
     """The files of an encoder of transformers."""
     family = FAMILIES[name]
-    changed: dict[str, Any] = SMALL.get(family, ONE_LAYER) if small else {}
+    changed = SMALL.get(family, ONE_LAYER) if small else {}
     side = changed.get("crop_size") or int(find_source("hf").listed()[name].input.split(" x ")[-1])
     picture = {"size": {"height": side, "width": side}, **GREY}
     return {"config.json": {"model_type": family, **changed}, "preprocessor_config.json": picture}

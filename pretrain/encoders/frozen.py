@@ -254,7 +254,7 @@ class VideoEncoder:
             RunError: an embedding is not finite.
         """
         at_once = max(1, MOST_PIXELS // prod(clips.clips.shape[2:]))
-        parts = zip(*(column.split(at_once) for column in clips), strict=True)
+        parts = zip(*(torch.split(column, at_once) for column in clips), strict=True)
         with torch.inference_mode():
             features = torch.cat([self.network(*part).aspects[:, self.aspect] for part in parts])
             embedded: NDArray[np.float32] = normalize(features.float(), dim=1).cpu().numpy()

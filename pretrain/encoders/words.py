@@ -10,8 +10,8 @@ from sora_video.base.errors import ConfigError
 __all__ = ["Words", "check_texts", "without_words"]
 
 SOME = (
-    "hf:openai/clip-vit-base-patch32, hf:google/siglip2-base-patch16-224, hf:microsoft/xclip-base-patch32 or "
-    "open_clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+    "hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K, hf:google/siglip2-base-patch16-224, "
+    "hf:microsoft/xclip-base-patch32 or open_clip:timm/ViT-B-16-SigLIP2"
 )
 
 

@@ -181,7 +181,7 @@ def predict(
 
 @classify_app.command(
     epilog='Example: sora classify words films --label "a person falls" --label "a person walks" --model '
-    "hf:openai/clip-vit-base-patch32"
+    "hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
 )
 def words(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video or a corpus to classify.")],

@@ -1,5 +1,6 @@
 """Output of commands for a person."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["group_rows", "hit_rows", "print_failures", "print_json", "print_table"]
 
 
+WIDEST = 10_000
+"""Characters of the longest line."""
+
+
 def print_json(value: Any) -> None:
     """A value as JSON on standard output.
 
@@ -29,6 +34,8 @@ def print_json(value: Any) -> None:
 def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
     """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty.
 
+    Cells are folded to the width of a terminal; in a file or a pipe each row is one line.
+
     Args:
         rows: cells by column.
         title: above the table.
@@ -40,7 +47,10 @@ def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> 
         table.add_column(escape(printable(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(row.get(column, "")) for column in columns))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
+    console.print(table)
 
 
 def cell(value: Any) -> str:

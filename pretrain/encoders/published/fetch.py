@@ -12,7 +12,7 @@ from sora_video.base.unfinished import sweep, unfinished_folder
 
 from ..frozen import VideoEncoder
 from ..registry import build_encoder
-from ..spec import parse_spec
+from ..spec import Part, parse_spec
 from .backbone import BACKBONE, Backbone, config_of
 from .clip import embed_clip
 from .load import versions
@@ -57,7 +57,7 @@ def fetch_model(
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         sweep(out.absolute().parent, out.name)
         with unfinished_folder(out.absolute()) as folder:
-            bring(source, part.name, folder, given)
+            bring(source, part, folder, given)
             offline()
             backbone = write_down(source, part.published, part.name, folder, settings or {})
             if out.exists():
@@ -66,16 +66,17 @@ def fetch_model(
     return backbone
 
 
-def bring(source: Source, name: str, folder: Path, given: Path | None) -> None:
+def bring(source: Source, part: Part, folder: Path, given: Path | None) -> None:
     """Let a source write its files."""
     try:
-        source.fetch(name, folder, given)
+        source.fetch(part.name, folder, given)
     except (StorageError, ConfigError):
         raise
     except (OSError, RuntimeError, ValueError) as error:
         line = " ".join(str(error).split())
         raise ConfigError(
-            f"model {name}: cannot be fetched: {line}; check the name and the network"
+            f"model {part}: cannot be fetched: {line}; check the name, the network, and whether the hub asks "
+            "for an account"
         ) from error
 
 

@@ -58,7 +58,7 @@ class HuggingFace(Source):
             "facebook/vjepa2-vitl-fpc64-256": Listed("MIT", 1304, "64 x 256 x 256"),
             "MCG-NJU/videomae-base": Listed("CC-BY-NC-4.0", 377, "16 x 224 x 224"),
             "microsoft/xclip-base-patch32": Listed("MIT", 787, "8 x 224 x 224"),
-            "openai/clip-vit-base-patch32": Listed("MIT", 605, "4 x 224 x 224"),
+            "laion/CLIP-ViT-B-32-laion2B-s34B-b79K": Listed("MIT", 605, "4 x 224 x 224"),
             "google/siglip2-base-patch16-224": Listed("Apache-2.0", 1501, "4 x 224 x 224"),
             "facebook/dinov2-base": Listed("Apache-2.0", 346, "4 x 224 x 224"),
             "facebook/dinov3-vits16-pretrain-lvd1689m": Listed("DINOv3 License", 86, "4 x 224 x 224"),

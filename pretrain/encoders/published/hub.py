@@ -48,8 +48,8 @@ def bring_files(
         copy_files(given, folder, (*wanted, *GIVEN))
     if not any(fnmatch(path.name, "*.safetensors") or path.suffix == ".pth" for path in folder.iterdir()):
         raise ConfigError(
-            f"model {spec}: there are no weights as .safetensors, and others may run code when they are "
-            "read; choose another, or convert it and name its folder with --from"
+            f"model {spec}: there are no weights as .safetensors, and other files may run code when they are "
+            "read; choose another encoder, or convert its weights and name their folder with --from"
         )
 
 

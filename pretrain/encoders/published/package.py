@@ -60,7 +60,7 @@ class Package(Source):
 
     def listed(self) -> Mapping[str, Listed]:
         """See :meth:`Source.listed`."""
-        return {NAME: Listed("Apache-2.0", 17.4, "4 x 224 x 224")}
+        return {NAME: Listed("Apache-2.0", 18.8, "4 x 224 x 224")}
 
     def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:
         """See :meth:`Source.fetch`; a copy, which needs no network."""

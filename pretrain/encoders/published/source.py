@@ -37,7 +37,7 @@ class Listed(NamedTuple):
 
     licence: str
     megabytes: float
-    """Size of its weights."""
+    """Size of its file of weights, in millions of bytes."""
     input: str
     """What it sees of a slice, as in ``16 x 112 x 112``."""
 

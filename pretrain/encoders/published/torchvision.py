@@ -29,7 +29,8 @@ class Torchvision(Source):
         for name in list_models(module=video):
             weights, settings = official(name), slice_settings(name)
             shape = f"{settings['frames']} x {settings['size']} x {settings['size']}"
-            listed[name] = Listed("BSD-3-Clause", float(weights.meta["_file_size"]), shape)
+            megabytes = weights.meta["_file_size"] * 2**20 / 1e6  # which torchvision states by 2**20 bytes
+            listed[name] = Listed("BSD-3-Clause", megabytes, shape)
         return listed
 
     def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:

@@ -106,5 +106,5 @@ def test_videos_are_classified_by_words(sora, videos, fetched, tiny_run, tmp_pat
     assert both["beside"]["accuracy"] == sum(right) / 8
     refused = sora("classify", "words", videos, "--model", tiny_run.path, *asked, code=2)
     assert refused.startswith(
-        "error: model r3d_tiny: has no text tower; name one that has, such as hf:openai/"
+        "error: model r3d_tiny: has no text tower; name one that has, such as hf:laion/"
     )
