@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 from sora_video.base.errors import ConfigError
 from sora_video.configs.parts import EncoderConfig
@@ -31,6 +31,9 @@ class FramesConfig(EncoderConfig):
     depths: tuple[Annotated[int, Field(ge=0)], ...] = ()
     """Stages whose feature maps stand for a frame, in place of its features; 0 is the first. Each is averaged
     over the picture, after differences are taken, and normalised by itself."""
+    cells: Annotated[int, Field(ge=1, le=16)] = 1
+    """Maps are averaged over each of cells x cells parts of the picture, so that it counts where something
+    is; 1: over the whole picture."""
 
 
 class Frames(TrunkModule):
@@ -48,9 +51,9 @@ class Frames(TrunkModule):
     def __init__(self, config: FramesConfig) -> None:
         super().__init__()
         self.net = build_frame_net(config.frame, config.architecture)
-        self.depths = check_depths(config, self.net)
+        self.depths, self.cells = check_depths(config, self.net), config.cells
         self.pools = [POOLS[name] for name in config.pool.split("+")]
-        dims = [self.net.map_dims[depth] for depth in self.depths] or [self.net.dim]
+        dims = [self.net.map_dims[depth] * self.cells**2 for depth in self.depths] or [self.net.dim]
         self.dim = len(self.pools) * sum(dims)
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
@@ -70,7 +73,7 @@ class Frames(TrunkModule):
             lengths[:, None] if lengths is not None else clips.new_full((count, 1), time)
         )
         seen = [maps[depth].unflatten(0, (count, time)) for depth in self.depths] or [vectors]
-        parts = [pool(frames, there) for pool in self.pools for frames in seen]
+        parts = [pool(frames, there, self.cells) for pool in self.pools for frames in seen]
         features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
         return features, None
 
@@ -80,7 +83,7 @@ class Frames(TrunkModule):
 
 
 def check_depths(config: FramesConfig, net: FrameNet) -> tuple[int, ...]:
-    """The depths, if the network has them all.
+    """The depths, where the network has them all and the cells are used.
 
     Raises:
         ConfigError: there is one.
@@ -89,25 +92,34 @@ def check_depths(config: FramesConfig, net: FrameNet) -> tuple[int, ...]:
     if any(depth >= stages for depth in config.depths):
         has = f"has stages 0 to {stages - 1}; name some of them" if stages else "shows no maps; leave it out"
         raise ConfigError(f"encoder.depths={list(config.depths)}: {config.frame} {has}")
+    if config.cells > 1 and not config.depths:
+        raise ConfigError(
+            f"encoder.cells={config.cells}: needs encoder.depths, the stages whose maps have parts"
+        )
     return config.depths
 
 
-def mean(maps: Tensor, there: Tensor) -> Tensor:
-    """(N, D) mean over the real ones of (N, T, D, ...)."""
+def mean(maps: Tensor, there: Tensor, cells: int) -> Tensor:
+    """(N, D) mean over the real ones of (N, T, C), or of (N, T, C, h, w) in each cell of the picture."""
     weights = there.to(maps.dtype)
-    return torch.einsum("ntd,nt->nd", over_picture(maps), weights / weights.sum(1, keepdim=True))
+    return torch.einsum("ntd,nt->nd", in_cells(maps, cells), weights / weights.sum(1, keepdim=True))
 
 
-def motion(maps: Tensor, there: Tensor) -> Tensor:
-    """(N, D) mean absolute difference of consecutive real ones of (N, T, D, ...); 0 of a single one."""
+def motion(maps: Tensor, there: Tensor, cells: int) -> Tensor:
+    """The same of the absolute differences of consecutive ones; 0 of a single one."""
     both = there[:, 1:].to(maps.dtype)
-    changes = over_picture((maps[:, 1:] - maps[:, :-1]).abs())
+    changes = in_cells((maps[:, 1:] - maps[:, :-1]).abs(), cells)
     return torch.einsum("ntd,nt->nd", changes, both / both.sum(1, keepdim=True).clamp(min=1))
 
 
-def over_picture(maps: Tensor) -> Tensor:
-    """(N, T, D) means over all axes behind the third."""
-    return maps.flatten(3).mean(3) if maps.ndim > 3 else maps
+def in_cells(maps: Tensor, cells: int) -> Tensor:
+    """(N, T, C * cells * cells) means over the cells of (N, T, C, h, w); (N, T, C) as it is."""
+    if maps.ndim == 3:
+        return maps
+    if cells == 1:
+        return maps.mean((3, 4))
+    means = adaptive_avg_pool2d(maps.flatten(0, 1), cells).flatten(1)
+    return means.unflatten(0, maps.shape[:2])
 
 
 POOLS = {"mean": mean, "motion": motion}

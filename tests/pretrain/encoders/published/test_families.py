@@ -117,21 +117,23 @@ def test_a_number_of_frames_that_positions_do_not_have_is_refused(spec, tiny_mod
 
 
 @pytest.mark.parametrize("spec", ["hf:tiny/dinov2", "hf:tiny/dinov3"])
-def test_motion_of_the_patches_is_pooled(spec, tiny_model, tmp_path):
+def test_mean_and_motion_of_the_patches_are_pooled(spec, tiny_model, tmp_path):
     settings = {
         "encoder": {"pool": "mean+motion", "depths": [0, 1]},
         "slice": {"size": 48, "resize": None, "frames": 3},
     }
     fetch_model(spec, tmp_path / "out", settings, tiny_model(spec)[0])
     encoder = load_encoder(f"{spec}@{tmp_path / 'out'}")
-    assert encoder.dim == 3 * 32
+    assert encoder.dim == 4 * 32
     clips = torch.rand(1, 3, 3, 48, 48)
     own, frames = tiny_model(spec)[1], ((clips - encoder.network.mean) / encoder.network.std)[0]
     with torch.inference_mode():
-        features = encoder.network(clips).features[0, 32:64]
+        features = encoder.network(clips).features[0]
         states = own(pixel_values=frames.transpose(0, 1), output_hidden_states=True).hidden_states[1]
-    motion = states[:, -9:].diff(dim=0).abs().mean((0, 1))
-    torch.testing.assert_close(features, motion / motion.norm(), rtol=1e-4, atol=1e-5)
+    patches = states[:, -9:]
+    mean, motion = patches.mean((0, 1)), patches.diff(dim=0).abs().mean((0, 1))
+    torch.testing.assert_close(features[:32], mean / mean.norm(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(features[64:96], motion / motion.norm(), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_but_fetching_reaches_for_the_network(tiny_model, tmp_path, monkeypatch, videos):

