@@ -118,8 +118,8 @@ def in_cells(maps: Tensor, cells: int) -> Tensor:
         return maps
     if cells == 1:
         return maps.mean((3, 4))
-    means = adaptive_avg_pool2d(maps.flatten(0, 1), cells).flatten(1)
-    return means.unflatten(0, maps.shape[:2])
+    means = adaptive_avg_pool2d(maps.flatten(0, 1), cells)
+    return means.reshape(*maps.shape[:2], -1)
 
 
 POOLS = {"mean": mean, "motion": motion}
