@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
 
-.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-reading bench-library bench-downstream bench-gpu clean
+.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-gpu clean
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -49,7 +49,6 @@ bench-encoders: setup-test
 	$(BIN)/python -m benchmarks.encoders
 	$(BIN)/python -m benchmarks.senses
 	$(BIN)/python -m benchmarks.embedding
-	$(BIN)/python -m benchmarks.growth
 
 bench-reading: setup-test
 	$(BIN)/python -m benchmarks.reading
@@ -57,6 +56,12 @@ bench-reading: setup-test
 bench-pretrain: setup-test
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.throughput
+
+bench-published: setup-test
+	$(BIN)/python -m benchmarks.published
+	$(BIN)/python -m benchmarks.first
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.texts
 
 bench-gpu:
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu

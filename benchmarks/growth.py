@@ -92,7 +92,7 @@ def main() -> None:
         write_table(
             arguments.name,
             "Memory by length and number of videos",
-            f"""`make bench-encoders`; machine: {machine()}. `sora embed` with `{MODEL}`, each time in a
+            f"""`make bench-published`; machine: {machine()}. `sora embed` with `{MODEL}`, each time in a
             process of its own: the peak of its resident memory, and of that reader's that held most. The
             vectors are all in memory until they are written.""",
             ["what", "minutes of video", "slices", "peak, MB", "reader's peak, MB", "vectors, MB"],

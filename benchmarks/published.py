@@ -99,8 +99,8 @@ WAYS = (
     Way(FROZEN, 5.0, TIME),
 )
 PUBLISHED, MOTION, PIXELS, RANDOM = "published", "published, mean and motion", "pixels", ", random weights"
-FIXED = (PUBLISHED, MOTION, PIXELS)
-"""The same for every seed."""
+FIXED = (PUBLISHED, MOTION, PIXELS, PUBLISHED + RANDOM, MOTION + RANDOM)
+"""Measured once, not for every seed."""
 Name = str | tuple[str, str]
 JOINED: tuple[Name, ...] = (
     (FROM_NOTHING, PUBLISHED),
