@@ -1,7 +1,6 @@
 """From a folder of videos to the first search result, nothing trained: ``python -m benchmarks.first``."""
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ def rows(scratch: Path) -> Iterator[str]:
     found = task_videos()
     drawn = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:VIDEOS]]
     for number, video in enumerate(drawn):
-        os.symlink(video, folder / f"{number:03d}{video.suffix}")
+        (folder / f"{number:03d}{video.suffix}").symlink_to(video)
     length_s = sum(open_video(video, (64, 64)).duration_s for video in drawn)
     build_s = sora("index", "build", scratch / "library", folder, "--model", MODEL)
     search_s = sora("search", scratch / "library", folder / f"000{drawn[0].suffix}")
