@@ -31,9 +31,9 @@ def main() -> None:
         write_table(
             "embedding.md",
             "Embedding beside real time",
-            f"""`make bench-encoders`: `sora embed` of the wagon videos with default settings, by an encoder of
-            the recipe `tiny-cpu` and by `{MODEL}`; {os.cpu_count()} cores, {platform.machine()}. Decoding
-            alone: the same readers with nothing behind them.""",
+            f"""`make bench-encoders`: `sora embed` of the wagon videos with default settings, by an encoder
+            of the recipe `tiny-cpu` and by `{MODEL}`; {os.cpu_count()} cores, {platform.machine()}.
+            Decoding alone: the same readers with nothing behind them.""",
             [
                 "encoder",
                 "corpus",
