@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -99,22 +100,25 @@ WAYS = (
     Way(INIT, 1.7, settings=COPIES, init=LITE),
     Way(FROZEN, 5.0, settings=TIME),
 )
-PUBLISHED, MOTION, PIXELS, RANDOM = "published", "published, mean and motion", "pixels", ", random weights"
-FIXED = (PUBLISHED, MOTION, PIXELS, PUBLISHED + RANDOM, MOTION + RANDOM)
+PUBLISHED, PIXELS, RANDOM = "published", "pixels", ", random weights"
+MOTION, DEEP = "published, mean and motion", "published, mean and motion of the frames' features"
+POOLING: dict[str, dict[str, Any]] = {
+    MOTION: {"pool": "mean+motion"},
+    DEEP: {"pool": "mean+motion", "depths": [], "cells": 1},
+}
+FIXED = (PUBLISHED, MOTION, DEEP, PIXELS, PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM)
 """Measured once, not for every seed."""
 Name = str | tuple[str, str]
-JOINED: tuple[Name, ...] = (
-    (FROM_NOTHING, PUBLISHED),
-    (FROM_NOTHING, MOTION),
-    (INIT, MOTION),
-    (INIT, FROM_NOTHING),
-)
 PROBED: tuple[Name, ...] = (
-    *(PUBLISHED, MOTION, FROM_NOTHING, INIT, FROZEN),
-    *JOINED,
-    *(PUBLISHED + RANDOM, MOTION + RANDOM, PIXELS),
+    *(PUBLISHED, MOTION, DEEP, FROM_NOTHING, INIT, FROZEN),
+    *((FROM_NOTHING, MOTION), (FROM_NOTHING, DEEP), (FROZEN, FROM_NOTHING), (INIT, DEEP)),
+    *(PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM, PIXELS),
 )
-SOUGHT: tuple[Name, ...] = (*(PUBLISHED, FROM_NOTHING, INIT, FROZEN), JOINED[0], JOINED[3], PIXELS)
+SOUGHT: tuple[Name, ...] = (
+    *(PUBLISHED, FROM_NOTHING, INIT, FROZEN),
+    *((FROM_NOTHING, PUBLISHED), (INIT, FROM_NOTHING), (INIT, PUBLISHED)),
+    PIXELS,
+)
 
 
 @dataclass
@@ -132,18 +136,18 @@ class Study:
         if name.endswith(RANDOM):
             return self.encoder(name.removesuffix(RANDOM), seed).untrained(seed)
         if name in FIXED:
-            return load_encoder(f"{LITE}@{self.motion()}" if name == MOTION else LITE)
+            return load_encoder(f"{LITE}@{self.pooled(name)}" if name in POOLING else LITE)
         run = self.folder / f"{name} {seed}"
         if not (run / "metrics.json").exists():
             way = next(way for way in WAYS if way.name == name)
             pretrain_encoder(task_videos(), run, way.config(seed, self.minutes))
         return load_encoder(run)
 
-    def motion(self) -> Path:
-        """The published encoder that pools motion too."""
-        out = self.folder / "motion"
+    def pooled(self, name: str) -> Path:
+        """The published encoder with another pooling."""
+        out = self.folder / name.replace(" ", "-")
         if not out.exists():
-            fetch_model(LITE, out, {"encoder": {"pool": "mean+motion"}})
+            fetch_model(LITE, out, {"encoder": POOLING[name]})
         return out
 
     def embed(self, name: Name, seed: int, what: str, source: Corpus) -> Embeddings:
