@@ -38,9 +38,10 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def lite(tmp_path_factory):
-    """The spec of real weights, on small pictures."""
+    """The spec of real weights, on small pictures, by the features of frames."""
     folder = tmp_path_factory.mktemp("models") / "lite"
-    fetch_model(LITE, folder, {"slice": {"frames": 2, "fps": 2.0, "size": 64}})
+    small = {"frames": 2, "fps": 2.0, "size": 64}
+    fetch_model(LITE, folder, {"slice": small, "encoder": {"depths": [], "cells": 1}})
     return f"{LITE}@{folder}"
 
 
