@@ -149,19 +149,34 @@ def family_of(spec: str, architecture: Mapping[str, Any], families: Mapping[str,
 
 
 def setting(config: Any, name: str) -> int:
-    """A setting of a config by its dotted name."""
+    """A setting of a config.
+
+    Args:
+        config: as `transformers` makes it.
+        name: dotted.
+    """
     for part in name.split("."):
         config = getattr(config, part)
     return int(config)
 
 
 def section_of(family: Family, config: Any) -> Any:
-    """The part of a whole config that describes a family's network."""
+    """The part of a config that describes a family's network.
+
+    Args:
+        family: of the network.
+        config: the whole, as `transformers` makes it.
+    """
     return getattr(config, family.section) if family.section else config
 
 
 def without_unused(network: Any, family: Family) -> nn.Module:
-    """A network of a family, without what its embedding does not need."""
+    """A network without what its embedding does not need.
+
+    Args:
+        network: as `transformers` makes it; it is changed.
+        family: of the network.
+    """
     for part in family.unused:
         delattr(network, part)
     checked: nn.Module = network

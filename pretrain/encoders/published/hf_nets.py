@@ -124,7 +124,15 @@ class HFFrames(FrameNet):
 
 
 def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:
-    """The network of a frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`."""
+    """The network of a frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`.
+
+    Args:
+        name: of the repository on the hub.
+        architecture: the network's config.
+
+    Raises:
+        ConfigError: there is no such network, or its package is missing.
+    """
     return HFFrames(f"hf:{name}", architecture)
 
 

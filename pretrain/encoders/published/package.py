@@ -99,7 +99,15 @@ class Package(Source):
 
 
 def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:  # noqa: ARG001
-    """The network of the one frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`."""
+    """The network of the one frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`.
+
+    Args:
+        name: of the frame model; there is one.
+        architecture: is ignored.
+
+    Raises:
+        ConfigError: there is no such network, or its package is missing.
+    """
     check_name(name)
     folder_of(CODE)
     return EfficientNetLite0()

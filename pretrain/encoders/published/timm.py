@@ -125,7 +125,15 @@ class Timm(Source):
 
 
 def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:
-    """The network of a frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`."""
+    """The network of a frame model, see :data:`~sora_video.pretrain.encoders.frame_nets.FRAMES`.
+
+    Args:
+        name: as `timm` names it.
+        architecture: the network's settings.
+
+    Raises:
+        ConfigError: there is no such network, or its package is missing.
+    """
     return TimmFrames(name, architecture)
 
 
