@@ -232,7 +232,7 @@ def test_a_run_that_is_continued_is_one_run_of_weights_and_biases(videos, make_c
     out, config = tmp_path / "run", make_config("tracking.wandb=true", "optim.epochs=1")
     done = tracked(videos, out, config, WANDB_MODE="offline")
     assert done.returncode == 0, done.stderr
-    runs = [path.name.rsplit("-", 1)[1] for path in (out / "wandb").glob("offline-run-*")]
+    runs = [path.name.split("-")[3] for path in (out / "wandb").glob("offline-run-*")]
     assert set(runs) == {json.loads((out / "wandb.json").read_text())["id"]}
 
 
