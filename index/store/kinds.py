@@ -114,8 +114,11 @@ class IndexKind(ABC):
 
         Args:
             dim: of the vectors.
+
+        Raises:
+            TypeError: the kind sets ``on_disk`` and does not define this.
         """
-        raise NotImplementedError
+        raise TypeError(f"index kind {self.name}: sets on_disk; define memory_of_disk too")
 
     @abstractmethod
     def trained(self, source: Source) -> Any:

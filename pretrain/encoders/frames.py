@@ -86,7 +86,7 @@ def check_depths(config: FramesConfig, net: FrameNet) -> tuple[int, ...]:
     """The depths, where the network has them all and the cells are used.
 
     Raises:
-        ConfigError: there is one.
+        ConfigError: it has no such stage, or cells are named without stages.
     """
     stages = len(net.map_dims)
     if any(depth >= stages for depth in config.depths):
