@@ -109,7 +109,7 @@ class IndexKind(ABC):
                 candidates are read from the disk.
         """
 
-    def memory_of_disk(self, dim: int) -> int:
+    def memory_of_disk(self, dim: int) -> int:  # noqa: ARG002
         """Bytes that a search keeps in memory where the lists lie on the disk; called if ``on_disk``.
 
         Args:
