@@ -232,7 +232,7 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="*", default=["probes", "excerpts"], choices=["probes", "excerpts"])
     arguments = parser.parse_args()
-    facts = f"--seeds {arguments.seeds} --minutes {arguments.minutes:g}; runs of about {arguments.minutes:g} minutes; {machine()}"
+    facts = f"--seeds {arguments.seeds} --minutes {arguments.minutes:g}; {machine()}"
     end = "-choosing.md" if arguments.choose else ".md"
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
