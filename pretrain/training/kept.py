@@ -142,7 +142,7 @@ class KeptFeatures:
         for kept in range(config.augment.kept_views):
             drawn = draw_view(generator(config.seed, "kept", number, kept), config.augment)
             views = torch.from_numpy(drawn).to(frames.device).expand(len(frames), -1)
-            clips = apply_views(frames, views, config.augment.size, learner.dtype)
+            clips = apply_views(frames, views, config.augment.size, learner.projector.dtype)
             standard, _ = encoder.stream("rgb", clips, None)
             with learner.fabric.autocast():
                 found.append(trunk.frame_features(standard[:, :, 0]).half())

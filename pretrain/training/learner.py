@@ -15,19 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.video.slices import Slices
-from sora_video.pretrain.views.draw import Views
 
 from .batch import Batch
 from .clock import Clock
 from .fabric import Fabric
-from .inputs import kept, view
 from .loss import alignment, uniformity
 from .methods import Known, make_method
 from .model import Contrastive, make_optimizer
-from .ranks import Common, gather, uses_bf16
+from .projector import Projector
+from .ranks import Common
 from .sampler import EpochSampler
 from .statistics import GroupStatistics, assign
 from .texts import TextLoss, Texts
@@ -69,7 +66,6 @@ class Learner:
         texts: Texts | None = None,
     ) -> None:
         self.config, self.fabric, self.sampler = config, fabric, sampler
-        self.dtype = torch.bfloat16 if uses_bf16(config.optim) else torch.float32
         network = Contrastive(config, weights)
         self.method = make_method(config, network).to(fabric.device)
         dim = network.encoder.dim
@@ -83,7 +79,7 @@ class Learner:
             self.inner.encoder.compile()
         self.statistics = GroupStatistics(self.inner)
         self.clock = Clock(fabric.device)
-        self.first_group = fabric.global_rank * sampler.share // sampler.group_size
+        self.projector = Projector(config, fabric, sampler, self.clock)
         self.network.train()
 
     def state(self) -> dict[str, Any]:
@@ -123,27 +119,30 @@ class Learner:
             The step's metrics, and whether it was taken.
         """
         present = common.video >= 0
-        known = Known(common.video[present], self.share(batch, batch.slices.has_audio)[present])
-        groups = [part.flatten() for part in self.group_rows(batch)]
+        share = self.projector.share
+        known = Known(common.video[present], share(batch, batch.slices.has_audio)[present])
+        groups = self.projector.groups(batch)
         self.statistics.begin()
         self.method_before = [value.clone() for value in self.method.state_dict().values()]
         self.method.prepare(
-            lambda network, shuffled: self.embed(network, batch, present, groups, number, shuffled),
+            lambda network, shuffled: self.projections(
+                self.projector.embed(network, batch, present, groups, number, shuffled)
+            ),
             number,
             self.sampler.total_steps,
         )
         alone = len(groups) == 1
         parts = [
-            self.project(self.network, batch, rows, number, group)
+            self.projector.project(self.network, batch, rows, number, group)
             if alone
             else self.preview(batch, rows, number, group)
             for group, rows in enumerate(groups)
         ]
-        everything = self.share(batch, torch.cat([part.detach() for part in parts]))
+        everything = share(batch, torch.cat([part.detach() for part in parts]))
         outputs = everything[present].requires_grad_()
         losses = {"loss": self.method.loss(self.projections(outputs), known)}
         if self.texts:
-            codes = self.share(batch, self.texts.codes[batch.entry])[present]
+            codes = share(batch, self.texts.codes[batch.entry])[present]
             losses = self.texts.add(losses, outputs[..., self.config.loss.projection_dim :], known, codes)
         everything.zero_()
         everything[present] = self.gradient(losses["loss"], outputs)
@@ -151,7 +150,7 @@ class Learner:
         self.clock.lap("loss")
         for group, rows in enumerate(groups):
             with self.fabric.no_backward_sync(self.network, enabled=group < len(groups) - 1):
-                part = parts[0] if alone else self.project(self.network, batch, rows, number, group)
+                part = parts[0] if alone else self.projector.project(self.network, batch, rows, number, group)
                 self.fabric.backward(part, gradient=mine[rows] * self.fabric.world_size)
                 self.clock.lap("backward")
         if alone:
@@ -182,38 +181,6 @@ class Learner:
             self.texts.set_gradients(others, self.fabric)
         return mine
 
-    def group_rows(self, batch: Batch) -> list[Tensor]:
-        """The rows of a batch that belong to each of this process's groups.
-
-        Args:
-            batch: this process's part, of b videos.
-
-        Returns:
-            By group, (n, 1) row numbers in [0, b).
-        """
-        group = batch.slot // self.sampler.group_size
-        return [
-            (group == number).nonzero() for number in range(self.sampler.share // self.sampler.group_size)
-        ]
-
-    def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
-        """Project one group.
-
-        Args:
-            network: the network that is trained, or another of the same kind.
-            batch: this process's part, of b videos.
-            rows: (n,) the group's videos, in [0, b).
-            number: which step this is; decides the random numbers.
-            group: which of this process's groups it is; decides the random numbers.
-
-        Returns:
-            (n, R, A, D) projections.
-        """
-        slices = Slices(*(column[rows].flatten(0, 1) for column in batch.slices))
-        views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
-        projections = self.run(network, slices, views, number, group)
-        return projections.view(len(rows), -1, *projections.shape[1:])
-
     @torch.no_grad()
     def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
         """Project one group without a graph, and note its running statistics.
@@ -227,117 +194,9 @@ class Learner:
         Returns:
             (n, R, A, D) projections.
         """
-        projections = self.project(self.network, batch, rows, number, group)
+        projections = self.projector.project(self.network, batch, rows, number, group)
         self.statistics.take()
         return projections
-
-    def run(
-        self, network: nn.Module, slices: Slices[Tensor], views: Views[Tensor], number: int, group: int
-    ) -> Tensor:
-        """Project slices with the random numbers of a step and group.
-
-        Args:
-            network: the network that is trained, or another of the same kind.
-            slices: n of them.
-            views: of the n slices.
-            number: which step this is.
-            group: which of this process's groups it is.
-
-        Returns:
-            (n, A, D) projections.
-        """
-        augment = self.config.augment
-        clips = kept(slices) if augment.kept_views else view(slices, views, augment.size, self.dtype)
-        self.clock.lap("augment")
-        torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
-        projections: Tensor = network(*clips).float()
-        self.clock.lap("forward")
-        return projections
-
-    def share(self, batch: Batch, rows: Tensor) -> Tensor:
-        """Gather rows from all processes.
-
-        Args:
-            batch: this process's part, of b videos.
-            rows: (b, ...) one for each of its videos.
-
-        Returns:
-            (B, ...) one for each slot of the whole batch; zero where a slot has no video.
-        """
-        padded = rows.new_zeros((self.sampler.share, *rows.shape[1:]))
-        padded[batch.slot] = rows
-        return gather(self.fabric, padded)
-
-    @torch.no_grad()
-    def embed(
-        self,
-        network: nn.Module,
-        batch: Batch,
-        present: Tensor,
-        groups: list[Tensor],
-        number: int,
-        shuffled: bool,
-    ) -> Tensor:
-        """Project all videos of the batch by another network; see :data:`.methods.Embed`.
-
-        Args:
-            network: for instance a momentum encoder.
-            batch: this process's part.
-            present: (B,) bool, which slots of the whole batch have a video; V of them.
-            groups: what :meth:`group_rows` returned, each (n,).
-            number: which step this is.
-            shuffled: whether to deal the slices out to the groups in another order.
-
-        Returns:
-            (V, R, A, D) projections.
-        """
-        with self.fabric.autocast():
-            if not shuffled:
-                parts = [
-                    self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
-                ]
-                return self.projections(self.share(batch, torch.cat(parts))[present])
-            return self.embed_shuffled(network, batch, present, len(groups), number)
-
-    def embed_shuffled(
-        self, network: nn.Module, batch: Batch, present: Tensor, groups: int, number: int
-    ) -> Tensor:
-        """Project all slices of the batch, dealt out in another order to the groups of all processes.
-
-        Args:
-            network: for instance a momentum encoder.
-            batch: this process's part.
-            present: (B,) bool, which slots of the whole batch have a video; V of them.
-            groups: how many groups each process has.
-            number: which step this is; decides the order.
-
-        Returns:
-            (V, R, A, D) projections, in the batch's own order.
-        """
-        slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
-        views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
-        dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
-        order = torch.randperm(len(slices.has_audio), generator=dealer).to(slices.has_audio.device)
-        hands = order.tensor_split(groups * self.fabric.world_size)
-        largest = len(hands[0])
-        process_hands = hands[self.first_group : self.first_group + groups]
-        dealt = [
-            self.run(
-                network,
-                Slices(*(column[hand] for column in slices)),
-                Views(*(column[hand] for column in views)),
-                number,
-                group,
-            )
-            for group, hand in enumerate(process_hands)
-        ]
-        padded = torch.stack(
-            [nn.functional.pad(part, (0, 0, 0, 0, 0, largest - len(part))) for part in dealt]
-        )
-        played = gather(self.fabric, padded)
-        rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
-        rows = torch.empty_like(rows).index_copy_(0, order, rows)
-        return self.projections(rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:]))
 
     def finish(self, losses: Mapping[str, Tensor], projections: Tensor, known: Known) -> StepReport:
         """Change the weights, or leave all as it was before the step if the loss or gradient is not finite.

@@ -13,6 +13,7 @@ from sora_video.base.errors import RunError, Stopped, StorageError
 from sora_video.configs.loader import dump_config
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.projector import Projector
 from sora_video.pretrain.training.run.checkpoint import Checkpoints, unpack
 from sora_video.pretrain.training.run.folder import Run
 
@@ -24,13 +25,13 @@ STEPS = 10
 @pytest.fixture
 def broken_steps(monkeypatch):
     """A fault in some steps, the same whenever they are taken."""
-    run = Learner.run
+    run = Projector.run
 
     def poisoned(self, network, slices, views, number, group):
         projections = run(self, network, slices, views, number, group)
         return projections * torch.nan if number in BROKEN else projections
 
-    monkeypatch.setattr(Learner, "run", poisoned)
+    monkeypatch.setattr(Projector, "run", poisoned)
 
 
 def step_by_step(videos, out, config):
