@@ -61,7 +61,11 @@ def random_batch(config: PretrainConfig) -> Batch:
     silence = torch.zeros(videos, slices, samples, dtype=torch.int16)
     return Batch(
         Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),
-        Views(torch.from_numpy(views).view(videos, slices, VIEW_FIELDS), torch.zeros(videos, slices, fields)),
+        Views(
+            torch.from_numpy(views).view(videos, slices, VIEW_FIELDS),
+            torch.zeros(videos, slices, fields),
+            torch.tensor([1.0, 0.0]).repeat(videos, slices, 1),
+        ),
         torch.arange(videos),
         torch.arange(videos),
         torch.arange(videos),
@@ -89,7 +93,8 @@ def plain_step_rate(config: PretrainConfig) -> float:
             slices.frames, batch.views.picture.flatten(0, 1), config.augment.size
         ).contiguous()
         projections = model(clips, *slices[1:]).view(*batch.slices.lengths.shape, 1, -1)
-        loss = method.loss(projections, Known(batch.video, batch.slices.has_audio))
+        known = Known(batch.video, batch.slices.has_audio, batch.slices.lengths, batch.views.time)
+        loss = method.loss(projections, known)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

@@ -1,4 +1,4 @@
-"""Sections whose settings depend on the part that they name: ``encoder``, ``method`` and ``text``.
+"""Sections whose settings depend on the parts that they name: ``encoder``, ``method``, ``text``, ``tasks``.
 
 The registries say where each part is defined; the part's own file declares its settings. So a part is added
 by one file and one line here, and a setting that a part does not have is refused.
@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from sora_video.base.registry import Registry
 
@@ -26,12 +27,15 @@ Positive = Annotated[float, Field(gt=0)]
 __all__ = [
     "ENCODERS",
     "METHODS",
+    "TASKS",
     "TOWERS",
     "EncoderConfig",
     "MethodConfig",
     "PartConfig",
+    "TaskConfig",
     "TextConfig",
     "leaves",
+    "resolve_tasks",
     "setting_names",
 ]
 
@@ -71,6 +75,15 @@ TOWERS = Registry(
     {
         "ngrams": "sora_video.pretrain.encoders.towers.ngrams:NGrams",
         "published": "sora_video.pretrain.encoders.towers.published:Published",
+    },
+)
+
+TASKS = Registry(
+    "tasks",
+    "sora_video.tasks",
+    {
+        "rate": "sora_video.pretrain.training.tasks.rate:Rate",
+        "order": "sora_video.pretrain.training.tasks.order:Order",
     },
 )
 
@@ -243,6 +256,55 @@ class TextConfig(PartConfig):
                     "has the texts"
                 )
         return self
+
+
+class TaskConfig(Section):
+    """An objective that is learnt beside the contrastive one; a subclass has the settings of one task."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Of its loss, beside the contrastive one; 0: it is not learnt."""
+
+
+def resolve_tasks(values: Any) -> Any:
+    """Check the ``tasks`` section, each task by its own model.
+
+    Args:
+        values: settings by the task's name; anything else than a mapping is returned as it is.
+
+    Returns:
+        By name, an instance of the task's model.
+
+    Raises:
+        ConfigError: no task has this name.
+        ValueError: the task has no such setting, or its value is wrong.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    return {str(name): resolve_task(str(name), settings) for name, settings in values.items()}
+
+
+def resolve_task(name: str, values: Any) -> TaskConfig:
+    """The settings of one task."""
+    if isinstance(values, TaskConfig):
+        return values
+    model: type[TaskConfig] = TASKS.load(name).settings
+    if not isinstance(values, Mapping):
+        raise ValueError(
+            f"tasks.{name}={values!r}: must be a section of settings, as in tasks.{name}.weight=1"
+        )
+    settings, unused = split(values, model, {})
+    if unused:
+        raise ValueError(refusal(f"tasks.{name}", name, unused, model))
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        faults = [
+            InitErrorDetails(
+                type=fault["type"], loc=(name, *fault["loc"]), input=fault["input"], ctx=fault.get("ctx", {})
+            )
+            for fault in error.errors()
+        ]
+        raise ValidationError.from_exception_data("tasks", faults) from None
 
 
 def split(

@@ -1,5 +1,6 @@
 """The typed config of a pretraining run; unknown keys are refused."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from .parts import EncoderConfig, MethodConfig, TextConfig
+from .parts import EncoderConfig, MethodConfig, TaskConfig, TextConfig, resolve_tasks
 from .section import Fraction, Section
 
 __all__ = [
@@ -125,16 +126,20 @@ class AugmentConfig(Section):
     kept_views: Annotated[int, Field(ge=0, le=64)] = 0
     """With a frozen network over frames: so many fixed views of every video are made once, the features of
     their frames are kept on disk, and each view draws one of them; 0: views are made of pixels each time."""
-    playback: Annotated[int, Field(ge=1, le=16)] = 2
-    """Of kept views: most times that a view may play faster; drawn among the whole numbers from 1."""
+    playback: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Most times that a slice may play faster; drawn among the powers of two from 1 that its video is long
+    enough for. Null: 2 for kept views, 1 for others."""
     reverse: Fraction = 0.0
-    """Of kept views: probability that a view plays backwards."""
+    """Probability that a slice plays backwards."""
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """How many times faster slices may play, rising from 1."""
+        fastest = self.playback or (2 if self.kept_views else 1)
+        return tuple(2**power for power in range(fastest.bit_length()))
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> "AugmentConfig":
-        for name in ("playback", "reverse") if self.kept_views == 0 else ():
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"augment.{name}={getattr(self, name)}: needs augment.kept_views above 0")
         for name in ("crop_area", "crop_aspect", "blur_sigma"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= 100:
@@ -297,12 +302,37 @@ class PretrainConfig(Section):
     text: Annotated[SerializeAsAny[TextConfig], BeforeValidator(resolve_text)] = Field(
         default_factory=lambda: TextConfig.resolve({})
     )
+    tasks: Annotated[dict[str, SerializeAsAny[TaskConfig]], BeforeValidator(resolve_tasks)] = Field(
+        default_factory=dict
+    )
+    """Objectives that are learnt beside the contrastive one, by name: rate, order; none by default."""
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     guard: GuardConfig = GuardConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     data: DataConfig = DataConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_runs_played_pixels_as_they_are(cls, values: Any, info: ValidationInfo) -> Any:
+        """Configs from before there were tasks spell out rate and order, which only kept views had."""
+        augment = values.get("augment") if isinstance(values, Mapping) else None
+        if not is_stored(info) or "tasks" in values or not isinstance(augment, Mapping):
+            return values
+        return values if augment.get("kept_views") else {**values, "augment": without_playback(augment)}
+
+    @model_validator(mode="after")
+    def _sound_is_played_as_it_is(self) -> "PretrainConfig":
+        if not self.encoder.has_audio or self.augment.kept_views:
+            return self
+        for name, plain in (("playback", self.augment.rates == (1,)), ("reverse", self.augment.reverse == 0)):
+            if not plain:
+                raise ValueError(
+                    f"augment.{name}={getattr(self.augment, name)}: {self.encoder.name} has an audio branch, "
+                    "and sound is played neither faster nor backwards; leave it out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _differences_need_two_frames(self) -> "PretrainConfig":
@@ -324,6 +354,11 @@ class PretrainConfig(Section):
                     "leave it out, or train encoder.name=sora_av"
                 )
         return self
+
+
+def without_playback(augment: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of views, but for rate and order of playback."""
+    return {name: value for name, value in augment.items() if name not in ("playback", "reverse")}
 
 
 SOUND = (

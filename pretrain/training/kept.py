@@ -33,7 +33,7 @@ from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.read import read_videos
 from sora_video.pretrain.video.reader import Chunk
-from sora_video.pretrain.video.slices import Slices, draw_starts
+from sora_video.pretrain.video.slices import Playback, Slices, cells_shown, draw_starts
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
@@ -180,12 +180,14 @@ class KeptFeatures:
             return self.failures[position.video]
         features = np.load(self.path(position.video), mmap_mode="r", allow_pickle=False)
         key = (self.config.seed, "sample", position.epoch, position.video)
-        slices = draw_kept(features, self.config, key)
+        slices, playback = draw_kept(features, self.config, key)
         nothing = np.zeros((len(slices.lengths), 0), np.float32)
-        return Sample(position.slot, position.video, slices, Views(nothing, nothing))
+        return Sample(position.slot, position.video, slices, Views(nothing, nothing, playback.fields))
 
 
-def draw_kept(features: Features, config: PretrainConfig, key: tuple[int | str, ...]) -> Slices[NDArray[Any]]:
+def draw_kept(
+    features: Features, config: PretrainConfig, key: tuple[int | str, ...]
+) -> tuple[Slices[NDArray[Any]], Playback]:
     """Draw slices of a video of which features are kept.
 
     Args:
@@ -194,8 +196,9 @@ def draw_kept(features: Features, config: PretrainConfig, key: tuple[int | str, 
         key: of their randomness.
 
     Returns:
-        R slices with (R, T, D) features in place of frames. A view that would reach beyond the end plays
-        less fast; past the end of a video that is shorter than a slice the last frame is held.
+        R slices with (R, T, D) features in place of frames, and how they are played. A view that would reach
+        beyond the end plays less fast; past the end of a video that is shorter than a slice the last frame is
+        held.
     """
     wanted, augment, (count, views, _) = config.slice, config.augment, features.shape
     starts = draw_starts(
@@ -206,18 +209,19 @@ def draw_kept(features: Features, config: PretrainConfig, key: tuple[int | str, 
         wanted.max_gap_s,
         wanted.gap_power,
     )
-    fastest = max(1, min(augment.playback, (count - 1) // max(1, wanted.frames - 1)))
-    rows, lengths = [], []
-    for number, start_s in enumerate(starts):
-        rng = generator(*key, "view", number)
-        step, view, backwards = rng.integers(fastest) + 1, rng.integers(views), rng.random() < augment.reverse
-        first = min(int(start_s * wanted.fps), max(0, count - 1 - step * (wanted.frames - 1)))
-        moments = first + step * np.arange(wanted.frames)
-        length = int((moments < count).sum())
-        moments = np.minimum(moments, count - 1)
-        if backwards:
-            moments = np.concatenate([moments[:length][::-1], np.repeat(moments[0], wanted.frames - length)])
-        rows.append(features[moments, view])
-        lengths.append(length)
+    fitting = [rate for rate in augment.rates if rate * max(1, wanted.frames - 1) < count] or [1]
+    rngs = [generator(*key, "view", number) for number in range(len(starts))]
+    drawn = [
+        (rng.integers(len(fitting)), rng.integers(views), rng.random() < augment.reverse) for rng in rngs
+    ]
+    rates = np.array([fitting[number] for number, _, _ in drawn])
+    backwards = np.array([is_reversed for _, _, is_reversed in drawn])
+    last_firsts = np.maximum(0, count - 1 - rates * (wanted.frames - 1))
+    firsts = np.minimum((starts * wanted.fps).astype(np.int64), last_firsts)
+    moments = firsts[:, None] + rates[:, None] * np.arange(wanted.frames)
+    lengths = (moments < count).sum(1)
+    shown = np.take_along_axis(moments, cells_shown(lengths, wanted.frames, backwards), axis=1)
+    rows = features[np.minimum(shown, count - 1), np.array([view for _, view, _ in drawn])[:, None]]
     silence = np.zeros((len(rows), 0), np.int16)
-    return Slices(np.stack(rows), np.array(lengths), silence, np.zeros(len(rows), np.bool_))
+    slices = Slices(rows, lengths, silence, np.zeros(len(rows), np.bool_))
+    return slices, Playback(rates, backwards)

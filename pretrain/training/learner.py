@@ -27,6 +27,7 @@ from .projector import Projector
 from .ranks import Common
 from .sampler import EpochSampler
 from .statistics import GroupStatistics, assign
+from .tasks.task import add_tasks
 from .texts import TextLoss, Texts
 
 __all__ = ["Learner", "StepReport"]
@@ -40,8 +41,8 @@ class StepReport:
     """Metrics of a step, the same in every process."""
 
     metrics: dict[str, Tensor]
-    """Scalars: loss, that of texts where they are learnt, gradient norm, embedding spread, alignment,
-    uniformity."""
+    """Scalars: loss, those of texts and tasks where they are learnt, gradient norm, embedding spread,
+    alignment, uniformity."""
     culprits: list[int] | None
     """Numbers of the videos that made the loss or gradient not finite; None: the step was taken."""
 
@@ -119,8 +120,7 @@ class Learner:
             The step's metrics, and whether it was taken.
         """
         present = common.video >= 0
-        share = self.projector.share
-        known = Known(common.video[present], share(batch, batch.slices.has_audio)[present])
+        share, known = self.projector.share, self.known(batch, common.video, present)
         groups = self.projector.groups(batch)
         self.statistics.begin()
         self.method_before = [value.clone() for value in self.method.state_dict().values()]
@@ -140,10 +140,12 @@ class Learner:
         ]
         everything = share(batch, torch.cat([part.detach() for part in parts]))
         outputs = everything[present].requires_grad_()
-        losses = {"loss": self.method.loss(self.projections(outputs), known)}
+        columns = self.inner.columns(outputs)
+        losses = {"loss": self.method.loss(columns.projections, known)}
         if self.texts:
             codes = share(batch, self.texts.codes[batch.entry])[present]
-            losses = self.texts.add(losses, outputs[..., self.config.loss.projection_dim :], known, codes)
+            losses = self.texts.add(losses, columns.features, known, codes)
+        losses = add_tasks(losses, self.inner.learnt, columns.tasks, known)
         everything.zero_()
         everything[present] = self.gradient(losses["loss"], outputs)
         mine = everything[self.fabric.global_rank * self.sampler.share + batch.slot]
@@ -155,15 +157,28 @@ class Learner:
                 self.clock.lap("backward")
         if alone:
             self.statistics.take()
-        return self.finish(losses, self.projections(outputs.detach()), known)
+        return self.finish(losses, outputs.detach(), known)
+
+    def known(self, batch: Batch, video: Tensor, present: Tensor) -> Known:
+        """What losses need to know of the whole batch.
+
+        Args:
+            batch: this process's part.
+            video: (B,) see :class:`.ranks.Common`.
+            present: (B,) bool, which slots have a video.
+        """
+        slices, time = batch.slices, batch.views.time
+        numbers = torch.cat([torch.stack([slices.has_audio, slices.lengths], -1).to(time), time], -1)
+        has_audio, lengths, *fields = self.projector.share(batch, numbers)[present].unbind(-1)
+        return Known(video[present], has_audio > 0, lengths.long(), torch.stack(fields, -1))
 
     def projections(self, outputs: Tensor) -> Tensor:
-        """What the head gave, without the encoder's features that may follow it.
+        """What the head gave, without the columns that may follow it.
 
         Args:
             outputs: (..., ``loss.projection_dim`` or more) of the network.
         """
-        return outputs[..., : self.config.loss.projection_dim]
+        return self.inner.columns(outputs).projections
 
     def gradient(self, loss: Tensor, outputs: Tensor) -> Tensor:
         """The gradient with respect to the network's outputs; the tower of texts takes its own.
@@ -198,18 +213,18 @@ class Learner:
         self.statistics.take()
         return projections
 
-    def finish(self, losses: Mapping[str, Tensor], projections: Tensor, known: Known) -> StepReport:
+    def finish(self, losses: Mapping[str, Tensor], outputs: Tensor, known: Known) -> StepReport:
         """Change the weights, or leave all as it was before the step if the loss or gradient is not finite.
 
         Args:
             losses: scalars by name; ``loss`` was learnt from.
-            projections: (V, R, A, D).
+            outputs: (V, R, A, D) of the network.
             known: of the V videos.
         """
         weights = [*self.inner.parameters(), *(self.texts.parameters() if self.texts else ())]
         norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         losses = {name: value.detach() for name, value in losses.items()}
-        metrics = {**losses, "gradient": norm, **spread(projections[:WATCHED, :, 0])}
+        metrics = {**losses, "gradient": norm, **spread(self.projections(outputs[:WATCHED])[:, :, 0])}
         culprits = None
         if bool(torch.isfinite(losses["loss"]) & torch.isfinite(norm)):
             self.statistics.commit(self.fabric)
@@ -220,7 +235,7 @@ class Learner:
         else:
             self.statistics.restore()
             assign(list(self.method.state_dict().values()), self.method_before)
-            broken = ~projections.isfinite().flatten(1).all(1)
+            broken = ~outputs.isfinite().flatten(1).all(1)
             culprits = sorted(set((known.video[broken] if bool(broken.any()) else known.video).tolist()))
         self.optimizer.zero_grad()
         self.clock.lap("update")

@@ -76,8 +76,9 @@ class Loading:
     def __init__(self, corpus: Corpus, config: PretrainConfig, cache: FrameCache, pin: bool) -> None:
         self.corpus, self.config, self.pin = corpus, config, pin
         wanted, cache = config.slice, replace(cache, folder=cache.folder.absolute())
-        draw = Draw(wanted.per_video, wanted.max_gap_s, wanted.gap_power)
-        self.common = Common(config.seed, grid_of(config), draw, cache, config.augment).packed()
+        augment = config.augment
+        draw = Draw(wanted.per_video, wanted.max_gap_s, wanted.gap_power, augment.rates, augment.reverse)
+        self.common = Common(config.seed, grid_of(config), draw, cache, augment).packed()
         self.numbers = corpus.numbers()
         self.answers: dict[int, Any] = {}
         self.reader_mb = 0.0
@@ -136,7 +137,7 @@ def collate(
     failures = tuple(item for item in items if isinstance(item, Failure))
     if not samples:
         nothing = torch.empty(0, dtype=torch.int64)
-        slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 2)
+        slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 3)
         return Batch(slices, views, nothing, nothing, nothing, failures, reader_mb)
     batch = Batch(
         Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -10,6 +10,7 @@ from sora_video.configs.parts import METHODS, MethodConfig
 from sora_video.configs.schema import PretrainConfig
 
 from .aspects import make_terms
+from .known import Known
 
 if TYPE_CHECKING:  # a config is checked by the methods' settings, without what training imports
     from .model import Contrastive
@@ -19,15 +20,6 @@ __all__ = ["Embed", "Known", "Method", "make_method"]
 Embed = Callable[[nn.Module, bool], Tensor]
 """(V, R, A, D) projections of the whole batch's readable videos by a network, without gradients; with the
 slices dealt out to the groups in another order, or not."""
-
-
-class Known(NamedTuple):
-    """What the loss needs to know of a batch's readable videos."""
-
-    video: Tensor
-    """(V,) int64, equal for slices of the same file"""
-    has_audio: Tensor
-    """(V, R) bool, whether there is sound"""
 
 
 class Method(nn.Module, ABC):

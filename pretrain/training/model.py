@@ -1,7 +1,7 @@
 """The network that a run trains, and its optimiser."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, cast
 
 import torch
 from lightly.models.modules import SimCLRProjectionHead
@@ -12,23 +12,35 @@ from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
-from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder
+from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures
 
 from .aspects import present
+from .tasks.task import Task, make_tasks
 
-__all__ = ["Contrastive", "make_optimizer"]
+__all__ = ["Columns", "Contrastive", "make_optimizer"]
+
+
+class Columns(NamedTuple):
+    """The last axis of a network's outputs, taken apart."""
+
+    projections: Tensor
+    """(..., A, ``loss.projection_dim``)"""
+    features: Tensor
+    """(..., A, D) of the encoder where texts are learnt; (..., A, 0) elsewhere"""
+    tasks: dict[str, Tensor]
+    """(..., width) of each task"""
 
 
 class Contrastive(nn.Module):
-    """An encoder with the projection head that training needs and embedding does not.
+    """An encoder with the heads that training needs and embedding does not: a projection, and those of tasks.
 
     Args:
-        config: the encoder, the widths of the head, and the seed of their weights.
+        config: the encoder, the widths of the head, the tasks, and the seed of their weights.
         weights: the encoder's state to start from; None: random weights.
 
     Raises:
-        ConfigError: ``encoder.freeze`` is more than the network has parts, or features are to be kept of
-            frames that are not all that a frozen network sees.
+        ConfigError: ``encoder.freeze`` is more than the network has parts, features are to be kept of frames
+            that are not all that a frozen network sees, or a task lacks what it needs.
     """
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -44,6 +56,9 @@ class Contrastive(nn.Module):
             self.projection = SimCLRProjectionHead(
                 self.encoder.dim, config.loss.projection_hidden, config.loss.projection_dim, num_layers=3
             )
+        self.tasks = nn.ModuleDict(make_tasks(config, self.encoder))
+        features = self.encoder.dim if self.gives_features else 0
+        self.widths = [config.loss.projection_dim, features, *(task.width for task in self.learnt.values())]
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -70,16 +85,38 @@ class Contrastive(nn.Module):
 
         Returns:
             (N, A, ``loss.projection_dim``) projections; where texts are learnt, the D features of the
-            encoder, whose space texts share, follow in the last axis.
+            encoder, whose space texts share, follow in the last axis, and then the columns of each task under
+            the first aspect, zero under others. :meth:`columns` takes them apart.
         """
         if self.kept:
-            aspects = self.kept[0].over_time(clips, lengths)[0][:, None]
+            pooled, attention = self.kept[0].over_time(clips, lengths)
+            features = SliceFeatures(pooled, attention, pooled[:, None])
         else:
-            aspects = self.encoder(clips, lengths, sound, has_audio).aspects
+            features = self.encoder(clips, lengths, sound, has_audio)
+        aspects = features.aspects
         there = present(has_audio, aspects.shape[1])
         projected: Tensor = self.projection(aspects[there])
         rows = projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
-        return torch.cat([rows, aspects], dim=2) if self.gives_features else rows
+        further = [aspects] if self.gives_features else []
+        for task in self.learnt.values():
+            columns = task(features, lengths)[:, None]
+            further.append(nn.functional.pad(columns, (0, 0, 0, aspects.shape[1] - 1)))
+        return torch.cat([rows, *further], dim=2) if further else rows
+
+    @property
+    def learnt(self) -> dict[str, Task]:
+        """The tasks by name."""
+        return {name: cast("Task", task) for name, task in self.tasks.items()}
+
+    def columns(self, outputs: Tensor) -> Columns:
+        """Take the last axis of outputs apart.
+
+        Args:
+            outputs: (..., A, D') that :meth:`forward` gave.
+        """
+        projections, features, *others = torch.split(outputs, self.widths, dim=-1)
+        of_tasks = (columns[..., 0, :] for columns in others)
+        return Columns(projections, features, dict(zip(self.learnt, of_tasks, strict=True)))
 
 
 def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:

@@ -56,8 +56,8 @@ def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[A
     """
     common = unpacked(task.common)
     key = (common.seed, "sample", task.epoch, task.video)
-    slices = drawn_slices(task.span, common.grid, common.draw, (*key, "starts"), common.cache)
-    return slices, draw_views(key, common.augment, common.draw.count, has_audio=common.grid.has_audio)
+    slices, playback = drawn_slices(task.span, common.grid, common.draw, key, common.cache)
+    return slices, draw_views(key, common.augment, playback.fields, has_audio=common.grid.has_audio)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,16 @@ from sora_video.base.randomness import generator
 from .cache import FrameCache
 from .decode import KNOWN, Frames, open_forward
 from .picture import Picture
-from .slices import Slices, cell_times, draw_starts, frames_at, slice_starts
+from .slices import (
+    Playback,
+    Slices,
+    cell_times,
+    cells_shown,
+    draw_playback,
+    draw_starts,
+    frames_at,
+    slice_starts,
+)
 from .sound import Sound, read_sound
 
 __all__ = [
@@ -77,11 +86,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Draw:
-    """How slices of a video are drawn; see :func:`.slices.draw_starts`."""
+    """How slices of a video are drawn; see :func:`.slices.draw_starts` and :func:`.slices.draw_playback`."""
 
     count: int
     max_gap_s: float
     gap_power: float
+    rates: tuple[int, ...]
+    reverse: float
 
 
 @dataclass(frozen=True)
@@ -162,8 +173,8 @@ def moved(
 
 def drawn_slices(
     part: Span, grid: Grid, draw: Draw, key: tuple[int | str, ...], frame_cache: FrameCache
-) -> Slices[NDArray[Any]]:
-    """Read slices of a span that are drawn at random.
+) -> tuple[Slices[NDArray[Any]], Playback]:
+    """Read slices of a span that are drawn at random, with room for the fastest of them.
 
     Args:
         part: the span.
@@ -173,7 +184,7 @@ def drawn_slices(
         frame_cache: the cache to read through.
 
     Returns:
-        R slices.
+        R slices, and how they are played.
 
     Raises:
         VideoError: the file cannot be read.
@@ -181,14 +192,27 @@ def drawn_slices(
     KNOWN.keep_in(frame_cache.indexes)
     with closing(frame_cache.open(part.path)) as frames:
         start_s, end_s = part.within(frames.duration_s)
-        starts = draw_starts(
-            generator(*key), end_s - start_s, grid.length_s, draw.count, draw.max_gap_s, draw.gap_power
+        playback = draw_playback(
+            (*key, "time"), end_s - start_s, grid.length_s, draw.count, draw.rates, draw.reverse
         )
-        return read_slices(part.path, frames, start_s + starts, end_s, grid)
+        starts = draw_starts(
+            generator(*key, "starts"),
+            end_s - start_s,
+            grid.length_s * int(playback.rates.max()),
+            draw.count,
+            draw.max_gap_s,
+            draw.gap_power,
+        )
+        return read_slices(part.path, frames, start_s + starts, end_s, grid, playback), playback
 
 
 def read_slices(
-    path: Path, frames: Frames, starts: NDArray[np.float64], end_s: float, grid: Grid
+    path: Path,
+    frames: Frames,
+    starts: NDArray[np.float64],
+    end_s: float,
+    grid: Grid,
+    playback: Playback | None = None,
 ) -> Slices[NDArray[Any]]:
     """Decode slices of one video, each frame once.
 
@@ -198,6 +222,7 @@ def read_slices(
         starts: (n,) starts in seconds.
         end_s: seconds past which the last frame is held.
         grid: how slices are read.
+        playback: of each slice; None: as it is.
 
     Returns:
         n slices.
@@ -205,7 +230,7 @@ def read_slices(
     Raises:
         VideoError: a frame cannot be decoded.
     """
-    plan = Plan.make(grid, starts, end_s, frames.times)
+    plan = Plan.make(grid, starts, end_s, frames.times, playback)
     return plan.slices(path, frames.frames(plan.indices.ravel()))
 
 
@@ -236,11 +261,21 @@ class Plan(NamedTuple):
 
     @classmethod
     def make(
-        cls, grid: Grid, starts: NDArray[np.float64], end_s: float, times: NDArray[np.float64]
+        cls,
+        grid: Grid,
+        starts: NDArray[np.float64],
+        end_s: float,
+        times: NDArray[np.float64],
+        playback: Playback | None = None,
     ) -> "Plan":
         """Look the cells up; past ``end_s`` the last frame is held."""
-        cells, lengths = cells_before(cell_times(starts, grid.frames, grid.fps), end_s)
-        return cls(grid, starts, frames_at(times, cells), lengths)
+        rates = playback.rates if playback else 1
+        cells, lengths = cells_before(cell_times(starts, grid.frames, grid.fps, rates), end_s)
+        indices = frames_at(times, cells)
+        if playback:
+            shown = cells_shown(lengths, grid.frames, playback.backwards)
+            indices = np.take_along_axis(indices, shown, axis=1)
+        return cls(grid, starts, indices, lengths)
 
     def slices(self, path: Path, pixels: NDArray[np.uint8]) -> Slices[NDArray[Any]]:
         """The slices, of the (n * T, ...) pixels of their cells."""

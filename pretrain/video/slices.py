@@ -11,12 +11,25 @@ Past the last frame the last frame stays on screen, so a video shorter than a sl
 holds its last frame; its end is the video's end.
 """
 
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Slices", "cell_times", "draw_starts", "frames_at", "slice_starts", "thin"]
+from sora_video.base.randomness import generator
+
+__all__ = [
+    "Playback",
+    "Slices",
+    "cell_times",
+    "cells_shown",
+    "draw_playback",
+    "draw_starts",
+    "frames_at",
+    "slice_starts",
+    "thin",
+]
 
 Times = NDArray[np.float64]
 EPSILON_S = 1e-6
@@ -84,18 +97,88 @@ def draw_starts(
     return starts
 
 
-def cell_times(starts: Times, frames: int, fps: float) -> Times:
+class Playback(NamedTuple):
+    """How slices are played."""
+
+    rates: NDArray[np.int64]
+    """(n,) how many times faster"""
+    backwards: NDArray[np.bool_]
+    """(n,)"""
+
+    @property
+    def fields(self) -> NDArray[np.float32]:
+        """(n, 2) both as numbers."""
+        return np.stack([self.rates, self.backwards], axis=1).astype(np.float32)
+
+
+def draw_playback(
+    key: tuple[int | str, ...],
+    duration_s: float,
+    length_s: float,
+    count: int,
+    rates: Sequence[int],
+    reverse: float,
+) -> Playback:
+    """Draw how each slice of one video is played.
+
+    The rate is uniform over those at which a slice lies within the video, and 1 where none does.
+
+    Args:
+        key: of their randomness.
+        duration_s: seconds of video.
+        length_s: seconds of a slice that is played as it is.
+        count: slices.
+        rates: to draw from, rising from 1.
+        reverse: probability that a slice is played backwards.
+    """
+    fitting = [rate for rate in rates if rate * length_s <= duration_s + EPSILON_S] or [1]
+    rngs = [generator(*key, number) for number in range(count)]
+    drawn = [(fitting[rng.integers(len(fitting))], rng.random() < reverse) for rng in rngs]
+    return Playback(np.array([rate for rate, _ in drawn]), np.array([backwards for _, backwards in drawn]))
+
+
+def cells_shown(lengths: NDArray[np.int64], frames: int, backwards: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which cell of a slice is shown at each of its moments.
+
+    Backwards the cells before the video's end are shown in falling order, and then the first is held:
+
+        forwards     0 1 2 3 3 3    T = 6, of which 4 are before the end
+        backwards    3 2 1 0 0 0
+
+    Args:
+        lengths: (n,) cells before the video's end; the others hold the last of them.
+        frames: cells a slice, T.
+        backwards: (n,) which slices play backwards.
+
+    Returns:
+        (n, T) numbers of cells.
+    """
+    forwards = np.arange(frames)
+    falling = (lengths[:, None] - 1 - forwards).clip(min=0)
+    return np.where(backwards[:, None], falling, forwards)
+
+
+def cell_times(starts: Times, frames: int, fps: float, rates: NDArray[np.int64] | int = 1) -> Times:
     """Middles of the cells of slices.
+
+    A slice that plays r times faster has cells that are r times as long:
+
+        video frames        f---f---f---f---f---f---f---f---f---f
+        played as it is        [--x--|--x--|--x--)                  T = 3
+        twice as fast          [-----x-----|-----x-----|-----x-----)
 
     Args:
         starts: (n,) starts in seconds.
         frames: cells a slice, T.
-        fps: cells a second.
+        fps: cells a second of playing.
+        rates: (n,) how many times faster each slice plays, or one number for all.
 
     Returns:
         (n, T) times in seconds.
     """
-    return starts[:, None] + (np.arange(frames) + 0.5) / fps
+    middles = (np.arange(frames) + 0.5) * np.broadcast_to(rates, starts.shape)[:, None] / fps
+    times: Times = starts[:, None] + middles
+    return times
 
 
 def frames_at(times: Times, moments: Times) -> NDArray[np.int64]:

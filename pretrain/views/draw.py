@@ -12,7 +12,10 @@ from sora_video.pretrain.video.slices import Array
 from .draw_picture import draw_view
 from .draw_sound import draw_sound_view
 
-__all__ = ["Views", "draw_views"]
+__all__ = ["TIME_FIELDS", "Views", "draw_views"]
+
+TIME_FIELDS = 2
+"""Numbers that say how a slice is played: how many times faster, and whether backwards (0 or 1)."""
 
 
 class Views(NamedTuple, Generic[Array]):
@@ -22,23 +25,26 @@ class Views(NamedTuple, Generic[Array]):
     """(..., VIEW_FIELDS) float32"""
     sound: Array
     """(..., SOUND_FIELDS) float32"""
+    time: Array
+    """(..., TIME_FIELDS) float32, how the slices were played that they are made of"""
 
 
 def draw_views(
-    key: tuple[int | str, ...], augment: AugmentConfig, count: int, *, has_audio: bool
+    key: tuple[int | str, ...], augment: AugmentConfig, time: NDArray[np.float32], *, has_audio: bool
 ) -> Views[NDArray[Any]]:
     """A view of each slice of a sample.
 
     Args:
         key: of their randomness.
         augment: ranges and probabilities.
-        count: slices.
+        time: (R, ``TIME_FIELDS``) how each of the R slices is played.
         has_audio: whether they have sound.
     """
+    count = len(time)
     pictures = [draw_view(generator(*key, "view", number), augment) for number in range(count)]
     sounds = np.zeros((count, 0), np.float32)
     if has_audio:
         sounds = np.stack(
             [draw_sound_view(generator(*key, "sound", number), augment) for number in range(count)]
         )
-    return Views(np.stack(pictures), sounds)
+    return Views(np.stack(pictures), sounds, time)

@@ -95,17 +95,18 @@ def check_identity(
 def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:
     """Refuse settings that were edited, but for those that the weights do not depend on."""
     try:
-        old = dict(leaves(PretrainConfig.model_validate(before).model_dump(mode="json")))
+        checked = PretrainConfig.model_validate(before, context={"stored": True})
     except ValidationError as error:
         raise RunError(
             f"run {run}: its state is from another version of sora-video; "
             "finish the run with that version, or train again"
         ) from error
-    for key, value in leaves(config.model_dump(mode="json")):
-        if value != old.get(key) and key not in FREE and not key.startswith(FREE_SECTIONS):
+    old, new = (dict(leaves(values.model_dump(mode="json"))) for values in (checked, config))
+    for key in [*new, *(key for key in old if key not in new)]:
+        if new.get(key) != old.get(key) and key not in FREE and not key.startswith(FREE_SECTIONS):
             raise RunError(
-                f"run {run}: config.yaml was edited: {key}={value}, it was started with {old.get(key)}; "
-                "restore it, or train again"
+                f"run {run}: config.yaml was edited: {key}={new.get(key)}, it was started with "
+                f"{old.get(key)}; restore it, or train again"
             )
 
 

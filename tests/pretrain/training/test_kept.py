@@ -12,7 +12,7 @@ import torch
 
 from sora_video.base.errors import ConfigError, Stopped
 from sora_video.base.randomness import generator
-from sora_video.configs.loader import check_settings, dump_config, load_config, read_settings
+from sora_video.configs.loader import check_settings, dump_config, read_settings
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
@@ -102,32 +102,40 @@ def numbered(count, views):
 
 
 def test_slices_draw_a_start_a_view_and_a_rate(make_config):
-    config = make_config("slice.frames=4", "slice.fps=2", "augment.kept_views=3", "augment.playback=3")
+    config = make_config("slice.frames=4", "slice.fps=2", "augment.kept_views=3", "augment.playback=4")
     firsts, steps, views = set(), set(), set()
     for epoch in range(60):
-        slices = draw_kept(numbered(12, 3), config, (0, "sample", epoch, 1))
-        again = draw_kept(numbered(12, 3), config, (0, "sample", epoch, 1))
+        slices, playback = draw_kept(numbered(15, 3), config, (0, "sample", epoch, 1))
+        again, _ = draw_kept(numbered(15, 3), config, (0, "sample", epoch, 1))
         np.testing.assert_array_equal(slices.frames, again.frames)
         assert slices.lengths.tolist() == [4, 4]
-        for frames in slices.frames:
+        assert not playback.backwards.any()
+        for frames, rate in zip(slices.frames, playback.rates, strict=True):
             moments, (view,) = frames[:, 0], set(frames[:, 1])
             (step,) = set(np.diff(moments))
-            assert 0 <= moments[0] <= moments[-1] <= 11
+            assert step == rate
+            assert 0 <= moments[0] <= moments[-1] <= 14
             firsts.add(int(moments[0]))
             steps.add(int(step))
             views.add(int(view))
-    assert (steps, views) == ({1, 2, 3}, {0, 1, 2})
-    assert firsts == set(range(9))
+    assert (steps, views) == ({1, 2, 4}, {0, 1, 2})
+    assert firsts == set(range(12))
 
 
 def test_slices_play_backwards_and_hold_the_last_frame(make_config):
     config = make_config("slice.frames=4", "slice.fps=2", "augment.kept_views=1", "augment.reverse=1")
-    (moments, _) = draw_kept(numbered(4, 1), config, (0, "sample", 0, 1)).frames[..., 0]
-    assert moments.tolist() == [3, 2, 1, 0]
-    short = draw_kept(numbered(2, 1), config, (0, "sample", 0, 1))
+    slices, playback = draw_kept(numbered(4, 1), config, (0, "sample", 0, 1))
+    assert slices.frames[0, :, 0].tolist() == [3, 2, 1, 0]
+    assert playback.fields.tolist() == [[1, 1], [1, 1]]
+    short, _ = draw_kept(numbered(2, 1), config, (0, "sample", 0, 1))
     assert (short.lengths.tolist(), short.frames[0, :, 0].tolist()) == ([2, 2], [1, 0, 0, 0])
     forwards = config.model_copy(update={"augment": config.augment.model_copy(update={"reverse": 0.0})})
-    assert draw_kept(numbered(2, 1), forwards, (0, "sample", 0, 1)).frames[0, :, 0].tolist() == [0, 1, 1, 1]
+    assert draw_kept(numbered(2, 1), forwards, (0, "sample", 0, 1))[0].frames[0, :, 0].tolist() == [
+        0,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_a_run_learns_over_time_alone_and_leaves_no_cache(unbroken, lite, videos):
@@ -208,8 +216,3 @@ def test_features_of_frames_that_learn_or_differ_are_not_kept(lite, overrides):
     config = started(lite, *overrides)
     with pytest.raises(ConfigError, match=r"augment\.kept_views=2: needs a frozen network over frames"):
         Learner(config, make_fabric(config.optim), EpochSampler(8, config), initial_weights(config))
-
-
-def test_rate_and_order_without_kept_views_are_refused():
-    with pytest.raises(ConfigError, match=r"augment\.reverse=0\.5: needs augment\.kept_views above 0"):
-        load_config(None, ["augment.reverse=0.5"])

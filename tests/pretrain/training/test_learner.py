@@ -45,7 +45,11 @@ def batch_of(learner, seed, missing=()):
     has_audio, nothing = torch.zeros(len(slots), count, dtype=torch.bool), torch.zeros(len(slots), count, 0)
     return Batch(
         Slices(torch.from_numpy(frames), lengths, nothing.short(), has_audio),
-        Views(torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS), nothing),
+        Views(
+            torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS),
+            nothing,
+            torch.tensor([1.0, 0.0]).repeat(len(slots), count, 1),
+        ),
         torch.tensor(slots) + 100,
         torch.tensor(slots),
         torch.tensor(slots),
