@@ -107,6 +107,15 @@ def main() -> None:
     write_text(arguments.out, table)
 
 
+def planted_excerpts(folder: Path, *, choose: bool) -> tuple[list[Excerpt], str]:
+    """Excerpts of 100 videos that constants are chosen with, or of 100 others; and what these are called."""
+    corpus = open_corpus(task_videos())
+    first = 0 if choose else CHOSEN_ON
+    places = np.random.default_rng(0).permutation(len(corpus))[first : first + CHOSEN_ON]
+    rng, what = np.random.default_rng(1), f"excerpts from {first}"
+    return [found for place in places for found in plant(corpus.videos[place], folder / what, rng)], what
+
+
 def encoders_of(arguments: argparse.Namespace, corpus: Corpus, scratch: Path) -> dict[str, VideoEncoder]:
     """The encoders that are named, or one that is pretrained; an untrained one, and pixels."""
     config = load_config("tiny-cpu", arguments.overrides)

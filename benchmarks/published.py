@@ -16,9 +16,7 @@ import numpy as np
 
 from sora_video.configs.loader import check_settings, load_config, read_settings
 from sora_video.configs.schema import PretrainConfig
-from sora_video.downstream.probe.labels import read_split
-from sora_video.downstream.probe.quick import score_features
-from sora_video.pretrain.encoders.embeddings import Embeddings, pool, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
@@ -28,10 +26,10 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
 from . import moments
-from .choices import inner
 from .costs import machine
-from .excerpts import Excerpt, plant
-from .real import DATA, TASKS, task_videos, write_table
+from .excerpts import Excerpt
+from .probes import probe_tasks
+from .real import TASKS, task_videos, write_table
 
 LITE = "package:efficientnet_lite0"
 COPIES = (
@@ -170,36 +168,13 @@ def probe_rows(study: Study, seeds: int, choose: bool) -> Iterator[str]:
     corpus = open_corpus(task_videos())
     for name in PROBED:
         drawn = range(1 if name in FIXED else seeds)
-        scores = np.array([probe(study.embed(name, seed, "corpus", corpus), choose) for seed in drawn])
+        scores = np.array([probe_tasks(study.embed(name, seed, "corpus", corpus), choose) for seed in drawn])
         cells = ["/".join(f"{value:.3f}" for value in task) for task in scores.mean(0)]
         means = scores.mean(1)
         for column in range(means.shape[1]):
             low, mean, high = means[:, column].min(), means[:, column].mean(), means[:, column].max()
             cells.append(f"{mean:.3f}" if len(drawn) == 1 else f"{mean:.3f} ({low:.3f} to {high:.3f})")
         yield "| " + " | ".join([said(name), *cells]) + " |"
-
-
-def probe(embeddings: Embeddings, choose: bool) -> list[tuple[float, float, float]]:
-    """Linear, kNN and R@1 of each task, on test rows, or on folds of the training rows."""
-    found = []
-    for folder, column in TASKS.values():
-        corpus = open_corpus(DATA / folder / "labels.csv")
-        split = read_split(corpus, split=column)
-        features = pool(of(corpus, embeddings), corpus)
-        splits = [inner(split, *pair) for pair in split.pairs] if choose else [split]
-        scores = [score_features(features, one)[0] for one in splits]
-        found.append(
-            tuple(np.mean([(one.linear, one.knn, one.recall["R@1"]) for one in scores], axis=0).tolist())
-        )
-    return found
-
-
-def of(corpus: Corpus, embeddings: Embeddings) -> Embeddings:
-    """Embeddings under the names that the videos have in a corpus of one data set."""
-    whole = {video.path: video.video_id for video in open_corpus(task_videos()).videos}
-    names = {whole[video.path]: video.video_id for video in corpus.videos}
-    own = embeddings.select(np.isin(embeddings.video_id.astype(str), list(names)))
-    return replace(own, video_id=np.array([names[name] for name in own.video_id], dtype=object))
 
 
 def excerpt_rows(study: Study, excerpts: Sequence[Excerpt], what: str) -> Iterator[str]:
@@ -245,22 +220,13 @@ def main() -> None:
             text = PROBES.format(facts=facts, rows=rows_are)
             write_table(f"published-probes{end}", "Probes of published encoders", text, header, rows)
         if "excerpts" in arguments.only:
-            excerpts, what = planted_excerpts(folder, choose=arguments.choose)
+            excerpts, what = moments.planted_excerpts(folder, choose=arguments.choose)
             header = ["", "excerpt", *moments.NUMBERS, "paired", "other pairs"]
             table = excerpt_rows(study, excerpts, what)
             text = EXCERPTS.format(facts=facts, what="choosing" if arguments.choose else "reporting")
             write_table(
                 f"published-excerpts{end}", "Excerpts found by published encoders", text, header, table
             )
-
-
-def planted_excerpts(folder: Path, *, choose: bool) -> tuple[list[Excerpt], str]:
-    """Excerpts of 100 videos that constants are chosen with, or of 100 others; and what these are called."""
-    corpus = open_corpus(task_videos())
-    first = 0 if choose else moments.CHOSEN_ON
-    places = np.random.default_rng(0).permutation(len(corpus))[first : first + moments.CHOSEN_ON]
-    rng, what = np.random.default_rng(1), f"excerpts from {first}"
-    return [found for place in places for found in plant(corpus.videos[place], folder / what, rng)], what
 
 
 if __name__ == "__main__":

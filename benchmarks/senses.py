@@ -26,7 +26,7 @@ from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
-from .choices import inner
+from .probes import inner
 from .real import DATA, write_table
 
 WORDS = ("command", "colour", "digit", "adverb")

@@ -1,16 +1,23 @@
 """What keeping the aspect of films is worth, judged on training rows alone: ``python -m benchmarks.shapes``.
 
 The recipe `tiny-cpu` is pretrained with each way of making squares of frames, in turns over the seeds; the
-scores are means over group-safe folds of the training rows of each task, see :mod:`benchmarks.choices`.
+scores are means over group-safe folds of the training rows of each task.
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from .choices import pretrain_and_validate
-from .real import TASKS, write_table
+from sora_video.configs.loader import load_config
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import open_corpus
+
+from .probes import probe_tasks
+from .real import TASKS, task_videos, write_table
 
 SHAPES = {
     "stretched to the square": "slice.resize=null",
@@ -41,11 +48,19 @@ def rows(epochs: int, seeds: list[int]) -> Iterator[str]:
     scores: dict[str, list[list[tuple[float, float]]]] = {name: [] for name in SHAPES}
     for seed in seeds:
         for name, shape in SHAPES.items():
-            tasks, _ = pretrain_and_validate([f"optim.epochs={epochs}", f"seed={seed}", shape])
+            tasks = pretrain_and_validate([f"optim.epochs={epochs}", f"seed={seed}", shape])
             scores[name].append(tasks)
             yield row(name, str(seed), np.array(tasks))
     for name, values in scores.items():
         yield row(f"**{name}**", "mean", np.mean(values, axis=0))
+
+
+def pretrain_and_validate(changes: list[str]) -> list[tuple[float, float]]:
+    """Linear and kNN of each task, of the recipe with some changes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = pretrain_encoder(task_videos(), Path(scratch) / "run", load_config("tiny-cpu", changes))
+        embeddings = load_encoder(run.path).embed(open_corpus(task_videos()))
+    return [(linear, knn) for linear, knn, _ in probe_tasks(embeddings, choose=True)]
 
 
 def row(name: str, seed: str, scores: np.ndarray) -> str:
