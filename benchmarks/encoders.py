@@ -174,7 +174,7 @@ class Shuffled(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network, self.senses = network, network.senses
+        self.network, self.aspect_names, self.spans = network, network.aspect_names, network.spans
         self.order = torch.Generator().manual_seed(0)
 
     def forward(self, clips: Tensor, _: Tensor, *sound: Tensor) -> SliceFeatures:

@@ -159,6 +159,11 @@ class LossConfig(Section):
     together have weight 1."""
     cross: Annotated[float, Field(ge=0)] = 1.0
     """Of encoders with an audio branch: weight of sight against sound."""
+    stream_within: Annotated[float, Field(ge=0)] = 1.0
+    """Of encoder.input=both: weight of look against look and of motion against motion, each with a
+    projection head of its own; both together have weight 1. 0 in stored runs that do not say."""
+    stream_cross: Annotated[float, Field(ge=0)] = 0.0
+    """Of encoder.input=both: weight of look against motion."""
     projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
     projection_dim: Annotated[int, Field(ge=1, le=2**16)] = 128
@@ -334,6 +339,14 @@ class PretrainConfig(Section):
                 )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older_runs_compare_both_streams_together(cls, values: Any, info: ValidationInfo) -> Any:
+        loss = values.get("loss") or {} if isinstance(values, Mapping) else None
+        if not is_stored(info) or not isinstance(loss, Mapping) or "stream_within" in loss:
+            return values
+        return {**values, "loss": {**loss, "stream_within": 0.0}}
+
     @model_validator(mode="after")
     def _differences_need_two_frames(self) -> "PretrainConfig":
         if self.encoder.input != "rgb" and self.slice.frames < 2:
@@ -352,6 +365,18 @@ class PretrainConfig(Section):
                 raise ValueError(
                     f"{section}.{name}={getattr(values, name)}: {self.encoder.name} has no audio branch; "
                     "leave it out, or train encoder.name=sora_av"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _streams_of_their_own_need_both(self, info: ValidationInfo) -> "PretrainConfig":
+        if is_stored(info) or (self.encoder.input == "both" and not self.encoder.has_audio):
+            return self
+        for name in ("stream_within", "stream_cross"):
+            if (value := getattr(self.loss, name)) != LossConfig.model_fields[name].default:
+                raise ValueError(
+                    f"loss.{name}={value}: needs encoder.input=both of an encoder without an audio branch; "
+                    "leave it out"
                 )
         return self
 

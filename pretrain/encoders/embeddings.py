@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from sora_video.base.files import atomic_path, read_parquet
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
+
+from .aspects import Aspect, aspects_from, check_aspects, find_aspect, to_text
 
 __all__ = [
     "Embeddings",
@@ -31,6 +33,8 @@ __all__ = [
 TOLERANCE_S = 1e-6
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
+ASPECTS = b"aspects"
+"""Where it has the aspects of the embeddings."""
 MOST_NAME_BYTES = 4096
 """Of a path, for the operating system."""
 MOST_SLICE_NO = (1 << 31) - 1
@@ -43,7 +47,7 @@ class Embeddings:
     """One row a slice.
 
     Raises:
-        ValueError: the columns differ in length.
+        ValueError: the columns differ in length, or an aspect is none of these vectors.
     """
 
     video_id: NDArray[np.object_]
@@ -62,6 +66,8 @@ class Embeddings:
     """Videos of the corpus that could not be read and have no rows."""
     root: str | None = None
     """Folder below which the videos lie by their names; None: unknown."""
+    aspects: tuple[Aspect, ...] = ()
+    """Spans of the vectors that they can be compared by alone, such as look and motion."""
 
     def __post_init__(self) -> None:
         lengths = {
@@ -69,6 +75,7 @@ class Embeddings:
         }
         if len(set(lengths.values())) > 1 or self.vectors.ndim != 2:
             raise ValueError(f"got columns of {lengths} rows and {self.vectors.shape = }")
+        check_aspects(self.aspects, self.dim)
 
     def __len__(self) -> int:
         return len(self.slice_no)
@@ -97,7 +104,23 @@ class Embeddings:
             fingerprint=self.fingerprint,
             failures=self.failures,
             root=self.root,
+            aspects=self.aspects,
         )
+
+    def alone(self, by: str) -> "Embeddings":
+        """The same slices by one aspect alone, as the encoder embeds them by it.
+
+        Args:
+            by: name of the aspect.
+
+        Returns:
+            As many rows of as many dimensions, 0 outside of the aspect's span.
+
+        Raises:
+            ConfigError: there is no such aspect.
+        """
+        aspect = find_aspect(by, self.aspects, "the table of embeddings")
+        return replace(self, vectors=aspect.alone(self.vectors))
 
 
 def check_video_id(video_id: object) -> None:
@@ -231,6 +254,8 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
     metadata = {b"fingerprint": embeddings.fingerprint.encode()}
     if embeddings.root is not None:
         metadata[VIDEOS] = os.fsencode(embeddings.root)
+    if embeddings.aspects:
+        metadata[ASPECTS] = to_text(embeddings.aspects).encode()
     table = table.replace_schema_metadata(metadata)
     sweep(path.parent, path.name)
     with atomic_path(path) as beside:
@@ -248,15 +273,16 @@ def read_embeddings(path: Path) -> Embeddings:
     """
     try:
         table = read_parquet(path)
-        flat = table["embedding"].combine_chunks()
+        flat, metadata = table["embedding"].combine_chunks(), table.schema.metadata
         embeddings = Embeddings(
             video_id=np.array(table["video_id"].to_pylist(), dtype=object),
             slice_no=table["slice_no"].to_numpy(),
             start_s=table["start_s"].to_numpy(),
             end_s=table["end_s"].to_numpy(),
             vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
-            fingerprint=table.schema.metadata[b"fingerprint"].decode(),
-            root=os.fsdecode(table.schema.metadata[VIDEOS]) if VIDEOS in table.schema.metadata else None,
+            fingerprint=metadata[b"fingerprint"].decode(),
+            root=os.fsdecode(metadata[VIDEOS]) if VIDEOS in metadata else None,
+            aspects=aspects_from(metadata[ASPECTS].decode()) if ASPECTS in metadata else (),
         )
         check_rows(embeddings)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:

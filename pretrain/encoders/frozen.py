@@ -22,6 +22,7 @@ from sora_video.pretrain.video.read import read_videos
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
 
+from .aspects import Aspect
 from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
@@ -32,7 +33,14 @@ from .words import Words, check_texts, without_words
 __all__ = ["VideoEncoder", "random_encoder"]
 
 
-SENSES = ("sight", "sound")
+APART = "does not keep look and motion apart; train encoder.input=both, without an audio branch"
+REMEDIES = {
+    "sight": "",
+    "sound": "has no audio branch; train encoder.name=sora_av",
+    "look": APART,
+    "motion": APART,
+}
+"""What an encoder lacks that does not have an aspect, and what to do; every encoder sees."""
 MOST_PIXELS = 2**22
 """Pixels of slices that a network sees at once, such as 32 slices of 8 frames of 128 x 128."""
 
@@ -44,12 +52,13 @@ class VideoEncoder:
         network: the slice encoder.
         config: the config it was trained with.
         device: torch device to compute on; None: a GPU if there is one.
-        by: ``"sight"`` or ``"sound"``: by this sense alone; None: by all senses of the network.
+        by: an aspect of the network, ``"sight"`` or ``"sound"``, or ``"look"`` or ``"motion"`` of two
+            streams: by this alone, in the space of all; None: by all of it.
         weights: the weights to fingerprint, by their names in the file; None: the network's.
         words: loads the text tower beside the network; None: there is none.
 
     Raises:
-        ConfigError: the network does not have this sense.
+        ConfigError: the network does not have this aspect.
     """
 
     def __init__(
@@ -61,14 +70,10 @@ class VideoEncoder:
         weights: Mapping[str, Tensor] | None = None,
         words: Callable[[], Words] | None = None,
     ) -> None:
-        if by not in (None, *network.senses):
-            raise ConfigError(
-                f"by={by}: {config.encoder.name} has no audio branch; train encoder.name=sora_av"
-                if by in SENSES
-                else f"by={by}: must be {' or '.join(SENSES)}"
-            )
+        if by is not None and by not in network.aspect_names:
+            raise no_aspect(by, config)
         self.config, self.by, self._load_words = config, by, words
-        self.aspect = network.senses.index(by) if by else 0
+        self.aspect = network.aspect_names.index(by) if by else 0
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._network = network.eval().requires_grad_(False).to(self.device)
         self.fingerprint = fingerprint(weights or network.state_dict(), config.encoder, config.slice)
@@ -82,6 +87,11 @@ class VideoEncoder:
     def dim(self) -> int:
         """Dimension of the embeddings."""
         return self.network.dim
+
+    @property
+    def spans(self) -> tuple[Aspect, ...]:
+        """The aspects that are spans of the embedding."""
+        return self.network.spans
 
     @property
     def configs(self) -> tuple[PretrainConfig, ...]:
@@ -164,7 +174,7 @@ class VideoEncoder:
                     rows.setdefault(entry, []).append(self.rows(item))
                     videos += item.last
                 bar.advance(videos, slices)
-        return gather_rows(corpus, rows, failures, self.fingerprint)
+        return gather_rows(corpus, rows, failures, self.fingerprint, self.spans)
 
     def rows(self, chunk: Chunk) -> Rows:
         """Embed a chunk of slices; by sound, slices without audio are left out.
@@ -264,6 +274,14 @@ class VideoEncoder:
                 "embeddings are not finite; train again with a smaller optim.lr"
             )
         return embedded
+
+
+def no_aspect(by: str, config: PretrainConfig) -> ConfigError:
+    """The refusal of an aspect that a network does not have."""
+    if by not in REMEDIES:
+        *others, last = REMEDIES
+        return ConfigError(f"by={by}: must be {', '.join(others)} or {last}")
+    return ConfigError(f"by={by}: {config.encoder.name} {REMEDIES[by]}")
 
 
 def random_encoder(

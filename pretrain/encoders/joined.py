@@ -15,6 +15,7 @@ from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
 
+from .aspects import Aspect
 from .frozen import VideoEncoder
 from .registry import Encoder
 from .words import Words
@@ -60,6 +61,11 @@ class JoinedEncoder(VideoEncoder):
     def dim(self) -> int:
         """Dimension of the embeddings, the sum of the encoders'."""
         return sum(encoder.dim for encoder in self.encoders)
+
+    @property
+    def spans(self) -> tuple[Aspect, ...]:
+        """None: an aspect of several encoders is several spans."""
+        return ()
 
     @property
     def configs(self) -> tuple[PretrainConfig, ...]:

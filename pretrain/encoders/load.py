@@ -28,7 +28,7 @@ def load_encoder(model: str | Path, device: str | None = None, by: str | None = 
         The encoder with its preprocessing.
 
     Raises:
-        ConfigError: the spec is wrong, an encoder does not have this sense, or its weights are not here.
+        ConfigError: the spec is wrong, an encoder does not have this aspect, or its weights are not here.
         RunError: a folder is not a finished run, or weights do not fit their config.
     """
     parts = parse_spec(model)

@@ -11,6 +11,7 @@ from sora_video.base.errors import CorpusError
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 
+from .aspects import Aspect
 from .embeddings import Embeddings
 
 __all__ = ["Rows", "gather_rows"]
@@ -25,7 +26,11 @@ class Rows(NamedTuple):
 
 
 def gather_rows(
-    corpus: Corpus, rows: Mapping[int, Sequence[Rows]], failures: Mapping[int, str], fingerprint: str
+    corpus: Corpus,
+    rows: Mapping[int, Sequence[Rows]],
+    failures: Mapping[int, str],
+    fingerprint: str,
+    aspects: tuple[Aspect, ...] = (),
 ) -> Embeddings:
     """Sort rows by corpus entry; a video that cannot be read to its end has none.
 
@@ -36,6 +41,7 @@ def gather_rows(
         rows: chunks by the entry's number, in order of time.
         failures: why an entry cannot be read, by its number.
         fingerprint: of the encoder.
+        aspects: of its embeddings.
 
     Returns:
         The embeddings by video and time, and which videos could not be read.
@@ -75,4 +81,5 @@ def gather_rows(
         fingerprint=fingerprint,
         failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
         root=str(corpus.root.absolute()),
+        aspects=aspects,
     )

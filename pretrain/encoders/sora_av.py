@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sora_video.configs.parts import ENCODERS, EncoderConfig
 
+from .aspects import Aspect
 from .fusion import FUSIONS, Senses
 from .sound import FFT, AVConfig, SoundBranch, SoundConfig
 from .streams import SliceEncoder, SliceFeatures
@@ -60,7 +61,8 @@ class SoraAV(nn.Module):
     """
 
     settings: ClassVar[type[EncoderConfig]] = SoraAVConfig
-    senses = ("both", "sight", "sound")
+    aspect_names = ("both", "sight", "sound")
+    spans: tuple[Aspect, ...] = ()
     dim: int
 
     def __init__(self, config: SoraAVConfig, sight: SliceEncoder) -> None:

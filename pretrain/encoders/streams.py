@@ -1,15 +1,17 @@
 """What an encoder sees: frames, their differences, or both in two streams."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from sora_video.configs.parts import EncoderConfig
 
+from .aspects import Aspect
 from .checkpoint import recompute
 
 __all__ = ["FrameTrunk", "SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
@@ -23,7 +25,7 @@ class SliceFeatures(NamedTuple):
     attention: Tensor | None
     """(N, T') weights over time that sum to 1, or None where the network has none."""
     aspects: Tensor
-    """(N, A, D): the features, then, where there are several senses, those of each alone."""
+    """(N, A, D): the features, then, where there are several aspects, those by each alone."""
 
 
 TrunkFeatures = tuple[Tensor, Tensor | None]
@@ -106,21 +108,26 @@ class FrameTrunk(TrunkModule):
         return self.over_time(features.view(count, time, -1), lengths)
 
 
+ASPECTS = {"rgb": "look", "residual": "motion"}
+"""What each of two streams is an aspect of a slice by."""
+
+
 class SliceEncoder(nn.Module):
     """One network per input stream; two streams' features are normalised and concatenated.
 
     ``residual`` gives the network the T - 1 differences of consecutive frames (Tao et al., Rethinking Motion
     Representation: Residual Frames with 3D ConvNets, 2020), ``both`` one network the frames and another the
-    differences.
+    differences. The features of each of two streams are an aspect of the slice, look and motion.
 
     Args:
         config: which streams, and the mean and standard deviation by which frames are standardised.
         make_trunk: builds one network.
     """
 
-    senses: tuple[str, ...] = ("sight",)
-    """The senses that the aspects are of, in order."""
-
+    aspect_names: tuple[str, ...]
+    """What :attr:`SliceFeatures.aspects` are of, in order; the first is all that is seen."""
+    spans: tuple[Aspect, ...]
+    """The aspects that are spans of the embedding; empty where there is one stream."""
     mean: Tensor
     std: Tensor
 
@@ -132,6 +139,8 @@ class SliceEncoder(nn.Module):
             self.register_buffer(name, values, persistent=False)
         trunks = {name: make_trunk() for name in names}
         self.dim = sum(trunk.dim for trunk in trunks.values())
+        self.spans = spans_of({name: trunk.dim for name, trunk in trunks.items()})
+        self.aspect_names = ("sight", *(span.name for span in self.spans))
         self.trunks = nn.ModuleDict(trunks)
 
     def forward(
@@ -151,12 +160,20 @@ class SliceEncoder(nn.Module):
             has_audio: is ignored.
 
         Returns:
-            Features (N, ``dim``), and the attention of the last stream, where it has any.
+            Features (N, ``dim``), the attention of the last stream, where it has any, and the aspects: the
+            features, then those of each of two streams, 0 in the span of the other.
         """
         outputs = [trunk(*self.stream(name, clips, lengths)) for name, trunk in self.trunks.items()]
-        parts = [features for features, _ in outputs]
-        features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
-        return SliceFeatures(features, outputs[-1][1], features[:, None])
+        attention = outputs[-1][1]
+        if not self.spans:
+            features = outputs[0][0]
+            return SliceFeatures(features, attention, features[:, None])
+        parts = [normalize(features, dim=1) for features, _ in outputs]
+        features = torch.cat(parts, 1)
+        alone = [
+            pad(part, (span.start, self.dim - span.end)) for part, span in zip(parts, self.spans, strict=True)
+        ]
+        return SliceFeatures(features, attention, torch.stack([features, *alone], dim=1))
 
     def stream(self, name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """One stream of clips, standardised, and how long each is."""
@@ -164,3 +181,14 @@ class SliceEncoder(nn.Module):
             return (clips - self.mean) / self.std, lengths
         differences = (clips[:, :, 1:] - clips[:, :, :-1]) / self.std
         return differences, None if lengths is None else (lengths - 1).clamp(min=1)
+
+
+def spans_of(dims: Mapping[str, int]) -> tuple[Aspect, ...]:
+    """The aspects of streams side by side, each of length 1; none of one stream."""
+    if len(dims) == 1:
+        return ()
+    ends = list(accumulate(dims.values()))
+    return tuple(
+        Aspect(ASPECTS[name], end - dim, end, share=1 / len(dims))
+        for (name, dim), end in zip(dims.items(), ends, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Comparing slices under several aspects, such as sight and sound."""
+"""Comparing slices under several aspects, such as sight and sound, or look and motion."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,10 @@ from sora_video.configs.schema import LossConfig
 
 from .loss import info_nce
 
-__all__ = ["Aspects", "Term", "contrast", "make_terms", "present"]
+__all__ = ["Aspects", "Term", "compared", "contrast", "make_terms", "present"]
+
+SOUND = "sound"
+"""The aspect that slices without audio lack."""
 
 
 class Aspects(NamedTuple):
@@ -102,16 +105,31 @@ def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature
     return total
 
 
-def make_terms(config: LossConfig, aspects: int) -> list[Term]:
-    """Which aspects are compared: each with itself, and sight and sound with each other, both ways.
+def compared(config: LossConfig, names: Sequence[str]) -> tuple[str, ...]:
+    """The aspects of an encoder that are projected and compared.
 
     Args:
         config: the weights.
-        aspects: A of the encoder; 1, or 3 for both senses, sight and sound.
+        names: of all aspects of the encoder.
+
+    Returns:
+        All of them; the first alone where neither of two streams has a loss of its own.
     """
-    if aspects == 1:
+    alone = SOUND not in names and config.stream_within == config.stream_cross == 0
+    return tuple(names[:1] if alone else names)
+
+
+def make_terms(config: LossConfig, names: Sequence[str]) -> list[Term]:
+    """Which aspects are compared: all and each with itself, and the two with each other, both ways.
+
+    Args:
+        config: the weights; within and across sight and sound, or look and motion.
+        names: of the aspects; one, or three of which the first is both others together.
+    """
+    if len(names) == 1:
         return [Term(0, 0, 1.0)]
-    within, cross = config.within, config.cross
+    weights = (config.within, config.cross), (config.stream_within, config.stream_cross)
+    within, cross = weights[SOUND not in names]
     pairs = [
         Term(0, 0, 1.0),
         Term(1, 1, within),
@@ -122,17 +140,17 @@ def make_terms(config: LossConfig, aspects: int) -> list[Term]:
     return [term for term in pairs if term.weight > 0]
 
 
-def present(has_audio: Tensor, aspects: int) -> Tensor:
-    """Which aspects slices have.
+def present(has_audio: Tensor, names: Sequence[str]) -> Tensor:
+    """Which aspects slices have: all, but for sound where there is none.
 
     Args:
         has_audio: (...) bool.
-        aspects: A of the encoder; of several the last is sound.
+        names: of the A aspects.
 
     Returns:
         (..., A) bool.
     """
-    there = has_audio.new_ones((*has_audio.shape, aspects))
-    if aspects > 1:
-        there[..., -1] = has_audio
+    there = has_audio.new_ones((*has_audio.shape, len(names)))
+    if SOUND in names:
+        there[..., names.index(SOUND)] = has_audio
     return there

@@ -70,7 +70,7 @@ class Learner:
         network = Contrastive(config, weights)
         self.method = make_method(config, network).to(fabric.device)
         dim = network.encoder.dim
-        self.texts = TextLoss(config, texts, dim, fabric.device) if texts else None
+        self.texts = TextLoss(config, texts, dim, network.aspects, fabric.device) if texts else None
         towers = [self.texts.tower] if self.texts else []
         self.network, self.optimizer = fabric.setup(
             network, make_optimizer(network, config.optim, fabric.device, *towers)

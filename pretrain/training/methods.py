@@ -35,8 +35,8 @@ class Method(nn.Module, ABC):
 
     def __init__(self, model: "Contrastive", config: PretrainConfig) -> None:
         super().__init__()
-        self.senses = len(model.encoder.senses)
-        self.temperature, self.terms = config.loss.temperature, make_terms(config.loss, self.senses)
+        self.aspects = model.aspects
+        self.temperature, self.terms = config.loss.temperature, make_terms(config.loss, self.aspects)
 
     def prepare(self, embed: Embed, step: int, steps: int) -> None:
         """Do what comes before the loss of a step; nothing, unless a subclass does.

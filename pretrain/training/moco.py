@@ -58,7 +58,7 @@ class MoCo(Method):
         self.config, self.learner = config.method, [model]  # in a list: its weights are not this module's
         self.network = deepcopy(model).requires_grad_(False)
         size = self.config.queue
-        self.register_buffer("queue", torch.zeros(size, self.senses, config.loss.projection_dim))
+        self.register_buffer("queue", torch.zeros(size, len(self.aspects), config.loss.projection_dim))
         self.register_buffer("queue_video", torch.full((size,), -1))
         self.register_buffer("queue_has_audio", torch.zeros(size, dtype=torch.bool))
         self.register_buffer("written", torch.zeros((), dtype=torch.int64))
@@ -90,7 +90,7 @@ class MoCo(Method):
         Returns:
             A scalar.
         """
-        there = present(known.has_audio, self.senses)
+        there = present(known.has_audio, self.aspects)
         queries = Aspects.of(projections, there, known.video)
         keys = Aspects.of(self.keys, there, known.video).join(self.queued())
         return contrast(queries, keys, self.terms, self.temperature)
@@ -100,7 +100,7 @@ class MoCo(Method):
         video = self.queue_video[self.queue_video >= 0]
         has_audio = self.queue_has_audio[self.queue_video >= 0]
         numbers = torch.full_like(video, -1)
-        return Aspects(self.queue[self.queue_video >= 0], present(has_audio, self.senses), video, numbers)
+        return Aspects(self.queue[self.queue_video >= 0], present(has_audio, self.aspects), video, numbers)
 
     def keep(self, known: Known) -> None:
         """Replace the oldest keys of the queue by those of the step.

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.schema import OptimConfig, PretrainConfig
+from sora_video.configs.schema import LossConfig, OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures
 
-from .aspects import present
+from .aspects import compared, present
 from .tasks.task import Task, make_tasks
 
 __all__ = ["Columns", "Contrastive", "make_optimizer"]
@@ -49,12 +49,16 @@ class Contrastive(nn.Module):
         if weights is not None:
             self.encoder.load_state_dict(weights)
         self.frozen = freeze(self.encoder, config.encoder.freeze)
+        self.aspects = compared(config.loss, self.encoder.aspect_names)
         self.gives_features = config.text.is_learnt
         self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
-            self.projection = SimCLRProjectionHead(
-                self.encoder.dim, config.loss.projection_hidden, config.loss.projection_dim, num_layers=3
+            self.projection = make_head(self.encoder.dim, config.loss)
+            self.stream_projections = nn.ModuleList(
+                make_head(span.end - span.start, config.loss)
+                for span in self.encoder.spans
+                if span.name in self.aspects
             )
         self.tasks = nn.ModuleDict(make_tasks(config, self.encoder))
         features = self.encoder.dim if self.gives_features else 0
@@ -73,9 +77,7 @@ class Contrastive(nn.Module):
         return self
 
     def forward(self, clips: Tensor, lengths: Tensor, sound: Tensor, has_audio: Tensor) -> Tensor:
-        """Project slices under each aspect.
-
-        All aspects of a batch are normalised together; those of slices without audio are left out, and zero.
+        """Project slices under each aspect that is compared.
 
         Args:
             clips: (N, 3, T, H, W) float in [0, 1], or (N, T, D) kept features of frames.
@@ -93,10 +95,8 @@ class Contrastive(nn.Module):
             features = SliceFeatures(pooled, attention, pooled[:, None])
         else:
             features = self.encoder(clips, lengths, sound, has_audio)
-        aspects = features.aspects
-        there = present(has_audio, aspects.shape[1])
-        projected: Tensor = self.projection(aspects[there])
-        rows = projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+        aspects = features.aspects[:, : len(self.aspects)]
+        rows = self.project(aspects, present(has_audio, self.aspects))
         further = [aspects] if self.gives_features else []
         for task in self.learnt.values():
             columns = task(features, lengths)[:, None]
@@ -117,6 +117,31 @@ class Contrastive(nn.Module):
         projections, features, *others = torch.split(outputs, self.widths, dim=-1)
         of_tasks = (columns[..., 0, :] for columns in others)
         return Columns(projections, features, dict(zip(self.learnt, of_tasks, strict=True)))
+
+    def project(self, aspects: Tensor, there: Tensor) -> Tensor:
+        """Project aspects, those of two streams by a head each.
+
+        The others have one head and are normalised together; those of slices without audio are left out, and
+        zero.
+
+        Args:
+            aspects: (N, A, D).
+            there: (N, A) bool, which aspects slices have.
+
+        Returns:
+            (N, A, ``loss.projection_dim``).
+        """
+        if self.stream_projections:
+            parts = zip(self.stream_projections, self.encoder.spans, aspects.unbind(1)[1:], strict=True)
+            alone = [head(aspect[:, span.start : span.end]) for head, span, aspect in parts]
+            return torch.stack([self.projection(aspects[:, 0]), *alone], dim=1)
+        projected: Tensor = self.projection(aspects[there])
+        return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
+
+
+def make_head(dim: int, config: LossConfig) -> SimCLRProjectionHead:
+    """A projection head with random weights, for features of ``dim`` dimensions."""
+    return SimCLRProjectionHead(dim, config.projection_hidden, config.projection_dim, num_layers=3)
 
 
 def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:

@@ -25,5 +25,5 @@ class SimCLR(Method):
         Returns:
             A scalar.
         """
-        slices = Aspects.of(projections, present(known.has_audio, self.senses), known.video)
+        slices = Aspects.of(projections, present(known.has_audio, self.aspects), known.video)
         return contrast(slices, slices, self.terms, self.temperature)

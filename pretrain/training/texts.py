@@ -88,14 +88,17 @@ class TextLoss:
         config: which tower, its weight and its seed.
         texts: of the corpus.
         dim: D of the encoder.
+        aspects: names of the A aspects that are compared.
         device: to compute on.
 
     Raises:
         ConfigError: published weights of the tower are not here.
     """
 
-    def __init__(self, config: PretrainConfig, texts: Texts, dim: int, device: torch.device) -> None:
-        self.weight, self.texts = config.text.weight, texts
+    def __init__(
+        self, config: PretrainConfig, texts: Texts, dim: int, aspects: Sequence[str], device: torch.device
+    ) -> None:
+        self.weight, self.texts, self.aspects = config.text.weight, texts, aspects
         self.tower = build_tower(config.text, dim, torch_seed(config.seed, "text")).to(device)
         self.codes = torch.tensor(texts.codes, device=device)
 
@@ -117,7 +120,7 @@ class TextLoss:
         Returns:
             ``loss``, the weighted sum, and ``text_loss``, that of texts without its weight.
         """
-        there = present(known.has_audio, features.shape[2])
+        there = present(known.has_audio, self.aspects)
         numbers = (column.repeat_interleave(features.shape[1]) for column in (known.video, codes))
         text_loss = self.loss(Described(features.flatten(0, 1), there.flatten(0, 1), *numbers))
         return {"loss": losses["loss"] + self.weight * text_loss, "text_loss": text_loss}

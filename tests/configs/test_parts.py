@@ -92,6 +92,28 @@ def test_settings_of_sound_need_an_audio_branch(setting):
     assert str(refused.value).startswith(setting.split("=")[0])
 
 
+@pytest.mark.parametrize("setting", ["loss.stream_within=0", "loss.stream_cross=1"])
+def test_a_loss_of_each_stream_needs_two(setting):
+    load_config(None, ["encoder.input=both", setting])
+    for others in ([], ["encoder.name=sora_av", "encoder.input=both"]):
+        with pytest.raises(
+            ConfigError, match=r"needs encoder\.input=both of an encoder without an audio"
+        ) as no:
+            load_config(None, [*others, setting])
+        assert str(no.value).startswith(setting.split("=")[0])
+
+
+def test_stored_runs_that_do_not_say_have_no_loss_of_each_stream(tmp_path):
+    config = load_config(None, ["encoder.input=both"])
+    values = config.model_dump(mode="json")
+    assert values["loss"].pop("stream_within") == 1
+    stored = PretrainConfig.model_validate(values, context={"stored": True})
+    assert stored.loss.stream_within == 0
+    assert PretrainConfig.model_validate(values) == config
+    (tmp_path / "new.yaml").write_text(dump_config(config))
+    assert load_config(str(tmp_path / "new.yaml"), stored=True) == config
+
+
 @pytest.mark.parametrize("name", ENCODERS.names())
 def test_a_config_that_spells_out_what_the_encoder_lacks_is_read(name, tmp_path):
     config = load_config(None, [f"encoder.name={name}"])

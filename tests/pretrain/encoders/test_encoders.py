@@ -97,7 +97,7 @@ def test_features_have_the_stated_shape(name, streams):
     assert network.dim == DIM[name] * (2 if streams == "both" and name != "sora_av" else 1)
     assert features.shape == (2, network.dim)
     assert features.isfinite().all()
-    assert aspects.shape == (2, len(network.senses), network.dim)
+    assert aspects.shape == (2, len(network.aspect_names), network.dim)
     assert torch.equal(aspects[:, 0], features)
     if name in ("sora", "sora_multiscale"):
         assert attention.shape == (2, 7)
@@ -242,7 +242,7 @@ def test_bf16_gradients_of_choices_are_those_of_fp32(choices):
 def check_bf16_gradients(config, time, size, count):
     torch.manual_seed(0)
     network = build_encoder(config, 0)
-    batch, mix = clips(count, time, size), torch.randn(count, len(network.senses), network.dim)
+    batch, mix = clips(count, time, size), torch.randn(count, len(network.aspect_names), network.dim)
     exact = gradients(network, batch, mix, torch.float32)
     for _ in range(2):
         rough = gradients(network, batch, mix, torch.bfloat16)

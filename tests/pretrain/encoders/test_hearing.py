@@ -87,7 +87,7 @@ def test_the_command_takes_a_sense(run, heard_videos, tmp_path, tiny_run, sora):
 
 
 def test_a_sense_that_is_not_there_is_refused(run, heard_videos):
-    with pytest.raises(ConfigError, match="by=smell: must be sight or sound"):
+    with pytest.raises(ConfigError, match="by=smell: must be sight, sound, look or motion"):
         load_encoder(run.path, by="smell")
     with pytest.raises(CorpusError, match="no sound in any of its slices"):
         load_encoder(run.path, by="sound").embed(heard_videos / "clip 7.mp4")

@@ -66,7 +66,7 @@ def test_shapes_are_as_chosen(network, choice):
     features, attention, aspects = network(clips(), None, noise())
     assert network.dim == DIM.get(choice, 32)
     assert features.shape == (3, network.dim)
-    assert aspects.shape == (3, len(network.senses), network.dim)
+    assert aspects.shape == (3, len(network.aspect_names), network.dim)
     assert attention.shape == (3, 8)
     assert {part.dtype for part in (features, attention, aspects)} == {torch.float32}
 

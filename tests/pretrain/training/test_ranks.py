@@ -23,6 +23,7 @@ CASES = {
     "moco": ("method.name=moco", "method.queue=32"),
     "simclr with sound": ("method.name=simclr", *SOUND),
     "moco with sound": ("method.name=moco", "method.queue=32", *SOUND),
+    "look and motion": ("encoder.input=both", "loss.stream_cross=0.5"),
     "partly frozen": ("encoder.freeze=2", "optim.layer_decay=0.5"),
     "moco with sound and texts": (
         *("method.name=moco", "method.queue=32", *SOUND),
