@@ -31,7 +31,7 @@ def apply_views(frames: Tensor, views: Tensor, size: int, dtype: torch.dtype = t
     Returns:
         (N, 3, T, S, S) float32 in [0, 1], stored channels-last.
     """
-    height, width = frames.shape[2:4]
+    count, time, height, width, channels = frames.shape
     left, top, box_width, box_height, flip = views[:, :5].unbind(1)
     colour, contrast, sigma = views[:, 5:14].view(-1, 3, 3), views[:, 14, None], views[:, 15]
     rows = resampling(top, box_height, height, size, sigma)
@@ -47,7 +47,7 @@ def apply_views(frames: Tensor, views: Tensor, size: int, dtype: torch.dtype = t
     pixels = change_pixels(pixels, rows, columns, colour * contrast[..., None] / 255)
     # Added to whole rows of pixels at once, which is faster than to three numbers at a time.
     pixels = pixels.float().flatten(3).add_(added.repeat(1, size)[:, None, None]).clamp_(0, 1)
-    return pixels.unflatten(3, (size, 3)).permute(0, 4, 1, 2, 3)
+    return pixels.view(count, time, size, size, channels).permute(0, 4, 1, 2, 3)
 
 
 def centred(frames: Tensor) -> Tensor:
