@@ -53,7 +53,10 @@ class SliceConfig(Section):
     hop_s: Annotated[float, Field(ge=0.01)] | None = None
     """Seconds between the starts of neighbouring slices when embedding; null: they touch without overlap."""
     per_video: Annotated[int, Field(ge=2, le=8)] = 4
-    """Slices drawn from each video of a training batch, R; every pair of them is a positive."""
+    """Slices drawn from each video of a training batch; every pair of them is a positive."""
+    views: Annotated[int, Field(ge=1, le=8)] = 1
+    """Views drawn of each of these slices, at the cost of one more slice each, but decoded once; they are
+    positives like views of different slices."""
     max_gap_s: Annotated[float, Field(ge=0, le=1e6)] = 36.0
     """Most seconds between the start of the first slice drawn from a video and those of the others."""
     gap_power: Annotated[float, Field(ge=0, le=100)] = 0.0
@@ -326,6 +329,16 @@ class PretrainConfig(Section):
         if not is_stored(info) or "tasks" in values or not isinstance(augment, Mapping):
             return values
         return values if augment.get("kept_views") else {**values, "augment": without_playback(augment)}
+
+    @model_validator(mode="after")
+    def _kept_slices_have_one_view(self) -> "PretrainConfig":
+        if self.augment.kept_views and self.slice.views > 1:
+            raise ValueError(
+                f"slice.views={self.slice.views}: are made of pixels, and augment.kept_views="
+                f"{self.augment.kept_views} keeps features of whole views; use slice.views=1 or "
+                "augment.kept_views=0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sound_is_played_as_it_is(self) -> "PretrainConfig":

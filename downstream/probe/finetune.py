@@ -82,7 +82,7 @@ def fine_tune(encoder: VideoEncoder, corpus: Corpus, split: Split, epochs: int) 
     config = encoder.config
     config = config.model_copy(
         update={
-            "slice": config.slice.model_copy(update={"per_video": SLICES}),
+            "slice": config.slice.model_copy(update={"per_video": SLICES, "views": 1}),
             "augment": config.augment.model_copy(update={"playback": 1, "reverse": 0.0}),
             "optim": config.optim.model_copy(update={"epochs": epochs, "groups": None}),
         }

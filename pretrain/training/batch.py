@@ -16,7 +16,7 @@ __all__ = ["Batch", "Sample"]
 
 @dataclass(frozen=True)
 class Sample:
-    """Slices of one video with the views to make of them; the first axis is R."""
+    """Slices of one video, and the views to make of them: as many of each slice, R in all."""
 
     slot: int
     """Its position in this process's part of the batch."""
@@ -28,7 +28,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """One training step's input to one process; the first axes of slices and views are (B, R)."""
+    """One training step's input to one process.
+
+    The first axes of views are (B, R), those of slices (B, R / n), with n views of each slice, which are
+    neighbours.
+    """
 
     slices: Slices[Tensor]
     views: Views[Tensor]
@@ -42,6 +46,23 @@ class Batch:
     """Videos of this step that could not be read; they are left out, not replaced."""
     reader_mb: float = 0.0
     """Peak memory in MB of the process that read it."""
+
+    @property
+    def views_of_slice(self) -> int:
+        """Views that are made of each slice, n."""
+        return self.views.time.shape[1] // self.slices.lengths.shape[1]
+
+    def by_view(self, column: Tensor) -> Tensor:
+        """What is known of slices, repeated for each of their views.
+
+        Args:
+            column: (b, R / n, ...) of the slices of some samples.
+
+        Returns:
+            (b, R, ...)
+        """
+        views = self.views_of_slice
+        return column if views == 1 else column.repeat_interleave(views, dim=1)
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, for copies that overlap with compute."""

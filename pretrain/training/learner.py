@@ -168,7 +168,8 @@ class Learner:
             present: (B,) bool, which slots have a video.
         """
         slices, time = batch.slices, batch.views.time
-        numbers = torch.cat([torch.stack([slices.has_audio, slices.lengths], -1).to(time), time], -1)
+        of_slices = torch.stack([slices.has_audio, slices.lengths], -1).to(time)
+        numbers = torch.cat([batch.by_view(of_slices), time], -1)
         has_audio, lengths, *fields = self.projector.share(batch, numbers)[present].unbind(-1)
         return Known(video[present], has_audio > 0, lengths.long(), torch.stack(fields, -1))
 

@@ -78,7 +78,7 @@ class Loading:
         wanted, cache = config.slice, replace(cache, folder=cache.folder.absolute())
         augment = config.augment
         draw = Draw(wanted.per_video, wanted.max_gap_s, wanted.gap_power, augment.rates, augment.reverse)
-        self.common = Common(config.seed, grid_of(config), draw, cache, augment).packed()
+        self.common = Common(config.seed, grid_of(config), draw, cache, augment, wanted.views).packed()
         self.numbers = corpus.numbers()
         self.answers: dict[int, Any] = {}
         self.reader_mb = 0.0

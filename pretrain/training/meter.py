@@ -67,7 +67,7 @@ class Meter:
             metrics: scalars to average, on any device.
         """
         self.taken += 1
-        self.clips += batch.slices.lengths.numel() * self.processes
+        self.clips += batch.views.time.shape[:2].numel() * self.processes
         for name, value in metrics.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
 

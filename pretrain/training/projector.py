@@ -59,7 +59,7 @@ class Projector:
         Returns:
             (n, R, A, D) projections.
         """
-        slices = Slices(*(column[rows].flatten(0, 1) for column in batch.slices))
+        slices = Slices(*(batch.by_view(column[rows]).flatten(0, 1) for column in batch.slices))
         views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
         projections = self.run(network, slices, views, number, group)
         return projections.view(len(rows), -1, *projections.shape[1:])
@@ -149,15 +149,16 @@ class Projector:
         """
         slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
         views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
+        views_of_slice = batch.views_of_slice
         dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
-        order = torch.randperm(len(slices.has_audio), generator=dealer).to(slices.has_audio.device)
+        order = torch.randperm(len(views.time), generator=dealer).to(views.time.device)
         hands = order.tensor_split(groups * self.fabric.world_size)
         largest = len(hands[0])
         process_hands = hands[self.first_group : self.first_group + groups]
         dealt = [
             self.run(
                 network,
-                Slices(*(column[hand] for column in slices)),
+                Slices(*(column[hand // views_of_slice] for column in slices)),
                 Views(*(column[hand] for column in views)),
                 number,
                 group,
@@ -170,4 +171,4 @@ class Projector:
         played = gather(self.fabric, padded)
         rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
         rows = torch.empty_like(rows).index_copy_(0, order, rows)
-        return rows.view(-1, batch.slices.has_audio.shape[1], *rows.shape[1:])
+        return rows.view(-1, batch.views.time.shape[1], *rows.shape[1:])

@@ -25,6 +25,8 @@ class Common:
     draw: Draw
     cache: FrameCache
     augment: AugmentConfig
+    views: int
+    """Of each slice."""
 
     def packed(self) -> bytes:
         """As readers take it: it is packed once, and not with every sample."""
@@ -49,7 +51,7 @@ def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[A
         task: which slices to draw from which video, and how to augment them.
 
     Returns:
-        R slices and R views.
+        The slices, and their views: those of the first slice, then those of the second.
 
     Raises:
         VideoError: the file cannot be read.
@@ -57,7 +59,8 @@ def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[A
     common = unpacked(task.common)
     key = (common.seed, "sample", task.epoch, task.video)
     slices, playback = drawn_slices(task.span, common.grid, common.draw, key, common.cache)
-    return slices, draw_views(key, common.augment, playback.fields, has_audio=common.grid.has_audio)
+    time = playback.fields.repeat(common.views, axis=0)
+    return slices, draw_views(key, common.augment, time, has_audio=common.grid.has_audio)
 
 
 @lru_cache(maxsize=1)

@@ -32,12 +32,12 @@ class Views(NamedTuple, Generic[Array]):
 def draw_views(
     key: tuple[int | str, ...], augment: AugmentConfig, time: NDArray[np.float32], *, has_audio: bool
 ) -> Views[NDArray[Any]]:
-    """A view of each slice of a sample.
+    """Draw the views of a sample.
 
     Args:
         key: of their randomness.
         augment: ranges and probabilities.
-        time: (R, ``TIME_FIELDS``) how each of the R slices is played.
+        time: (R, ``TIME_FIELDS``) how the slice of each of the R views is played.
         has_audio: whether they have sound.
     """
     count = len(time)

@@ -27,8 +27,8 @@ A slice encoder pretrained {"with texts" if "texts" in metrics else "without lab
 |---|---|
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
-| objective | InfoNCE, {slices.per_video} slices a video, temperature {config.loss.temperature:g} |
-{started_from(config)}{texts(config, metrics)}\
+| objective | InfoNCE, {rows(slices)}, temperature {config.loss.temperature:g} |
+{tasks(config)}{started_from(config)}{texts(config, metrics)}\
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
@@ -43,6 +43,18 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
+
+
+def rows(slices: SliceConfig) -> str:
+    """What is compared of a video, in words."""
+    views = f" in {slices.views} views each" if slices.views > 1 else ""
+    return f"{slices.per_video} slices a video{views}"
+
+
+def tasks(config: PretrainConfig) -> str:
+    """The row that says what was learnt beside the objective; empty where that is nothing."""
+    learnt = [f"{name} (weight {task.weight:g})" for name, task in config.tasks.items() if task.weight > 0]
+    return f"| beside it | {', '.join(sorted(learnt))} |\n" if learnt else ""
 
 
 def started_from(config: PretrainConfig) -> str:

@@ -40,12 +40,12 @@ def draw_views(batch: Batch, size: int, dtype: torch.dtype, path: Path) -> None:
 
 def strips(batch: Batch, size: int, dtype: torch.dtype) -> NDArray[np.uint8]:
     """The picture, (height, width, 3)."""
-    frames, views = batch.slices.frames[:VIDEOS], batch.views.picture[:VIDEOS]
-    videos, slices, time = frames.shape[:3]
+    frames, views = batch.by_view(batch.slices.frames[:VIDEOS]), batch.views.picture[:VIDEOS]
+    videos, rows, time = frames.shape[:3]
     clips = apply_views(frames.flatten(0, 1), views.flatten(0, 1), size, dtype)
     cell = size + GAP
     cells = pad(clips.permute(0, 2, 3, 4, 1), (0, 0, 0, GAP, 0, GAP), value=1.0)
-    cells = cells.view(videos, slices, time, cell, cell, 3).transpose(2, 3)
-    rows = pad(cells.reshape(videos, slices * cell, time * cell, 3), (0, 0, 0, 0, 0, VIDEO_GAP), value=1.0)
-    picture: NDArray[np.uint8] = rows.flatten(0, 1).mul(255).round().byte().cpu().numpy()
+    cells = cells.view(videos, rows, time, cell, cell, 3).transpose(2, 3)
+    strip = pad(cells.reshape(videos, rows * cell, time * cell, 3), (0, 0, 0, 0, 0, VIDEO_GAP), value=1.0)
+    picture: NDArray[np.uint8] = strip.flatten(0, 1).mul(255).round().byte().cpu().numpy()
     return picture

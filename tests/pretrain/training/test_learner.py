@@ -39,16 +39,17 @@ def batch_of(learner, seed, missing=()):
     rng, config = np.random.default_rng(seed), learner.config
     slots = [slot for slot in range(VIDEOS) if slot not in missing]
     count, size = config.slice.per_video, config.slice.size
-    views = np.stack([draw_view(rng, config.augment) for _ in range(len(slots) * count)])
+    rows = count * config.slice.views
+    views = np.stack([draw_view(rng, config.augment) for _ in range(len(slots) * rows)])
     frames = rng.integers(0, 256, (len(slots), count, config.slice.frames, size, size, 3), np.uint8)
     lengths = torch.full((len(slots), count), config.slice.frames)
     has_audio, nothing = torch.zeros(len(slots), count, dtype=torch.bool), torch.zeros(len(slots), count, 0)
     return Batch(
         Slices(torch.from_numpy(frames), lengths, nothing.short(), has_audio),
         Views(
-            torch.from_numpy(views).view(len(slots), count, VIEW_FIELDS),
-            nothing,
-            torch.tensor([1.0, 0.0]).repeat(len(slots), count, 1),
+            torch.from_numpy(views).view(len(slots), rows, VIEW_FIELDS),
+            torch.zeros(len(slots), rows, 0),
+            torch.tensor([1.0, 0.0]).repeat(len(slots), rows, 1),
         ),
         torch.tensor(slots) + 100,
         torch.tensor(slots),
@@ -189,6 +190,25 @@ def test_shuffled_keys_are_normalised_with_other_slices(make_learner):
         take(learner, 0, batch_of(learner, 8))
         keys.append(learner.method.keys)
     assert (keys[0] - keys[1]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("method", [["method.name=simclr"], ["method.name=moco"]])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_views_of_one_slice_are_as_slices_that_were_read_twice(make_learner, method, groups):
+    """The loss, the gradients and MoCo's keys; shuffled, too."""
+    found = []
+    for read in ("once", "twice"):
+        views = ["slice.views=3"] if read == "once" else ["slice.per_video=6"]
+        learner = make_learner(f"optim.groups={groups}", *method, *views)
+        batch = batch_of(make_learner("slice.views=3"), 10, missing=(2,))
+        if read == "twice":
+            batch = replace(
+                batch, slices=Slices(*(column.repeat_interleave(3, 1) for column in batch.slices))
+            )
+        report = take(learner, 0, batch)
+        keys = [learner.method.keys] if hasattr(learner.method, "keys") else []
+        found.append([report.metrics["loss"], *gradients(learner, batch), *keys])
+    assert_same(*found)
 
 
 def test_a_group_without_a_video_makes_a_step_incomputable(make_learner):

@@ -151,6 +151,31 @@ def test_each_video_is_indexed_once_for_a_run(cache_gb, videos, make_config, tmp
     assert {path: path.stat().st_ino for path in (tmp_path / "cache/indexes").iterdir()} == kept
 
 
+def test_batches_of_any_rate_and_order_do_not_depend_on_the_cache_or_the_workers(
+    videos, make_config, tmp_path
+):
+    corpus = open_corpus(videos)
+    played = ("slice.frames=4", "augment.playback=4", "augment.reverse=0.5", "optim.batch_size=8")
+    plain = batches(corpus, make_config(*played, "data.cache_gb=0"), tmp_path / "none")
+    cached = batches(corpus, make_config(*played, "data.workers=2"), tmp_path / "all")
+    assert_equal(cached, plain)
+    time = torch.cat([batch.views.time.flatten(0, 1) for batch in plain])
+    assert set(time[:, 0].tolist()) == {1, 2, 4}
+    assert set(time[:, 1].tolist()) == {0, 1}
+
+
+def test_views_of_a_slice_are_drawn_of_the_same_frames(videos, make_config, tmp_path):
+    corpus, augment = open_corpus(videos), ("augment.reverse=0.5", "optim.batch_size=8")
+    (one, *_), (three, *_) = (
+        batches(corpus, make_config(*augment, f"slice.views={views}"), tmp_path) for views in (1, 3)
+    )
+    assert all(map(torch.equal, one.slices, three.slices))
+    assert three.views.picture.shape == (8, 6, 16)
+    assert len({view.numpy().tobytes() for view in three.views.picture.flatten(0, 1)}) == 48
+    assert torch.equal(three.views.time, three.by_view(one.views.time))
+    assert torch.equal(three.by_view(three.slices.frames)[:, 3:].unique(dim=1), one.slices.frames[:, 1:])
+
+
 def test_other_seeds_and_epochs_draw_other_slices_and_views(videos, make_config, tmp_path):
     corpus = open_corpus(videos)
     first = batches(corpus, make_config("optim.batch_size=8"), tmp_path)

@@ -29,6 +29,10 @@ CASES = {
         *("method.name=moco", "method.queue=32", *SOUND),
         *("text.column=text", "text.width=32", "text.buckets=256"),
     ),
+    "tasks of playback, two views of a slice": (
+        *("augment.playback=2", "augment.reverse=0.5", "tasks.rate.weight=0.5", "tasks.order.weight=0.5"),
+        *("slice.views=2", "slice.per_video=2"),
+    ),
 }
 SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "optim.lr=1e-9")
 

@@ -42,6 +42,13 @@ def test_the_picture_shows_what_the_network_sees_of_the_first_batch(
     assert len(clips) == 4 * slices
 
 
+def test_all_views_of_a_slice_are_shown(videos, make_config, tmp_path):
+    config = make_config("optim.batch_size=2", "optim.epochs=1", "slice.frames=2", "slice.views=2")
+    pretrain_encoder(videos, tmp_path / "run", config)
+    cell = config.augment.size + GAP
+    assert read(tmp_path / "run" / "views.png").shape == (2 * (4 * cell + VIDEO_GAP), 2 * cell, 3)
+
+
 def test_a_small_batch_is_shown_whole(videos, make_config, tmp_path):
     config = make_config("optim.batch_size=2", "optim.epochs=1", "slice.frames=2")
     pretrain_encoder(videos, tmp_path / "run", config)
