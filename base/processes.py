@@ -1,5 +1,6 @@
 """Processors, memory and signals of processes."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -7,7 +8,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["peak_memory_mb", "sigterm_interrupts", "worker_count"]
+__all__ = ["keep_freed_memory", "peak_memory_mb", "sigterm_interrupts", "worker_count"]
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Options of glibc's mallopt(3)."""
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep the memory that it frees, for its own next use.
+
+    glibc takes every block of 32 MB or more from the system anew, and the system clears it page by page: a
+    fifth of the processor time of a training step on the CPU. Where the C library is another one, nothing
+    happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def peak_memory_mb() -> float:

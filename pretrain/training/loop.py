@@ -9,6 +9,7 @@ from typing import Any
 
 from sora_video.base.console import printable
 from sora_video.base.errors import RunError, Stopped, StorageError
+from sora_video.base.processes import keep_freed_memory
 from sora_video.configs.loader import check_settings
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache
@@ -82,6 +83,7 @@ def pretrain_encoder(
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train again")
     run = run or Run.new(out, started(config or PretrainConfig(), init))
+    keep_freed_memory()
     Training(run, corpus, StopSignal(max_minutes)).complete()
     return run
 
