@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["clock", "json_text", "printable", "say", "warn"]
+__all__ = ["json_text", "printable", "say", "warn"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and halves of characters."""
@@ -55,13 +55,3 @@ def json_text(value: Any, indent: int | None = None) -> str:
     """
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")  # none lies within a text
     return "\n".join(UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in lines)
-
-
-def clock(seconds: float) -> str:
-    """Write seconds as minutes:seconds.tenths.
-
-    Args:
-        seconds: a time or a length, at least 0.
-    """
-    minutes, tenths = divmod(round(10 * seconds), 600)
-    return f"{minutes}:{tenths / 10:04.1f}"

@@ -13,6 +13,7 @@ from sora_video.base import console
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json
 from sora_video.base.page import Strip
+from sora_video.base.times import clock
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.datasets.motions import make_motions
@@ -188,7 +189,7 @@ def search_gallery(encoder: VideoEncoder, corpus: Corpus, split: Split, path: Pa
 
 def picture(video: Video, start_s: float, end_s: float, title: str, score: float | None = None) -> Strip:
     """A span of a video as a captioned strip of frames."""
-    note = f"{console.clock(start_s)} to {console.clock(end_s)}"
+    note = f"{clock(start_s)} to {clock(end_s)}"
     if score is not None:
         note += f", cosine {score:.3f}"
     return Strip(frame_strip(video.path, start_s, end_s), f"{title}: {video.video_id}", note)

@@ -5,9 +5,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from sora_video.base.console import clock
 from sora_video.base.files import write_json, write_text
 from sora_video.base.page import write_page
+from sora_video.base.times import clock
 
 from .predict import Predictions
 from .timeline import Span

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sora_video.base.errors import LabelsError
-from sora_video.downstream.probe.labels import members_by_class
+from sora_video.downstream.probe.labels import column_of, members_by_class, plain_sides
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec
@@ -69,7 +69,9 @@ def train_classifier(
     recipe = recipe or Recipe()
     out = Path(out).expanduser()
     check_free(out)
-    corpus = one_spelling(open_corpus(labels, class_folders=class_folders), columns, join=join_labels)
+    corpus = open_corpus(labels, class_folders=class_folders, need_files=not is_table(model))
+    *columns, group, split = (column_of(corpus, name) for name in (*columns, group, split))
+    corpus = plain_sides(one_spelling(corpus, columns, join=join_labels), split)
     if class_folders:
         members_by_class(corpus)
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))

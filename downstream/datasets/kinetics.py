@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from sora_video.base.errors import CorpusError
-from sora_video.pretrain.video.corpus import read_rows
+from sora_video.pretrain.video.spreadsheet import read_sheet
 
 from .dataset import Dataset
 from .folder import Entry, Folder
@@ -19,7 +19,7 @@ from .folder import Entry, Folder
 __all__ = ["DATASET", "read"]
 
 SIDES = {"train": "train", "val": "test", "validate": "test", "validation": "test"}
-NEEDED = {"label", "youtube_id", "time_start", "time_end"}
+NEEDED = ("label", "youtube_id", "time_start", "time_end")
 SPAN = re.compile(r"_\d{6}_\d{6}$")
 
 
@@ -47,11 +47,10 @@ def side_of(text: str) -> str:
 
 def from_list(folder: Folder, path: Path) -> list[Entry]:
     """The rows of one list."""
-    rows, entries = read_rows(path), []
-    if rows and not rows[0].keys() >= NEEDED:
-        missing = ", ".join(sorted(NEEDED - rows[0].keys()))
-        raise CorpusError(f"{path}: has no column {missing}; copy the official list there")
-    for row in rows:
+    sheet, entries = read_sheet(path, NEEDED), []
+    if missing := [name for name in NEEDED if sheet.columns and name not in sheet.columns]:
+        raise CorpusError(f"{path}: has no column {', '.join(missing)}; copy the official list there")
+    for row in (row.cells for row in sheet.rows):
         official = row.get("split") or side_of(path.stem)
         if official not in SIDES:
             continue

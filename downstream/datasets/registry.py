@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sora_video.base.errors import ConfigError, CorpusError, LabelsError
 from sora_video.base.registry import Registry
-from sora_video.pretrain.video.corpus import Corpus, Video, readable
+from sora_video.pretrain.video.corpus import Corpus, Video
 from sora_video.pretrain.video.spelling import one_spelling
+from sora_video.pretrain.video.video import readable
 
 from .dataset import Dataset
 from .folder import Folder

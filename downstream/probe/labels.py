@@ -1,18 +1,25 @@
 """Labels and splits from the columns of a manifest, or from class folders."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from sora_video.base import console
 from sora_video.base.errors import LabelsError
 from sora_video.base.randomness import generator
 from sora_video.pretrain.video.corpus import Corpus
 
 from .split import Rows, Split, check_split
 
-__all__ = ["hold_out", "members_by_class", "read_split"]
+__all__ = ["column_of", "hold_out", "members_by_class", "plain_sides", "read_split"]
+
+
+SIDES = ("train", "test")
+NAMED = 3
+"""Values that a message names."""
 
 
 def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", split: str = "split") -> Split:
@@ -46,6 +53,42 @@ def read_split(corpus: Corpus, *, label: str = "label", group: str = "group", sp
     groups = np.array([row.get(group, video.video_id) for row, video in zip(columns, videos, strict=True)])
     paths = [os.path.realpath(video.path) for video in videos]
     return check_split(Split(labels, groups, train, test), paths, videos)
+
+
+def column_of(corpus: Corpus, name: str) -> str:
+    """A column's name as the manifest spells it: ``Colour`` for ``colour`` where only that is there.
+
+    Args:
+        corpus: a manifest.
+        name: as the user writes it.
+
+    Returns:
+        The manifest's spelling; ``name`` where it has no such column, or several.
+    """
+    known = {key for video in corpus.videos for key in video.columns}
+    alike = [key for key in known if key.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 and name not in known else name
+
+
+def plain_sides(corpus: Corpus, split: str) -> Corpus:
+    """The corpus with ``train`` and ``test`` in small letters; other sides are named on standard error.
+
+    Args:
+        corpus: a manifest.
+        split: column that says train or test, in any case.
+    """
+    sides = [video.columns.get(split, "") for video in corpus.videos]
+    others = Counter(side for side in sides if side and side.casefold() not in SIDES)
+    if others:
+        counts = ", ".join(f"{count} of {side!r}" for side, count in others.most_common(NAMED))
+        console.warn(f"{split}: rows are ignored that are neither train nor test: {counts}")
+    videos = (
+        replace(video, columns={**video.columns, split: side.casefold()})
+        if side.casefold() in SIDES
+        else video
+        for video, side in zip(corpus.videos, sides, strict=True)
+    )
+    return replace(corpus, videos=tuple(videos))
 
 
 def check_columns(columns: Sequence[Mapping[str, str]], label: str, group: str, split: str) -> None:

@@ -14,7 +14,7 @@ from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.spelling import one_spelling
 
 from .features import ALL, Viewing, frozen_features, video_keys
-from .labels import hold_out, read_split
+from .labels import column_of, hold_out, plain_sides, read_split
 from .measure import Candidate, measure
 from .pixels import pixel_features
 from .probes import Prediction
@@ -77,9 +77,9 @@ def linear_probe(
     if finetune < 0:
         raise ConfigError(f"finetune={finetune}: must be a number of epochs, or 0 for none")
     corpus = open_corpus(labels, class_folders=class_folders)
+    label, group, split = (column_of(corpus, name) for name in (label, group, split))
     corpus = one_spelling(corpus, [label], join=join_labels, separator=SEPARATOR)
-    if class_folders:
-        corpus = hold_out(corpus)
+    corpus = hold_out(corpus) if class_folders else plain_sides(corpus, split)
     rows = read_split(corpus, label=label, group=group, split=split)
     if class_folders:
         rows = replace(rows, source="a third of each class drawn with seed 0; no groups are known")

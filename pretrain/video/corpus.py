@@ -1,6 +1,5 @@
 """The set of videos that one command works on: a folder, a glob, one file, or a CSV/Parquet manifest."""
 
-import csv
 import glob
 import os
 from collections import Counter
@@ -9,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
-import pyarrow as pa
-
 from sora_video.base.errors import CorpusError, VideoError
-from sora_video.base.files import read_parquet
 
 from .header import duration_of
+from .manifest import check_any_exists, read_manifest
 from .scan_table import absolute, unreadable_in
+from .spreadsheet import SUFFIXES as TABLES
+from .video import Video, readable
 
 __all__ = ["SUFFIXES", "Corpus", "Source", "Video", "open_corpus", "open_span"]
 
@@ -43,20 +42,6 @@ SUFFIXES = frozenset(
 )
 """File name endings that are taken for video in a folder, in any case."""
 SPAN_TOLERANCE_S = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class Video:
-    """One video, or the span of one that a manifest's row names."""
-
-    video_id: str
-    """Path relative to the corpus root, with ``/``."""
-    path: Path
-    start_s: float = 0.0
-    end_s: float | None = None
-    """None: to the video's end."""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """The manifest's other columns: label, group, split and any more; empty cells are left out."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +74,21 @@ Source = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def open_corpus(
-    source: Source, *, class_folders: bool = False, skip: str | os.PathLike[str] | None = None
+    source: Source,
+    *,
+    class_folders: bool = False,
+    skip: str | os.PathLike[str] | None = None,
+    need_files: bool = True,
 ) -> Corpus:
     """Find the videos of a corpus.
 
     Args:
-        source: a folder (searched to any depth), a glob, one video file, a ``.csv`` or ``.parquet``
-            manifest with a column ``path`` (relative to the manifest) and optional columns ``label``,
-            ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
+        source: a folder (searched to any depth), a glob, one video file, a ``.csv``, ``.tsv``, ``.txt`` or
+            ``.parquet`` manifest with a column ``path`` (relative to the manifest) and optional columns
+            ``label``, ``group``, ``split``, ``start_s`` and ``end_s``, a list of video files, or a corpus.
         class_folders: take the first folder below the root as each video's label.
         skip: a table that ``sora scan --out`` wrote; videos that it lists as unreadable are left out.
+        need_files: refuse a manifest of which no file exists; False: their embeddings are at hand.
 
     Returns:
         The corpus; a folder's videos are sorted by name, a manifest's keep their order.
@@ -106,7 +96,7 @@ def open_corpus(
     Raises:
         CorpusError: the source does not exist, or holds no file that could be a video.
     """
-    corpus = source if isinstance(source, Corpus) else find(source)
+    corpus = source if isinstance(source, Corpus) else find(source, need_files)
     corpus = label_by_folder(corpus) if class_folders else corpus
     return corpus if skip is None else without(corpus, Path(skip).expanduser())
 
@@ -150,15 +140,18 @@ def open_span(video: str | Path, start_s: float | None = None, end_s: float | No
     return Corpus(path.parent, (entry,))
 
 
-def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Corpus:
+def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], need_files: bool) -> Corpus:
     """The corpus that a path, a pattern or a list of files names."""
     if not isinstance(source, str | os.PathLike):
         return from_paths([Path(path).expanduser() for path in source])
     path = Path(source).expanduser()
     if path.is_dir():
         return from_folder(path)
-    if path.suffix.lower() in (".csv", ".parquet"):
-        return from_manifest(path)
+    if path.suffix.lower() in TABLES:
+        videos = read_manifest(path)
+        if need_files:
+            check_any_exists(path, videos)
+        return Corpus(path.parent, tuple(videos))
     if path.is_file():
         return from_paths([path])
     if glob.has_magic(str(path)):
@@ -226,11 +219,6 @@ def digest_of(path: Path) -> str:
     return blake2b(os.fsencode(path), digest_size=4).hexdigest()
 
 
-def readable(path: Path) -> str:
-    """A path as text that can be printed and stored, also where its bytes are not UTF-8."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-
-
 def label_by_folder(corpus: Corpus) -> Corpus:
     """The same corpus with the first folder below the root as label."""
     flat = [video.video_id for video in corpus.videos if "/" not in video.video_id]
@@ -243,61 +231,3 @@ def label_by_folder(corpus: Corpus) -> Corpus:
         for video in corpus.videos
     )
     return replace(corpus, videos=tuple(videos))
-
-
-def from_manifest(path: Path) -> Corpus:
-    """The rows of a CSV or Parquet file."""
-    rows = read_rows(path)
-    if not rows:
-        raise CorpusError(f"manifest {path}: has no rows; add one row per video")
-    if "path" not in rows[0]:
-        raise CorpusError(f"manifest {path}: has no column 'path', only {', '.join(rows[0])}; add one")
-    videos = tuple(from_row(path, number, row) for number, row in enumerate(rows, start=2))
-    return Corpus(path.parent, videos)
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """A table's rows as text; empty cells are empty strings."""
-    if not path.is_file():
-        raise CorpusError(f"manifest {path}: no such file; check the path")
-    try:
-        if path.suffix.lower() == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
-        rows = read_parquet(path).to_pylist()
-        return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
-    except (csv.Error, UnicodeDecodeError, pa.ArrowException, OSError) as error:
-        raise CorpusError(f"manifest {path}: cannot be read: {error}; save it as UTF-8 CSV") from error
-
-
-def from_row(manifest: Path, number: int, row: dict[str, str]) -> Video:
-    """One row as a video; ``number`` is its line for messages."""
-    if not row["path"]:
-        raise CorpusError(f"manifest {manifest} line {number}: path is empty; name a file or drop the row")
-    row_name = f"manifest {manifest} line {number}"
-    start_s = seconds(row_name, "start_s", row.get("start_s", "")) or 0.0
-    end_s = seconds(row_name, "end_s", row.get("end_s", ""))
-    if end_s is not None and end_s <= start_s:
-        raise CorpusError(f"{row_name}: end_s={end_s:g} must be after start_s={start_s:g}; fix the row")
-    path = Path(row["path"])
-    known = {"path", "start_s", "end_s"}
-    return Video(
-        video_id=readable(path),
-        path=manifest.parent / path,
-        start_s=start_s,
-        end_s=end_s,
-        columns={key: value for key, value in row.items() if key not in known and value},
-    )
-
-
-def seconds(row_name: str, column: str, text: str) -> float | None:
-    """A cell of seconds; None when empty."""
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise CorpusError(f"{row_name}: {column}={text!r} is not a number of seconds; fix the row")
-    return value

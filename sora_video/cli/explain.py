@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sora_video.base import console
+from sora_video.base.times import clock
 
 from . import show
 from .arguments import JsonOption, ModelOption
@@ -64,9 +65,9 @@ def summarize(
         return
     rows = [
         {
-            "frame": console.clock(frame.time_s),
-            "from": console.clock(frame.start_s),
-            "to": console.clock(frame.end_s),
+            "frame": clock(frame.time_s),
+            "from": clock(frame.start_s),
+            "to": clock(frame.end_s),
             "peak": frame.peak,
         }
         for frame in summary.keyframes

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sora_video.base.console import clock, errors, json_text, printable
+from sora_video.base.console import errors, json_text, printable
+from sora_video.base.times import clock
 
 if TYPE_CHECKING:
     from sora_video.index.duplicates import Group

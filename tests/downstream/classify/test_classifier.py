@@ -192,7 +192,10 @@ def change(rows, **columns):
         (lambda rows: change(rows, split=lambda _: "later"), "no class has training rows"),
         (lambda rows: rows[:1], "only class 'still'"),
         (lambda rows: [*rows, {**rows[0], "label": "noise"}], "is 'still' in one row and 'noise' in another"),
-        (lambda rows: change(rows, path=lambda n: f"gone{n}.mp4"), "12 labelled files do not exist"),
+        (
+            lambda rows: change(rows, path=lambda n: f"gone{n}.mp4" if n else rows[0]["path"]),
+            "11 labelled files do not exist",
+        ),
     ],
 )
 def test_labels_that_teach_nothing_are_refused(labelled, tiny_run, tmp_path, edit, message):
@@ -201,6 +204,22 @@ def test_labels_that_teach_nothing_are_refused(labelled, tiny_run, tmp_path, edi
     with pytest.raises(LabelsError, match=message):
         train_classifier(path, tiny_run.path, tmp_path / "head")
     assert not (tmp_path / "head").exists()
+
+
+def test_a_spreadsheet_of_windows_trains_the_same_classifier(labelled, tiny_run, tmp_path):
+    rows = [{**row, "path": str(labelled.parent / row["path"])} for row in read_rows(labelled)]
+    lines = [
+        ";".join(["Path", "Label", "Place ", "GROUP", "Split"]),
+        *(";".join([f" {row['path']}", *list(row.values())[1:4], row["split"].title()]) for row in rows),
+        ";;;;",
+    ]
+    (tmp_path / "saved.csv").write_bytes("\r\n".join(lines).encode("utf-16"))
+    plain = train_classifier(labelled, tiny_run.path, tmp_path / "plain", columns=["label", "place"])
+    saved = train_classifier(
+        tmp_path / "saved.csv", tiny_run.path, tmp_path / "saved", columns=["label", "place"]
+    )
+    for ours, theirs in zip(saved.classifier.tasks, plain.classifier.tasks, strict=True):
+        assert (ours.classes, ours.scores) == (theirs.classes, theirs.scores)
 
 
 @pytest.mark.parametrize("sides", [("train",), ("train", "test")])

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from sora_video.base.errors import LabelsError
-from sora_video.downstream.probe.labels import hold_out, read_split
+from sora_video.downstream.probe.labels import column_of, hold_out, plain_sides, read_split
 from sora_video.downstream.probe.metrics import balanced_accuracy
 from sora_video.downstream.probe.split import Split, check_split, drop_rows
 from sora_video.pretrain.video.corpus import Corpus, Video
@@ -55,6 +55,27 @@ def test_unusable_labels_are_refused_by_name(corpus_of, text, message):
     with pytest.raises(LabelsError, match=message) as caught:
         read_split(corpus_of(rows(text)))
     assert "\n" not in str(caught.value)
+
+
+def test_sides_are_read_in_any_case_and_others_are_named(corpus_of, capsys):
+    corpus = plain_sides(
+        corpus_of(rows("a/g1/Train b/g2/TRAIN a/g3/test b/g4/Test a/g5/val a/g6/val a/g7/")), "split"
+    )
+    split = read_split(corpus)
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 1], [2, 3])
+    said = capsys.readouterr().err
+    assert said == "warning: split: rows are ignored that are neither train nor test: 2 of 'val'\n"
+
+
+def test_columns_are_found_in_any_case(corpus_of):
+    corpus = corpus_of([{"Colour": "red", "place": "here", "Place": "there"}])
+    assert [column_of(corpus, name) for name in ("colour", "Colour", "PLACE", "place", "gone")] == [
+        "Colour",
+        "Colour",
+        "PLACE",
+        "place",
+        "gone",
+    ]
 
 
 def test_absent_files_are_refused_by_name(corpus_of):

@@ -84,7 +84,7 @@ def test_a_csv_manifest_is_relative_to_itself_and_keeps_its_order(tree):
         "path,label,start_s,end_s,camera\n"
         "sub dir/b.MOV,run,1.5,4,\n"
         "a.mp4,,,,left\n"
-        '"sub dir/b.MOV",walk,4,,right,spare\n'
+        '"sub dir/b.MOV",walk,4,,right\n'
     )
     corpus = open_corpus(manifest(tree / "list.csv", text))
     first, second, third = corpus.videos
@@ -114,12 +114,18 @@ def test_a_parquet_manifest_reads_like_csv(tree):
     [
         ("path,label\n", "has no rows; add one row per video"),
         ("", "has no rows; add one row per video"),
-        ("file,label\na.mp4,x\n", "has no column 'path', only file, label; add one"),
+        (
+            "file,label\na.mp4,x\n",
+            "has no column 'path', only file, label; the first line names the columns",
+        ),
         ("path,label\na.mp4,x\n,y\n", "line 3: path is empty; name a file or drop the row"),
-        ("path,start_s\na.mp4,soon\n", "line 2: start_s='soon' is not a number of seconds; fix the row"),
-        ("path,end_s\na.mp4,-2\n", "line 2: end_s='-2' is not a number of seconds; fix the row"),
-        ("path,end_s\na.mp4,inf\n", "line 2: end_s='inf' is not a number of seconds"),
-        ("path,end_s\na.mp4,nan\n", "line 2: end_s='nan' is not a number of seconds"),
+        (
+            "path,start_s\na.mp4,soon\n",
+            "line 2: start_s='soon' is not a time in seconds; write 75, 1:15 or 0:01:15",
+        ),
+        ("path,end_s\na.mp4,-2\n", "line 2: end_s='-2' is not a time in seconds; write 75, 1:15 or 0:01:15"),
+        ("path,end_s\na.mp4,inf\n", "line 2: end_s='inf' is not a time in seconds"),
+        ("path,end_s\na.mp4,nan\n", "line 2: end_s='nan' is not a time in seconds"),
         ("path,start_s,end_s\na.mp4,3,2\n", "line 2: end_s=2 must be after start_s=3; fix the row"),
     ],
 )
@@ -130,10 +136,11 @@ def test_a_bad_manifest_is_named_with_line_and_remedy(tmp_path, text, expected):
     assert expected in message
 
 
-@pytest.mark.parametrize("name", ["list.csv", "list.parquet"])
-def test_a_manifest_of_other_bytes_is_refused(tmp_path, name):
-    (tmp_path / name).write_bytes(b"path\n\xff\xfe\x81\n")
-    assert f"manifest {tmp_path / name}: cannot be read" in refusal(tmp_path / name)
+def test_a_manifest_of_other_bytes_is_refused(tmp_path):
+    (tmp_path / "list.csv").write_bytes(b"path\n\xff\xfe\x81\n")
+    (tmp_path / "list.parquet").write_bytes(b"PAR1 and more")
+    for name in ("list.csv", "list.parquet"):
+        assert f"manifest {tmp_path / name}: cannot be read" in refusal(tmp_path / name)
 
 
 def test_places_without_videos_are_named_with_a_remedy(tmp_path):

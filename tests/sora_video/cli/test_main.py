@@ -282,7 +282,7 @@ def test_encoders_are_listed_with_what_they_cost():
         ("search {library} {one} --top 0", "top"),
         ("duplicates {library} --cover 2", "cover=2"),
         ("duplicates {tmp}/empty", "no library"),
-        ("probe {tmp}/labels.csv --model {run}", "do not exist"),
+        ("probe {tmp}/labels.csv --model {run}", "none of its 2 files exists"),
         ("probe {videos} --model {run}", "label column 'label'"),
         ("probe {videos} --class-folders --model {run} --views 3", "views=3: must be SLICESxCROPS"),
         ("compare {tmp}/empty", "holds no metrics of a probe"),

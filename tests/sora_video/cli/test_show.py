@@ -1,14 +1,7 @@
 import pytest
 
 from sora_video.cli.main import main
-from sora_video.cli.show import clock, print_table
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00.0"), (59.96, "1:00.0"), (61.25, "1:01.2"), (3600, "60:00.0")]
-)
-def test_times_are_read_at_a_glance(seconds, text):
-    assert clock(seconds) == text
+from sora_video.cli.show import print_table
 
 
 def test_a_table_keeps_absent_cells_empty_and_brackets_literal(capsys):
