@@ -219,6 +219,10 @@ class MethodConfig(PartConfig):
 
     registry = METHODS
     spelt_out: ClassVar[Mapping[str, Any]] = {"momentum": 0.99, "queue": 4096, "shuffle": True}
+    takes_intra: ClassVar[bool] = False
+    """Whether the loss has negatives, slices in another order (``loss.intra``) among them."""
+    takes_local: ClassVar[bool] = False
+    """Whether the loss compares local views (``augment.local_views``)."""
 
     name: str = "simclr"
     """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""

@@ -126,6 +126,15 @@ class AugmentConfig(Section):
     """Greatest part of the mel scale that is silenced."""
     sound_gap: Fraction = 0.25
     """Greatest part of the slice's time that is silenced."""
+    local_views: Annotated[int, Field(ge=0, le=32)] = 0
+    """Further views of each video in every step, small and perhaps short, that learn to be near its whole
+    slices; 0: none. They are not compared with each other, and have no sound."""
+    local_size: Annotated[int, Field(ge=16, le=2048)] = 32
+    """Side of a local view in pixels."""
+    local_area: tuple[Fraction, Fraction] = (0.05, 0.25)
+    """Least and greatest area of the crop of a local view, as a fraction of the frame."""
+    local_frames: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Frames of a local view, from a time within its slice; null: all of the slice."""
     kept_views: Annotated[int, Field(ge=0, le=64)] = 0
     """With a frozen network over frames: so many fixed views of every video are made once, the features of
     their frames are kept on disk, and each view draws one of them; 0: views are made of pixels each time."""
@@ -143,7 +152,15 @@ class AugmentConfig(Section):
 
     @model_validator(mode="after")
     def _ranges_rise(self) -> "AugmentConfig":
-        for name in ("crop_area", "crop_aspect", "blur_sigma"):
+        for name in ("local_size", "local_area", "local_frames") if self.local_views == 0 else ():
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"augment.{name}={getattr(self, name)}: needs augment.local_views above 0")
+        if self.local_views and self.kept_views:
+            raise ValueError(
+                f"augment.local_views={self.local_views}: are made of pixels, and augment.kept_views keeps "
+                "features of whole views alone; use 0 for one of them"
+            )
+        for name in ("crop_area", "crop_aspect", "blur_sigma", "local_area"):
             low, high = getattr(self, name)
             if not 0 < low <= high <= 100:
                 raise ValueError(
@@ -167,6 +184,11 @@ class LossConfig(Section):
     projection head of its own; both together have weight 1. 0 in stored runs that do not say."""
     stream_cross: Annotated[float, Field(ge=0)] = 0.0
     """Of encoder.input=both: weight of look against motion."""
+    intra: Literal["none", "shuffle", "reverse", "either"] = "none"
+    """Further negatives of every slice: slices of the batch, those of its own video among them, whose frames
+    are shuffled, play backwards, or either of them with equal chance."""
+    intra_slices: Annotated[int, Field(ge=1, le=8)] = 1
+    """How many slices of each video are such negatives too; each costs one more pass through the network."""
     projection_hidden: Annotated[int, Field(ge=1, le=2**16)] = 512
     """Width of the hidden layers of the 3-layer projection head."""
     projection_dim: Annotated[int, Field(ge=1, le=2**16)] = 128
@@ -365,6 +387,43 @@ class PretrainConfig(Section):
         if self.encoder.input != "rgb" and self.slice.frames < 2:
             raise ValueError(
                 f"slice.frames={self.slice.frames}: must be at least 2 for encoder.input={self.encoder.input}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _negatives_within_a_video_need_an_order(self) -> "PretrainConfig":
+        kind, count = self.loss.intra, self.loss.intra_slices
+        if kind == "none":
+            if count != 1:
+                raise ValueError(f"loss.intra_slices={count}: needs loss.intra, such as shuffle")
+            return self
+        if not self.method.takes_intra:
+            raise ValueError(f"loss.intra={kind}: {self.method.name} has no such negatives; use none")
+        if count > self.slice.per_video:
+            raise ValueError(
+                f"loss.intra_slices={count}: must be at most slice.per_video={self.slice.per_video}"
+            )
+        if self.slice.frames < 2:
+            raise ValueError(f"loss.intra={kind}: needs slices of 2 or more frames; use none")
+        if kind != "shuffle" and self.augment.reverse > 0:
+            raise ValueError(
+                f"loss.intra={kind}: augment.reverse={self.augment.reverse} makes slices that play backwards "
+                "positives; use shuffle, or augment.reverse=0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _local_views_are_of_slices(self) -> "PretrainConfig":
+        count, frames = self.augment.local_views, self.augment.local_frames
+        if count and not self.method.takes_local:
+            raise ValueError(f"augment.local_views={count}: {self.method.name} does not compare them; use 0")
+        if frames and frames > self.slice.frames:
+            raise ValueError(
+                f"augment.local_frames={frames}: must be at most slice.frames={self.slice.frames}"
+            )
+        if frames == 1 and self.encoder.input != "rgb":
+            raise ValueError(
+                f"augment.local_frames=1: must be at least 2 for encoder.input={self.encoder.input}"
             )
         return self
 

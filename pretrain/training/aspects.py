@@ -10,10 +10,12 @@ from sora_video.configs.schema import LossConfig
 
 from .loss import info_nce
 
-__all__ = ["Aspects", "Term", "compared", "contrast", "make_terms", "present"]
+__all__ = ["UNORDERED", "Aspects", "Term", "compared", "contrast", "make_terms", "present"]
 
 SOUND = "sound"
 """The aspect that slices without audio lack."""
+UNORDERED = ("sound", "look")
+"""Aspects that are the same when a slice's frames are in another order."""
 
 
 class Aspects(NamedTuple):
@@ -24,9 +26,10 @@ class Aspects(NamedTuple):
     present: Tensor
     """(n, A) bool, which slices have which aspect."""
     video: Tensor
-    """(n,) int64, equal for slices of the same video."""
+    """(n,) int64, equal for slices of the same video; -1: altered, and a negative of every query."""
     number: Tensor
-    """(n,) int64, which slice of the batch; -1: one of an earlier step, which is never a positive."""
+    """(n,) int64, which slice of the batch; -1: one of an earlier step, altered, or a local view, which is
+    never a positive."""
 
     @classmethod
     def of(cls, projections: Tensor, present: Tensor, video: Tensor) -> "Aspects":
@@ -40,6 +43,29 @@ class Aspects(NamedTuple):
         numbers = torch.arange(present.shape[0] * present.shape[1], device=video.device)
         owners = video.repeat_interleave(present.shape[1])
         return cls(projections.flatten(0, 1), present.flatten(0, 1), owners, numbers)
+
+    @classmethod
+    def altered(cls, projections: Tensor, present: Tensor) -> "Aspects":
+        """Copies of slices in another order: negatives of all, those of the same video too.
+
+        Args:
+            projections: (V, E, A, D) of E copies of V samples.
+            present: (V, E, A) bool.
+        """
+        nothing = torch.full(present.shape[:2], -1, device=present.device).flatten()
+        return cls(projections.flatten(0, 1), present.flatten(0, 1), nothing, nothing)
+
+    @classmethod
+    def local(cls, projections: Tensor, present: Tensor, video: Tensor) -> "Aspects":
+        """Local views: queries alone, whose positives are all whole slices of the video.
+
+        Args:
+            projections: (V, L, A, D) of L views of V samples.
+            present: (V, L, A) bool.
+            video: (V,) videos of the samples.
+        """
+        views = cls.of(projections, present, video)
+        return views._replace(number=torch.full_like(views.number, -1))
 
     def join(self, others: "Aspects") -> "Aspects":
         """These slices, then others.
@@ -78,14 +104,16 @@ class Term(NamedTuple):
 def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature: float) -> Tensor:
     """A weighted sum of :func:`.loss.info_nce` within and across aspects.
 
-    Positives are the keys of the batch from the query's video, negatives all keys of other videos. Within one
-    aspect a slice's own key is neither; across aspects it is a positive: the sound of what is seen (after
-    Morgado et al., Audio-Visual Instance Discrimination with Cross-Modal Agreement, 2021). A term without a
-    positive pair, or without negatives, is left out.
+    Positives are the keys of the batch from the query's video, negatives all keys of other videos, and all
+    altered ones (Tao et al., Self-supervised Video Representation Learning Using Inter-intra Contrastive
+    Framework, 2020). Within one aspect a slice's own key is neither; across aspects it is a positive: the
+    sound of what is seen (after Morgado et al., Audio-Visual Instance Discrimination with Cross-Modal
+    Agreement, 2021). A term without a positive pair, or without negatives, is left out.
 
     Args:
-        queries: the batch's slices.
-        keys: the same, those of a momentum encoder, or these and those of earlier steps.
+        queries: the batch's slices, and its local views.
+        keys: the same slices, those of a momentum encoder, or these and those of earlier steps; and altered
+            ones.
         terms: which aspects are compared.
         temperature: divisor of the similarities, above 0.
 

@@ -1,7 +1,7 @@
 """The input of a training step."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from torch import Tensor
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
+from sora_video.pretrain.views.draw_altered import Altered
+from sora_video.pretrain.views.draw_local import Local
 
 __all__ = ["Batch", "Sample"]
 
@@ -24,6 +26,10 @@ class Sample:
     """Its number in the corpus."""
     slices: Slices[NDArray[Any]]
     views: Views[NDArray[Any]]
+    altered: Altered[NDArray[Any]] | None = None
+    """Copies of slices in another order, where the run has any."""
+    local: Local[NDArray[Any]] | None = None
+    """Local views, where the run has any."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,10 @@ class Batch:
     """Videos of this step that could not be read; they are left out, not replaced."""
     reader_mb: float = 0.0
     """Peak memory in MB of the process that read it."""
+    altered: Altered[Tensor] | None = None
+    """Copies of slices in another order, where the run has any; the first axis is B."""
+    local: Local[Tensor] | None = None
+    """Local views, where the run has any; the first axis is B."""
 
     @property
     def views_of_slice(self) -> int:
@@ -74,6 +84,15 @@ class Batch:
         Args:
             change: called once for each tensor.
         """
-        slices, views = Slices(*map(change, self.slices)), Views(*map(change, self.views))
-        numbers = (change(self.video), change(self.slot), change(self.entry))
-        return Batch(slices, views, *numbers, self.failures, self.reader_mb)
+        return replace(self, **{name: changed(getattr(self, name), change) for name in TENSORS})
+
+
+TENSORS = ("slices", "views", "video", "slot", "entry", "altered", "local")
+"""The fields of a batch that are, or consist of, tensors."""
+
+
+def changed(part: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A tensor, changed; or a named tuple of such parts, each of them changed; or None."""
+    if part is None or isinstance(part, Tensor):
+        return None if part is None else change(part)
+    return type(part)(*(changed(inner, change) for inner in part))

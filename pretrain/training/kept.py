@@ -35,6 +35,7 @@ from sora_video.pretrain.video.read import read_videos
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Playback, Slices, cells_shown, draw_starts
 from sora_video.pretrain.views.draw import Views
+from sora_video.pretrain.views.draw_altered import draw_altered
 from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
 
@@ -182,7 +183,9 @@ class KeptFeatures:
         key = (self.config.seed, "sample", position.epoch, position.video)
         slices, playback = draw_kept(features, self.config, key)
         nothing = np.zeros((len(slices.lengths), 0), np.float32)
-        return Sample(position.slot, position.video, slices, Views(nothing, nothing, playback.fields))
+        views = Views(nothing, nothing, playback.fields)
+        altered = draw_altered(key, self.config.loss, slices.lengths, slices.frames.shape[1])
+        return Sample(position.slot, position.video, slices, views, altered)
 
 
 def draw_kept(

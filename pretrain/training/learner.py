@@ -25,6 +25,7 @@ from .methods import Known, make_method
 from .model import Contrastive, make_optimizer
 from .projector import Projector
 from .ranks import Common
+from .rows import differs
 from .sampler import EpochSampler
 from .statistics import GroupStatistics, assign
 from .tasks.task import add_tasks
@@ -81,6 +82,12 @@ class Learner:
         self.statistics = GroupStatistics(self.inner)
         self.clock = Clock(fabric.device)
         self.projector = Projector(config, fabric, sampler, self.clock)
+        altered = config.loss.intra != "none" and not self.method.projects_keys
+        self.row_counts = [
+            config.slice.per_video * config.slice.views,
+            config.loss.intra_slices if altered else 0,
+            config.augment.local_views,
+        ]
         self.network.train()
 
     def state(self) -> dict[str, Any]:
@@ -119,8 +126,8 @@ class Learner:
         Returns:
             The step's metrics, and whether it was taken.
         """
-        present = common.video >= 0
-        share, known = self.projector.share, self.known(batch, common.video, present)
+        present, share = common.video >= 0, self.projector.share
+        known = self.known(batch, common.video, present)
         groups = self.projector.groups(batch)
         self.statistics.begin()
         self.method_before = [value.clone() for value in self.method.state_dict().values()]
@@ -133,14 +140,14 @@ class Learner:
         )
         alone = len(groups) == 1
         parts = [
-            self.projector.project(self.network, batch, rows, number, group)
-            if alone
-            else self.preview(batch, rows, number, group)
+            self.project(batch, rows, number, group) if alone else self.preview(batch, rows, number, group)
             for group, rows in enumerate(groups)
         ]
         everything = share(batch, torch.cat([part.detach() for part in parts]))
         outputs = everything[present].requires_grad_()
-        columns = self.inner.columns(outputs)
+        slices, altered, local = torch.split(outputs, self.row_counts, dim=1)
+        known = known._replace(altered=self.projections(altered), local=self.projections(local))
+        columns = self.inner.columns(slices)
         losses = {"loss": self.method.loss(columns.projections, known)}
         if self.texts:
             codes = share(batch, self.texts.codes[batch.entry])[present]
@@ -152,7 +159,7 @@ class Learner:
         self.clock.lap("loss")
         for group, rows in enumerate(groups):
             with self.fabric.no_backward_sync(self.network, enabled=group < len(groups) - 1):
-                part = parts[0] if alone else self.projector.project(self.network, batch, rows, number, group)
+                part = parts[0] if alone else self.project(batch, rows, number, group)
                 self.fabric.backward(part, gradient=mine[rows] * self.fabric.world_size)
                 self.clock.lap("backward")
         if alone:
@@ -160,7 +167,7 @@ class Learner:
         return self.finish(losses, outputs.detach(), known)
 
     def known(self, batch: Batch, video: Tensor, present: Tensor) -> Known:
-        """What losses need to know of the whole batch.
+        """What losses need to know of the whole batch, but for what the network makes of it.
 
         Args:
             batch: this process's part.
@@ -171,7 +178,10 @@ class Learner:
         of_slices = torch.stack([slices.has_audio, slices.lengths], -1).to(time)
         numbers = torch.cat([batch.by_view(of_slices), time], -1)
         has_audio, lengths, *fields = self.projector.share(batch, numbers)[present].unbind(-1)
-        return Known(video[present], has_audio > 0, lengths.long(), torch.stack(fields, -1))
+        differing = differs(batch)
+        if differing is not None:
+            differing = self.projector.share(batch, differing)[present]
+        return Known(video[present], has_audio > 0, lengths.long(), torch.stack(fields, -1), differing)
 
     def projections(self, outputs: Tensor) -> Tensor:
         """What the head gave, without the columns that may follow it.
@@ -197,6 +207,28 @@ class Learner:
             self.texts.set_gradients(others, self.fabric)
         return mine
 
+    def project(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
+        """Project the rows of one group; running statistics are those of slices, without local views.
+
+        Args:
+            batch: this process's part, of b videos.
+            rows: (n,) the group's videos, in [0, b).
+            number: which step this is.
+            group: which of this process's groups it is.
+
+        Returns:
+            (n, R + E + L, A, D) outputs: slices, altered copies unless the method projects them, and local
+            views, of which only the projections are wanted.
+        """
+        where = (self.network, batch, rows, number, group)
+        slices = self.projector.project(*where, altered=not self.method.projects_keys)
+        if batch.local is None:
+            return slices
+        with self.statistics.unnoted():
+            local = self.projector.project_local(*where)
+        missing = slices.shape[-1] - local.shape[-1]
+        return torch.cat([slices, nn.functional.pad(local, (0, missing))], dim=1)
+
     @torch.no_grad()
     def preview(self, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
         """Project one group without a graph, and note its running statistics.
@@ -208,24 +240,25 @@ class Learner:
             group: see :meth:`project`.
 
         Returns:
-            (n, R, A, D) projections.
+            (n, R + E + L, A, D) outputs.
         """
-        projections = self.projector.project(self.network, batch, rows, number, group)
+        outputs = self.project(batch, rows, number, group)
         self.statistics.take()
-        return projections
+        return outputs
 
     def finish(self, losses: Mapping[str, Tensor], outputs: Tensor, known: Known) -> StepReport:
         """Change the weights, or leave all as it was before the step if the loss or gradient is not finite.
 
         Args:
             losses: scalars by name; ``loss`` was learnt from.
-            outputs: (V, R, A, D) of the network.
+            outputs: (V, R + E + L, A, D) of the network.
             known: of the V videos.
         """
         weights = [*self.inner.parameters(), *(self.texts.parameters() if self.texts else ())]
         norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
         losses = {name: value.detach() for name, value in losses.items()}
-        metrics = {**losses, "gradient": norm, **spread(self.projections(outputs[:WATCHED])[:, :, 0])}
+        slices = outputs[:WATCHED, : self.row_counts[0]]
+        metrics = {**losses, "gradient": norm, **spread(self.projections(slices)[:, :, 0])}
         culprits = None
         if bool(torch.isfinite(losses["loss"]) & torch.isfinite(norm)):
             self.statistics.commit(self.fabric)

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from sora_video.base.errors import CorpusError
 from sora_video.base.processes import worker_count
@@ -78,7 +76,9 @@ class Loading:
         wanted, cache = config.slice, replace(cache, folder=cache.folder.absolute())
         augment = config.augment
         draw = Draw(wanted.per_video, wanted.max_gap_s, wanted.gap_power, augment.rates, augment.reverse)
-        self.common = Common(config.seed, grid_of(config), draw, cache, augment, wanted.views).packed()
+        self.common = Common(
+            config.seed, grid_of(config), draw, cache, augment, config.loss, wanted.views
+        ).packed()
         self.numbers = corpus.numbers()
         self.answers: dict[int, Any] = {}
         self.reader_mb = 0.0
@@ -140,17 +140,22 @@ def collate(
         slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 3)
         return Batch(slices, views, nothing, nothing, nothing, failures, reader_mb)
     batch = Batch(
-        Slices(*map(stack, zip(*(sample.slices for sample in samples), strict=True))),
-        Views(*map(stack, zip(*(sample.views for sample in samples), strict=True))),
+        stack([sample.slices for sample in samples]),
+        stack([sample.views for sample in samples]),
         torch.tensor([numbers[sample.video] for sample in samples]),
         torch.tensor([sample.slot for sample in samples]),
         torch.tensor([sample.video for sample in samples]),
         failures,
         reader_mb,
+        stack([sample.altered for sample in samples]),
+        stack([sample.local for sample in samples]),
     )
     return batch.pin_memory() if pin else batch
 
 
-def stack(columns: Sequence[NDArray[Any]]) -> Tensor:
-    """Arrays of equal shapes as one tensor with a first axis more."""
-    return torch.from_numpy(np.stack(columns))
+def stack(parts: Sequence[Any]) -> Any:
+    """Arrays of equal shapes as one tensor with a first axis more; of named tuples, each of their fields."""
+    first = parts[0]
+    if first is None or isinstance(first, np.ndarray):
+        return None if first is None else torch.from_numpy(np.stack(parts))
+    return type(first)(*map(stack, zip(*parts, strict=True)))

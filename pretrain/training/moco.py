@@ -1,7 +1,7 @@
 """MoCo: every slice against those of a momentum encoder and a queue of older ones."""
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -23,6 +23,9 @@ __all__ = ["MoCo", "MoCoConfig"]
 class MoCoConfig(MethodConfig):
     """Settings of moco."""
 
+    takes_intra: ClassVar[bool] = True
+    takes_local: ClassVar[bool] = True
+
     momentum: Fraction = 0.99
     """Weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
     queue: Annotated[int, Field(ge=0, le=2**22)] = 4096
@@ -35,7 +38,8 @@ class MoCoConfig(MethodConfig):
 class MoCo(Method):
     """InfoNCE against the momentum encoder's projections of the batch and of earlier steps.
 
-    Each slice of a step is a query and a key, and every key is enqueued. The queue starts empty; empty slots
+    Each slice of a step is a query and a key, and every key is enqueued; local views are queries alone, and
+    altered copies of slices are keys that are not enqueued. The queue starts empty; empty slots
     are ignored, and the batch's own keys of other videos are always negatives.
 
     Args:
@@ -47,6 +51,7 @@ class MoCo(Method):
     """
 
     settings = MoCoConfig
+    projects_keys = True
     queue: Tensor
     queue_video: Tensor
     queue_has_audio: Tensor
@@ -57,7 +62,7 @@ class MoCo(Method):
         assert isinstance(config.method, MoCoConfig)
         self.config, self.learner = config.method, [model]  # in a list: its weights are not this module's
         self.network = deepcopy(model).requires_grad_(False)
-        size = self.config.queue
+        self.slices, size = config.slice.per_video, self.config.queue
         self.register_buffer("queue", torch.zeros(size, len(self.aspects), config.loss.projection_dim))
         self.register_buffer("queue_video", torch.full((size,), -1))
         self.register_buffer("queue_has_audio", torch.zeros(size, dtype=torch.bool))
@@ -78,7 +83,8 @@ class MoCo(Method):
 
         momentum = cosine_schedule(step, steps, self.config.momentum, 1.0)
         update_momentum(self.learner[0], self.network, momentum)
-        self.keys = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
+        rows = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
+        self.keys, self.altered = rows.tensor_split([self.slices], dim=1)
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
         """InfoNCE against the momentum encoder's keys and those of the queue; see :func:`.aspects.contrast`.
@@ -92,8 +98,13 @@ class MoCo(Method):
         """
         there = present(known.has_audio, self.aspects)
         queries = Aspects.of(projections, there, known.video)
-        keys = Aspects.of(self.keys, there, known.video).join(self.queued())
-        return contrast(queries, keys, self.terms, self.temperature)
+        keys = Aspects.of(self.keys, there, known.video)
+        return contrast(
+            self.with_local(queries, known),
+            self.with_altered(keys, self.altered, known).join(self.queued()),
+            self.terms,
+            self.temperature,
+        )
 
     def queued(self) -> Aspects:
         """The slices in the queue."""

@@ -40,7 +40,8 @@ class Contrastive(nn.Module):
 
     Raises:
         ConfigError: ``encoder.freeze`` is more than the network has parts, features are to be kept of frames
-            that are not all that a frozen network sees, or a task lacks what it needs.
+            that are not all that a frozen network sees, the network does not take local views, or a task
+            lacks what it needs.
     """
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -52,6 +53,8 @@ class Contrastive(nn.Module):
         self.aspects = compared(config.loss, self.encoder.aspect_names)
         self.gives_features = config.text.is_learnt
         self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
+        if config.augment.local_views:
+            check_local_views(self.encoder, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = make_head(self.encoder.dim, config.loss)
@@ -76,14 +79,23 @@ class Contrastive(nn.Module):
             module.eval()
         return self
 
-    def forward(self, clips: Tensor, lengths: Tensor, sound: Tensor, has_audio: Tensor) -> Tensor:
+    def forward(
+        self,
+        clips: Tensor,
+        lengths: Tensor,
+        sound: Tensor,
+        has_audio: Tensor,
+        *,
+        projections_alone: bool = False,
+    ) -> Tensor:
         """Project slices under each aspect that is compared.
 
         Args:
             clips: (N, 3, T, H, W) float in [0, 1], or (N, T, D) kept features of frames.
             lengths: (N,) how many frames of each are there.
-            sound: (N, S) samples in [-1, 1].
+            sound: (N, S) samples in [-1, 1]; S is 0 where there is none.
             has_audio: (N,) bool, whether there is sound.
+            projections_alone: leave out all other columns.
 
         Returns:
             (N, A, ``loss.projection_dim``) projections; where texts are learnt, the D features of the
@@ -94,9 +106,11 @@ class Contrastive(nn.Module):
             pooled, attention = self.kept[0].over_time(clips, lengths)
             features = SliceFeatures(pooled, attention, pooled[:, None])
         else:
-            features = self.encoder(clips, lengths, sound, has_audio)
+            features = self.encoder(clips, lengths, sound if sound.shape[1] else None, has_audio)
         aspects = features.aspects[:, : len(self.aspects)]
         rows = self.project(aspects, present(has_audio, self.aspects))
+        if projections_alone:
+            return rows
         further = [aspects] if self.gives_features else []
         for task in self.learnt.values():
             columns = task(features, lengths)[:, None]
@@ -159,6 +173,25 @@ def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:
             "encoder.frame=package:efficientnet_lite0; or use 0"
         )
     return kept
+
+
+def check_local_views(encoder: Encoder, config: PretrainConfig) -> None:
+    """Try a local view.
+
+    Raises:
+        ConfigError: the network does not take clips of such a size or length.
+    """
+    size, frames = config.augment.local_size, config.augment.local_frames or config.slice.frames
+    encoder.eval()
+    try:
+        with torch.no_grad():
+            encoder(torch.zeros(1, 3, frames, size, size))
+    except (ConfigError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"augment.local_views={config.augment.local_views}: {config.encoder.name} does not take views of "
+            f"{frames} frames of {size} x {size}; change augment.local_size or augment.local_frames, or "
+            "use augment.local_views=0"
+        ) from error
 
 
 def make_optimizer(

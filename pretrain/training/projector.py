@@ -1,25 +1,26 @@
-"""From a batch to the projections of its slices, group by group and over all processes."""
+"""From a batch to the projections of its rows, group by group and over all processes."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.video.slices import Slices
-from sora_video.pretrain.views.draw import Views
 
 from .batch import Batch
 from .clock import Clock
 from .fabric import Fabric
 from .inputs import kept, view
 from .ranks import gather, uses_bf16
+from .rows import Rows, local_rows, slice_rows
 from .sampler import EpochSampler
 
 __all__ = ["Projector"]
 
 
 class Projector:
-    """Projects the slices of a batch by the network that is trained, or by another of the same kind.
+    """Projects what is made of a batch, by the network that is trained or by another of the same kind.
 
     Args:
         config: all settings.
@@ -46,8 +47,10 @@ class Projector:
         count = self.sampler.share // self.sampler.group_size
         return [(group == number).nonzero().flatten() for number in range(count)]
 
-    def project(self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int) -> Tensor:
-        """Project one group.
+    def project(
+        self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int, *, altered: bool
+    ) -> Tensor:
+        """Project the slices of one group.
 
         Args:
             network: the network that is trained, or another of the same kind.
@@ -55,35 +58,55 @@ class Projector:
             rows: (n,) the group's videos, in [0, b).
             number: which step this is; decides the random numbers.
             group: which of this process's groups it is; decides the random numbers.
+            altered: whether altered copies of slices are projected with them, where there are any.
 
         Returns:
-            (n, R, A, D) projections.
+            (n, R + E, A, D) projections; E is 0 without altered copies.
         """
-        slices = Slices(*(batch.by_view(column[rows]).flatten(0, 1) for column in batch.slices))
-        views = Views(*(column[rows].flatten(0, 1) for column in batch.views))
-        projections = self.run(network, slices, views, number, group)
+        wanted = slice_rows(batch.map(lambda column: column[rows]), altered=altered)
+        projections = self.run(network, wanted.flat(), number, group)
         return projections.view(len(rows), -1, *projections.shape[1:])
 
-    def run(
-        self, network: nn.Module, slices: Slices[Tensor], views: Views[Tensor], number: int, group: int
+    def project_local(
+        self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int
     ) -> Tensor:
-        """Project slices with the random numbers of a step and group.
+        """Project the local views of one group.
+
+        Args:
+            network: see :meth:`project`.
+            batch: see :meth:`project`; it has local views.
+            rows: see :meth:`project`.
+            number: see :meth:`project`.
+            group: see :meth:`project`.
+
+        Returns:
+            (n, L, A, D) projections.
+        """
+        frames = self.config.augment.local_frames or self.config.slice.frames
+        wanted = local_rows(batch.map(lambda column: column[rows]), frames)
+        projections = self.run(network, wanted.flat(), number, group, local=True)
+        return projections.view(len(rows), -1, *projections.shape[1:])
+
+    def run(self, network: nn.Module, rows: Rows, number: int, group: int, *, local: bool = False) -> Tensor:
+        """Project rows with the random numbers of a step and group.
 
         Args:
             network: the network that is trained, or another of the same kind.
-            slices: n of them.
-            views: of the n slices.
+            rows: n of them.
             number: which step this is.
             group: which of this process's groups it is.
+            local: whether the views are local ones.
 
         Returns:
             (n, A, D) projections.
         """
         augment = self.config.augment
-        clips = kept(slices) if augment.kept_views else view(slices, views, augment.size, self.dtype)
+        size = augment.local_size if local else augment.size
+        clips = kept(rows.slices) if augment.kept_views else view(*rows, size, self.dtype)
         self.clock.lap("augment")
-        torch.manual_seed(torch_seed(self.config.seed, "step", number, self.first_group + group))
-        projections: Tensor = network(*clips).float()
+        purpose = "local" if local else "step"
+        torch.manual_seed(torch_seed(self.config.seed, purpose, number, self.first_group + group))
+        projections: Tensor = (network(*clips, projections_alone=True) if local else network(*clips)).float()
         self.clock.lap("forward")
         return projections
 
@@ -122,12 +145,13 @@ class Projector:
             shuffled: whether to deal the slices out to the groups in another order.
 
         Returns:
-            (V, R, A, D) projections.
+            (V, R + E, A, D) projections; E is 0 without altered copies.
         """
         with self.fabric.autocast():
             if not shuffled:
                 parts = [
-                    self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
+                    self.project(network, batch, rows, number, group, altered=True)
+                    for group, rows in enumerate(groups)
                 ]
                 return self.share(batch, torch.cat(parts))[present]
             return self.embed_shuffled(network, batch, present, len(groups), number)
@@ -145,30 +169,20 @@ class Projector:
             number: which step this is; decides the order.
 
         Returns:
-            (V, R, A, D) projections, in the batch's own order.
+            (V, R + E, A, D) projections, in the batch's own order; E is 0 without altered copies.
         """
-        slices = Slices(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.slices))
-        views = Views(*(self.share(batch, column)[present].flatten(0, 1) for column in batch.views))
-        views_of_slice = batch.views_of_slice
+        everything = replace(batch, local=None).map(lambda column: self.share(batch, column)[present])
+        rows = slice_rows(everything, altered=True).flat()
         dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
-        order = torch.randperm(len(views.time), generator=dealer).to(views.time.device)
+        order = torch.randperm(len(rows.slices.lengths), generator=dealer).to(present.device)
         hands = order.tensor_split(groups * self.fabric.world_size)
         largest = len(hands[0])
         process_hands = hands[self.first_group : self.first_group + groups]
-        dealt = [
-            self.run(
-                network,
-                Slices(*(column[hand // views_of_slice] for column in slices)),
-                Views(*(column[hand] for column in views)),
-                number,
-                group,
-            )
-            for group, hand in enumerate(process_hands)
-        ]
+        dealt = [self.run(network, rows.at(hand), number, group) for group, hand in enumerate(process_hands)]
         padded = torch.stack(
             [nn.functional.pad(part, (0, 0, 0, 0, 0, largest - len(part))) for part in dealt]
         )
         played = gather(self.fabric, padded)
-        rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
-        rows = torch.empty_like(rows).index_copy_(0, order, rows)
-        return rows.view(-1, batch.views.time.shape[1], *rows.shape[1:])
+        dealt_rows = torch.cat([part[: len(hand)] for part, hand in zip(played, hands, strict=True)])
+        projections = torch.empty_like(dealt_rows).index_copy_(0, order, dealt_rows)
+        return projections.view(int(present.sum()), -1, *projections.shape[1:])

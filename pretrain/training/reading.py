@@ -7,13 +7,20 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.schema import AugmentConfig, LossConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.reader import Draw, Grid, Span, drawn_slices
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views, draw_views
+from sora_video.pretrain.views.draw_altered import Altered, draw_altered
+from sora_video.pretrain.views.draw_local import Local, draw_local
 
-__all__ = ["Common", "SampleTask", "read_sample"]
+__all__ = ["Common", "Drawn", "SampleTask", "read_sample"]
+
+Drawn = tuple[
+    Slices[NDArray[Any]], Views[NDArray[Any]], Altered[NDArray[Any]] | None, Local[NDArray[Any]] | None
+]
+"""R slices and R views, and where the run has them copies in another order, and local views."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Common:
     draw: Draw
     cache: FrameCache
     augment: AugmentConfig
+    loss: LossConfig
     views: int
     """Of each slice."""
 
@@ -44,14 +52,15 @@ class SampleTask(NamedTuple):
     """See :meth:`Common.packed`."""
 
 
-def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[Any]]]:
+def read_sample(task: SampleTask) -> Drawn:
     """Read one sample.
 
     Args:
         task: which slices to draw from which video, and how to augment them.
 
     Returns:
-        The slices, and their views: those of the first slice, then those of the second.
+        The slices, their views, those of the first slice, then those of the second, and what else is made of
+        them.
 
     Raises:
         VideoError: the file cannot be read.
@@ -59,8 +68,13 @@ def read_sample(task: SampleTask) -> tuple[Slices[NDArray[Any]], Views[NDArray[A
     common = unpacked(task.common)
     key = (common.seed, "sample", task.epoch, task.video)
     slices, playback = drawn_slices(task.span, common.grid, common.draw, key, common.cache)
-    time = playback.fields.repeat(common.views, axis=0)
-    return slices, draw_views(key, common.augment, time, has_audio=common.grid.has_audio)
+    augment, time, frames = common.augment, playback.fields, slices.frames.shape[1]
+    return (
+        slices,
+        draw_views(key, augment, time.repeat(common.views, axis=0), has_audio=common.grid.has_audio),
+        draw_altered(key, common.loss, slices.lengths, frames),
+        draw_local(key, augment, slices.lengths, time, frames),
+    )
 
 
 @lru_cache(maxsize=1)

@@ -1,11 +1,22 @@
 """SimCLR: every slice against the others of its batch."""
 
+from typing import ClassVar
+
 from torch import Tensor
+
+from sora_video.configs.parts import MethodConfig
 
 from .aspects import Aspects, contrast, present
 from .methods import Known, Method
 
-__all__ = ["SimCLR"]
+__all__ = ["SimCLR", "SimCLRConfig"]
+
+
+class SimCLRConfig(MethodConfig):
+    """Settings of simclr: it has none."""
+
+    takes_intra: ClassVar[bool] = True
+    takes_local: ClassVar[bool] = True
 
 
 class SimCLR(Method):
@@ -14,6 +25,8 @@ class SimCLR(Method):
     References:
         Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020.
     """
+
+    settings = SimCLRConfig
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
         """InfoNCE among the batch's slices; see :func:`.aspects.contrast`.
@@ -26,4 +39,5 @@ class SimCLR(Method):
             A scalar.
         """
         slices = Aspects.of(projections, present(known.has_audio, self.aspects), known.video)
-        return contrast(slices, slices, self.terms, self.temperature)
+        queries, keys = self.with_local(slices, known), self.with_altered(slices, known.altered, known)
+        return contrast(queries, keys, self.terms, self.temperature)

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 import torch
+from torch import Tensor
 
 from .batch import Batch
 
@@ -48,6 +49,9 @@ def arrived(batch: Batch, done: torch.cuda.Event) -> Batch:
     """A batch whose copy the computing stream has been told to wait for."""
     computing = torch.cuda.current_stream()
     computing.wait_event(done)
-    for tensor in (*batch.slices, *batch.views, batch.video, batch.slot, batch.entry):
+
+    def recorded(tensor: Tensor) -> Tensor:
         tensor.record_stream(computing)
-    return batch
+        return tensor
+
+    return batch.map(recorded)

@@ -27,8 +27,8 @@ def broken_steps(monkeypatch):
     """A fault in some steps, the same whenever they are taken."""
     run = Projector.run
 
-    def poisoned(self, network, slices, views, number, group):
-        projections = run(self, network, slices, views, number, group)
+    def poisoned(self, network, rows, number, group):
+        projections = run(self, network, rows, number, group)
         return projections * torch.nan if number in BROKEN else projections
 
     monkeypatch.setattr(Projector, "run", poisoned)
