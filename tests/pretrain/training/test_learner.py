@@ -2,75 +2,15 @@ import math
 from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from sora_video.base.errors import RunError
 from sora_video.configs.schema import GuardConfig
-from sora_video.pretrain.training.batch import Batch
-from sora_video.pretrain.training.learner import Learner
-from sora_video.pretrain.training.ranks import confer, make_fabric
+from sora_video.pretrain.training.ranks import confer
 from sora_video.pretrain.training.run.guard import Guard
-from sora_video.pretrain.training.sampler import EpochSampler
 from sora_video.pretrain.training.statistics import GroupStatistics
-from sora_video.pretrain.video.slices import Slices
-from sora_video.pretrain.views.draw import Views
-from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
-
-VIDEOS = 8
-
-
-@pytest.fixture
-def make_learner(make_config):
-    """A function from overrides to a learner of batches of 8 videos."""
-
-    def make(*overrides):
-        queue = ["method.queue=40"] if "method.name=moco" in overrides else []
-        config = make_config(f"optim.batch_size={VIDEOS}", *queue, *overrides)
-        fabric = make_fabric(config.optim)
-        return Learner(config, fabric, EpochSampler(VIDEOS, config))
-
-    return make
-
-
-def batch_of(learner, seed, missing=()):
-    """A batch of noise; the videos of some slots cannot be read."""
-    rng, config = np.random.default_rng(seed), learner.config
-    slots = [slot for slot in range(VIDEOS) if slot not in missing]
-    count, size = config.slice.per_video, config.slice.size
-    rows = count * config.slice.views
-    views = np.stack([draw_view(rng, config.augment) for _ in range(len(slots) * rows)])
-    frames = rng.integers(0, 256, (len(slots), count, config.slice.frames, size, size, 3), np.uint8)
-    lengths = torch.full((len(slots), count), config.slice.frames)
-    has_audio, nothing = torch.zeros(len(slots), count, dtype=torch.bool), torch.zeros(len(slots), count, 0)
-    return Batch(
-        Slices(torch.from_numpy(frames), lengths, nothing.short(), has_audio),
-        Views(
-            torch.from_numpy(views).view(len(slots), rows, VIEW_FIELDS),
-            torch.zeros(len(slots), rows, 0),
-            torch.tensor([1.0, 0.0]).repeat(len(slots), rows, 1),
-        ),
-        torch.tensor(slots) + 100,
-        torch.tensor(slots),
-        torch.tensor(slots),
-    )
-
-
-def take(learner, number, batch):
-    common = confer(learner.fabric, batch, learner.sampler, stop=False, save=False)
-    return learner.step(batch, common, number)
-
-
-def gradients(learner, batch):
-    """Gradients of one step that changes nothing."""
-    kept = []
-    hook = learner.optimizer.optimizer.register_step_pre_hook(
-        lambda *_: kept.extend(weight.grad.clone() for weight in learner.inner.parameters())
-    )
-    take(learner, 0, batch)
-    hook.remove()
-    return kept
+from tests.pretrain.training.noise import VIDEOS, batch_of, gradients, take
 
 
 def assert_same(one, other):
