@@ -33,6 +33,14 @@ CASES = {
         *("augment.playback=2", "augment.reverse=0.5", "tasks.rate.weight=0.5", "tasks.order.weight=0.5"),
         *("slice.views=2", "slice.per_video=2"),
     ),
+    "altered slices and local views": (
+        *("loss.intra=either", "augment.local_views=4", "augment.local_size=16", "augment.local_frames=4"),
+        *("slice.views=2", "slice.per_video=2"),
+    ),
+    "moco with sound, altered slices and local views": (
+        *("method.name=moco", "method.queue=32", *SOUND, "loss.intra=shuffle", "loss.intra_slices=3"),
+        *("augment.local_views=4", "augment.local_size=16"),
+    ),
 }
 SHARED = ("optim.batch_size=6", "optim.groups=6", "slice.per_video=3", "optim.lr=1e-9")
 

@@ -113,7 +113,8 @@ def test_the_loss_is_its_formula_for_all_rows(make_config, method, encoder, part
 
     has_audio, copies_differ = torch.rand(4, 3) < 0.7, torch.tensor([[True, True], [False, False]] * 2)
     projections, copies, views = noise(3), noise(altered), noise(local)
-    known = Known(video, has_audio, copies_differ if altered else None, copies, views)
+    lengths, time = torch.full((4, 3), 8), torch.zeros(4, 3, 2)
+    known = Known(video, has_audio, lengths, time, copies_differ if altered else None, copies, views)
     there = present(has_audio, aspects)
     silent = torch.ones(4, 3, aspects, dtype=torch.bool)
     silent[..., 1 if aspects == 1 else -1 :] = False
@@ -228,12 +229,13 @@ def described(tmp_path_factory, videos):
 TEXTS = ("text.column=text", "text.width=32", "text.buckets=256")
 
 
-def test_texts_are_compared_with_whole_slices_alone(described, make_config, tmp_path):
-    lines = []
+def test_texts_and_tasks_are_of_whole_slices_alone(described, make_config, tmp_path):
+    lines, rates = [], ("augment.playback=2", "tasks.rate.weight=1")
     for name, parts in (("plain", ()), ("rows", LOCAL)):
-        config = make_config(*TEXTS, *parts, "optim.epochs=1")
+        config = make_config(*TEXTS, *rates, *parts, "optim.epochs=1")
         lines.append(pretrain_encoder(described, tmp_path / name, config).log()[0])
-    assert lines[0]["text_loss"] == lines[1]["text_loss"]
+    for part in ("text_loss", "rate_loss"):
+        assert lines[0][part] == lines[1][part]
     assert lines[0]["loss"] != lines[1]["loss"]
 
 
