@@ -24,6 +24,7 @@ from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.batch import Batch
 from sora_video.pretrain.training.learner import Learner
+from sora_video.pretrain.training.loader import stack
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.methods import Known, make_method
 from sora_video.pretrain.training.model import Contrastive, make_optimizer
@@ -36,6 +37,8 @@ from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.video.sound import RATE
 from sora_video.pretrain.views.draw import Views
+from sora_video.pretrain.views.draw_altered import draw_altered
+from sora_video.pretrain.views.draw_local import draw_local
 from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
 from sora_video.pretrain.views.draw_sound import SOUND_FIELDS
 from sora_video.pretrain.views.picture import apply_views
@@ -59,16 +62,20 @@ def random_batch(config: PretrainConfig) -> Batch:
         (round(config.slice.length_s * RATE), SOUND_FIELDS) if config.encoder.has_audio else (0, 0)
     )
     silence = torch.zeros(videos, slices, samples, dtype=torch.int16)
+    length, played = config.slice.frames, np.array([[1, 0]] * slices, np.float32)
+    whole = np.full(slices, length)
     return Batch(
         Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),
         Views(
             torch.from_numpy(views).view(videos, slices, VIEW_FIELDS),
             torch.zeros(videos, slices, fields),
-            torch.tensor([1.0, 0.0]).repeat(videos, slices, 1),
+            torch.from_numpy(played).repeat(videos, 1, 1),
         ),
         torch.arange(videos),
         torch.arange(videos),
         torch.arange(videos),
+        altered=stack([draw_altered((video,), config.loss, whole, length) for video in range(videos)]),
+        local=stack([draw_local((video,), config.augment, whole, played, length) for video in range(videos)]),
     )
 
 

@@ -48,7 +48,7 @@ class Projector:
         return [(group == number).nonzero().flatten() for number in range(count)]
 
     def project(
-        self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int, *, altered: bool
+        self, network: nn.Module, batch: Batch, rows: Tensor, number: int, group: int, *, altered: bool = True
     ) -> Tensor:
         """Project the slices of one group.
 
@@ -150,8 +150,7 @@ class Projector:
         with self.fabric.autocast():
             if not shuffled:
                 parts = [
-                    self.project(network, batch, rows, number, group, altered=True)
-                    for group, rows in enumerate(groups)
+                    self.project(network, batch, rows, number, group) for group, rows in enumerate(groups)
                 ]
                 return self.share(batch, torch.cat(parts))[present]
             return self.embed_shuffled(network, batch, present, len(groups), number)

@@ -18,6 +18,7 @@ from tests.pretrain.training.noise import batch_of, gradients, take
 ALTERED = ("loss.intra=either", "loss.intra_slices=2")
 LOCAL = ("augment.local_views=3", "augment.local_size=16", "augment.local_frames=4")
 MOCO = ("method.name=moco", "method.queue=16")
+STREAMS = ("encoder.input=both", "loss.stream_cross=0.5")
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16")
 
 
@@ -98,14 +99,15 @@ def rows_of(role, projections, there, video):
 
 
 @pytest.mark.parametrize("parts", [(), ALTERED, LOCAL, (*ALTERED, *LOCAL)])
-@pytest.mark.parametrize("encoder", [(), SOUND])
+@pytest.mark.parametrize("encoder", [(), SOUND, STREAMS])
 @pytest.mark.parametrize("method", [("method.name=simclr",), MOCO])
 def test_the_loss_is_its_formula_for_all_rows(make_config, method, encoder, parts):
     torch.manual_seed(5)
     config = make_config(*method, *encoder, *parts, "slice.per_video=3", "loss.projection_dim=5")
     model = Contrastive(config)
     learnt = make_method(config, model)
-    aspects, video = learnt.senses, torch.tensor([4, 6, 4, 9])
+    names, video = learnt.aspects, torch.tensor([4, 6, 4, 9])
+    aspects = len(names)
     altered, local = 2 * bool(set(ALTERED) & set(parts)), 3 * bool(set(LOCAL) & set(parts))
 
     def noise(rows):
@@ -115,10 +117,14 @@ def test_the_loss_is_its_formula_for_all_rows(make_config, method, encoder, part
     projections, copies, views = noise(3), noise(altered), noise(local)
     lengths, time = torch.full((4, 3), 8), torch.zeros(4, 3, 2)
     known = Known(video, has_audio, lengths, time, copies_differ if altered else None, copies, views)
-    there = present(has_audio, aspects)
-    silent = torch.ones(4, 3, aspects, dtype=torch.bool)
-    silent[..., 1 if aspects == 1 else -1 :] = False
-    copied = silent[:, :2] & copies_differ[..., None]
+    there = present(has_audio, names)
+    silent, copied = (
+        torch.ones(4, 3, aspects, dtype=torch.bool),
+        copies_differ[..., None].repeat(1, 1, aspects),
+    )
+    for aspect, name in enumerate(names):
+        silent[..., aspect] = name != "sound"
+        copied[..., aspect] &= name not in ("sound", "look")  # which are those of the slice
     queries = rows_of("slice", projections, there, video) + rows_of("local", views, silent, video)
     keys = rows_of("slice", projections, there, video) + rows_of("altered", copies, copied, video)
     if method == MOCO:
