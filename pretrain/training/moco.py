@@ -62,7 +62,7 @@ class MoCo(Method):
         assert isinstance(config.method, MoCoConfig)
         self.config, self.learner = config.method, [model]  # in a list: its weights are not this module's
         self.network = deepcopy(model).requires_grad_(False)
-        self.slices, size = config.slice.per_video, self.config.queue
+        self.rows, size = config.slice.per_video * config.slice.views, self.config.queue
         self.register_buffer("queue", torch.zeros(size, len(self.aspects), config.loss.projection_dim))
         self.register_buffer("queue_video", torch.full((size,), -1))
         self.register_buffer("queue_has_audio", torch.zeros(size, dtype=torch.bool))
@@ -84,7 +84,7 @@ class MoCo(Method):
         momentum = cosine_schedule(step, steps, self.config.momentum, 1.0)
         update_momentum(self.learner[0], self.network, momentum)
         rows = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
-        self.keys, self.altered = rows.tensor_split([self.slices], dim=1)
+        self.keys, self.altered = rows.tensor_split([self.rows], dim=1)
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
         """InfoNCE against the momentum encoder's keys and those of the queue; see :func:`.aspects.contrast`.

@@ -10,6 +10,7 @@ from sora_video.configs.schema import GuardConfig
 from sora_video.pretrain.training.ranks import confer
 from sora_video.pretrain.training.run.guard import Guard
 from sora_video.pretrain.training.statistics import GroupStatistics
+from sora_video.pretrain.video.slices import Slices
 from tests.pretrain.training.noise import VIDEOS, batch_of, gradients, take
 
 

@@ -22,23 +22,26 @@ STREAMS = ("encoder.input=both", "loss.stream_cross=0.5")
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16")
 
 
-def test_rows_are_those_that_were_drawn(make_learner):
-    learner = make_learner(*ALTERED, *LOCAL, "slice.per_video=3")
+@pytest.mark.parametrize("views_of_slice", [1, 2])
+def test_rows_are_those_that_were_drawn(make_learner, views_of_slice):
+    learner = make_learner(*ALTERED, *LOCAL, "slice.per_video=3", f"slice.views={views_of_slice}")
+    whole = 3 * views_of_slice
     batch = batch_of(learner, 0, short={2: 1, 3: 3})
     frames, picture = batch.slices.frames.numpy(), batch.views.picture.numpy()
     slices, views = slice_rows(batch, altered=True)
-    assert slices.frames.shape[:2] == (8, 5)
-    np.testing.assert_array_equal(slices.frames[:, :3], frames)
-    np.testing.assert_array_equal(views.picture[:, :3], picture)
+    assert slices.frames.shape[:2] == (8, whole + 2)
+    np.testing.assert_array_equal(slices.frames[:, :whole], frames.repeat(views_of_slice, axis=1))
+    np.testing.assert_array_equal(views.picture[:, :whole], picture)
     for sample in range(8):
         for copy, number in enumerate(batch.altered.slice[sample].tolist()):
             for time, moment in enumerate(batch.altered.order[sample, copy].tolist()):
-                shown = slices.frames[sample, 3 + copy, time]
+                shown = slices.frames[sample, whole + copy, time]
                 np.testing.assert_array_equal(shown, frames[sample, number, moment])
-            np.testing.assert_array_equal(views.picture[sample, 3 + copy], picture[sample, number])
-            assert slices.lengths[sample, 3 + copy] == batch.slices.lengths[sample, number]
+            first_view = picture[sample, number * views_of_slice]
+            np.testing.assert_array_equal(views.picture[sample, whole + copy], first_view)
+            assert slices.lengths[sample, whole + copy] == batch.slices.lengths[sample, number]
     assert differs(batch).tolist() == [[sample != 2] * 2 for sample in range(8)]
-    assert slice_rows(batch, altered=False).slices.frames is batch.slices.frames
+    assert slice_rows(batch, altered=False).slices.frames.shape[1] == whole
 
     slices, views = local_rows(batch, 4)
     assert slices.frames.shape[:3] == (8, 3, 4)
@@ -196,7 +199,8 @@ def test_the_queue_holds_whole_slices_in_order_alone(make_learner):
 def test_shuffled_keys_are_the_same_keys(make_learner, missing):
     keys = []
     for shuffle in ("true", "false"):
-        learner = make_learner("method.name=moco", "optim.groups=4", f"method.shuffle={shuffle}", *ALTERED)
+        parts = (f"method.shuffle={shuffle}", "slice.views=2", *ALTERED)
+        learner = make_learner("method.name=moco", "optim.groups=4", *parts)
         learner.method.network.eval()  # with running statistics the groups do not matter
         take(learner, 0, batch_of(learner, 8, missing))
         keys.append((learner.method.keys, learner.method.altered))
