@@ -37,8 +37,6 @@ class Peak(NamedTuple):
     caller: float
     reader: float
     """The reader that held most."""
-    embeddings: float
-    """The vectors, which are kept until all are written."""
     slices: int
 
 
@@ -49,8 +47,7 @@ def embed(source: Path, out: Path) -> Peak:
     if done.returncode:
         raise SystemExit(f"sora {' '.join(arguments)}: {done.stderr}")
     caller, reader = (int(line) / 1024 for line in done.stderr.split()[-2:])
-    vectors = read_embeddings(out).vectors
-    return Peak(caller, reader, vectors.nbytes / 2**20, len(vectors))
+    return Peak(caller, reader, len(read_embeddings(out)))
 
 
 def film_of(seconds: int, path: Path) -> Path:
@@ -75,7 +72,7 @@ def rows(scratch: Path, seconds: int, lengths: Sequence[int], counts: Sequence[i
 def row(what: str, seconds: int, peak: Peak) -> str:
     """A row of the table."""
     cells = [what, f"{seconds / 60:.1f}", f"{peak.slices}", *(f"{value:.0f}" for value in peak[:2])]
-    return "| " + " | ".join([*cells, f"{peak.embeddings:.1f}"]) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
@@ -93,9 +90,8 @@ def main() -> None:
             arguments.name,
             "Memory by length and number of videos",
             f"""`make bench-published`; machine: {machine()}. `sora embed` with `{MODEL}`, each time in a
-            process of its own: the peak of its resident memory, and of that reader's that held most. The
-            vectors are all in memory until they are written.""",
-            ["what", "minutes of video", "slices", "peak, MB", "reader's peak, MB", "vectors, MB"],
+            process of its own: the peak of its resident memory, and of that reader's that held most.""",
+            ["what", "minutes of video", "slices", "peak, MB", "reader's peak, MB"],
             rows(Path(scratch), arguments.seconds, arguments.lengths, arguments.counts),
         )
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError, FingerprintError
-from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
@@ -51,7 +51,7 @@ def embeddings_of(
     """The embeddings of a corpus: read where the source is a table of them, else made.
 
     Args:
-        source: a ``.parquet`` file that ``sora embed`` wrote, or what
+        source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote, or what
             :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: spec of the encoder; not looked at where the embeddings are there.
         fingerprint: refuse another encoder before it embeds anything.
@@ -91,6 +91,8 @@ def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()
+    if is_parts(path):
+        return True
     if path.suffix.lower() != ".parquet" or path.is_dir():
         return False
     try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import column_of, members_by_class, plain_sides
-from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, rows_by_entry
+from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
@@ -49,7 +49,8 @@ def train_classifier(
 
     Args:
         labels: a manifest with label columns.
-        model: run folder of the encoder, or a ``.parquet`` file of embeddings that it made of these videos.
+        model: run folder of the encoder, or embeddings that it made of these videos,
+            a ``.parquet`` file or a folder of them.
         out: the folder to write.
         columns: of labels; each gives a head, on the same features.
         group: column of what may not be in train and test.
@@ -105,7 +106,7 @@ def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
 
 def is_table(model: str | Path) -> bool:
     """Whether embeddings are named instead of their encoder."""
-    return Path(model).suffix.lower() == ".parquet"
+    return Path(model).suffix.lower() == ".parquet" or is_parts(Path(model).expanduser())
 
 
 def embed(corpus: Corpus, model: str | Path) -> Embeddings:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sora_video.base.errors import CorpusError
+from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.base.files import atomic_path, read_parquet
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
@@ -24,13 +24,20 @@ __all__ = [
     "check_rows",
     "check_slices",
     "check_video_id",
+    "is_parts",
+    "join",
+    "part_paths",
     "pool",
     "read_embeddings",
     "rows_by_entry",
+    "to_arrow",
     "write_embeddings",
 ]
 
 TOLERANCE_S = 1e-6
+COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors")
+PARTS = "part-*.parquet"
+"""How the parts of a table are named in their folder."""
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
 ASPECTS = b"aspects"
@@ -70,9 +77,7 @@ class Embeddings:
     """Spans of the vectors that they can be compared by alone, such as look and motion."""
 
     def __post_init__(self) -> None:
-        lengths = {
-            name: len(getattr(self, name)) for name in ("video_id", "slice_no", "start_s", "end_s", "vectors")
-        }
+        lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) > 1 or self.vectors.ndim != 2:
             raise ValueError(f"got columns of {lengths} rows and {self.vectors.shape = }")
         check_aspects(self.aspects, self.dim)
@@ -95,17 +100,7 @@ class Embeddings:
         Args:
             rows: (N,) mask, or (n,) row numbers in the order to return.
         """
-        return Embeddings(
-            video_id=self.video_id[rows],
-            slice_no=self.slice_no[rows],
-            start_s=self.start_s[rows],
-            end_s=self.end_s[rows],
-            vectors=self.vectors[rows],
-            fingerprint=self.fingerprint,
-            failures=self.failures,
-            root=self.root,
-            aspects=self.aspects,
-        )
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
     def alone(self, by: str) -> "Embeddings":
         """The same slices by one aspect alone, as the encoder embeds them by it.
@@ -241,6 +236,18 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
     Raises:
         StorageError: the disk refused the write.
     """
+    table = to_arrow(embeddings)
+    sweep(path.parent, path.name)
+    with atomic_path(path) as beside:
+        pq.write_table(table, beside)
+
+
+def to_arrow(embeddings: Embeddings) -> pa.Table:
+    """Embeddings as a table of Arrow, what all rows have in common in its metadata.
+
+    Args:
+        embeddings: of any number of rows.
+    """
     flat = pa.array(embeddings.vectors.ravel(), pa.float32())
     table = pa.table(
         {
@@ -256,21 +263,69 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
         metadata[VIDEOS] = os.fsencode(embeddings.root)
     if embeddings.aspects:
         metadata[ASPECTS] = to_text(embeddings.aspects).encode()
-    table = table.replace_schema_metadata(metadata)
-    sweep(path.parent, path.name)
-    with atomic_path(path) as beside:
-        pq.write_table(table, beside)
+    return table.replace_schema_metadata(metadata)
 
 
 def read_embeddings(path: Path) -> Embeddings:
-    """Read embeddings that :func:`write_embeddings` wrote.
+    """Read embeddings that :func:`write_embeddings` wrote, or a folder of parts, see :mod:`.parts`.
 
     Args:
-        path: the Parquet file.
+        path: the Parquet file, or the folder.
 
     Raises:
         CorpusError: the file is missing, or is not such a table.
+        FingerprintError: parts are of different encoders.
     """
+    if path.is_dir():
+        return join([read_table(part) for part in part_paths(path)], path)
+    return read_table(path)
+
+
+def is_parts(path: Path) -> bool:
+    """Whether a path is a folder of parts of a table.
+
+    Args:
+        path: of a file or folder.
+    """
+    return path.is_dir() and bool(part_paths(path))
+
+
+def part_paths(folder: Path) -> list[Path]:
+    """The parts of a table in a folder, in the order in which they were written.
+
+    Args:
+        folder: that has some, or none.
+    """
+    return sorted(folder.glob(PARTS))
+
+
+def join(tables: Sequence[Embeddings], path: Path) -> Embeddings:
+    """Tables of different videos as one.
+
+    Args:
+        tables: of one encoder.
+        path: where they are from, for errors.
+
+    Raises:
+        CorpusError: there are none.
+        FingerprintError: they are of different encoders.
+    """
+    if not tables:
+        raise CorpusError(f"embeddings {path}: is a folder without embeddings; make some with `sora embed`")
+    first = tables[0]
+    for table in tables:
+        if table.fingerprint != first.fingerprint:
+            raise FingerprintError(
+                f"a part of {path}", table.fingerprint, first.fingerprint, "keep one encoder's parts together"
+            )
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS
+    }
+    return replace(first, **columns)
+
+
+def read_table(path: Path) -> Embeddings:
+    """Read one file."""
     try:
         table = read_parquet(path)
         flat, metadata = table["embedding"].combine_chunks(), table.schema.metadata

@@ -27,7 +27,7 @@ from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
-from .rows import Rows, gather_rows
+from .rows import Gathering, Rows, VideoRows, none_left, table_of
 from .words import Words, check_texts, without_words
 
 __all__ = ["VideoEncoder", "random_encoder"]
@@ -161,20 +161,44 @@ class VideoEncoder:
             CorpusError: no slice could be read.
         """
         corpus = open_corpus(source)
-        rows: dict[int, list[Rows]] = {}
-        failures: dict[int, str] = {}
-        slices = videos = 0
+        videos = sorted(
+            self.embed_videos(corpus, progress=progress, indexes=indexes), key=lambda video: video.entry
+        )
+        if not any(video.rows for video in videos):
+            raise none_left([video.failure for video in videos if video.failure])
+        return self.table(corpus, videos)
+
+    def embed_videos(
+        self, corpus: Corpus, *, progress: bool = True, indexes: Path | None = None
+    ) -> Iterator[VideoRows]:
+        """Embed a corpus as :meth:`embed` does, video by video; only those being read are held in memory.
+
+        Args:
+            corpus: which videos or spans.
+            progress: see :meth:`embed`.
+            indexes: see :meth:`embed`.
+
+        Yields:
+            What became of each video, in the order in which they are done.
+        """
+        gathering, slices, done = Gathering(corpus), 0, 0
         with Bar("embed", len(corpus), "slices", shown=progress) as bar:
             for entry, item in self.read(corpus, indexes):
-                if isinstance(item, Failure):
-                    failures[entry] = item.reason
-                    videos += 1
-                else:
-                    slices += len(item.start_s)
-                    rows.setdefault(entry, []).append(self.rows(item))
-                    videos += item.last
-                bar.advance(videos, slices)
-        return gather_rows(corpus, rows, failures, self.fingerprint, self.spans)
+                rows, last = (item, True) if isinstance(item, Failure) else (self.rows(item), item.last)
+                slices += len(rows.start_s) if isinstance(rows, Rows) else 0
+                done += last
+                bar.advance(done, slices)
+                if video := gathering.add(entry, rows, last=last):
+                    yield video
+
+    def table(self, corpus: Corpus, videos: Sequence[VideoRows]) -> Embeddings:
+        """The table of some videos that :meth:`embed_videos` gave.
+
+        Args:
+            corpus: that they are of.
+            videos: at least one of them with rows.
+        """
+        return table_of(corpus, videos, self.fingerprint, self.spans)
 
     def rows(self, chunk: Chunk) -> Rows:
         """Embed a chunk of slices; by sound, slices without audio are left out.

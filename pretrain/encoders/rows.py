@@ -1,7 +1,7 @@
-"""The embeddings of a corpus's chunks, put into one table."""
+"""The embeddings of a corpus's chunks, put together video by video."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,72 +14,116 @@ from sora_video.pretrain.video.quarantine import Failure
 from .aspects import Aspect
 from .embeddings import Embeddings
 
-__all__ = ["Rows", "gather_rows"]
+__all__ = ["Gathering", "Rows", "VideoRows", "none_left", "table_of"]
+
+SILENT = "no sound in any of its slices"
 
 
 class Rows(NamedTuple):
-    """A chunk's share of the table."""
+    """Slices of one video."""
 
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
     vectors: NDArray[np.float32]
 
 
-def gather_rows(
-    corpus: Corpus,
-    rows: Mapping[int, Sequence[Rows]],
-    failures: Mapping[int, str],
-    fingerprint: str,
-    aspects: tuple[Aspect, ...] = (),
-) -> Embeddings:
-    """Sort rows by corpus entry; a video that cannot be read to its end has none.
+class VideoRows(NamedTuple):
+    """What became of one video."""
 
-    A span without sound leaves the other spans of its file alone.
+    entry: int
+    """Its first in the corpus."""
+    video_id: str
+    rows: Rows | None
+    """All its slices, by entry and time; None: it cannot be read to its end, or has no sound."""
+    failure: Failure | None
+    """Why it, or one of its spans, has no rows; None: all of it has some."""
+
+
+class Gathering:
+    """Puts chunks together until a video is whole; only videos that are being read are held.
 
     Args:
-        corpus: what was read.
-        rows: chunks by the entry's number, in order of time.
-        failures: why an entry cannot be read, by its number.
+        corpus: what is read; its entries may be spans of one video.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.names = [video.video_id for video in corpus.videos]
+        self.left = Counter(self.names)
+        self.begun: dict[str, dict[int, list[Rows] | str]] = {}
+
+    def add(self, entry: int, item: Rows | Failure, *, last: bool) -> VideoRows | None:
+        """Take a chunk, or the reason why an entry cannot be read.
+
+        Args:
+            entry: its number in the corpus.
+            item: the next slices of the entry, or why there are none.
+            last: whether it is the last item of the entry.
+
+        Returns:
+            The whole video, once all its entries are done.
+        """
+        name = self.names[entry]
+        entries = self.begun.setdefault(name, {})
+        if isinstance(item, Failure):
+            entries[entry] = item.reason
+        else:
+            chunks = entries.setdefault(entry, [])
+            assert isinstance(chunks, list)
+            chunks.append(item)
+        self.left[name] -= last
+        return None if self.left[name] else whole(name, self.begun.pop(name))
+
+
+def whole(name: str, entries: dict[int, list[Rows] | str]) -> VideoRows:
+    """One video, of the chunks of its entries or the reasons why these cannot be read.
+
+    One that cannot be read to its end has no rows; a span without sound leaves the others alone.
+    """
+    reason, chunks, is_readable = None, [], True
+    for _, item in sorted(entries.items()):
+        if isinstance(item, str):
+            reason, is_readable = item, False
+        elif any(len(part.vectors) for part in item):
+            chunks += item
+        else:
+            reason = SILENT
+    rows = Rows(*map(np.concatenate, zip(*chunks, strict=True))) if chunks and is_readable else None
+    return VideoRows(min(entries), name, rows, Failure(name, reason) if reason else None)
+
+
+def table_of(
+    corpus: Corpus, videos: Sequence[VideoRows], fingerprint: str, aspects: tuple[Aspect, ...] = ()
+) -> Embeddings:
+    """One table of videos, those that have no rows named as its failures.
+
+    Args:
+        corpus: that they are of.
+        videos: at least one of them with rows.
         fingerprint: of the encoder.
         aspects: of its embeddings.
-
-    Returns:
-        The embeddings by video and time, and which videos could not be read.
-
-    Raises:
-        CorpusError: no row is left.
     """
-    name = [video.video_id for video in corpus.videos]
-    unreadable = {name[entry] for entry in failures}
-    silent = [entry for entry, parts in rows.items() if not any(len(part.vectors) for part in parts)]
-    failures = {**failures} | dict.fromkeys(silent, "no sound in any of its slices")
-    failed = {name[entry]: reason for entry, reason in sorted(failures.items())}
-    kept = [
-        (name[entry], part)
-        for entry in sorted(rows)
-        for part in rows[entry]
-        if name[entry] not in unreadable and len(part.vectors)
-    ]
-    if not kept:
-        first, reason = next(iter(failed.items()))
-        raise CorpusError(
-            f"{first}: {reason}; none of {len(failed)} videos can be read, see `sora scan`",
-            [Failure(*item) for item in failed.items()],
-        )
-    ids: list[str] = [video_id for video_id, part in kept for _ in part.start_s]
-    seen: Counter[str] = Counter()
-    numbers = []
-    for video_id in ids:
-        numbers.append(seen[video_id])
-        seen[video_id] += 1
+    read = [(video.video_id, video.rows) for video in videos if video.rows]
     return Embeddings(
-        video_id=np.array(ids, dtype=object),
-        slice_no=np.array(numbers, np.int32),
-        start_s=np.concatenate([part.start_s for _, part in kept]),
-        end_s=np.concatenate([part.end_s for _, part in kept]),
-        vectors=np.concatenate([part.vectors for _, part in kept]),
+        video_id=np.array([name for name, rows in read for _ in rows.start_s], dtype=object),
+        slice_no=np.concatenate([np.arange(len(rows.start_s), dtype=np.int32) for _, rows in read]),
+        start_s=np.concatenate([rows.start_s for _, rows in read]),
+        end_s=np.concatenate([rows.end_s for _, rows in read]),
+        vectors=np.concatenate([rows.vectors for _, rows in read]),
         fingerprint=fingerprint,
-        failures=tuple(Failure(video_id, reason) for video_id, reason in failed.items()),
+        failures=tuple(video.failure for video in videos if video.failure),
         root=str(corpus.root.absolute()),
         aspects=aspects,
+    )
+
+
+def none_left(failures: Sequence[Failure]) -> CorpusError:
+    """The error of a corpus of which no slice can be read.
+
+    Args:
+        failures: of all its videos.
+    """
+    first = failures[0]
+    return CorpusError(
+        f"{first.video_id}: {first.reason}; none of {len(failures)} videos can be read, see `sora scan`",
+        list(failures),
     )

@@ -96,5 +96,5 @@ PrefixOption = Annotated[
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A corpus, or a Parquet file that `sora embed` wrote.")
+    str, typer.Argument(metavar="SOURCE", help="A corpus, or what `sora embed` wrote.")
 ]

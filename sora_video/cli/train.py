@@ -86,25 +86,32 @@ def pretrain(
 def embed(
     corpus: CorpusArgument,
     model: ModelOption,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="A Parquet file (.parquet) to write, or a folder of them, which the same command continues.",
+        ),
+    ],
     by: ByOption = None,
     skip: SkipOption = None,
 ) -> None:
     """Embed every slice of a corpus."""
-    from sora_video.base.errors import CorpusError
-    from sora_video.pretrain.encoders.embeddings import write_embeddings
     from sora_video.pretrain.encoders.load import load_encoder
+    from sora_video.pretrain.encoders.parts import embed_to
     from sora_video.pretrain.video.corpus import open_corpus
 
-    if out.suffix != ".parquet":
-        raise CorpusError(
-            f"--out {out}: embeddings are written as Parquet; choose a name that ends in .parquet"
-        )
     encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
-    embeddings = encoder.embed(videos)
-    write_embeddings(embeddings, out)
-    console.say(f"{len(embeddings)} slices of {len(embeddings.videos())} videos in {out}")
-    show.print_failures(embeddings.failures, videos.files)
+    try:
+        done = embed_to(encoder, videos, out)
+    except KeyboardInterrupt:
+        if out.is_dir():
+            console.warn(f"stopped; {out} keeps the videos that are done, and the same command continues it")
+        raise
+    there = f"; {done.before} videos were there" if done.before else ""
+    console.say(f"{done.slices} slices of {done.videos} videos in {out}{there}")
+    show.print_failures(done.failures, videos.files)
 
 
 def encoders(
