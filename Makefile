@@ -2,15 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks
+CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks docs
 
-.PHONY: setup setup-test demo test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-gpu clean
+.PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-gpu clean
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 setup: $(VENV)/.installed
 
 setup-test: $(VENV)/.installed-test
+
+setup-docs: $(VENV)/.installed-docs
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sora-video needs Python 3.11 or later; set PYTHON=")'
@@ -22,14 +24,21 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,test,timm]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP_INSTALL) -e '.[docs]'
+	touch $@
+
 demo: setup
 	rm -rf demo
 	$(BIN)/sora demo --out demo
 
+docs: setup-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-test-all: lint
+test-all: lint setup-docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m ""
 
 lint: setup-test
@@ -76,4 +85,4 @@ bench-library: setup-test
 	$(BIN)/python -m benchmarks.localize
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo
+	rm -rf $(VENV) build dist *.egg-info demo site

@@ -42,7 +42,6 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name="sora",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         help="Learn video representations without labels, search with them, and measure them.",

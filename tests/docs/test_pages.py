@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 import sora_video
 from sora_video.cli.main import make_app
@@ -22,7 +23,10 @@ from sora_video.configs.parts import (
 from sora_video.configs.schema import PretrainConfig
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROOT_PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*ROOT_PAGES, *sorted((ROOT / "docs").rglob("*.md"))]
+MADE = {"reference/commands.md", "reference/settings.md", "changelog.md", "contributing.md", "security.md"}
+"""Pages that are made when the site is built."""
 COMMAND = re.compile(r"^(?:.*-m sora_video|sora) (.*)$", re.MULTILINE)
 ADDED = ("mean_colour", "decoupled", "penguins", "low_rank", "tally")
 """Parts that docs/extending.md adds; tests/docs/test_extending.py runs them."""
@@ -41,6 +45,7 @@ def commands():
         pytest.param(line, id=f"{path.stem}: {line.split('#')[0].strip()}")
         for path in PAGES
         for line in COMMAND.findall("\n".join(blocks(path, "bash")).replace("\\\n", " "))
+        if not line.startswith("--")
     ]
 
 
@@ -110,13 +115,23 @@ def test_every_setting_that_is_named_exists(path):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_every_link_leads_to_a_file(path):
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
-    absent = [link for link in links if not link.startswith("http") and not (path.parent / link).exists()]
-    assert absent == []
+    local = [path.parent / link for link in links if not link.startswith("http")]
+    made = {ROOT / "docs" / page for page in MADE}
+    assert [link for link in local if not link.exists() and link.resolve() not in made] == []
 
 
-def test_every_page_is_linked_from_the_readme():
-    text = PAGES[0].read_text(encoding="utf-8")
-    assert [path.name for path in PAGES[1:] if f"(docs/{path.name})" not in text] == []
+def nav_pages(entry):
+    """All pages that a part of the navigation names."""
+    if isinstance(entry, str):
+        yield entry
+    for inner in entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ():
+        yield from nav_pages(inner)
+
+
+def test_every_page_is_in_the_navigation():
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in PAGES[len(ROOT_PAGES) :]}
+    assert sorted(nav_pages(nav)) == sorted(pages | MADE)
 
 
 def test_names_in_the_python_example_are_public():
