@@ -34,7 +34,11 @@ def test_the_shell_reads_it_when_it_starts(home):
 
 @pytest.mark.parametrize(
     ("words", "completed"),
-    [("sora pre", ["prepare", "pretrain"]), ("sora index bu", ["build"]), ("sora search lib --st", ["--start"])],
+    [
+        ("sora pre", ["prepare", "pretrain"]),
+        ("sora index bu", ["build"]),
+        ("sora search lib --st", ["--start"]),
+    ],
 )
 def test_the_tab_key_completes_commands_and_options(home, words, completed):
     script = (
