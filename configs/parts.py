@@ -84,6 +84,7 @@ TASKS = Registry(
     {
         "rate": "sora_video.pretrain.training.tasks.rate:Rate",
         "order": "sora_video.pretrain.training.tasks.order:Order",
+        "local": "sora_video.pretrain.training.tasks.local:Local",
     },
 )
 

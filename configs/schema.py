@@ -335,7 +335,7 @@ class PretrainConfig(Section):
     tasks: Annotated[dict[str, SerializeAsAny[TaskConfig]], BeforeValidator(resolve_tasks)] = Field(
         default_factory=dict
     )
-    """Objectives that are learnt beside the contrastive one, by name: rate, order; none by default."""
+    """Objectives that are learnt beside the contrastive one, by name: rate, order, local; none by default."""
     loss: LossConfig = LossConfig()
     optim: OptimConfig = OptimConfig()
     guard: GuardConfig = GuardConfig()

@@ -64,7 +64,7 @@ class Frames(TrunkModule):
             lengths: (N,) how many frames of each are real, at least one; None: all.
 
         Returns:
-            (N, ``dim``) features, and no attention.
+            (N, ``dim``) features, no attention, and the frames' own features as moments.
         """
         count, _, time, _, _ = clips.shape
         vectors, maps = self.net(clips.transpose(1, 2).flatten(0, 1))
@@ -75,7 +75,8 @@ class Frames(TrunkModule):
         seen = [maps[depth].unflatten(0, (count, time)) for depth in self.depths] or [vectors]
         parts = [pool(frames, there, self.cells) for pool in self.pools for frames in seen]
         features = parts[0] if len(parts) == 1 else torch.cat([normalize(part, dim=1) for part in parts], 1)
-        return features, None
+        moments = [in_cells(frames, self.cells) for frames in seen] if self.gives_moments else []
+        return TrunkFeatures(features, moments=torch.cat(moments, 2) if moments else None)
 
     def parts(self) -> Iterable[nn.Module]:
         """The stages of the network over frames."""

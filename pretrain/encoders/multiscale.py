@@ -83,12 +83,13 @@ class SoraMultiscale(TrunkModule):
             lengths: (N,) how many frames of each are real, at least one; None: all.
 
         Returns:
-            (N, ``dim``) features and (N, T) attention.
+            (N, ``dim``) features, (N, T) attention, and the states as moments.
         """
         shared = self.stem(cut(clips, lengths))
         states = torch.cat([branch(shared, lengths) for branch in self.branches], dim=2)
-        pooled: TrunkFeatures = self.pool(self.transform(self.normalise(states)), lengths)
-        return pooled
+        states = self.transform(self.normalise(states))
+        pooled, weights = self.pool(states, lengths)
+        return TrunkFeatures(pooled, weights, states if self.gives_moments else None)
 
     def parts(self) -> Iterable[nn.Module]:
         """The convolutions, stem first."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sora_video.configs.parts import EncoderConfig
 
 from .conv import PaddedConv3d
+from .moments import run_stages
 from .streams import TrunkFeatures, TrunkModule
 
 __all__ = ["R3DTiny", "R3DTinyConfig"]
@@ -79,9 +80,12 @@ class R3DTiny(TrunkModule):
             lengths: are ignored.
 
         Returns:
-            (N, 8 x width) features, and no attention.
+            (N, 8 x width) features, no attention, and the moments of a stage (see :mod:`.moments`).
         """
-        return self.stages(self.stem(clips)).mean((2, 3, 4)), None
+        if not self.gives_moments:
+            return TrunkFeatures(self.stages(self.stem(clips)).mean((2, 3, 4)))
+        maps, moments = run_stages((self.stem, *self.stages), clips)
+        return TrunkFeatures(maps.mean((2, 3, 4)), moments=moments)
 
     def parts(self) -> Iterable[nn.Module]:
         """Stem and stages."""

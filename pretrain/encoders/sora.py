@@ -72,12 +72,12 @@ class Sora(FrameTrunk):
         self.register_load_state_dict_pre_hook(take_first_names)  # type: ignore[no-untyped-call]
 
     def over_time(self, features: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """See :class:`.streams.FrameTrunk`; attention is (N, T)."""
+        """See :class:`.streams.FrameTrunk`; attention is (N, T), and moments are the states."""
         states = self.time(features, lengths)
         if self.mix:
             states = self.mix(features, states)
-        pooled: TrunkFeatures = self.pool(states, lengths)
-        return pooled
+        pooled, weights = self.pool(states, lengths)
+        return TrunkFeatures(pooled, weights, states if self.gives_moments else None)
 
     def frame_features(self, frames: Tensor) -> Tensor:
         """See :class:`.streams.FrameTrunk`."""

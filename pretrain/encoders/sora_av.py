@@ -82,6 +82,10 @@ class SoraAV(nn.Module):
         """
         return cls(config, ENCODERS.load(config.av.visual).build(config))
 
+    def give_moments(self) -> None:
+        """Give features of moments of the sight from now on, where its networks have any."""
+        self.sight.give_moments()
+
     def forward(
         self,
         clips: Tensor,
@@ -98,7 +102,7 @@ class SoraAV(nn.Module):
             has_audio: (N,) whether there is sound; None: wherever ``sound`` is given.
 
         Returns:
-            Features (N, ``dim``), the sight's attention over time, and the three aspects.
+            Features (N, ``dim``), the sight's attention over time, the three aspects, and its moments.
         """
         seen = self.sight(clips, lengths)
         always = torch.ones(clips.shape[0], dtype=torch.bool, device=clips.device)
@@ -120,4 +124,4 @@ class SoraAV(nn.Module):
             ],
             dim=1,
         )
-        return SliceFeatures(aspects[:, 0], seen.attention, aspects)
+        return SliceFeatures(aspects[:, 0], seen.attention, aspects, seen.moments)

@@ -13,6 +13,7 @@ from sora_video.configs.parts import EncoderConfig
 
 from .aspects import Aspect
 from .checkpoint import recompute
+from .moments import join_moments
 
 __all__ = ["FrameTrunk", "SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
 
@@ -26,10 +27,20 @@ class SliceFeatures(NamedTuple):
     """(N, T') weights over time that sum to 1, or None where the network has none."""
     aspects: Tensor
     """(N, A, D): the features, then, where there are several aspects, those by each alone."""
+    moments: Tensor | None = None
+    """(N, T', D') features of T' times in order, evenly spread over the slice; None unless they are asked
+    for, see :meth:`SliceEncoder.give_moments`, and where the network has none."""
 
 
-TrunkFeatures = tuple[Tensor, Tensor | None]
-"""(N, D) features, and attention as in :class:`SliceFeatures`."""
+class TrunkFeatures(NamedTuple):
+    """The output of a network over one stream."""
+
+    features: Tensor
+    """(N, D), not normalised."""
+    attention: Tensor | None = None
+    """As in :class:`SliceFeatures`."""
+    moments: Tensor | None = None
+    """As in :class:`SliceFeatures`."""
 
 
 class TrunkModule(nn.Module, ABC):
@@ -44,6 +55,8 @@ class TrunkModule(nn.Module, ABC):
     """The model of the ``encoder`` section that the network takes."""
     dim: int
     """Features of a slice, D."""
+    gives_moments: bool = False
+    """Whether ``forward`` is to give features of moments too, if the network has any."""
 
     @classmethod
     def build(cls, config: EncoderConfig) -> "SliceEncoder":
@@ -86,7 +99,7 @@ class FrameTrunk(TrunkModule):
 
     @abstractmethod
     def over_time(self, features: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """(N, T, D) features of frames to (N, ``dim``) features, and attention.
+        """(N, T, D) features of frames to (N, ``dim``) features, attention and moments.
 
         Args:
             features: in time order.
@@ -101,7 +114,7 @@ class FrameTrunk(TrunkModule):
             lengths: (N,) how many frames of each are real, at least one; None: all.
 
         Returns:
-            (N, ``dim``) features, and attention.
+            (N, ``dim``) features, attention and moments.
         """
         count, _, time, _, _ = clips.shape
         features = self.frame_features(clips.transpose(1, 2).flatten(0, 1))
@@ -161,19 +174,28 @@ class SliceEncoder(nn.Module):
 
         Returns:
             Features (N, ``dim``), the attention of the last stream, where it has any, and the aspects: the
-            features, then those of each of two streams, 0 in the span of the other.
+            features, then those of each of two streams, 0 in the span of the other; and the moments of both
+            streams side by side.
         """
-        outputs = [trunk(*self.stream(name, clips, lengths)) for name, trunk in self.trunks.items()]
-        attention = outputs[-1][1]
+        outputs = [
+            TrunkFeatures(*trunk(*self.stream(name, clips, lengths))) for name, trunk in self.trunks.items()
+        ]
+        attention, moments = outputs[-1].attention, join_moments([output.moments for output in outputs])
         if not self.spans:
-            features = outputs[0][0]
-            return SliceFeatures(features, attention, features[:, None])
-        parts = [normalize(features, dim=1) for features, _ in outputs]
+            features = outputs[0].features
+            return SliceFeatures(features, attention, features[:, None], moments)
+        parts = [normalize(output.features, dim=1) for output in outputs]
         features = torch.cat(parts, 1)
         alone = [
             pad(part, (span.start, self.dim - span.end)) for part, span in zip(parts, self.spans, strict=True)
         ]
-        return SliceFeatures(features, attention, torch.stack([features, *alone], dim=1))
+        return SliceFeatures(features, attention, torch.stack([features, *alone], dim=1), moments)
+
+    def give_moments(self) -> None:
+        """Give features of moments from now on, where the networks have any."""
+        for trunk in self.trunks.values():
+            assert isinstance(trunk, TrunkModule)
+            trunk.gives_moments = True
 
     def stream(self, name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """One stream of clips, standardised, and how long each is."""

@@ -1,5 +1,6 @@
 """torchvision's video networks: without their classifiers, with random weights, for slices of any size."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import isqrt
@@ -16,6 +17,7 @@ from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 from sora_video.configs.parts import EncoderConfig
 
 from .conv import pad_explicitly
+from .moments import run_stages
 from .streams import TrunkFeatures, TrunkModule
 
 __all__ = [
@@ -37,11 +39,31 @@ class AnySizeMViT(MViT):  # type: ignore[misc]  # torchvision has no types
 
     def forward(self, clips: Tensor) -> Tensor:
         """(N, 3, T, H, W) to (N, 768) features."""
+        self.count_patches(clips)
+        features: Tensor = super().forward(clips)
+        return features
+
+    def tokens(self, clips: Tensor) -> tuple[Tensor, int]:
+        """What :meth:`forward` takes the first of as its features.
+
+        Args:
+            clips: (N, 3, T, H, W).
+
+        Returns:
+            (N, 1 + T' H' W', 768) tokens, that of the whole before those of the patches, and T'.
+        """
+        self.count_patches(clips)
+        tokens = self.pos_encoding(self.conv_proj(clips).flatten(2).transpose(1, 2))
+        sides = (self.pos_encoding.temporal_size, *self.pos_encoding.spatial_size)
+        for block in self.blocks:
+            tokens, sides = block(tokens, sides)
+        return self.norm(tokens), sides[0]
+
+    def count_patches(self, clips: Tensor) -> None:
+        """Tell the positions how many patches the clips have."""
         sides = zip(clips.shape[2:], self.conv_proj.stride, strict=True)
         time, *space = (-(-side // stride) for side, stride in sides)
         self.pos_encoding.temporal_size, self.pos_encoding.spatial_size = time, tuple(space)
-        features: Tensor = super().forward(clips)
-        return features
 
 
 class AnySizePositions(PositionalEncoding):  # type: ignore[misc]
@@ -105,9 +127,17 @@ class TorchvisionNet(TrunkModule):
             lengths: are ignored.
 
         Returns:
-            (N, ``dim``) features, and no attention.
+            (N, ``dim``) features, no attention, and moments (see :meth:`with_moments`).
         """
-        return self.net(clips), None
+        return self.with_moments(clips) if self.gives_moments else TrunkFeatures(self.net(clips))
+
+    @abstractmethod
+    def with_moments(self, clips: Tensor) -> TrunkFeatures:
+        """Embed clips, and give moments too.
+
+        Args:
+            clips: (N, 3, T, H, W), standardised.
+        """
 
 
 class R3D18(TorchvisionNet):
@@ -119,6 +149,13 @@ class R3D18(TorchvisionNet):
         """Stem and residual blocks."""
         net: Any = self.net
         return net.stem, *net.layer1, *net.layer2, *net.layer3, *net.layer4
+
+    def with_moments(self, clips: Tensor) -> TrunkFeatures:
+        """Moments are those of a stage, see :mod:`.moments`."""
+        net: Any = self.net
+        stages = (net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
+        maps, moments = run_stages(stages, clips)
+        return TrunkFeatures(net.avgpool(maps).flatten(1), moments=moments)
 
 
 class MC318(R3D18):
@@ -144,6 +181,12 @@ class S3DNet(TorchvisionNet):
         net: Any = self.net
         return tuple(net.features)
 
+    def with_moments(self, clips: Tensor) -> TrunkFeatures:
+        """Moments are those of a stage, see :mod:`.moments`."""
+        net: Any = self.net
+        maps, moments = run_stages(net.features, clips)
+        return TrunkFeatures(net.avgpool(maps).mean((2, 3, 4)), moments=moments)
+
 
 class MViTV2S(TorchvisionNet):
     """MViTv2-S (Li et al., MViTv2: Improved Multiscale Vision Transformers, 2022)."""
@@ -154,6 +197,13 @@ class MViTV2S(TorchvisionNet):
         """Attention blocks."""
         net: Any = self.net
         return tuple(net.blocks)
+
+    def with_moments(self, clips: Tensor) -> TrunkFeatures:
+        """Moments are the last patches, averaged over the picture."""
+        assert isinstance(self.net, AnySizeMViT)
+        tokens, times = self.net.tokens(clips)
+        patches = tokens[:, 1:].reshape(len(tokens), times, -1, self.dim)
+        return TrunkFeatures(tokens[:, 0], moments=patches.mean(2))
 
 
 class MViTV1B(MViTV2S):
@@ -172,6 +222,12 @@ class Swin3DT(TorchvisionNet):
         net: Any = self.net
         for stage in net.features:
             yield from stage if isinstance(stage, nn.Sequential) else (stage,)
+
+    def with_moments(self, clips: Tensor) -> TrunkFeatures:
+        """Moments are the last patches, averaged over the picture."""
+        net: Any = self.net
+        patches = net.norm(net.features(net.pos_drop(net.patch_embed(clips))))
+        return TrunkFeatures(patches.mean((1, 2, 3)), moments=patches.mean((2, 3)))
 
 
 class Swin3DS(Swin3DT):

@@ -12,7 +12,7 @@ from sora_video.base.randomness import torch_seed
 from sora_video.configs.schema import LossConfig, OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
-from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures
+from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures, TrunkFeatures
 
 from .aspects import compared, present
 from .tasks.task import Task, make_tasks
@@ -103,8 +103,8 @@ class Contrastive(nn.Module):
             the first aspect, zero under others. :meth:`columns` takes them apart.
         """
         if self.kept:
-            pooled, attention = self.kept[0].over_time(clips, lengths)
-            features = SliceFeatures(pooled, attention, pooled[:, None])
+            over_time = TrunkFeatures(*self.kept[0].over_time(clips, lengths))
+            features = SliceFeatures(over_time.features, over_time.attention, over_time.features[:, None])
         else:
             features = self.encoder(clips, lengths, sound if sound.shape[1] else None, has_audio)
         aspects = features.aspects[:, : len(self.aspects)]

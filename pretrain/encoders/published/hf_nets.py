@@ -77,7 +77,7 @@ class HFVideo(TrunkModule):
         pixels = {self.family.pixels: clips.transpose(1, 2).contiguous()}
         outputs = getattr(self.net, self.family.method)(**pixels, **self.family.options)
         features: Tensor = getattr(outputs, self.family.output)
-        return features.mean(1) if self.family.output == "last_hidden_state" else features, None
+        return TrunkFeatures(features.mean(1) if self.family.output == "last_hidden_state" else features)
 
     def parts(self) -> Iterable[nn.Module]:
         """The layers."""
