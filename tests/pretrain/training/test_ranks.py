@@ -29,9 +29,9 @@ CASES = {
         *("method.name=moco", "method.queue=32", *SOUND),
         *("text.column=text", "text.width=32", "text.buckets=256"),
     ),
-    "tasks of playback, two views of a slice": (
+    "tasks, two views of a slice": (
         *("augment.playback=2", "augment.reverse=0.5", "tasks.rate.weight=0.5", "tasks.order.weight=0.5"),
-        *("slice.views=2", "slice.per_video=2"),
+        *("tasks.local.weight=0.5", "slice.views=2", "slice.per_video=2"),
     ),
     "altered slices and local views": (
         *("loss.intra=either", "augment.local_views=4", "augment.local_size=16", "augment.local_frames=4"),
