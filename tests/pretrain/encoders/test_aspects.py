@@ -31,7 +31,7 @@ def test_each_stream_alone_is_an_aspect(encoder):
     torch.manual_seed(0)
     clips, network = torch.rand(3, 3, 8, 32, 32), encoder.network
     with torch.no_grad():
-        features, _, aspects = network(clips)
+        features, _, aspects, _ = network(clips)
         frames = (clips - network.mean) / network.std
         look = network.trunks["rgb"](frames, None)[0]
         motion = network.trunks["residual"](frames[:, :, 1:] - frames[:, :, :-1], None)[0]

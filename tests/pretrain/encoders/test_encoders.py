@@ -93,7 +93,7 @@ def test_an_unknown_name_is_refused_with_the_config():
 @pytest.mark.parametrize(("name", "streams"), with_streams("residual", "both"))
 def test_features_have_the_stated_shape(name, streams):
     network = encoder(name, streams)
-    features, attention, aspects = network(clips())
+    features, attention, aspects, _ = network(clips())
     assert network.dim == DIM[name] * (2 if streams == "both" and name != "sora_av" else 1)
     assert features.shape == (2, network.dim)
     assert features.isfinite().all()

@@ -63,7 +63,7 @@ def network(choice):
 
 
 def test_shapes_are_as_chosen(network, choice):
-    features, attention, aspects = network(clips(), None, noise())
+    features, attention, aspects, _ = network(clips(), None, noise())
     assert network.dim == DIM.get(choice, 32)
     assert features.shape == (3, network.dim)
     assert aspects.shape == (3, len(network.aspect_names), network.dim)
