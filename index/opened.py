@@ -194,6 +194,8 @@ class OpenedLibrary:
     def _shelves(self, query: Query) -> list[Shelf]:
         """The segments, each with what may be found there."""
         check_embeddings(query.embeddings, "the query", self._snapshot.manifest)
+        if query.where is not None:
+            self._snapshot.check_order(query.where)
         return [
             Shelf(segment, self._snapshot.visible(segment, query.exclude, query.where))
             for segment in self._snapshot.searchable

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sora_video.index.localize import localize
     from sora_video.index.opening import open_library
     from sora_video.index.query import Query
-    from sora_video.index.store.filters import Where
+    from sora_video.index.store.filters import Condition, Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.export.export import export_encoder
     from sora_video.pretrain.encoders.frozen import VideoEncoder
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Condition",
     "Embeddings",
     "Example",
     "Library",
@@ -68,6 +69,7 @@ __all__ = [
 ]
 
 HOME = {
+    "Condition": "index.store.filters",
     "Embeddings": "pretrain.encoders.embeddings",
     "Example": "index.example",
     "Library": "index.library",

@@ -1,7 +1,9 @@
 """Which slices a search may find: by attributes of their videos, by name, by time."""
 
 import json
-from collections.abc import Iterable, Mapping
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import inf, isfinite
@@ -11,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
+from sora_video.base.times import parse_time
 
 from .video_source import attributes_alone, source_of
 
 __all__ = [
     "Attributes",
+    "Condition",
     "Value",
     "Where",
     "attributes_from",
@@ -31,6 +35,63 @@ Attributes = Mapping[str, Value]
 """Of a video, by name."""
 WORDS = ("start_s", "end_s", "videos")
 """Reserved words, which are no names of attributes."""
+ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+WORD = re.compile(r"\s*(?P<name>[^=<>!]*[^=<>!\s])\s*(?P<operator>[<>]=?|!?=)\s*(?P<text>.*?)\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an attribute must be.
+
+    Args:
+        name: of the attribute.
+        operator: ``!=``, ``<``, ``<=``, ``>`` or ``>=``.
+        value: to compare with. Numbers are ordered as numbers, texts by their letters, so that dates are in
+            order when they are written as 2026-01-31.
+
+    Raises:
+        LibraryError: the operator is another one, or orders truth values.
+    """
+
+    name: str
+    operator: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        if self.operator not in ("!=", *ORDERS):
+            raise LibraryError(f"where {self}: {self.operator!r} is none of !=, {', '.join(ORDERS)}")
+        if self.operator in ORDERS and isinstance(plain(self.value), bool):
+            raise LibraryError(f"where {self}: true and false have no order; write = or !=")
+
+    def __str__(self) -> str:
+        value = self.value if isinstance(self.value, str) else spell(self.value)
+        return f"{self.name}{self.operator}{value}"
+
+    def takes(self, attributes: Attributes) -> bool:
+        """Whether a video's attributes pass: with ``!=`` also where there is none of the name, else not.
+
+        Args:
+            attributes: of the video.
+        """
+        if self.name not in attributes:
+            return self.operator == "!="
+        value = attributes[self.name]
+        if self.operator == "!=":
+            return spell(value) not in spellings(self.value)
+        return self.compares(value) and ORDERS[self.operator](plain(value), plain(self.value))
+
+    def compares(self, value: Value) -> bool:
+        """Whether a value is in order with that of the condition: both numbers, or both texts.
+
+        Args:
+            value: of an attribute.
+        """
+        return kind_of(value) == kind_of(self.value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +100,8 @@ class Where:
 
     attributes: Attributes = field(default_factory=dict)
     """Each must have this value. A text is equal to the number or truth value that it reads as."""
+    conditions: tuple[Condition, ...] = ()
+    """What attributes must be besides."""
     start_s: float = -inf
     """Slices do not start before this time of their video."""
     end_s: float = inf
@@ -55,7 +118,7 @@ class Where:
         return all(
             name in attributes and spell(attributes[name]) in spellings(value)
             for name, value in self.attributes.items()
-        )
+        ) and all(condition.takes(attributes) for condition in self.conditions)
 
     def within(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which slices lie between ``start_s`` and ``end_s``.
@@ -95,6 +158,42 @@ def spellings(value: Value) -> set[str]:
     return {spell(value), spell(text), spell(parse_value(text))}
 
 
+def plain(value: Value) -> Value:
+    """A value, or the number or truth value that a text reads as."""
+    return parse_value(value) if isinstance(value, str) else value
+
+
+def kind_of(value: Value) -> str:
+    """What a value reads as: a number, a text or a truth value."""
+    value = plain(value)
+    return "a truth value" if isinstance(value, bool) else "a text" if isinstance(value, str) else "a number"
+
+
+def check_order(where: Where, values: Callable[[str], Iterable[tuple[str, Value]]]) -> None:
+    """Refuse a condition that orders unlike things.
+
+    Args:
+        where: a filter.
+        values: gives videos that have an attribute of a name, with its value.
+
+    Raises:
+        LibraryError: no value of an attribute can be compared with the one that a condition names.
+    """
+    for condition in where.conditions:
+        if condition.operator in ORDERS:
+            unlike = None
+            for unlike in values(condition.name):
+                if condition.compares(unlike[1]):
+                    break
+            else:
+                if unlike:
+                    raise LibraryError(
+                        f"where {condition}: {condition.value!r} is {kind_of(condition.value)}, but "
+                        f"{condition.name} is {kind_of(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare it "
+                        "with one, or write != or ="
+                    )
+
+
 def parse_value(text: str) -> Value:
     """The number or truth value that a text is the plain form of, else the text: ``007`` stays a text.
 
@@ -110,30 +209,44 @@ def parse_value(text: str) -> Value:
 
 
 def parse_where(words: Iterable[str]) -> Where:
-    """A filter from ``NAME=VALUE`` words of the command line.
+    """A filter from words of the command line such as ``camera=3`` or ``date<2026-01-01``.
 
     Args:
-        words: attributes, and ``start_s``, ``end_s`` and ``videos`` for the other fields of :class:`Where`.
+        words: a name, ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``, and a value; with ``=`` also ``start_s``,
+            ``end_s`` and ``videos`` for the other fields of :class:`Where`.
 
     Raises:
         LibraryError: a word has another form.
     """
     attributes: dict[str, Value] = {}
     fields: dict[str, Any] = {}
+    conditions: list[Condition] = []
     for word in words:
-        name, equals, text = word.partition("=")
-        value = parse_value(text)
-        if not name or not equals:
+        parts = WORD.fullmatch(word)
+        if not parts:
             raise LibraryError(
-                f"where {word!r}: does not have the form NAME=VALUE; write for instance camera=3"
+                f"where {word!r}: does not have the form NAME=VALUE; write for instance camera=3 or camera>2"
             )
-        if name in ("start_s", "end_s") and (isinstance(value, str | bool)):
-            raise LibraryError(f"where {word!r}: {text!r} is not a number of seconds; fix it")
+        name, relation, text = parts.groups()
         if name in WORDS:
-            fields[name] = text if name == "videos" else value
+            fields[name] = parse_field(word, name, relation, text)
+        elif relation == "=":
+            attributes[name] = parse_value(text)
         else:
-            attributes[name] = value
-    return Where(attributes=attributes, **fields)
+            conditions.append(Condition(name, relation, parse_value(text)))
+    return Where(attributes=attributes, conditions=tuple(conditions), **fields)
+
+
+def parse_field(word: str, name: str, relation: str, text: str) -> str | float:
+    """A word for a field of :class:`Where` other than attributes."""
+    if relation != "=":
+        raise LibraryError(f"where {word!r}: {name} takes = alone; write {name}={text}")
+    if name == "videos":
+        return text
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise LibraryError(f"where {word!r}: {error}") from None
 
 
 def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
@@ -189,9 +302,18 @@ def to_json(attributes: Attributes) -> str:
     return "{" + ",".join(pairs) + "}"
 
 
-def pairs(where: Where) -> list[list[str]]:
-    """What the text within the braces of :func:`to_json`, put between commas, must hold: one of each list."""
+def pairs(where: Where) -> list[tuple[bool, list[str]]]:
+    """What the text within the braces of :func:`to_json`, put between commas, must hold, or must not.
+
+    Args:
+        where: a filter.
+
+    Returns:
+        Texts of which one must be there where the truth value is true, and none where it is false.
+    """
+    same = [(True, name, value) for name, value in where.attributes.items()]
+    other = [(False, one.name, one.value) for one in where.conditions if one.operator == "!="]
     return [
-        [f",{json.dumps(name)}:{spelling}," for spelling in sorted(spellings(value))]
-        for name, value in where.attributes.items()
+        (held, [f",{json.dumps(name)}:{spelling}," for spelling in sorted(spellings(value))])
+        for held, name, value in (*same, *other)
     ]

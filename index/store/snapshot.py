@@ -1,7 +1,7 @@
 """A library at one moment: its manifest, and all that it names, opened."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -15,7 +15,7 @@ from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import Checks, Damage, DamagedError, access_errors
-from .filters import Attributes, Where, attributes_from
+from .filters import Attributes, Value, Where, attributes_from, check_order
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
@@ -203,6 +203,30 @@ class Snapshot:
             return mask
         passing = segment.matching(where, self.edits())
         return passing if mask is None else passing & mask
+
+    def check_order(self, where: Where) -> None:
+        """Refuse a filter that compares an attribute with what none of its values can be compared with.
+
+        Args:
+            where: a filter.
+
+        Raises:
+            LibraryError: it does, or the file of edited attributes is damaged.
+        """
+        check_order(where, self.values_of)
+
+    def values_of(self, name: str) -> Iterator[tuple[str, Value]]:
+        """Videos that have an attribute, with its value; also those that are hidden.
+
+        Args:
+            name: of the attribute.
+        """
+        edited = self.edits()
+        yield from ((video, values[name]) for video, values in edited.items() if name in values)
+        for segment in self.searchable:
+            for _, video_id, attributes in segment.table.with_attribute(name):
+                if video_id not in edited:
+                    yield video_id, attributes[name]
 
     def slice(self, slice_id: int) -> Embeddings:
         """One visible slice.

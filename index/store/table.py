@@ -1,6 +1,7 @@
 """The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
 
 import errno
+import json
 import re
 import resource
 import sqlite3
@@ -40,6 +41,9 @@ ON_DISK: "WeakSet[Table]" = WeakSet()
 """Those that keep a file open."""
 UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)
 """SQLite's error codes for refusals of the operating system."""
+
+TEXT = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
+"""SQL of a video's attributes with a comma before and behind each."""
 
 TABLES = [(re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, SCHEMA.split(";"))) if sql]
 """Name and SQL of each, by name."""
@@ -253,14 +257,32 @@ class Table:
             (videos,) mask.
         """
         mask = np.zeros(self.videos, np.bool_)
-        text = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
         tests, values = ["1"], []
-        for spellings in pairs(where):
-            tests.append("(" + " OR ".join([f"instr({text}, ?)"] * len(spellings)) + ")")
+        for held, spellings in pairs(where):
+            tests.append(("" if held else "NOT ") + f"({' OR '.join([f'instr({TEXT}, ?)'] * len(spellings))})")
             values += spellings
         rows = self._all(f"SELECT number FROM videos WHERE {' AND '.join(tests)}", *values)
         mask[[number for (number,) in rows]] = True
+        for condition in where.conditions:
+            if condition.operator != "!=":
+                passing = [
+                    number
+                    for number, _, attributes in self.with_attribute(condition.name)
+                    if condition.takes(attributes)
+                ]
+                mask &= np.isin(np.arange(self.videos), passing)
         return mask
+
+    def with_attribute(self, name: str) -> Iterator[tuple[int, str, Attributes]]:
+        """Videos that have an attribute as it is stored, with their numbers and all attributes.
+
+        Args:
+            name: of the attribute.
+        """
+        query = f"SELECT number, video_id, attributes FROM videos WHERE instr({TEXT}, ?)"
+        with sqlite_errors(self._path):
+            for number, video_id, attributes in self._connection.execute(query, [f",{json.dumps(name)}:"]):
+                yield number, video_id, json.loads(attributes)
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query."""

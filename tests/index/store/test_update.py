@@ -10,7 +10,7 @@ from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
 from sora_video.index.query import Query
 from sora_video.index.store import files
-from sora_video.index.store.filters import Where
+from sora_video.index.store.filters import Condition, Where
 
 EYE = np.eye(4)
 
@@ -191,6 +191,14 @@ def test_a_large_file_is_hashed_once_until_it_is_touched(tmp_path, make_embeddin
         (Where(attributes={"sunny": "true"}), "b0 b1"),
         (Where(attributes={"sunny": 1}), ""),
         (Where(videos="b*"), "b0 b1"),
+        (Where(conditions=(Condition("camera", ">", 2),)), "a0"),
+        (Where(conditions=(Condition("camera", ">", 2), Condition("camera", "<", 3))), ""),
+        (Where(conditions=(Condition("camera", "<", "1"),)), ""),
+        (Where(conditions=(Condition("camera", "<", "a"),)), "b0 b1"),
+        (Where(conditions=(Condition("camera", "!=", "3"),)), "b0 b1"),
+        (Where(conditions=(Condition('odd "name', "<=", "beach"),)), "a0"),
+        (Where(conditions=(Condition("place", "!=", "beach, left"),)), "a0"),
+        (Where(attributes={"sunny": True}, conditions=(Condition("place", ">", "beach"),)), "b0 b1"),
         (Where(start_s=1), "b1"),
         (Where(end_s=2.5), "a0 b0"),
         (Where(videos="?.mp4", start_s=1, attributes={"sunny": True}), "b1"),
@@ -207,6 +215,33 @@ def test_a_filter_lets_through_what_it_says(library, where, expected, compacted)
     numbers = segment.columns(found).slice_no
     names = [segment.videos[number][0] for number in segment.video_of(found)]
     assert " ".join(f"{name}{number}" for name, number in zip(names, numbers, strict=True)) == expected
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_what_has_no_order_is_refused_by_name(library, make_embeddings, compacted):
+    library.set_attributes({"a.mp4": {"camera": 3, "mixed": 1}, "b.mp4": {"mixed": "left"}})
+    if compacted:
+        library.compact()
+
+    def found(*conditions):
+        where = Where(conditions=conditions)
+        hits = library.search(Query(make_embeddings({"q": EYE[:1]}), where=where))
+        return sorted(hit.video_id for hit in hits)
+
+    message = (
+        r"where camera<2026-01-01: '2026-01-01' is a text, but camera is a number \(3 of a.mp4\); compare it with "
+        "one, or write != or ="
+    )
+    with pytest.raises(LibraryError, match=message):
+        found(Condition("camera", "<", "2026-01-01"))
+    with pytest.raises(LibraryError, match="where mixed"):
+        library.set_attributes({"b.mp4": {"mixed": 2}})
+        found(Condition("mixed", ">", "left"))
+    library.set_attributes({"b.mp4": {"mixed": "left"}})
+    assert found(Condition("mixed", ">", 0)) == ["a.mp4"]
+    assert found(Condition("mixed", ">", "a")) == ["b.mp4"]
+    assert found(Condition("nowhere", ">", "a")) == []
+    assert found(Condition("nowhere", "!=", "a")) == ["a.mp4", "b.mp4"]
 
 
 @pytest.mark.parametrize("by", ["edit", "add"])
