@@ -189,8 +189,8 @@ def check_order(where: Where, values: Callable[[str], Iterable[tuple[str, Value]
                 if unlike:
                     raise LibraryError(
                         f"where {condition}: {condition.value!r} is {kind_of(condition.value)}, but "
-                        f"{condition.name} is {kind_of(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare it "
-                        "with one, or write != or ="
+                        f"{condition.name} is {kind_of(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare "
+                        "it with one, or write != or ="
                     )
 
 
@@ -212,8 +212,8 @@ def parse_where(words: Iterable[str]) -> Where:
     """A filter from words of the command line such as ``camera=3`` or ``date<2026-01-01``.
 
     Args:
-        words: a name, ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``, and a value; with ``=`` also ``start_s``,
-            ``end_s`` and ``videos`` for the other fields of :class:`Where`.
+        words: a name, ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``, and a value; with ``=`` also
+            ``start_s``, ``end_s`` and ``videos`` for the other fields of :class:`Where`.
 
     Raises:
         LibraryError: a word has another form.

@@ -259,7 +259,9 @@ class Table:
         mask = np.zeros(self.videos, np.bool_)
         tests, values = ["1"], []
         for held, spellings in pairs(where):
-            tests.append(("" if held else "NOT ") + f"({' OR '.join([f'instr({TEXT}, ?)'] * len(spellings))})")
+            tests.append(
+                ("" if held else "NOT ") + f"({' OR '.join([f'instr({TEXT}, ?)'] * len(spellings))})"
+            )
             values += spellings
         rows = self._all(f"SELECT number FROM videos WHERE {' AND '.join(tests)}", *values)
         mask[[number for (number,) in rows]] = True

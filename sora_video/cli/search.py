@@ -45,8 +45,8 @@ WhereOption = Annotated[
     typer.Option(
         "--where",
         metavar="NAME=VALUE",
-        help="Only videos with this attribute, in quotes also 'camera>2', 'date<2026-01-01', <=, >= and !=; also "
-        "videos=GLOB, start_s=TIME, end_s=TIME.",
+        help="Only videos with this attribute; quoted also 'camera>2', 'date<2026-01-01', <=, >= and !=; "
+        "also videos=GLOB, start_s=TIME, end_s=TIME.",
     ),
 ]
 FpsOption = Annotated[

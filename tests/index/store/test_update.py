@@ -229,13 +229,13 @@ def test_what_has_no_order_is_refused_by_name(library, make_embeddings, compacte
         return sorted(hit.video_id for hit in hits)
 
     message = (
-        r"where camera<2026-01-01: '2026-01-01' is a text, but camera is a number \(3 of a.mp4\); compare it with "
-        "one, or write != or ="
+        r"where camera<2026-01-01: '2026-01-01' is a text, but camera is a number \(3 of a.mp4\); compare it "
+        "with one, or write != or ="
     )
     with pytest.raises(LibraryError, match=message):
         found(Condition("camera", "<", "2026-01-01"))
+    library.set_attributes({"b.mp4": {"mixed": 2}})
     with pytest.raises(LibraryError, match="where mixed"):
-        library.set_attributes({"b.mp4": {"mixed": 2}})
         found(Condition("mixed", ">", "left"))
     library.set_attributes({"b.mp4": {"mixed": "left"}})
     assert found(Condition("mixed", ">", 0)) == ["a.mp4"]
