@@ -35,12 +35,16 @@ def parse_time(text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
-def clock(seconds: float) -> str:
+def clock(seconds: float, decimals: int = 1) -> str:
     """Write a time of a video, as :func:`parse_time` reads it: ``0:07.5``, ``1:15.0`` or ``1:01:15.0``.
 
     Args:
-        seconds: a time or a length, at least 0; it is rounded to tenths.
+        seconds: a time or a length.
+        decimals: digits of the seconds' fraction, at least 1.
     """
-    minutes, tenths = divmod(round(10 * seconds), 600)
+    parts = 10**decimals
+    minutes, rest = divmod(round(parts * abs(seconds)), 60 * parts)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{tenths / 10:04.1f}" if hours else f"{minutes}:{tenths / 10:04.1f}"
+    tail = f"{rest / parts:0{3 + decimals}.{decimals}f}"
+    sign = "-" if seconds < 0 and (hours or minutes or rest) else ""
+    return f"{sign}{hours}:{minutes:02}:{tail}" if hours else f"{sign}{minutes}:{tail}"

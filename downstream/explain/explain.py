@@ -14,6 +14,7 @@ from sora_video.base.errors import ConfigError, CorpusError
 from sora_video.base.figures import ACCENT, MUTED, STYLE
 from sora_video.base.files import atomic_path
 from sora_video.base.page import write_page
+from sora_video.base.times import clock
 from sora_video.downstream.probe.figures import to_svg
 from sora_video.pretrain.encoders.attention import chunk_weights
 from sora_video.pretrain.encoders.frozen import VideoEncoder
@@ -176,7 +177,7 @@ def draw_strip(axes: Axes, explanation: Explanation, number: int, strip: NDArray
     axes.imshow(picture, extent=(-0.5, length - 0.5, 0, 1), aspect="auto")
     axes.set_xlim(-0.5, len(strip) - 0.5)
     axes.set_axis_off()
-    axes.set_title(f"{explanation.start_s[number]:.2f} s to {explanation.end_s[number]:.2f} s")
+    axes.set_title(f"{clock(explanation.start_s[number])} to {clock(explanation.end_s[number])}")
     for frame in explanation.marked(number):
         axes.add_patch(Rectangle((frame - 0.47, 0.03), 0.94, 0.94, fill=False, edgecolor=ACCENT, linewidth=2))
 
@@ -189,5 +190,5 @@ def draw_curve(axes: Axes, explanation: Explanation, number: int) -> None:
     axes.axhline(1 / length, color=MUTED, linewidth=0.8, linestyle=":")
     axes.set_xlim(-0.5, count - 0.5)
     axes.set_ylim(0, max(1.1 * float(weights.max()), 2 / count))
-    axes.set_xticks(range(length), [f"{moment:.2f} s" for moment in explanation.times[number, :length]])
+    axes.set_xticks(range(length), [clock(moment, 2) for moment in explanation.times[number, :length]])
     axes.set_ylabel("weight")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sora_video.base.errors import VideoError
 from sora_video.base.page import Strip, write_page
+from sora_video.base.times import clock
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.strip import frame_strip
 
@@ -127,7 +128,7 @@ def strip(
     path: Path, title: str, start_s: float, end_s: float, more: str = "", *, indexes: Path | None = None
 ) -> Strip:
     """Frames of a span with their times, or the reason why there are none."""
-    note = f"{start_s:.2f} s to {end_s:.2f} s{more}"
+    note = f"{clock(start_s)} to {clock(end_s)}{more}"
     if not path.is_file():
         return Strip("", title, f"{note}; no frames: {path} is missing")
     try:

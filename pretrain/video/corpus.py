@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from sora_video.base.errors import CorpusError, VideoError
+from sora_video.base.times import clock
 
 from .header import duration_of
 from .manifest import check_any_exists, read_manifest
@@ -133,8 +134,8 @@ def open_span(video: str | Path, start_s: float | None = None, end_s: float | No
     first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
     if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
         raise VideoError(
-            f"video {path}: span {first:g} s to {last:g} s is not within its 0 s to {duration_s:.2f} s; "
-            "choose one that is"
+            f"video {path}: span {clock(first, 2)} to {clock(last, 2)} is not within its 0:00.00 to "
+            f"{clock(duration_s, 2)}; choose one that is"
         )
     entry = Video(video_id=path.as_posix(), path=path, start_s=first, end_s=min(last, duration_s))
     return Corpus(path.parent, (entry,))

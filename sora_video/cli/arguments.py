@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
+from sora_video.base.times import parse_time
+
 __all__ = [
     "ByOption",
     "ClassFoldersOption",
     "CorpusArgument",
+    "EndOption",
     "FrameTimeOption",
     "GroupOption",
     "HintedModelOption",
@@ -24,8 +27,26 @@ __all__ = [
     "SkipOption",
     "SourceArgument",
     "SplitOption",
+    "StartOption",
     "VideoTimeOption",
+    "read_time",
 ]
+
+
+def read_time(text: str | float) -> float:
+    """Read a time for an option, see :func:`sora_video.base.times.parse_time`.
+
+    Args:
+        text: as the user writes it, or the option's default in seconds.
+
+    Raises:
+        typer.BadParameter: it is no time.
+    """
+    try:
+        return parse_time(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
 
 CorpusArgument = Annotated[
     str, typer.Argument(metavar="CORPUS", help="A folder, a quoted glob, a video, or a CSV/Parquet manifest.")
@@ -79,12 +100,16 @@ SkipOption = Annotated[
     ),
 ]
 FrameTimeOption = Annotated[
-    float, typer.Option("--frame-s", metavar="SECONDS", help="Most seconds without another frame.")
+    float,
+    typer.Option("--frame-s", metavar="TIME", parser=read_time, help="Most seconds without another frame."),
 ]
 VideoTimeOption = Annotated[
     float | None,
     typer.Option(
-        "--video-s", metavar="SECONDS", help="Most seconds for a file; default: 600, and 10 more per MB."
+        "--video-s",
+        metavar="TIME",
+        parser=read_time,
+        help="Most seconds for a file; default: 600, and 10 more per MB.",
     ),
 ]
 ReaderMemoryOption = Annotated[
@@ -97,4 +122,14 @@ PrefixOption = Annotated[
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A corpus, or what `sora embed` wrote.")
+]
+StartOption = Annotated[
+    float | None,
+    typer.Option(
+        "--start", metavar="TIME", parser=read_time, help="Start of the span, as 75, 1:15 or 0:01:15."
+    ),
+]
+EndOption = Annotated[
+    float | None,
+    typer.Option("--end", metavar="TIME", parser=read_time, help="End of the span, as 75, 1:15 or 0:01:15."),
 ]

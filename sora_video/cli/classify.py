@@ -19,6 +19,7 @@ from .arguments import (
     ReaderMemoryOption,
     SkipOption,
     SplitOption,
+    read_time,
 )
 from .skip import without_unreadable
 
@@ -32,7 +33,10 @@ PredictionsOption = Annotated[
     typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
 ]
 SmoothOption = Annotated[
-    float | None, typer.Option("--smooth", help="Seconds to average over; default: three slices.")
+    float | None,
+    typer.Option(
+        "--smooth", metavar="TIME", parser=read_time, help="Seconds to average over; default: three slices."
+    ),
 ]
 
 classify_app = typer.Typer(
@@ -277,12 +281,17 @@ def watch(
     ] = 3,
     follow: Annotated[
         float | None,
-        typer.Option("--follow", metavar="SECONDS", help="Wait so many seconds for a file to grow."),
+        typer.Option(
+            "--follow", metavar="TIME", parser=read_time, help="Wait so many seconds for a file to grow."
+        ),
     ] = None,
     timeout: Annotated[
         float,
         typer.Option(
-            "--timeout", metavar="SECONDS", help="Stop after so many seconds without data from an address."
+            "--timeout",
+            metavar="TIME",
+            parser=read_time,
+            help="Stop after so many seconds without data from an address.",
         ),
     ] = 30.0,
     frame_s: FrameTimeOption = 60.0,

@@ -9,7 +9,7 @@ from sora_video.base import console
 from sora_video.base.times import clock
 
 from . import show
-from .arguments import JsonOption, ModelOption
+from .arguments import EndOption, JsonOption, ModelOption, StartOption, read_time
 
 __all__ = ["register"]
 
@@ -32,8 +32,8 @@ def explain(
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
-    start: Annotated[float | None, typer.Option("--start", help="Start of the span, in seconds.")] = None,
-    end: Annotated[float | None, typer.Option("--end", help="End of the span, in seconds.")] = None,
+    start: StartOption = None,
+    end: EndOption = None,
 ) -> None:
     """Show which frames the embeddings of a video depend on."""
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
@@ -52,7 +52,10 @@ def summarize(
         int | None, typer.Option("--keyframes", help="Slices to choose; default: 8.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", help="Choose slices that last so many seconds in total.")
+        float | None,
+        typer.Option(
+            "--seconds", metavar="TIME", parser=read_time, help="Choose slices that last so long in total."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

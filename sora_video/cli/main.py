@@ -1,12 +1,16 @@
 """The ``sora`` command."""
 
 import os
+import signal
 import sys
+from typing import Annotated, Any
 
 import typer
 
+from sora_video import __version__
+from sora_video.base import console
 from sora_video.base.console import printable
-from sora_video.base.errors import SoraError
+from sora_video.base.errors import SoraError, Stopped
 from sora_video.base.registry import Registry
 
 __all__ = ["COMMANDS", "main", "make_app"]
@@ -28,6 +32,8 @@ COMMANDS = Registry(
     },
 )
 """Groups of commands; each is a function that adds its commands to the ``sora`` command."""
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]
+"""Words of a command line that do not fit; typer gives the class no public name."""
 
 
 def make_app() -> typer.Typer:
@@ -44,22 +50,61 @@ def make_app() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
         help="Learn video representations without labels, search with them, and measure them.",
     )
+    app.callback()(check_options)
     for name in COMMANDS.names():
         COMMANDS.load(name)(app)
     return app
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and end, where ``--version`` is given."""
+    if wanted:
+        console.say(f"sora-video {__version__}")
+        raise typer.Exit
+
+
+def check_options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 def main() -> None:
-    """Run the command; the user's mistakes end in one line and exit code 2."""
+    """Run the command, and end the process.
+
+    The exit code is 0, also after a stop that a limit asked for; 2 for the mistakes of users, told in one
+    line; 1 for a fault of the command, with a traceback; 130 after Ctrl-C; 143 after SIGTERM, where it is
+    handled.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle compute threads leave processors to decoding
     try:
-        make_app()()
+        sys.exit(make_app()(prog_name="sora", standalone_mode=False))
+    except Stopped as stop:
+        console.say(str(stop))
+        sys.exit(stop.exit_code)
     except SoraError as error:
-        print(printable(f"error: {error}"), file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error))
+    except USAGE_ERROR as error:
+        refuse(usage_line(error))
     except OSError as error:  # a path that cannot be read or made, outside of reading videos
-        line = f"error: {error}; check that the path exists and that you may use it"
-        print(printable(line), file=sys.stderr)
-        sys.exit(2)
+        refuse(f"{error}; check that the path exists and that you may use it")
+    except (typer.Abort, KeyboardInterrupt):  # Abort: Ctrl-C, or the end of input, at a question
+        sys.exit(128 + signal.SIGINT)
+
+
+def refuse(line: str) -> None:
+    """Print an error in one line and end the process with exit code 2; an empty line is left out."""
+    if line:
+        print(printable(f"error: {line}"), file=sys.stderr)
+    sys.exit(2)
+
+
+def usage_line(error: Any) -> str:
+    """What is wrong with the words of a command line; nothing where help was printed in its place."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"{message}; see `{error.ctx.command_path} --help`" if message and error.ctx else message

@@ -11,7 +11,7 @@ from sora_video.base import console
 from sora_video.base.errors import ConfigError
 
 from . import show
-from .arguments import ByOption, HintedModelOption, JsonOption, LibraryArgument
+from .arguments import ByOption, EndOption, HintedModelOption, JsonOption, LibraryArgument, StartOption
 from .index import open_and_warn
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ TextOption = Annotated[
     str | None,
     typer.Option("--text", metavar="WORDS", help="Search by words instead, with an encoder that has texts."),
 ]
-StartOption = Annotated[
-    float | None, typer.Option("--start", help="Start of the span to search for, in seconds.")
-]
-EndOption = Annotated[float | None, typer.Option("--end", help="End of the span to search for, in seconds.")]
 TopOption = Annotated[int, typer.Option("--top", help="Most videos to find.")]
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out.")

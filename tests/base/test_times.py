@@ -37,6 +37,8 @@ def test_what_is_no_time_is_refused_with_the_ways_to_write_one(text):
     ("seconds", "text"),
     [
         (0, "0:00.0"),
+        (-0.01, "0:00.0"),
+        (-61.5, "-1:01.5"),
         (7.54, "0:07.5"),
         (59.96, "1:00.0"),
         (61.25, "1:01.2"),
@@ -47,6 +49,10 @@ def test_what_is_no_time_is_refused_with_the_ways_to_write_one(text):
 )
 def test_times_are_read_at_a_glance(seconds, text):
     assert clock(seconds) == text
+
+
+def test_times_of_frames_have_more_digits():
+    assert (clock(3599.999, 2), clock(0.125, 3)) == ("1:00:00.00", "0:00.125")
 
 
 def test_what_is_printed_can_be_given():

@@ -70,8 +70,8 @@ def test_a_gallery_is_one_file_with_strips_and_times(gallery):
     assert page.tags.count("img") == 1 + 2 + 2  # the query, the aligned hit beside its query, two moments
     assert {"script", "link", "iframe"}.isdisjoint(page.tags)
     assert all(link.startswith("data:image/jpeg") for link in page.links)
-    assert "0.25 s to 1.50 s, likeness 0.875, speed 1.25" in page.text
-    assert "1.00 s to 2.00 s, likeness 0.500" in page.text
+    assert "0:00.2 to 0:01.5, likeness 0.875, speed 1.25" in page.text
+    assert "0:01.0 to 0:02.0, likeness 0.500" in page.text
     assert "1. even/clip 2.mp4, cosine 0.900" in page.text
     assert "2. odd/clip 1.mp4, lead 0.70: stands out" in page.text
     assert re.search(r"3\. <gone>\.mp4, lead 0\.25\s", page.text)
