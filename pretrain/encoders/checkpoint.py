@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["Recomputed", "recompute"]
+__all__ = ["Recomputed", "kept_statistics", "recompute"]
 
 
 class Recomputed(nn.Module):
@@ -24,6 +24,7 @@ class Recomputed(nn.Module):
         if not torch.is_grad_enabled():
             return forward(*inputs, **options)
 
+        # a batch that is run twice is still one batch to the statistics
         def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
             return nullcontext(), kept_statistics(self)
 
@@ -47,7 +48,11 @@ def recompute(module: nn.Module) -> None:
 
 @contextmanager
 def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms count what they see on copies: a batch that is run twice is still one batch."""
+    """Let batch norms count what they see on copies of their running statistics, which stay as they are.
+
+    Args:
+        module: whose batch norms.
+    """
     norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
     kept = [dict(norm.named_buffers(recurse=False)) for norm in norms]
     try:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.encoders.checkpoint import kept_statistics
 
 from .batch import Batch
 from .clock import Clock
@@ -224,7 +225,7 @@ class Learner:
         slices = self.projector.project(*where, altered=not self.method.projects_keys)
         if batch.local is None:
             return slices
-        with self.statistics.unnoted():
+        with kept_statistics(self.inner):
             local = self.projector.project_local(*where)
         missing = slices.shape[-1] - local.shape[-1]
         return torch.cat([slices, nn.functional.pad(local, (0, missing))], dim=1)

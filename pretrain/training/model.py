@@ -40,8 +40,8 @@ class Contrastive(nn.Module):
 
     Raises:
         ConfigError: ``encoder.freeze`` is more than the network has parts, features are to be kept of frames
-            that are not all that a frozen network sees, the network does not take local views, or a task
-            lacks what it needs.
+            that are not all that a frozen network sees, the network does not take local views or cannot
+            tell the orders of ``loss.intra`` from that of time, or a task lacks what it needs.
     """
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -55,6 +55,8 @@ class Contrastive(nn.Module):
         self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
         if config.augment.local_views:
             check_local_views(self.encoder, config)
+        if config.loss.intra != "none":
+            check_order(self.encoder, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = make_head(self.encoder.dim, config.loss)
@@ -192,6 +194,26 @@ def check_local_views(encoder: Encoder, config: PretrainConfig) -> None:
             f"{frames} frames of {size} x {size}; change augment.local_size or augment.local_frames, or "
             "use augment.local_views=0"
         ) from error
+
+
+def check_order(encoder: Encoder, config: PretrainConfig) -> None:
+    """Try a slice in another order.
+
+    Raises:
+        ConfigError: it is the same to the network.
+    """
+    kind, size = config.loss.intra, config.augment.size
+    clip = torch.rand(1, 3, config.slice.frames, size, size, generator=torch.Generator().manual_seed(0))
+    altered = {"reverse": clip.flip(2), "shuffle": clip.roll(1, 2)}
+    encoder.eval()
+    with torch.no_grad():
+        features = encoder(clip).features
+        others = [encoder(altered[name]).features for name in altered if kind in (name, "either")]
+    if any(torch.allclose(features, other, rtol=1e-4, atol=1e-6) for other in others):
+        raise ConfigError(
+            f"loss.intra={kind}: {config.encoder.name} embeds a slice and the same in such an order alike; "
+            "use none, or a network that tells them apart"
+        )
 
 
 def make_optimizer(

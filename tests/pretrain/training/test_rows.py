@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from sora_video.base.errors import ConfigError, Stopped
-from sora_video.configs.loader import load_config
+from sora_video.configs.loader import check_settings, load_config, read_settings
+from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.aspects import present
+from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.methods import Known, make_method
 from sora_video.pretrain.training.model import Contrastive
@@ -263,6 +265,44 @@ def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(described, m
         assert [line[name] for line in resumed.log()] == [line[name] for line in unbroken.log()]
     weights = unbroken.load_weights()
     assert all(torch.equal(weight, weights[name]) for name, weight in resumed.load_weights().items())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "refused"),
+    [
+        (["loss.intra=shuffle"], True),
+        (["loss.intra=reverse", "encoder.pool=motion"], True),
+        (["loss.intra=either", "encoder.pool=motion"], True),
+        (["loss.intra=shuffle", "encoder.pool=motion"], False),
+    ],
+)
+def test_a_network_must_see_the_order(overrides, refused):
+    config = load_config(None, ["encoder.name=frames", "augment.size=32", "slice.frames=4", *overrides])
+    if not refused:
+        Contrastive(config)
+        return
+    with pytest.raises(ConfigError, match=r"^loss\.intra=\w+: frames embeds a slice and the same in such "):
+        Contrastive(config)
+
+
+def test_a_network_must_take_local_views(fetched):
+    settings = ["augment.local_views=2", "augment.local_size=16", "slice.frames=2", "slice.fps=4"]
+    config = check_settings(PretrainConfig, adopt(read_settings(None, settings), fetched("hf:tiny/clip")))
+    with pytest.raises(
+        ConfigError,
+        match=r"^augment\.local_views=2: frames does not take views of 2 frames of 16 x 16; change ",
+    ):
+        Contrastive(config)
+
+
+def test_activations_may_be_recomputed(make_learner):
+    found, buffers = [], []
+    for recomputed in ("false", "true"):
+        learner = make_learner(f"encoder.checkpoint={recomputed}", *ALTERED, *LOCAL)
+        found.append(gradients(learner, batch_of(learner, 6)))
+        buffers.append(dict(learner.inner.named_buffers()))
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*buffers)
 
 
 @pytest.mark.parametrize(
