@@ -309,7 +309,7 @@ class Training:
         """Draw what the network saw of the run's first batch."""
         path = self.run.path / "views.png"
         with self.meter.paused(), attempted(path, warn):
-            draw_views(batch, self.config.augment.size, self.learner.projector.dtype, path)
+            draw_views(batch, self.config.augment, self.learner.projector.dtype, path)
             self.tracker.picture(0, "views", path)
 
     def say(self, text: str) -> None:

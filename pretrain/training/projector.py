@@ -171,7 +171,7 @@ class Projector:
             (V, R + E, A, D) projections, in the batch's own order; E is 0 without altered copies.
         """
         everything = replace(batch, local=None).map(lambda column: self.share(batch, column)[present])
-        rows = slice_rows(everything, altered=True).flat()
+        rows = slice_rows(everything).flat()
         dealer = torch.Generator().manual_seed(torch_seed(self.config.seed, "shuffle", number))
         order = torch.randperm(len(rows.slices.lengths), generator=dealer).to(present.device)
         hands = order.tensor_split(groups * self.fabric.world_size)

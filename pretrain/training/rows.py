@@ -39,7 +39,7 @@ class Rows(NamedTuple):
         )
 
 
-def slice_rows(batch: Batch, *, altered: bool) -> Rows:
+def slice_rows(batch: Batch, *, altered: bool = True) -> Rows:
     """The slices of each sample, as often as they have views, and behind them the copies in another order.
 
     A copy has the first view of its slice, the same crop and colours, and its sound.

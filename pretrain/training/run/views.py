@@ -6,12 +6,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 from torch.nn.functional import pad
 
 from sora_video.base.files import atomic_path
+from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.views.picture import apply_views
 
 from ..batch import Batch
+from ..rows import Rows, local_rows, slice_rows
 
 __all__ = ["draw_views"]
 
@@ -21,31 +24,48 @@ GAP, VIDEO_GAP = 2, 8
 """White pixels after each frame and each view, and after each video."""
 
 
-def draw_views(batch: Batch, size: int, dtype: torch.dtype, path: Path) -> None:
-    """Write the views of a batch's first videos: a row a view, its frames in time order.
+def draw_views(batch: Batch, augment: AugmentConfig, dtype: torch.dtype, path: Path) -> None:
+    """Write the views of a batch's first videos: a row a view, its frames in the order that they are seen in.
+
+    Below those of a video's slices are slices in another order, and local views, where the run has them.
 
     Args:
         batch: slices with the views to make of them.
-        size: side of a view in pixels.
+        augment: sizes of the views.
         dtype: arithmetic of the augmentation.
         path: the PNG file.
 
     Raises:
         StorageError: the disk is full.
     """
-    pixels = strips(batch, size, dtype)
+    pixels = strips(batch, augment, dtype)
     with atomic_path(path) as beside:
         Image.fromarray(pixels).save(beside)
 
 
-def strips(batch: Batch, size: int, dtype: torch.dtype) -> NDArray[np.uint8]:
+def strips(batch: Batch, augment: AugmentConfig, dtype: torch.dtype) -> NDArray[np.uint8]:
     """The picture, (height, width, 3)."""
-    frames, views = batch.by_view(batch.slices.frames[:VIDEOS]), batch.views.picture[:VIDEOS]
-    videos, rows, time = frames.shape[:3]
-    clips = apply_views(frames.flatten(0, 1), views.flatten(0, 1), size, dtype)
-    cell = size + GAP
-    cells = pad(clips.permute(0, 2, 3, 4, 1), (0, 0, 0, GAP, 0, GAP), value=1.0)
-    cells = cells.view(videos, rows, time, cell, cell, 3).transpose(2, 3)
+    first = batch.map(lambda column: column[:VIDEOS])
+    time = first.slices.frames.shape[2]
+    shown = [pictures(slice_rows(first), augment.size, dtype)]
+    if first.local:
+        shown.append(pictures(local_rows(first, augment.local_frames or time), augment.local_size, dtype))
+    cell = max(clips.shape[4] for clips in shown) + GAP
+    cells = torch.cat([framed(clips, time, cell) for clips in shown], 1).transpose(2, 3)
+    videos, rows = cells.shape[:2]
     strip = pad(cells.reshape(videos, rows * cell, time * cell, 3), (0, 0, 0, 0, 0, VIDEO_GAP), value=1.0)
     picture: NDArray[np.uint8] = strip.flatten(0, 1).mul(255).round().byte().cpu().numpy()
     return picture
+
+
+def pictures(rows: Rows, size: int, dtype: torch.dtype) -> Tensor:
+    """(V, M, T, size, size, 3) the frames of M views of each of V videos."""
+    count, (slices, views) = rows.views.picture.shape[:2], rows.flat()
+    clips = apply_views(slices.frames, views.picture, size, dtype).permute(0, 2, 3, 4, 1)
+    return clips.reshape(*count, *clips.shape[1:])
+
+
+def framed(clips: Tensor, time: int, cell: int) -> Tensor:
+    """(V, M, ``time``, ``cell``, ``cell``, 3) frames with white beside and below them, and after the last."""
+    short, narrow = time - clips.shape[2], cell - clips.shape[4]
+    return pad(clips, (0, 0, 0, narrow, 0, narrow, 0, short), value=1.0)

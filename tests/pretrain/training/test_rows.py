@@ -30,7 +30,7 @@ def test_rows_are_those_that_were_drawn(make_learner, views_of_slice):
     whole = 3 * views_of_slice
     batch = batch_of(learner, 0, short={2: 1, 3: 3})
     frames, picture = batch.slices.frames.numpy(), batch.views.picture.numpy()
-    slices, views = slice_rows(batch, altered=True)
+    slices, views = slice_rows(batch)
     assert slices.frames.shape[:2] == (8, whole + 2)
     np.testing.assert_array_equal(slices.frames[:, :whole], frames.repeat(views_of_slice, axis=1))
     np.testing.assert_array_equal(views.picture[:, :whole], picture)

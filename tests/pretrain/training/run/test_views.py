@@ -49,6 +49,35 @@ def test_all_views_of_a_slice_are_shown(videos, make_config, tmp_path):
     assert read(tmp_path / "run" / "views.png").shape == (2 * (4 * cell + VIDEO_GAP), 2 * cell, 3)
 
 
+def test_slices_in_another_order_and_local_views_are_shown_below_whole_ones(
+    videos, make_config, tmp_path, monkeypatch
+):
+    seen, forward = [], SliceEncoder.forward
+    monkeypatch.setattr(
+        SliceEncoder,
+        "forward",
+        lambda self, clips, *rest: seen.append(clips) or forward(self, clips, *rest),
+    )
+    config = make_config(
+        "optim.batch_size=2", "optim.epochs=1", "slice.frames=4", "loss.intra=shuffle",
+        "augment.local_views=2", "augment.local_size=16", "augment.local_frames=3",
+    )  # fmt: skip
+    pretrain_encoder(videos, tmp_path / "run", config)
+    picture, cell = read(tmp_path / "run" / "views.png"), config.augment.size + GAP
+    assert picture.shape == (2 * (5 * cell + VIDEO_GAP), 4 * cell, 3)
+    tried = 3  # one clip each before the run: of a local view, and of two orders
+    whole, local = ((clips * 255).round().byte() for clips in seen[tried : tried + 2])
+    for video in range(2):
+        clips = [*whole[3 * video : 3 * video + 3], *local[2 * video : 2 * video + 2]]
+        for row, clip in enumerate(clips):
+            top, size = video * (5 * cell + VIDEO_GAP) + row * cell, clip.shape[2]
+            for number, frame in enumerate(clip.permute(1, 2, 3, 0)):
+                shown = picture[top : top + size, number * cell : number * cell + size]
+                np.testing.assert_array_equal(shown, frame.numpy())
+            assert (picture[top : top + cell, len(clip[0]) * cell :] == 255).all()
+            assert (picture[top + size : top + cell] == 255).all()
+
+
 def test_a_small_batch_is_shown_whole(videos, make_config, tmp_path):
     config = make_config("optim.batch_size=2", "optim.epochs=1", "slice.frames=2")
     pretrain_encoder(videos, tmp_path / "run", config)
