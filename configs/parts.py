@@ -66,6 +66,8 @@ METHODS = Registry(
     {
         "simclr": "sora_video.pretrain.training.simclr:SimCLR",
         "moco": "sora_video.pretrain.training.moco:MoCo",
+        "vicreg": "sora_video.pretrain.training.vicreg:VICReg",
+        "sigreg": "sora_video.pretrain.training.sigreg:SIGReg",
     },
 )
 
@@ -224,9 +226,14 @@ class MethodConfig(PartConfig):
     """Whether the loss has negatives, slices in another order (``loss.intra``) among them."""
     takes_local: ClassVar[bool] = False
     """Whether the loss compares local views (``augment.local_views``)."""
+    negatives_needed: ClassVar[bool] = True
+    """Whether slices are told from those of other videos; else spans of one file are enough to learn from."""
+    head_ends_in_norm: ClassVar[bool] = True
+    """Whether the projection head ends in a batch norm; wrong where the loss is to decide the spread."""
 
     name: str = "simclr"
-    """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones."""
+    """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones;
+    vicreg, sigreg: no negatives, but a batch that is kept spread out."""
 
 
 class TextConfig(PartConfig):

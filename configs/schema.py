@@ -173,7 +173,7 @@ class LossConfig(Section):
     """The contrastive objective."""
 
     temperature: Annotated[float, Field(gt=0)] = 0.2
-    """Divisor of the cosine similarities."""
+    """Divisor of the cosine similarities; vicreg and sigreg have none, and ignore it."""
     within: Annotated[float, Field(ge=0)] = 1.0
     """Of encoders with an audio branch: weight of sight against sight and of sound against sound; both
     together have weight 1."""

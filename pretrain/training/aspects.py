@@ -1,6 +1,6 @@
 """Comparing slices under several aspects, such as sight and sound, or look and motion."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from sora_video.configs.schema import LossConfig
 
 from .loss import info_nce
 
-__all__ = ["UNORDERED", "Aspects", "Term", "compared", "contrast", "make_terms", "present"]
+__all__ = ["UNORDERED", "Aspects", "Negatives", "Term", "all_alike", "compared", "contrast", "make_terms", "present"]
 
 SOUND = "sound"
 """The aspect that slices without audio lack."""
@@ -101,10 +101,35 @@ class Term(NamedTuple):
     weight: float
 
 
-def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature: float) -> Tensor:
+class Negatives(NamedTuple):
+    """Which keys are negatives of which queries, and how much each counts."""
+
+    chosen: Tensor
+    """(n, m) bool, with one or more of each query that has a key of another video."""
+    log_weights: Tensor | None
+    """(n, m) logarithms of their weights; None: all are 1."""
+
+
+def all_alike(queries: Tensor, keys: Tensor) -> Negatives:
+    """All keys of other videos, which count alike.
+
+    Args:
+        queries: (n,) int64, videos of the queries.
+        keys: (m,) int64, videos of the keys.
+    """
+    return Negatives(queries[:, None] != keys, None)
+
+
+def contrast(
+    queries: Aspects,
+    keys: Aspects,
+    terms: Sequence[Term],
+    temperature: float,
+    choose: Callable[[Tensor, Tensor], Negatives] = all_alike,
+) -> Tensor:
     """A weighted sum of :func:`.loss.info_nce` within and across aspects.
 
-    Positives are the keys of the batch from the query's video, negatives all keys of other videos, and all
+    Positives are the keys of the batch from the query's video, negatives keys of other videos, and all
     altered ones (Tao et al., Self-supervised Video Representation Learning Using Inter-intra Contrastive
     Framework, 2020). Within one aspect a slice's own key is neither; across aspects it is a positive: the
     sound of what is seen (after Morgado et al., Audio-Visual Instance Discrimination with Cross-Modal
@@ -116,6 +141,7 @@ def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature
             ones.
         terms: which aspects are compared.
         temperature: divisor of the similarities, above 0.
+        choose: says which keys are negatives, as :func:`all_alike`.
 
     Returns:
         The scalar loss; 0 where nothing can be compared.
@@ -128,7 +154,15 @@ def contrast(queries: Aspects, keys: Aspects, terms: Sequence[Term], temperature
         if query == key:
             positives &= rows.number[:, None] != columns.number
         if bool(positives.any() & ~same.all(1).any()):
-            loss = info_nce(rows.projections, columns.projections, positives, ~same, temperature)
+            negatives = choose(rows.video, columns.video)
+            loss = info_nce(
+                rows.projections,
+                columns.projections,
+                positives,
+                negatives.chosen,
+                temperature,
+                negatives.log_weights,
+            )
             total = total + weight * loss
     return total
 

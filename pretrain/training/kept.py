@@ -41,7 +41,7 @@ from sora_video.pretrain.views.picture import apply_views
 
 from .batch import Batch, Sample
 from .learner import Learner
-from .loader import check_negatives, collate
+from .loader import collate, video_numbers
 from .ranks import gather_objects
 from .sampler import EpochSampler, Position
 from .signals import Stop
@@ -67,7 +67,7 @@ class KeptFeatures:
     """
 
     def __init__(self, corpus: Corpus, config: PretrainConfig, cache: FrameCache) -> None:
-        check_negatives(corpus)
+        self.numbers = video_numbers(corpus, config)
         self.corpus, self.config, self.cache = corpus, config, cache
         self.failures: dict[int, Failure] = {}
         single = config.slice.model_copy(update={"frames": 1, "hop_s": None})
@@ -171,9 +171,8 @@ class KeptFeatures:
             sampler: which videos make which batch.
             pin: whether batches lie in page-locked memory.
         """
-        numbers = self.corpus.numbers()
         for positions in sampler:
-            yield collate([self.sample(position) for position in positions], numbers, pin=pin)
+            yield collate([self.sample(position) for position in positions], self.numbers, pin=pin)
 
     def sample(self, position: Position) -> Sample | Failure:
         """Draw the slices of one sample; a function of seed, epoch and video."""

@@ -24,7 +24,7 @@ from .batch import Batch, Sample
 from .reading import Common, SampleTask, read_sample
 from .sampler import EpochSampler, Position
 
-__all__ = ["check_negatives", "collate", "train_loader"]
+__all__ = ["collate", "train_loader", "video_numbers"]
 
 AHEAD = 4
 """Batches that are read before they are needed."""
@@ -49,23 +49,30 @@ def train_loader(
     Raises:
         CorpusError: the corpus has fewer than two videos, so that there are no negatives.
     """
-    check_negatives(corpus)
     return Loading(corpus, config, cache, pin).batches(sampler)
 
 
-def check_negatives(corpus: Corpus) -> None:
-    """Refuse a corpus of a single video.
+def video_numbers(corpus: Corpus, config: PretrainConfig) -> list[int]:
+    """A number for each entry of a corpus, the same for entries whose slices are of one video.
+
+    Entries of one file are of one video. Where all are of the same file and the method needs no negatives,
+    each is a video of its own.
 
     Args:
         corpus: the videos.
+        config: names the method.
 
     Raises:
-        CorpusError: there is only one, so that there are no negatives.
+        CorpusError: there is only one video, so that there is nothing to tell it from.
     """
-    if len({video.video_id for video in corpus.videos}) < 2:
+    numbers = corpus.numbers()
+    if len(set(numbers)) == 1 and not config.method.negatives_needed:
+        numbers = list(range(len(corpus)))
+    if len(set(numbers)) < 2:
         raise CorpusError(
             f"corpus {corpus.root}: has 1 video; contrastive pretraining needs 2 or more, add videos"
         )
+    return numbers
 
 
 class Loading:
@@ -79,7 +86,7 @@ class Loading:
         self.common = Common(
             config.seed, grid_of(config), draw, cache, augment, config.loss, wanted.views
         ).packed()
-        self.numbers = corpus.numbers()
+        self.numbers = video_numbers(corpus, config)
         self.answers: dict[int, Any] = {}
         self.reader_mb = 0.0
 
@@ -129,7 +136,7 @@ def collate(
 
     Args:
         items: one for each position.
-        numbers: of each entry of the corpus, see :meth:`sora_video.pretrain.video.corpus.Corpus.numbers`.
+        numbers: of each entry of the corpus, see :func:`video_numbers`.
         reader_mb: peak memory of the process that read them.
         pin: whether the batch lies in page-locked memory.
     """

@@ -21,7 +21,7 @@ from .batch import Batch
 from .init import adopt, initial_weights
 from .kept import KeptFeatures
 from .learner import Learner, StepReport
-from .loader import train_loader
+from .loader import train_loader, video_numbers
 from .meter import Meter
 from .ranks import Common, confer, make_fabric, on_first
 from .run.checkpoint import Checkpoints, pack, unpack
@@ -272,7 +272,7 @@ class Training:
     def skipped(self, report: StepReport) -> dict[str, Any]:
         """The entry in events.jsonl of a step that was not taken."""
         ids = (video.video_id for video in self.corpus.videos)
-        names = dict(zip(self.corpus.numbers(), ids, strict=True))
+        names = dict(zip(video_numbers(self.corpus, self.config), ids, strict=True))
         record = {name: repr(report.metrics[name].item()) for name in ("loss", "gradient")}
         videos = [names[number] for number in report.culprits or ()]
         return {"event": "skipped", **record, "videos": videos}

@@ -4,22 +4,27 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-__all__ = ["alignment", "info_nce", "uniformity"]
+__all__ = ["alignment", "info_nce", "precise", "uniformity"]
 
 
 def info_nce(
-    queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor, temperature: float | Tensor
+    queries: Tensor,
+    keys: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    temperature: float | Tensor,
+    log_weights: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE between queries and keys, with any number of positives a query.
 
     With q and k the L2-normalised rows, s_ij = q_i · k_j / temperature, P(i) the positives and N(i) the
     negatives of query i, the loss is the mean over all pairs (i, p), p in P(i), of
 
-        -log( exp(s_ip) / (exp(s_ip) + sum_{n in N(i)} exp(s_in)) )
+        -log( exp(s_ip) / (exp(s_ip) + sum_{n in N(i)} w_in exp(s_in)) )
 
-    A key that is neither, such as the query itself, is ignored; the other positives of a query are not among
-    its negatives. For queries that are the keys, two of each video, this is NT-Xent. Sums are formed in
-    float32 as log-sum-exp.
+    with weights w_in of 1 unless others are given. A key that is neither, such as the query itself, is
+    ignored; the other positives of a query are not among its negatives. For queries that are the keys, two of
+    each video, this is NT-Xent. Sums are formed in float32 as log-sum-exp.
 
     Args:
         queries: (n, D) projections.
@@ -27,6 +32,7 @@ def info_nce(
         positives: (n, m) bool, which keys are positives of which queries.
         negatives: (n, m) bool, which keys are their negatives.
         temperature: divisor of the similarities, above 0.
+        log_weights: (n, m) logarithms of the weights of negatives; None: all are 1.
 
     Returns:
         The scalar loss, float32 (float64 for float64 queries).
@@ -39,15 +45,18 @@ def info_nce(
         Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020.
         Feichtenhofer et al., A Large-Scale Study on Unsupervised Spatiotemporal Learning, 2021.
     """
-    check(queries, keys, positives, negatives)
+    check(queries, keys, positives, negatives, log_weights)
     units = unit_rows(queries)
     similarity = units @ unit_rows(keys).to(units.dtype).T / temperature
-    others = similarity.masked_fill(~negatives, -torch.inf).logsumexp(1, keepdim=True)
+    weighted = similarity if log_weights is None else similarity + log_weights.to(similarity)
+    others = weighted.masked_fill(~negatives, -torch.inf).logsumexp(1, keepdim=True)
     losses = torch.logaddexp(similarity, others) - similarity
     return losses[positives].mean()
 
 
-def check(queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor) -> None:
+def check(
+    queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor, log_weights: Tensor | None
+) -> None:
     """Refuse what the loss is not defined for."""
     pairs = (len(queries), len(keys))
     fits = queries.ndim == keys.ndim == 2 and queries.shape[1] == keys.shape[1]
@@ -56,6 +65,8 @@ def check(queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor) -
             f"got {queries.shape = }, {keys.shape = }, {positives.shape = } and {negatives.shape = }; "
             "expected (n, D), (m, D), (n, m) and (n, m)"
         )
+    if log_weights is not None and log_weights.shape != pairs:
+        raise ValueError(f"got {log_weights.shape = }; expected (n, m), {pairs}")
     if not bool(positives.any() & negatives.any(1).all()):
         raise ValueError(
             f"got {int(positives.sum())} positive pairs and {int((~negatives.any(1)).sum())} queries without "
@@ -65,8 +76,16 @@ def check(queries: Tensor, keys: Tensor, positives: Tensor, negatives: Tensor) -
 
 def unit_rows(projections: Tensor) -> Tensor:
     """(..., D) projections as (n, D) unit vectors in float32, or float64 where they have it."""
-    precise = projections if projections.dtype == torch.float64 else projections.float()
-    return normalize(precise.reshape(-1, precise.shape[-1]), dim=1)
+    return normalize(precise(projections).reshape(-1, projections.shape[-1]), dim=1)
+
+
+def precise(numbers: Tensor) -> Tensor:
+    """Numbers in float32, or float64 where they have it.
+
+    Args:
+        numbers: of any shape and floating type.
+    """
+    return numbers if numbers.dtype == torch.float64 else numbers.float()
 
 
 def alignment(projections: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
 """MoCo: every slice against those of a momentum encoder and a queue of older ones."""
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sora_video.configs.parts import MethodConfig
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.section import Fraction
 
-from .aspects import Aspects, contrast, present
-from .methods import Embed, Known, Method
+from .aspects import Aspects, present
+from .contrastive import ContrastiveConfig, ContrastiveMethod
+from .methods import Embed, Known
 
 if TYPE_CHECKING:
     from .model import Contrastive
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["MoCo", "MoCoConfig"]
 
 
-class MoCoConfig(MethodConfig):
+class MoCoConfig(ContrastiveConfig):
     """Settings of moco."""
-
-    takes_intra: ClassVar[bool] = True
-    takes_local: ClassVar[bool] = True
 
     momentum: Fraction = 0.99
     """Weight of the old momentum encoder at the first step; it rises to 1 along a cosine."""
@@ -35,7 +32,7 @@ class MoCoConfig(MethodConfig):
     normalised with different ones; matters where optim.groups is above 1."""
 
 
-class MoCo(Method):
+class MoCo(ContrastiveMethod):
     """InfoNCE against the momentum encoder's projections of the batch and of earlier steps.
 
     Each slice of a step is a query and a key, and every key is enqueued; local views are queries alone, and
@@ -81,6 +78,7 @@ class MoCo(Method):
         from lightly.models.utils import update_momentum
         from lightly.utils.scheduler import cosine_schedule
 
+        super().prepare(embed, step, steps)
         momentum = cosine_schedule(step, steps, self.config.momentum, 1.0)
         update_momentum(self.learner[0], self.network, momentum)
         rows = nn.functional.normalize(embed(self.network, self.config.shuffle), dim=3)
@@ -99,11 +97,9 @@ class MoCo(Method):
         there = present(known.has_audio, self.aspects)
         queries = Aspects.of(projections, there, known.video)
         keys = Aspects.of(self.keys, there, known.video)
-        return contrast(
+        return self.compare(
             self.with_local(queries, known),
             self.with_altered(keys, self.altered, known).join(self.queued()),
-            self.terms,
-            self.temperature,
         )
 
     def queued(self) -> Aspects:
@@ -119,6 +115,7 @@ class MoCo(Method):
         Args:
             known: of the step's readable videos.
         """
+        super().keep(known)
         if (size := len(self.queue)) == 0:
             return
         keys = self.keys.flatten(0, 1)[-size:]

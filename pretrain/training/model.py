@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Self, cast
 
 import torch
-from lightly.models.modules import SimCLRProjectionHead
+from lightly.models.modules import BarlowTwinsProjectionHead, SimCLRProjectionHead
 from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.schema import LossConfig, OptimConfig, PretrainConfig
+from sora_video.configs.schema import OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures, TrunkFeatures
@@ -59,9 +59,9 @@ class Contrastive(nn.Module):
             check_order(self.encoder, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
-            self.projection = make_head(self.encoder.dim, config.loss)
+            self.projection = make_head(self.encoder.dim, config)
             self.stream_projections = nn.ModuleList(
-                make_head(span.end - span.start, config.loss)
+                make_head(span.end - span.start, config)
                 for span in self.encoder.spans
                 if span.name in self.aspects
             )
@@ -155,9 +155,21 @@ class Contrastive(nn.Module):
         return projected.new_zeros((*there.shape, projected.shape[1])).index_put((there,), projected)
 
 
-def make_head(dim: int, config: LossConfig) -> SimCLRProjectionHead:
-    """A projection head with random weights, for features of ``dim`` dimensions."""
-    return SimCLRProjectionHead(dim, config.projection_hidden, config.projection_dim, num_layers=3)
+def make_head(dim: int, config: PretrainConfig) -> nn.Module:
+    """A projection head with random weights: three layers, batch norms between them, and one at the end where
+    the method wants it.
+
+    Args:
+        dim: of its input.
+        config: its widths, and the method.
+    """
+    widths = (dim, config.loss.projection_hidden, config.loss.projection_dim)
+    head: nn.Module = (
+        SimCLRProjectionHead(*widths, num_layers=3)
+        if config.method.head_ends_in_norm
+        else BarlowTwinsProjectionHead(*widths)
+    )
+    return head
 
 
 def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:

@@ -1,32 +1,20 @@
 """SimCLR: every slice against the others of its batch."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
-from sora_video.configs.parts import MethodConfig
+from .aspects import Aspects, present
+from .contrastive import ContrastiveMethod
+from .methods import Known
 
-from .aspects import Aspects, contrast, present
-from .methods import Known, Method
-
-__all__ = ["SimCLR", "SimCLRConfig"]
-
-
-class SimCLRConfig(MethodConfig):
-    """Settings of simclr: it has none."""
-
-    takes_intra: ClassVar[bool] = True
-    takes_local: ClassVar[bool] = True
+__all__ = ["SimCLR"]
 
 
-class SimCLR(Method):
+class SimCLR(ContrastiveMethod):
     """InfoNCE within the batch.
 
     References:
         Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, 2020.
     """
-
-    settings = SimCLRConfig
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
         """InfoNCE among the batch's slices; see :func:`.aspects.contrast`.
@@ -40,4 +28,4 @@ class SimCLR(Method):
         """
         slices = Aspects.of(projections, present(known.has_audio, self.aspects), known.video)
         queries, keys = self.with_local(slices, known), self.with_altered(slices, known.altered, known)
-        return contrast(queries, keys, self.terms, self.temperature)
+        return self.compare(queries, keys)

@@ -27,7 +27,7 @@ A slice encoder pretrained {"with texts" if "texts" in metrics else "without lab
 |---|---|
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
-| objective | InfoNCE, {rows(slices)}, temperature {config.loss.temperature:g} |
+| objective | {objective(config)} |
 {tasks(config)}{started_from(config)}{texts(config, metrics)}\
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
@@ -43,6 +43,12 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
+
+
+def objective(config: PretrainConfig) -> str:
+    """The method, what it compares of a video, and its temperature where it has one."""
+    named = f"{config.method.name}, {rows(config.slice)}"
+    return f"{named}, temperature {config.loss.temperature:g}" if config.method.negatives_needed else named
 
 
 def rows(slices: SliceConfig) -> str:

@@ -9,8 +9,9 @@ from sora_video.pretrain.training.aspects import Aspects, Term, contrast
 from sora_video.pretrain.training.loss import alignment, info_nce, uniformity
 
 
-def slow_info_nce(queries, keys, positives, negatives, temperature):
+def slow_info_nce(queries, keys, positives, negatives, temperature, weights=None):
     """The formula of the docstring, pair by pair, in plain Python floats."""
+    factors = (torch.ones(negatives.shape) if weights is None else weights).tolist()
 
     def unit(rows):
         return [[x / math.dist(row, [0.0] * len(row)) for x in row] for row in rows.double().tolist()]
@@ -20,7 +21,11 @@ def slow_info_nce(queries, keys, positives, negatives, temperature):
         scores = [
             math.exp(sum(a * b for a, b in zip(query, key, strict=True)) / temperature) for key in unit(keys)
         ]
-        others = sum(score for score, chosen in zip(scores, negatives[i].tolist(), strict=True) if chosen)
+        others = sum(
+            factor * score
+            for factor, score, chosen in zip(factors[i], scores, negatives[i].tolist(), strict=True)
+            if chosen
+        )
         losses += [
             -math.log(score / (score + others))
             for score, chosen in zip(scores, positives[i].tolist(), strict=True)
@@ -56,11 +61,35 @@ def test_the_loss_is_its_formula_whatever_the_pairs(seed):
     assert loss.item() == pytest.approx(slow_info_nce(queries, keys, kinds == 1, kinds == 2, 0.3), rel=1e-12)
 
 
-def test_gradients_agree_with_finite_differences():
+@pytest.mark.parametrize("seed", range(3))
+def test_negatives_count_by_their_weights(seed):
+    torch.manual_seed(seed)
+    queries, keys = torch.randn(5, 6, dtype=torch.float64), torch.randn(9, 6, dtype=torch.float64)
+    positives, negatives = pairs(torch.arange(3).repeat(3))
+    positives, negatives = positives[:5], negatives[:5]
+    weights = torch.rand(5, 9, dtype=torch.float64) ** 8
+    expected = slow_info_nce(queries, keys, positives, negatives, 0.3, weights)
+    loss = info_nce(queries, keys, positives, negatives, 0.3, weights.log())
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+    plain = info_nce(queries, keys, positives, negatives, 0.3)
+    assert torch.equal(info_nce(queries, keys, positives, negatives, 0.3, torch.zeros(5, 9)), plain)
+
+
+def test_weights_of_another_shape_are_refused():
+    rows, masks = torch.randn(4, 3), pairs(torch.tensor([0, 0, 1, 1]))
+    with pytest.raises(
+        ValueError, match=r"log_weights\.shape = torch.Size\(\[4\]\); expected \(n, m\), \(4, 4\)"
+    ):
+        info_nce(rows, rows, *masks, 0.1, torch.zeros(4))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_agree_with_finite_differences(weighted):
     torch.manual_seed(2)
     rows = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     masks = pairs(torch.tensor([0, 1, 0, 2, 1, 0]))
-    assert torch.autograd.gradcheck(lambda rows: info_nce(rows, rows, *masks, 0.2), (rows,))
+    weights = torch.randn(6, 6, dtype=torch.float64) if weighted else None
+    assert torch.autograd.gradcheck(lambda rows: info_nce(rows, rows, *masks, 0.2, weights), (rows,))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
