@@ -156,8 +156,7 @@ class Contrastive(nn.Module):
 
 
 def make_head(dim: int, config: PretrainConfig) -> nn.Module:
-    """A projection head with random weights: three layers, batch norms between them, and one at the end where
-    the method wants it.
+    """A projection head of three layers with batch norms between them, and at the end if the method wants it.
 
     Args:
         dim: of its input.

@@ -25,7 +25,17 @@ def test_embeddings_are_those_of_a_processor(tiny_run, videos):
     assert near.fingerprint == far.fingerprint
 
 
-@pytest.mark.parametrize("settings", [(), ("method.name=moco",), ("encoder.name=sora", "encoder.width=4")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("method.name=moco",),
+        ("method.negatives.ignore=0.2", "method.negatives.hardness=1"),
+        ("method.name=vicreg",),
+        ("method.name=sigreg",),
+        ("encoder.name=sora", "encoder.width=4"),
+    ],
+)
 def test_a_run_learns_and_ends(videos, tmp_path, make_config, settings):
     config = make_config("optim.precision=auto", "data.workers=2", "optim.epochs=6", *settings)
     log = pretrain_encoder(videos, tmp_path / "run", config).log()

@@ -24,6 +24,12 @@ CASES = {
     "simclr with sound": ("method.name=simclr", *SOUND),
     "moco with sound": ("method.name=moco", "method.queue=32", *SOUND),
     "look and motion": ("encoder.input=both", "loss.stream_cross=0.5"),
+    "moco with weighted negatives": (
+        *("method.name=moco", "method.queue=32", "method.negatives.ignore=0.2"),
+        *("method.negatives.hardness=1", "method.negatives.warmup=0"),
+    ),
+    "vicreg": ("method.name=vicreg",),
+    "sigreg with sound": ("method.name=sigreg", *SOUND),
     "partly frozen": ("encoder.freeze=2", "optim.layer_decay=0.5"),
     "moco with sound and texts": (
         *("method.name=moco", "method.queue=32", *SOUND),
@@ -142,6 +148,12 @@ def test_ranks_agree_on_losses_gradients_and_state(together, alone):
         assert torch.equal(queue["queue_has_audio"], other["queue_has_audio"])
         assert_near(queue["queue"], other["queue"])
     assert 0 < queue["queue_has_audio"].sum() < 32
+    weighted = list(CASES).index("moco with weighted negatives")
+    table, other = (found[weighted]["state"]["method"] for found in (together[0], alone))
+    assert torch.equal(table["running.video"], other["running.video"])
+    seen = other["running.video"] >= 0
+    assert seen.sum() == 8
+    assert_near(table["running.embedding"][seen], other["running.embedding"][seen])
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from sora_video.pretrain.training.run.folder import Run
 BROKEN = range(5, 8)
 """Steps whose projections are not finite: three in a row send a run back."""
 STEPS = 10
+WEIGHTED = ["method.negatives.ignore=0.3", "method.negatives.hardness=1", "method.negatives.warmup=0"]
 
 
 @pytest.fixture
@@ -61,18 +62,20 @@ def assert_same_run(first, second):
 @pytest.mark.parametrize(
     ("method", "final", "every_s"),
     [
-        pytest.param("simclr", "last", "1e-6", marks=pytest.mark.slow),
-        ("simclr", "best", "1e6"),
-        ("moco", "best", "1e-6"),
+        pytest.param([], "last", "1e-6", marks=pytest.mark.slow),
+        ([], "best", "1e6"),
+        (["method.name=moco", "method.queue=16"], "best", "1e-6"),
+        (WEIGHTED, "best", "1e-6"),
+        (["method.name=sigreg"], "last", "1e-6"),
+        pytest.param(["method.name=vicreg"], "last", "1e-6", marks=pytest.mark.slow),
     ],
 )
 def test_going_back_and_the_best_do_not_depend_on_the_clock(
     videos, make_config, tmp_path, method, final, every_s
 ):
     config = make_config(
-        f"method.name={method}", f"checkpoint.final={final}", f"checkpoint.every_s={every_s}",
-        "checkpoint.every_steps=2", "checkpoint.keep=1", "guard.max_skips=3", "optim.epochs=5",
-        "tracking.every=3", *["method.queue=16"] * (method == "moco"),
+        *method, f"checkpoint.final={final}", f"checkpoint.every_s={every_s}", "checkpoint.every_steps=2",
+        "checkpoint.keep=1", "guard.max_skips=3", "optim.epochs=5", "tracking.every=3",
     )  # fmt: skip
     unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
     assert [event["event"] for event in events(unbroken)] == [*["skipped"] * 3, "rollback"]
