@@ -163,12 +163,12 @@ def make_head(dim: int, config: PretrainConfig) -> nn.Module:
         config: its widths, and the method.
     """
     widths = (dim, config.loss.projection_hidden, config.loss.projection_dim)
-    head: nn.Module = (
-        SimCLRProjectionHead(*widths, num_layers=3)
-        if config.method.head_ends_in_norm
-        else BarlowTwinsProjectionHead(*widths)
-    )
-    return head
+    if config.method.head_ends_in_norm:
+        normalised: nn.Module = SimCLRProjectionHead(*widths, num_layers=3)
+        return normalised
+    plain: nn.Module = BarlowTwinsProjectionHead(*widths)
+    plain.get_submodule("layers.6").bias = None  # VICReg does not see it, so that it would drift by rounding
+    return plain
 
 
 def frozen_frames(encoder: Encoder, config: PretrainConfig) -> list[FrameTrunk]:

@@ -31,11 +31,11 @@ def test_several_groups_give_the_gradient_of_one_pass_over_all(make_learner, met
         batch = batch_of(learner, 1, missing)
         take(learner, 0, replace(batch, video=batch.video + 50))
         found.append(gradients(learner, batch))
-    whole = torch.cat([gradient.flatten() for gradient in found[0]]).norm()
+    # VICReg is blind to what all projections share, which is most of them here: its gradients nearly cancel
+    whole = torch.cat([gradient.flatten() for gradient in found[0]]).norm() if method == "vicreg" else 0
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
-            # a bias after which VICReg is blind has a gradient of rounding alone
-            assert (one - two).norm() <= 1e-4 * max(one.norm(), 0.01 * whole)
+            assert (one - two).norm() <= 1e-4 * max(one.norm(), whole / 4)
 
 
 def test_batch_statistics_are_those_of_the_groups(make_learner):
