@@ -10,7 +10,17 @@ from sora_video.configs.schema import LossConfig
 
 from .loss import info_nce
 
-__all__ = ["UNORDERED", "Aspects", "Negatives", "Term", "all_alike", "compared", "contrast", "make_terms", "present"]
+__all__ = [
+    "UNORDERED",
+    "Aspects",
+    "Negatives",
+    "Term",
+    "all_alike",
+    "compared",
+    "contrast",
+    "make_terms",
+    "present",
+]
 
 SOUND = "sound"
 """The aspect that slices without audio lack."""

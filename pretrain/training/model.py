@@ -167,7 +167,8 @@ def make_head(dim: int, config: PretrainConfig) -> nn.Module:
         normalised: nn.Module = SimCLRProjectionHead(*widths, num_layers=3)
         return normalised
     plain: nn.Module = BarlowTwinsProjectionHead(*widths)
-    plain.get_submodule("layers.6").bias = None  # VICReg does not see it, so that it would drift by rounding
+    # VICReg does not see the last bias, so that it would drift by rounding
+    plain.get_submodule("layers.6").register_parameter("bias", None)
     return plain
 
 

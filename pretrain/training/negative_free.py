@@ -17,9 +17,9 @@ class NegativeFree(Method):
     """Base of methods that measure how far slices of a video lie apart, and how badly videos are spread.
 
     Spread is measured over the first slices of all videos, over their second slices, and so on, so that no
-    two slices of a video are pushed apart. Projections are not normalised. Each aspect is compared as the
-    terms of :func:`.aspects.make_terms` say; an aspect that a single video has cannot be spread, and is left
-    out.
+    two slices of a video are pushed apart. Local views are pulled towards the slices, and spread like them.
+    Projections are not normalised. Each aspect is compared as the terms of :func:`.aspects.make_terms` say;
+    an aspect that a single video has cannot be spread, and is left out.
     """
 
     def loss(self, projections: Tensor, known: Known) -> Tensor:
@@ -34,11 +34,12 @@ class NegativeFree(Method):
         """
         there = present(known.has_audio, self.aspects)
         slices = Aspects.of(precise(projections), there, known.video)
-        aspects = [slices.where(aspect) for aspect in range(len(self.aspects))]
-        spreads = [self.spread(views) if (views := views_apart(rows)) else None for rows in aspects]
-        total = slices.projections.sum() * 0
+        every = self.with_local(slices, known)
+        rows, wholes = ([part.where(n) for n in range(len(self.aspects))] for part in (every, slices))
+        spreads = [self.spread(views) if (views := views_apart(part)) else None for part in rows]
+        total = every.projections.sum() * 0
         for query, key, weight in self.terms:
-            apart = self.distance(aspects[query], aspects[key], within=query == key)
+            apart = self.distance(rows[query], wholes[key], within=query == key)
             spread, other = spreads[query], spreads[key]
             if apart is not None and spread is not None and other is not None:
                 total = total + weight * (apart + (spread + other) / 2)
@@ -49,7 +50,7 @@ class NegativeFree(Method):
         """How far slices lie apart from others of their video, weighted.
 
         Args:
-            rows: n slices with (n, D) projections.
+            rows: n slices and local views, with (n, D) projections.
             others: m slices with (m, D) projections, the same ones or those of another aspect.
             within: whether they are the same.
 

@@ -91,7 +91,7 @@ class RunningVideos(nn.Module):
 
         Args:
             queries: (n,) int64, videos of the slices that ask.
-            keys: (m,) int64, videos of the others.
+            keys: (m,) int64, videos of the others; -1: altered slices, which are negatives of all.
         """
         if not self.is_warm:
             return all_alike(queries, keys)
@@ -112,7 +112,7 @@ class RunningVideos(nn.Module):
     def compare(self, videos: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
         """(V, U) cosines of V videos' running embeddings and U others', and whether both are known."""
         rows, columns = (numbers % len(self.video) for numbers in (videos, others))
-        known = (self.video[rows] == videos)[:, None] & (self.video[columns] == others)
+        known = (self.video[rows] == videos)[:, None] & (self.video[columns] == others) & (others >= 0)
         return self.embedding[rows] @ self.embedding[columns].T, known
 
     @torch.no_grad()
@@ -120,14 +120,16 @@ class RunningVideos(nn.Module):
         """Move the running embeddings of a step's videos towards the mean of their slices.
 
         Args:
-            slices: n of them, with (n, D) projections.
+            slices: n of them with (n, D) projections; local views among them are ignored.
         """
-        videos = torch.unique(slices.video)
+        whole = slices.number >= 0
+        projections, owners = slices.projections[whole].to(self.embedding), slices.video[whole]
+        videos = torch.unique(owners)
         rows = videos % len(self.video)
         last = ~(rows[:, None] == rows).triu(1).any(1)  # of videos that share a row
         videos, rows = videos[last], rows[last]
-        mine = (videos[:, None] == slices.video).to(self.embedding)
-        means = normalize(mine @ normalize(slices.projections.to(self.embedding), dim=1), dim=1)
+        mine = (videos[:, None] == owners).to(self.embedding)
+        means = normalize(mine @ normalize(projections, dim=1), dim=1)
         moved = normalize(means.lerp(self.embedding[rows], MOMENTUM), dim=1)
         self.embedding[rows] = torch.where((self.video[rows] == videos)[:, None], moved, means)
         self.video[rows] = videos

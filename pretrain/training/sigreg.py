@@ -31,6 +31,7 @@ class SIGRegConfig(MethodConfig):
 
     negatives_needed: ClassVar[bool] = False
     head_ends_in_norm: ClassVar[bool] = False
+    takes_local: ClassVar[bool] = True
 
     weight: Fraction = 0.05
     """Of the distance to a Gaussian, lambda of the paper; invariance has the rest of 1."""

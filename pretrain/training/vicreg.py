@@ -25,6 +25,7 @@ class VICRegConfig(MethodConfig):
 
     negatives_needed: ClassVar[bool] = False
     head_ends_in_norm: ClassVar[bool] = False
+    takes_local: ClassVar[bool] = True
 
     invariance: Weight = 25.0
     """Weight of the mean squared distance between slices of a video."""

@@ -18,7 +18,7 @@ def assert_same(one, other):
     torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("method", ["simclr", "moco", "vicreg", "sigreg"])
+@pytest.mark.parametrize("method", ["simclr", "moco", "sigreg"])
 @pytest.mark.parametrize("missing", [(), (1,)])
 def test_several_groups_give_the_gradient_of_one_pass_over_all(make_learner, method, missing):
     """The same network without batch statistics, computed whole and in groups."""
@@ -31,11 +31,9 @@ def test_several_groups_give_the_gradient_of_one_pass_over_all(make_learner, met
         batch = batch_of(learner, 1, missing)
         take(learner, 0, replace(batch, video=batch.video + 50))
         found.append(gradients(learner, batch))
-    # VICReg is blind to what all projections share, which is most of them here: its gradients nearly cancel
-    whole = torch.cat([gradient.flatten() for gradient in found[0]]).norm() if method == "vicreg" else 0
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
-            assert (one - two).norm() <= 1e-4 * max(one.norm(), whole / 4)
+            assert (one - two).norm() <= 1e-4 * one.norm()
 
 
 def test_batch_statistics_are_those_of_the_groups(make_learner):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from lightly.loss import VICRegLoss
+from lightly.loss.lejepa_loss import LeJEPALoss, lejepa_invariance_loss
 from lightly.loss.lejepa_loss import SIGReg as LightlySIGReg
-from lightly.loss.lejepa_loss import lejepa_invariance_loss
+from lightly.loss.vicreg_loss import covariance_loss, variance_loss
 
 from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import load_config
@@ -176,6 +177,31 @@ def test_sigreg_is_lightlys_along_the_same_directions(make, monkeypatch):
     views = projections[:, :, 0].transpose(0, 1)
     expected = 0.7 * lejepa_invariance_loss(all_proj=views, global_proj=views) + 0.3 * lightlys(views)
     torch.testing.assert_close(method.loss(projections, known(range(7), 3)), expected, rtol=1e-6, atol=0)
+
+
+def test_local_views_are_those_of_lejepa(make, monkeypatch):
+    method = make("sigreg", "method.directions=20")
+    lightlys = LeJEPALoss(sigreg_num_vectors=20).double()
+    monkeypatch.setattr(lightlys.sigreg, "_generate_unit_vectors", lambda *_: method.directions.double())
+    wholes, local = draw(7, 5).split([2, 3], dim=1)
+    expected = lightlys(
+        global_proj=wholes[:, :, 0].transpose(0, 1), local_proj=local[:, :, 0].transpose(0, 1)
+    )
+    found = method.loss(wholes, known(range(7), 2)._replace(local=local))
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
+def test_local_views_are_compared_with_slices_alone(make):
+    wholes, local = draw(7, 5).split([2, 3], dim=1)
+    a, b, *views = torch.cat([wholes, local], 1)[:, :, 0].unbind(1)
+    pairs = [(a, b), *((whole, view) for whole in (a, b) for view in views)]
+    gaps = [(one - other).square().mean() for one, other in pairs]
+    weights = [2, *[1] * 6]  # each slice asks for the other one, and no slice for local views
+    expected = sum(w * gap for w, gap in zip(weights, gaps, strict=True)) / sum(weights)
+    spread = torch.stack([variance_loss(view) + 2 * covariance_loss(view) for view in (a, b, *views)]).mean()
+    method = make("vicreg", "method.invariance=1", "method.variance=1")
+    found = method.loss(wholes, known(range(7), 2)._replace(local=local))
+    torch.testing.assert_close(found, expected + spread)
 
 
 @pytest.mark.parametrize("name", BOTH)

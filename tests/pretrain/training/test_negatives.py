@@ -120,6 +120,18 @@ def test_negatives_are_those_of_loops_over_pairs(rows, ignore, hardness, keys):
         np.testing.assert_allclose(negatives.log_weights.exp()[chosen], weights[chosen], rtol=1e-12)
 
 
+def test_altered_slices_are_negatives_of_all_and_local_views_are_not_remembered():
+    running = table(ignore=0.5, hardness=1.0, videos=8)
+    take_steps(running, STEPS[:2])
+    before = running.embedding.clone()
+    local = slices(torch.randn(2, 5, dtype=torch.float64), [0, 1])
+    running.keep(local._replace(number=torch.full((2,), -1)))
+    assert torch.equal(running.embedding, before)
+    negatives = running.choose(torch.arange(4), torch.tensor([-1, 0, 1, -1, 2]))
+    assert negatives.chosen[:, [0, 3]].all()
+    assert not negatives.log_weights[:, [0, 3]].any()
+
+
 def test_a_video_that_is_like_all_others_keeps_its_negatives():
     running = table(ignore=0.5)
     running.keep(slices(torch.ones(4, 5, dtype=torch.float64), range(4)))
