@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.code import files_to_add
 from sora_video.cli.main import COMMANDS
-from sora_video.configs.parts import ENCODERS, METHODS, TOWERS
+from sora_video.configs.parts import ENCODERS, METHODS, TASKS, TOWERS
 from sora_video.downstream.classify.parts import HEADS, POOLS
 from sora_video.downstream.datasets.registry import DATASETS
 from sora_video.index.library import Library
@@ -62,14 +62,18 @@ def clips(videos, tmp_path_factory):
     return folder
 
 
-def test_an_encoder_a_method_and_a_head_are_trained(sora, clips, tmp_path):
+def test_an_encoder_a_method_a_task_and_a_head_are_trained(sora, clips, tmp_path):
     settings = ("encoder.name=mean_colour", "encoder.cells=3", "method.name=decoupled", "method.pull=2")
+    settings += ("tasks.spread.weight=0.1", "tasks.spread.sharpness=3")
     run = tmp_path / "run"
     code, said = sora("pretrain", clips, "--out", run, *SMALL, *settings, "data.workers=0")
     assert code == 0, said
     stored = (run / "config.yaml").read_text()
     assert "cells: 3" in stored
     assert "pull: 2.0" in stored
+    assert "sharpness: 3.0" in stored
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(line["spread_loss"] < 0 for line in log)
 
     head = tmp_path / "head"
     train = ("classify", "train", clips, "--class-folders", "--model", run, "--out", head)
@@ -202,13 +206,21 @@ def test_the_entry_points_are_those_that_the_registries_read():
     parser = configparser.ConfigParser()
     parser.read_string(TOML)
     groups = {section.split('"')[1] for section in parser.sections()}
-    registries = (ENCODERS, METHODS, TOWERS, INDEXES, DATASETS, HEADS, COMMANDS)
+    registries = (ENCODERS, METHODS, TASKS, TOWERS, INDEXES, DATASETS, HEADS, COMMANDS)
     assert groups == {registry.group for registry in registries}
     assert POOLS.group not in groups
 
 
 def test_two_files_are_touched_to_add_a_part():
     counts = files_to_add(ROOT)
-    parts = {"An encoder", "A method or a loss", "A text tower", "A kind of index", "A data set", "A head"}
+    parts = {
+        "An encoder",
+        "A method or a loss",
+        "A task",
+        "A text tower",
+        "A kind of index",
+        "A data set",
+        "A head",
+    }
     assert parts | {"A command"} <= set(counts)
     assert set(counts.values()) == {2}

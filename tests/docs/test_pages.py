@@ -15,6 +15,7 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.parts import (
     ENCODERS,
     METHODS,
+    TASKS,
     TOWERS,
     EncoderConfig,
     MethodConfig,
@@ -101,6 +102,8 @@ def all_settings():
         yield from setting_names(type(MethodConfig.resolve({"name": name})), "method.")
     for name in TOWERS.names():
         yield from setting_names(TOWERS.load(name).settings, "text.")
+    for name in TASKS.names():
+        yield from setting_names(TASKS.load(name).settings, f"tasks.{name}.")
     yield from setting_names(PretrainConfig)
 
 
@@ -109,7 +112,7 @@ def test_every_setting_that_is_named_exists(path):
     sections = "|".join(PretrainConfig.model_fields.keys() - {"seed"})
     text = path.read_text(encoding="utf-8")
     named = set(re.findall(rf"`((?:{sections})\.[a-z_.]*[a-z_])[=`]", text))
-    assert named <= {*all_settings(), "encoder.cells", "method.pull"}
+    assert named <= {*all_settings(), "encoder.cells", "method.pull", "tasks.spread.weight"}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
