@@ -139,12 +139,14 @@ def build_library(
     with appearing(place) as beside:
         if is_table(source):
             embeddings = prefixed_rows(embeddings_of(source), prefix)
-            library = Library.create(beside, embeddings.fingerprint, embeddings.dim, precision)
+            library = Library.create(
+                beside, embeddings.fingerprint, embeddings.dim, precision, embeddings.aspects
+            )
             added = library.add(embeddings, model, prefix=prefix)
         else:
             corpus = prefixed(open_for(source, model), prefix)
             contents, encoder = contents_of(corpus), open_encoder(model)
-            library = Library.create(beside, encoder.fingerprint, encoder.dim, precision)
+            library = Library.create(beside, encoder.fingerprint, encoder.dim, precision, encoder.spans)
             embeddings = embed(encoder, corpus, beside)
             added = library.add(embeddings, model, contents, attributes_of(corpus), prefix=prefix)
     return Change(Library.open(place), embeddings.failures, added)

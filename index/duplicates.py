@@ -9,6 +9,9 @@ film of one place is. Score normalisation measures a pair between what its video
 have nothing to do with, 0, and identity, 1. In the descriptor tracks of DISC (Douze et al. 2021) and VSC2022
 (Pizzi et al. 2024) an independent set of videos is that background; here it is the library itself: the best
 slice of the ``RIVALS``-th other video, as little has so many copies. With fewer videos it is the last one.
+
+By an aspect, such as look or motion, all of this is done with the parts of the embeddings. Where aspects are
+to agree, two videos are duplicates if they are by whole embeddings and by each aspect alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +30,8 @@ from .search.align import AlignedSpan, align
 
 __all__ = ["Group", "Pair", "find_duplicates"]
 
+AGREE = False
+"""Whether aspects are to agree, where nothing else is said."""
 THRESHOLD = 0.5
 """Least mean likeness of the parts that two videos share."""
 COVER = 0.5
@@ -62,7 +67,13 @@ class Group:
 
 
 def find_duplicates(
-    library: OpenedLibrary, threshold: float = THRESHOLD, cover: float = COVER, normalize: bool = True
+    library: OpenedLibrary,
+    threshold: float = THRESHOLD,
+    cover: float = COVER,
+    normalize: bool = True,
+    *,
+    by: str | None = None,
+    agree: bool = AGREE,
 ) -> list[Group]:
     """Find groups of near-duplicate videos.
 
@@ -71,41 +82,57 @@ def find_duplicates(
         threshold: least mean likeness of shared parts.
         cover: least fraction of the shorter video that they cover, above 0 and at most 1.
         normalize: measure likeness from the videos' backgrounds; False: from 0.
+        by: aspect to compare by alone; None: whole embeddings.
+        agree: whether two videos have to be duplicates by each aspect of the library too; of no effect where
+            there are none, and by one aspect.
 
     Returns:
         Groups by falling size, those of equal size by name; in them videos by name, pairs by falling
         likeness.
 
     Raises:
+        ConfigError: the library does not have the aspect.
         LibraryError: ``cover`` or ``threshold`` is out of range, or the library is damaged.
     """
     if not 0 < cover <= 1:
         raise LibraryError(f"cover={cover:g}: must be above 0 and at most 1; it is a fraction of a video")
     if not -1 <= threshold <= 1:
         raise LibraryError(f"threshold={threshold:g}: must be between -1 and 1; it is a similarity")
-    near = dict(neighbours(library))
+    pairs = find_pairs(library, threshold, cover, normalize, by)
+    for aspect in library.aspects if agree and by is None else ():
+        others = find_pairs(library, threshold, cover, normalize, aspect.name)
+        agreed = {(pair.query_id, pair.video_id) for pair in others}
+        pairs = [pair for pair in pairs if (pair.query_id, pair.video_id) in agreed]
+    return group(pairs)
+
+
+def find_pairs(
+    library: OpenedLibrary, threshold: float, cover: float, normalize: bool, by: str | None
+) -> list[Pair]:
+    """Pairs of videos that are duplicates by whole embeddings, or by one aspect."""
+    near = dict(neighbours(library, by))
     background = {name: background_of(others) if normalize else 0.0 for name, others in near.items()}
     pairs = []
     for (first, second), likeness in best_pairs(near):
         level = (background[first] + background[second]) / 2
         if likeness >= level + threshold * (1 - level):
-            pairs.append(compare(library, first, second, threshold, level))
-    return group(pair for pair in pairs if pair.cover >= cover)
+            pairs.append(compare(library, first, second, threshold, level, by))
+    return [pair for pair in pairs if pair.cover >= cover]
 
 
-def neighbours(library: OpenedLibrary) -> Iterator[tuple[str, dict[str, float]]]:
+def neighbours(library: OpenedLibrary, by: str | None = None) -> Iterator[tuple[str, dict[str, float]]]:
     """Each video with the videos nearest to it, and the likeness of its best pair of slices with each."""
+    comparison = library.comparison(by)
     for queries in blocks(library):
         vectors = np.concatenate([query.vectors for query in queries])
         slices = without_times(vectors, library.fingerprint)
-        matches = library.search_many(Query(slices, top=CANDIDATES + 1))
+        matches = library.search_many(Query(slices, top=CANDIDATES + 1, by=by))
         first = 0
         for query in queries:
             name, part = str(query.video_id[0]), slice(first, first + len(query))
             first = part.stop
             others = [other for other in matches.best_of(part) if other != name][:CANDIDATES]
-            directions = library.comparison.directions(query.vectors)
-            compared = library.comparison.compare(directions, others)
+            compared = comparison.compare(comparison.directions(query.vectors), others)
             yield name, {other: float(compared[other].likeness.max()) for other in others}
 
 
@@ -138,11 +165,12 @@ def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str,
     )
 
 
-def compare(library: OpenedLibrary, first: str, second: str, threshold: float, level: float) -> Pair:
+def compare(
+    library: OpenedLibrary, first: str, second: str, threshold: float, level: float, by: str | None = None
+) -> Pair:
     """Align two videos, whose likeness is 0 at a level above 0."""
-    query = by_time(library.embeddings(first))
-    directions = library.comparison.directions(query.vectors)
-    video = library.comparison.compare(directions, [second])[second]
+    query, comparison = by_time(library.embeddings(first)), library.comparison(by)
+    video = comparison.compare(comparison.directions(query.vectors), [second])[second]
     likeness = (video.likeness - np.float32(level)) / np.float32(1 - level)
     if not (has_times(query.start_s, query.end_s) and has_times(video.start_s, video.end_s)):
         return pair_without_times(first, second, likeness, threshold)

@@ -47,13 +47,13 @@ def open_encoder(model: str | Path | None, by: str | None = None) -> "VideoEncod
 
     Args:
         model: see :func:`check_model`.
-        by: the sense that it embeds, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
+        by: the aspect that it embeds by, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
 
     Returns:
         The encoder.
 
     Raises:
-        ConfigError: the encoder does not have this sense, or its weights are not here.
+        ConfigError: the encoder does not have this aspect, or its weights are not here.
         LibraryError: none is named, or a run folder does not exist.
         RunError: a run is not finished, or weights are damaged.
     """

@@ -13,7 +13,7 @@ from sora_video.pretrain.video.corpus import open_span
 from sora_video.pretrain.video.images import as_film
 
 from .encoder import open_encoder
-from .query import Query, without_times
+from .query import AGREE, Query, without_times
 from .store.filters import Where
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Example:
         model: spec of the encoder of a video; None: the one that the library remembers.
         start_s: start of the span of a video in seconds; None: the video's.
         end_s: end of the span of a video in seconds; None: the video's.
-        by: by what a video is embedded, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`.
+        by: aspect to search by, such as ``"look"``, ``"motion"`` or ``"sound"``; see
+            :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`. None: all.
         fps: images a second of a folder; None: as many as the encoder looks at.
     """
 
@@ -86,7 +87,7 @@ class Example:
             library: the library to search.
 
         Raises:
-            ConfigError: the encoder has no such sense, or no text tower.
+            ConfigError: the encoder has no such aspect, or no text tower.
             CorpusError: no slice can be read.
             LibraryError: there is no such slice, run folder or file of embeddings.
             RunError: the run is not finished, or damaged.
@@ -99,11 +100,23 @@ class Example:
         encoder = open_encoder(library.model if self.model is None else self.model, self.by)
         if self.is_text:
             text = str(self.source).removeprefix(TEXT)
-            return without_times(encoder.embed_text([text]), encoder.fingerprint, text)
+            return without_times(encoder.embed_text([text]), encoder.fingerprint, text, encoder.spans)
         if not self.is_folder:
             return encoder.embed(open_span(self.path, self.start_s, self.end_s))
         with as_film(self.path, encoder.config.slice.fps if self.fps is None else self.fps) as film:
             return encoder.embed(open_span(film, self.start_s, self.end_s))
+
+    def searched_by(self, embeddings: Embeddings) -> str | None:
+        """The aspect that the library is to compare by; None: by whole embeddings.
+
+        What an encoder embeds by an aspect that is no span of the embedding, such as sound, is compared with
+        whole embeddings.
+
+        Args:
+            embeddings: of the example.
+        """
+        is_span = any(aspect.name == self.by for aspect in embeddings.aspects)
+        return self.by if is_span or self.is_slice or self.is_vectors else None
 
     def _slice_id(self) -> int:
         """The number in its name."""
@@ -120,6 +133,7 @@ def query_by_example(
     top: int = 10,
     exclude: Collection[str] = (),
     where: Where | None = None,
+    agree: bool = AGREE,
 ) -> Query:
     """Embed an example, to look for where else in a library it happens.
 
@@ -129,6 +143,7 @@ def query_by_example(
         top: see :class:`~sora_video.index.query.Query`.
         exclude: see there; a slice of the library leaves its own video out as well.
         where: see there.
+        agree: see there.
 
     Returns:
         The query, for :func:`sora_video.index.localize.localize`.
@@ -140,7 +155,15 @@ def query_by_example(
     excluded = {exclude} if isinstance(exclude, str) else set(exclude)
     if example.is_slice:
         excluded.update(embeddings.videos())
-    return Query(embeddings, top=top, exclude=excluded, where=where, words=example.is_text)
+    return Query(
+        embeddings,
+        top=top,
+        exclude=excluded,
+        where=where,
+        words=example.is_text,
+        by=example.searched_by(embeddings),
+        agree=agree,
+    )
 
 
 def read_vectors(path: Path, library: "OpenedLibrary") -> Embeddings:

@@ -29,6 +29,8 @@ class LibraryInfo:
     precision: str
     index_type: str
     fingerprint: str
+    aspects: tuple[str, ...]
+    """What embeddings can be compared by alone."""
     indexes: tuple[dict[str, Any], ...]
     """The approximate indexes: segment, kind, parameters and measured recall of each."""
 
@@ -100,6 +102,7 @@ def info_of(snapshot: Snapshot) -> LibraryInfo:
         precision=snapshot.manifest.precision,
         index_type=" and ".join(sorted(kinds)),
         fingerprint=snapshot.manifest.fingerprint,
+        aspects=tuple(aspect.name for aspect in snapshot.manifest.aspects),
         indexes=tuple(
             {"segment": record.name, **asdict(record.index)}
             for record in (segment.record for segment in segments)

@@ -12,11 +12,12 @@ frames/0123….npz               times of the frames of videos; losing them lose
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sora_video.base.errors import LibraryError, StorageError
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import absolute_spec
 
@@ -50,7 +51,14 @@ class Library(OpenedLibrary):
     """
 
     @classmethod
-    def create(cls, path: str | Path, fingerprint: str, dim: int, precision: str = "fp32") -> "Library":
+    def create(
+        cls,
+        path: str | Path,
+        fingerprint: str,
+        dim: int,
+        precision: str = "fp32",
+        aspects: Sequence[Aspect] = (),
+    ) -> "Library":
         """Make an empty library.
 
         Args:
@@ -58,6 +66,7 @@ class Library(OpenedLibrary):
             fingerprint: of the encoder whose embeddings it will hold.
             dim: their dimension.
             precision: in which vectors are stored, ``fp32`` or ``fp16``, which takes half the space.
+            aspects: of these embeddings.
 
         Raises:
             LibraryError: the folder holds something, ``dim`` is below 1, or there is no such precision.
@@ -69,7 +78,7 @@ class Library(OpenedLibrary):
         if precision not in PRECISIONS:
             raise LibraryError(f"library {path}: precision={precision}: must be {' or '.join(PRECISIONS)}")
         check_free(path)
-        manifest = Manifest(fingerprint=fingerprint, dim=dim, precision=precision)
+        manifest = Manifest(fingerprint=fingerprint, dim=dim, precision=precision, aspects=tuple(aspects))
         write_manifest(path, manifest)
         return cls(path, open_snapshot(Checks(path), manifest))
 
@@ -145,7 +154,8 @@ class Library(OpenedLibrary):
                 snapshot, embeddings, content or {}, attributes or {}, source, replace
             )
             remembered = manifest.model if model is None else absolute_spec(model)
-            self._commit(snapshot, dataclasses.replace(manifest, model=remembered))
+            aspects = manifest.aspects or embeddings.aspects
+            self._commit(snapshot, dataclasses.replace(manifest, model=remembered, aspects=aspects))
             self._merge_small()
         return added
 

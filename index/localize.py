@@ -10,10 +10,12 @@ lead is measured against a rival, the ``RIVALS``-th video behind the best:
     lead = (likeness - that of the rival) / (1 - that of the rival)
 
 It is 1 for the same film and 0 for one of many. From :data:`.search.search.SURE` on a video is said
-to be where the query comes from; below, the search cannot tell.
+to be where the query comes from; below, the search cannot tell. Where a query asks that aspects agree, such
+as look and motion, a video has a lead by each of them alone too: film of one place looks alike, what moves
+there does not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,7 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
         query of several slices that have times ``aligned``.
 
     Raises:
+        ConfigError: the library does not have the aspect that the query asks by.
         FingerprintError: another encoder made the query.
         LibraryError: the query is not L2-normalised, or the library has been damaged since.
     """
@@ -61,28 +64,58 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     hits = library.search(replace(query, top=max(query.top, CANDIDATES)))
     if not hits:
         return []
-    compared = compare_hits(library, query, hits)
-    likeness = [float(video.likeness.max(axis=1).mean()) for video in compared]
+    by_name = compare_videos(library, query, [hit.video_id for hit in hits])
+    compared = [by_name[hit.video_id] for hit in hits]
+    likeness = [likeness_of(video) for video in compared]
     order = sorted(range(len(hits)), key=lambda number: -likeness[number])
-    leads = [None] * len(order) if query.words else leads_of([likeness[number] for number in order])
-    ranked = [replace(hits[number], lead=lead) for number, lead in zip(order, leads, strict=True)]
+    falling = [likeness[number] for number in order]
+    ranked = [
+        replace(hits[number], lead=None if query.words else lead_of(likeness[number], falling))
+        for number in order
+    ]
     videos = [compared[number] for number in order[: query.top]]
     least = match_level([video.likeness for video in videos])
     return [
         locate(query.embeddings, hit, video, least)
-        for hit, video in zip(ranked[: query.top], videos, strict=True)
+        for hit, video in zip(with_agreement(library, query, ranked[: query.top]), videos, strict=True)
     ]
 
 
-def compare_hits(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Compared]:
-    """The videos of hits compared with a query, with the slices that pass its filter."""
-    vectors, names = query.embeddings.vectors, [hit.video_id for hit in hits]
-    directions = vectors if query.words else library.comparison.directions(vectors)
-    by_video = library.comparison.compare(directions, names, plain=query.words)
-    compared = [by_video[hit.video_id] for hit in hits]
-    if query.where is None:
+def compare_videos(library: "OpenedLibrary", query: Query, names: Collection[str]) -> dict[str, Compared]:
+    """Videos compared with a query, by name, with the slices that pass its filter."""
+    comparison = library.comparison(query.by, query.embeddings.aspects)
+    directions = comparison.directions(query.embeddings.vectors, plain=query.words)
+    compared = comparison.compare(directions, names, plain=query.words)
+    where = query.where
+    if where is None:
         return compared
-    return [video.select(query.where.within(video.start_s, video.end_s)) for video in compared]
+    return {name: video.select(where.within(video.start_s, video.end_s)) for name, video in compared.items()}
+
+
+def likeness_of(video: Compared) -> float:
+    """The likeness of a query to a video: the mean over its slices of that to the video's most alike."""
+    return float(video.likeness.max(axis=1).mean())
+
+
+def with_agreement(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits with their leads by each aspect alone, where the query asks that they agree."""
+    if not query.agree or query.words or query.by is not None:
+        return [*hits]
+    aspects = library.aspects or query.embeddings.aspects
+    names = [hit.video_id for hit in hits]
+    leads = {each.name: leads_by(library, replace(query, by=each.name), names) for each in aspects}
+    return [
+        replace(hit, leads={name: by_video[hit.video_id] for name, by_video in leads.items()}) for hit in hits
+    ]
+
+
+def leads_by(library: "OpenedLibrary", query: Query, names: Sequence[str]) -> dict[str, float | None]:
+    """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
+    candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
+    compared = compare_videos(library, query, {*candidates, *names})
+    likeness = {name: likeness_of(video) for name, video in compared.items()}
+    falling = sorted((likeness[name] for name in candidates), reverse=True)
+    return {name: lead_of(likeness[name], falling) for name in names}
 
 
 def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:
@@ -96,13 +129,12 @@ def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:
     )
 
 
-def leads_of(likeness: Sequence[float]) -> list[float | None]:
-    """The lead of each video, by falling likeness of all; None of too few videos."""
-    if len(likeness) < FEWEST:
-        return [None] * len(likeness)
-    rival = likeness[min(RIVALS, len(likeness) - 1)]
-    room = max(1 - rival, ALIKE)
-    return [(value - rival) / room for value in likeness]
+def lead_of(likeness: float, falling: Sequence[float]) -> float | None:
+    """The lead of a video over others, whose likenesses fall; None over too few."""
+    if len(falling) < FEWEST:
+        return None
+    rival = falling[min(RIVALS, len(falling) - 1)]
+    return (likeness - rival) / max(1 - rival, ALIKE)
 
 
 def by_time(embeddings: Embeddings) -> Embeddings:

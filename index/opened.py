@@ -1,18 +1,20 @@
 """An opened library: everything that reads it; :mod:`.library` has everything that changes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .info import LibraryInfo, VideoInfo, info_of, list_videos
 from .query import Query
 from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
-from .search.shelf import Shelf
+from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.threads import threads_for
 from .store.export import export_library
 from .store.files import Damage
@@ -41,7 +43,8 @@ class OpenedLibrary:
 
     def _show(self, snapshot: Snapshot) -> None:
         """Answer from a snapshot from now on."""
-        self._snapshot, self.comparison = snapshot, Comparison(snapshot)
+        self._snapshot = snapshot
+        self._comparisons: dict[str | None, Comparison] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -52,6 +55,11 @@ class OpenedLibrary:
     def dim(self) -> int:
         """Dimension of the embeddings."""
         return self._snapshot.manifest.dim
+
+    @property
+    def aspects(self) -> tuple[Aspect, ...]:
+        """Spans of the embeddings that they can be compared by alone."""
+        return self._snapshot.manifest.aspects
 
     @property
     def model(self) -> str | None:
@@ -143,16 +151,49 @@ class OpenedLibrary:
         """
         return self._snapshot.slice(slice_id)
 
-    def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def whiten(self, vectors: NDArray[np.float32], by: str | None = None) -> NDArray[np.float32]:
         """Whiten vectors by the library's whitening; see :mod:`sora_video.index.store.whitening`.
 
         Args:
             vectors: (N, D) embeddings.
+            by: an aspect, whose parts of the vectors are whitened by a whitening of their own; None: all.
 
         Returns:
-            (N, D) vectors of length 1, whose inner products are likenesses.
+            (N, D) vectors of length 1, whose inner products are likenesses; of as many dimensions as the
+            aspect.
+
+        Raises:
+            ConfigError: the library does not have the aspect.
         """
-        return self._snapshot.whitening(vectors)
+        return self.comparison(by).whiten(vectors)
+
+    def comparison(self, by: str | None = None, aspects: Sequence[Aspect] = ()) -> Comparison:
+        """What compares queries with videos by likeness.
+
+        Args:
+            by: an aspect; None: by whole embeddings.
+            aspects: see :meth:`aspect`.
+
+        Raises:
+            ConfigError: the library does not have the aspect.
+        """
+        if by not in self._comparisons:
+            self._comparisons[by] = Comparison(self._snapshot, self.aspect(by, aspects))
+        return self._comparisons[by]
+
+    def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
+        """An aspect of the embeddings.
+
+        Args:
+            by: its name; None: all.
+            aspects: of other embeddings by the same encoder, for libraries that older versions wrote.
+
+        Raises:
+            ConfigError: there is none of this name.
+        """
+        if by is None:
+            return None
+        return find_aspect(by, self.aspects or aspects, f"library {self.path}")
 
     def info(self) -> LibraryInfo:
         """The library in numbers; what is damaged is not counted."""
@@ -168,13 +209,14 @@ class OpenedLibrary:
             A hit a video, by falling cosine, those of equal cosine by name.
 
         Raises:
+            ConfigError: the library does not have the aspect that the query asks by.
             FingerprintError: another encoder made the query.
             LibraryError: the query is not L2-normalised, or the library has been damaged since.
         """
         shelves = self._shelves(query)
         rows = sum(shelf.count for shelf in shelves)
         with threads_for(len(query.embeddings) * rows * self.dim):
-            return find(shelves, query.embeddings, query.top)
+            return find(shelves, self._asked(query), query.top)
 
     def search_many(self, query: Query) -> Matches:
         """Find the best videos of each of thousands of slices.
@@ -186,18 +228,27 @@ class OpenedLibrary:
             Arrays of (Q, top), best first.
 
         Raises:
+            ConfigError: the library does not have the aspect that the query asks by.
             FingerprintError: another encoder made the query.
             LibraryError: the query is not L2-normalised, or the library has been damaged since.
         """
-        return find_many(self._shelves(query), query.embeddings.vectors, query.top)
+        return find_many(self._shelves(query), self._asked(query).vectors, query.top)
+
+    def _asked(self, query: Query) -> Embeddings:
+        """The query's slices, so that inner products are cosines by what it asks by."""
+        aspect = self.aspect(query.by, query.embeddings.aspects)
+        if aspect is None:
+            return query.embeddings
+        return replace(query.embeddings, vectors=aspect.asked(query.embeddings.vectors))
 
     def _shelves(self, query: Query) -> list[Shelf]:
         """The segments, each with what may be found there."""
         check_embeddings(query.embeddings, "the query", self._snapshot.manifest)
         if query.where is not None:
             self._snapshot.check_order(query.where)
+        effort = 1 if query.by is None else EFFORT_BY_ASPECT
         return [
-            Shelf(segment, self._snapshot.visible(segment, query.exclude, query.where))
+            Shelf(segment, self._snapshot.visible(segment, query.exclude, query.where), effort=effort)
             for segment in self._snapshot.searchable
         ]
 

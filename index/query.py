@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .store.filters import Where
 
-__all__ = ["Query", "without_times"]
+__all__ = ["AGREE", "Query", "without_times"]
+
+AGREE = False
+"""Whether a hit is sure only if it leads by each aspect too, where nothing else is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,9 @@ class Query:
         where: filter of the slices; None: all.
         words: whether the embeddings are of texts. They are compared by cosine, as whitening is fitted to
             slices and texts lie elsewhere; and they come from no video, so there is no lead.
+        by: aspect to compare by alone, such as ``"look"`` or ``"motion"``; None: whole embeddings.
+        agree: whether a hit is sure only if it leads by each aspect of the library too. Of no effect where
+            there are none, and on queries by one aspect or of words.
 
     Raises:
         LibraryError: ``top`` is below 1.
@@ -36,6 +43,8 @@ class Query:
     exclude: Collection[str] = ()
     where: Where | None = None
     words: bool = False
+    by: str | None = None
+    agree: bool = AGREE
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -44,13 +53,16 @@ class Query:
         object.__setattr__(self, "exclude", frozenset(names))
 
 
-def without_times(vectors: NDArray[np.float32], fingerprint: str, name: str = "vectors") -> Embeddings:
+def without_times(
+    vectors: NDArray[np.float32], fingerprint: str, name: str = "vectors", aspects: tuple[Aspect, ...] = ()
+) -> Embeddings:
     """Vectors as the embeddings of slices whose times are unknown.
 
     Args:
         vectors: (N, D) L2-normalised.
         fingerprint: of their encoder.
         name: of their source, for messages.
+        aspects: that they have.
 
     Returns:
         N slices of one video, each from 0 s to 0 s.
@@ -67,4 +79,5 @@ def without_times(vectors: NDArray[np.float32], fingerprint: str, name: str = "v
         end_s=np.zeros(len(vectors)),
         vectors=vectors,
         fingerprint=fingerprint,
+        aspects=aspects,
     )

@@ -17,6 +17,7 @@ from sora_video.index.library import Library
 from sora_video.index.opening import open_library
 from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
@@ -41,6 +42,8 @@ class Normal:
     threshold: Threshold
     videos: int
     """Videos of the library."""
+    by: str | None = None
+    """Aspect that is compared alone; None: whole embeddings."""
 
     def measure(self, item: StreamSlice) -> tuple[float, Hit]:
         """Embed a slice, and measure its distance from normal footage; see :func:`distance`.
@@ -58,8 +61,9 @@ class Normal:
             end_s=np.array([item.end_s]),
             vectors=self.encoder.embed_chunk(item.chunk()),
             fingerprint=self.encoder.fingerprint,
+            aspects=self.encoder.spans,
         )
-        return distance(self.library, query, self.neighbours)
+        return distance(self.library, query, self.neighbours, self.by)
 
     def as_json(self) -> dict[str, Any]:
         """The threshold and where it comes from."""
@@ -68,25 +72,30 @@ class Normal:
             "too_short": self.threshold.too_short,
             "videos": self.videos,
             "neighbours": self.neighbours,
+            "by": self.by,
             "fingerprint": self.library.fingerprint,
         }
 
 
-def distance(library: Library, slice_: Embeddings, neighbours: int) -> tuple[float, Hit]:
+def distance(
+    library: Library, slice_: Embeddings, neighbours: int, by: str | None = None
+) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
-    hits = library.search(Query(slice_, top=neighbours))
+    hits = library.search(Query(slice_, top=neighbours, by=by))
     return 1 - float(np.mean([hit.cosine for hit in hits])), hits[0]
 
 
-def normal_distances(library: Library, neighbours: int) -> list[float]:
+def normal_distances(
+    library: Library, neighbours: int, by: str | None = None, aspects: tuple[Aspect, ...] = ()
+) -> list[float]:
     """The distance of each slice of a library from its other videos, many slices in one search."""
     names, distances = library.videos(), []
     with Bar("calibrate", len(names), "videos") as bar:
         for first in range(0, len(names), VIDEOS_AT_ONCE):
             group = names[first : first + VIDEOS_AT_ONCE]
             vectors = [library.embeddings(name).vectors for name in group]
-            queries = without_times(np.concatenate(vectors), library.fingerprint)
-            matches = library.search_many(Query(queries, top=neighbours + 1))
+            queries = without_times(np.concatenate(vectors), library.fingerprint, aspects=aspects)
+            matches = library.search_many(Query(queries, top=neighbours + 1, by=by))
             names_by_row = [name for name, rows in zip(group, vectors, strict=True) for _ in rows]
             for row, name in enumerate(names_by_row):
                 matched = zip(matches.video_ids(row), matches.cosines[row].tolist(), strict=False)
@@ -102,6 +111,7 @@ def open_normal(
     *,
     false_alarms: str = "1/hour",
     neighbours: int = NEIGHBOURS,
+    by: str | None = None,
 ) -> Normal:
     """Open a library of normal footage and set the threshold on it, each video measured against the others.
 
@@ -110,12 +120,13 @@ def open_normal(
         model: a model spec; None: the one that the library was built with.
         false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
         neighbours: videos that a slice is compared with.
+        by: aspect to compare by alone, such as ``"motion"``; None: whole embeddings.
 
     Returns:
         The footage and its threshold.
 
     Raises:
-        ConfigError: a setting is wrong, or the encoder has an audio branch.
+        ConfigError: a setting is wrong, the encoder has an audio branch, or it does not have the aspect.
         FingerprintError: another encoder made the library.
         LibraryError: there is none, it is damaged, has too few videos, or no run is known.
         RunError: there is no finished run.
@@ -144,8 +155,8 @@ def open_normal(
             f"library {path}: holds {len(names)} videos; each is measured against {neighbours} others, so "
             "add some, or name fewer with --neighbours"
         )
-    distances = normal_distances(library, neighbours)
-    return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names))
+    distances = normal_distances(library, neighbours, by, encoder.spans)
+    return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names), by)
 
 
 def watch_stream(

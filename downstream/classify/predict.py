@@ -13,7 +13,7 @@ from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, L
 from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
+from sora_video.pretrain.video.corpus import Corpus, Source, Video, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from .store import Classifier, TaskHead, load_classifier
@@ -118,6 +118,8 @@ class Open:
     views: list[View]
     start_s: float
     end_s: float
+    slices: int = 0
+    """That were embedded; by sound, those that have audio."""
 
 
 def encoder_of(classifier: Classifier, model: str | Path | None = None) -> VideoEncoder:
@@ -128,9 +130,10 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
         model: run folder; None: the one it was trained with.
 
     Returns:
-        The encoder, frozen.
+        The encoder, frozen, by the aspect that it was trained on.
 
     Raises:
+        ConfigError: the run's encoder does not have this aspect.
         FingerprintError: the run's encoder is another one.
         LabelsError: no run is known.
         RunError: there is no finished run.
@@ -140,7 +143,7 @@ def encoder_of(classifier: Classifier, model: str | Path | None = None) -> Video
         raise LabelsError(
             "the classifier was trained on a table of embeddings, not with a run; name the run with --model"
         )
-    encoder = load_encoder(model)
+    encoder = load_encoder(model, by=classifier.by)
     if encoder.fingerprint != classifier.fingerprint:
         remedy = "name the run that the classifier was trained with by --model"
         raise FingerprintError(f"model {model}", encoder.fingerprint, classifier.fingerprint, remedy)
@@ -173,14 +176,21 @@ def predict(
             opened[entry] = Open(views, float(item.start_s[0]), 0.0)
         video = opened[entry]
         video.end_s = float(item.end_s[-1])
-        vectors = encoder.embed_chunk(item)
-        for view in video.views:
-            view.take(item.start_s, item.end_s, vectors)
+        rows = encoder.rows(item)
+        video.slices += len(rows.vectors)
+        for view in video.views if len(rows.vectors) else ():
+            view.take(*rows)
         if item.last:
-            answers = {view.task.name: view.end() for view in video.views}
-            known = corpus.videos[entry]
-            yield Prediction(known.video_id, video.start_s, video.end_s, answers, known.columns)
+            yield closed(video, corpus.videos[entry])
             del opened[entry]
+
+
+def closed(video: Open, known: Video) -> Prediction | Failure:
+    """The answers for a video that was read to its end."""
+    if not video.slices:
+        return Failure(known.video_id, "no sound in any of its slices")
+    answers = {view.task.name: view.end() for view in video.views}
+    return Prediction(known.video_id, video.start_s, video.end_s, answers, known.columns)
 
 
 def classify_videos(

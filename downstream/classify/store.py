@@ -67,6 +67,8 @@ class Classifier:
     """Of the encoder."""
     model: str | None
     """Run folder of the encoder, a hint."""
+    by: str | None = None
+    """Aspect that slices are embedded by alone; None: all."""
     protocol: Mapping[str, Any]
     """How it was trained."""
 
@@ -92,6 +94,7 @@ class Classifier:
         return {
             "fingerprint": self.fingerprint,
             "model": self.model,
+            "by": self.by,
             "dim": self.dim,
             "head": self.head.name,
             "pool": self.pool.name,
@@ -175,5 +178,6 @@ def assemble(body: dict[str, Any], weights: dict[str, Tensor]) -> Classifier:
         dim=body["dim"],
         fingerprint=body["fingerprint"],
         model=body["model"],
+        by=body.get("by"),  # version 0.1.0 wrote none
         protocol=body["protocol"],
     )

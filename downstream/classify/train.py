@@ -43,6 +43,7 @@ def train_classifier(
     split: str = "split",
     class_folders: bool = False,
     recipe: Recipe | None = None,
+    by: str | None = None,
     join_labels: bool = False,
 ) -> Training:
     """Train a classifier on labelled videos and write it.
@@ -57,12 +58,15 @@ def train_classifier(
         split: column that says train or test; where no row has one, all are trained on.
         class_folders: ``labels`` is a folder with one folder a class.
         recipe: how.
+        by: aspect to embed slices by alone, see :class:`sora_video.pretrain.encoders.frozen.VideoEncoder`;
+            None: all.
         join_labels: join labels that differ only in white space, case or Unicode form; False: refuse them.
 
     Returns:
         The classifier, and videos that could not be read.
 
     Raises:
+        ConfigError: the encoder, or the table of embeddings, does not have the aspect.
         CorpusError: nothing can be read.
         LabelsError: the labels cannot be used, see :func:`.tasks.read_tasks`, or ``out`` holds something.
         RunError: there is no finished run.
@@ -76,7 +80,7 @@ def train_classifier(
     if class_folders:
         members_by_class(corpus)
     corpus = needed(corpus, read_tasks(corpus, columns, group, split))
-    embeddings = embed(corpus, model)
+    embeddings = embed(corpus, model, by)
     rows_by_video = rows_by_entry(embeddings, corpus)
     unreadable = np.array([len(rows) == 0 for rows in rows_by_video])
     failures = {failure.video_id: failure for failure in embeddings.failures}
@@ -92,6 +96,7 @@ def train_classifier(
         dim=embeddings.dim,
         fingerprint=embeddings.fingerprint,
         model=None if is_table(model) else absolute_spec(model),
+        by=by,
         protocol=protocol(recipe, tasks, group, split),
     )
     classifier.save(out)
@@ -109,16 +114,17 @@ def is_table(model: str | Path) -> bool:
     return Path(model).suffix.lower() == ".parquet" or is_parts(Path(model).expanduser())
 
 
-def embed(corpus: Corpus, model: str | Path) -> Embeddings:
+def embed(corpus: Corpus, model: str | Path, by: str | None) -> Embeddings:
     """The slices of a corpus, computed once for all tasks, or read."""
     if is_table(model):
-        return read_embeddings(Path(model).expanduser())
+        embeddings = read_embeddings(Path(model).expanduser())
+        return embeddings if by is None else embeddings.alone(by)
     absent = [video.path for video in corpus.videos if not video.path.is_file()]
     if absent:
         raise LabelsError(
             f"{len(absent)} labelled files do not exist, the first is {absent[0]}; fix the manifest"
         )
-    return load_encoder(model).embed(corpus)
+    return load_encoder(model, by=by).embed(corpus)
 
 
 def protocol(recipe: Recipe, tasks: Sequence[Task], group: str, split: str) -> dict[str, object]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sora_video.pretrain.encoders.aspects import Aspect
+
 from ..store.segment import Segment
 from ..store.snapshot import Held, Snapshot
+from ..store.whitening import Whitening
 from .threads import threads_for
 
 __all__ = ["Compared", "Comparison"]
@@ -42,24 +45,41 @@ class Comparison:
 
     Args:
         snapshot: an opened library.
+        aspect: compare the parts of embeddings alone; None: whole embeddings.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, aspect: Aspect | None = None) -> None:
+        self.snapshot, self.aspect = snapshot, aspect
         self._lengths: dict[int, NDArray[np.float32]] = {}
 
-    def directions(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    @property
+    def whitening(self) -> Whitening:
+        """Of what is compared."""
+        return self.snapshot.whitening(self.aspect)
+
+    def part(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is compared of (N, D) embeddings; (N, P), L2-normalised."""
+        return vectors if self.aspect is None else self.aspect.part(vectors)
+
+    def whiten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is compared of (N, D) embeddings, whitened; (N, P) of length 1."""
+        return self.whitening(self.part(vectors))
+
+    def directions(self, vectors: NDArray[np.float32], plain: bool = False) -> NDArray[np.float32]:
         """The directions of queries, which :meth:`compare` takes.
 
         Args:
             vectors: (Q, D) embeddings of the queries.
+            plain: see :meth:`compare`.
 
         Returns:
-            (Q, D).
+            (Q, P), D of them or as many as the aspect has dimensions.
         """
-        whitening = self.snapshot.whitening
-        with threads_for(2 * vectors.size * self.snapshot.manifest.dim):
-            return whitening.directions(vectors)
+        parts = self.part(vectors)
+        if plain:
+            return parts
+        with threads_for(2 * parts.size * parts.shape[1]):
+            return self.whitening.directions(parts)
 
     def compare(
         self, directions: NDArray[np.float32], video_ids: Collection[str], plain: bool = False
@@ -67,9 +87,9 @@ class Comparison:
         """Compare queries with stored videos.
 
         Args:
-            directions: (Q, D) of the queries.
+            directions: (Q, P) of the queries.
             video_ids: stored videos.
-            plain: whether they are embeddings, and likenesses are to be plain cosines.
+            plain: whether likenesses are plain cosines, without whitening.
 
         Returns:
             Slices and likenesses by video.
@@ -96,12 +116,12 @@ class Comparison:
         rows = np.concatenate(
             [np.arange(first, first + count) for first, count in zip(first_rows, counts, strict=True)]
         )
-        vectors = segment.read(rows)
+        vectors = self.part(segment.read(rows))
         if plain:
             likeness = directions @ vectors.T
         else:
             lengths = self._lengths_of(segment, number, rows, vectors)
-            likeness = self.snapshot.whitening.likeness(directions, vectors, lengths)
+            likeness = self.whitening.likeness(directions, vectors, lengths)
         _, _, start_s, end_s = segment.columns(rows)
         return {
             member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part])
@@ -117,7 +137,7 @@ class Comparison:
         known = self._lengths[number]
         missing = np.isnan(known[rows])
         if missing.any():
-            known[rows[missing]] = self.snapshot.whitening.lengths(vectors[missing])
+            known[rows[missing]] = self.whitening.lengths(vectors[missing])
         return known[rows]
 
 

@@ -1,7 +1,7 @@
 """Queries and answers: videos of a library, with the spans that are most like a query."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,14 @@ from .moments import Moment
 from .nearest import nearest_videos, rank
 from .shelf import Shelf
 
-__all__ = ["SURE", "Hit", "Matches", "find", "find_many"]
+__all__ = ["AGREED", "SURE", "Hit", "Matches", "find", "find_many"]
 
 SURE = 0.65
 """Least lead of a video that is said to be where a query comes from. Of excerpts whose video was left out of
 a library about one in a hundred reached it in a wrong one."""
+
+AGREED = SURE
+"""Least lead by each aspect of such a video, where a query asks that they agree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class Hit:
     """Stable id of the best slice."""
     lead: float | None = None
     """How far it stands out from other videos: 0 not at all, 1 as the same film; None with too few videos."""
+    leads: Mapping[str, float | None] = field(default_factory=dict)
+    """Its lead by each aspect alone, where the query asked that they agree."""
     moments: tuple[Moment, ...] = ()
     """All that is like the query, best first; see :func:`sora_video.index.localize.localize`."""
     aligned: tuple[AlignedSpan, ...] = ()
@@ -46,7 +51,8 @@ class Hit:
     @property
     def sure(self) -> bool:
         """Whether it stands out so far that the query may be said to come from it."""
-        return self.lead is not None and self.lead >= SURE
+        agreed = all(lead is not None and lead >= AGREED for lead in self.leads.values())
+        return self.lead is not None and self.lead >= SURE and agreed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from ..store.kinds import RERANK, IndexKind
 if TYPE_CHECKING:
     from ..store.segment import Segment
 
-__all__ = ["Shelf"]
+__all__ = ["EFFORT_BY_ASPECT", "Shelf"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -23,6 +23,9 @@ FETCH_APPROXIMATE = 2
 """The same where each slice costs; an index that is re-ranked says itself."""
 SCAN_ROWS = 20_000
 """So few slices that a filter lets through are compared one by one, since no index is made for them."""
+EFFORT_BY_ASPECT = 8
+"""Times the tuned effort of an approximate index, and the candidates that are re-ranked, for queries by one
+aspect: lists, links and codes are made for whole embeddings. With it they find about as much as by all."""
 SCAN_COSINES = 1 << 23
 """Cosines held at once in a scan."""
 BLAS_QUERIES = 8
@@ -42,6 +45,7 @@ class Shelf:
         index: FAISS index to search in place of the segment's.
         tuned: its search parameters.
         kind: of that index.
+        effort: how many times the tuned effort it is asked with, and the candidates re-ranked.
     """
 
     def __init__(
@@ -51,8 +55,9 @@ class Shelf:
         index: Any = None,
         tuned: Mapping[str, int] | None = None,
         kind: IndexKind | None = None,
+        effort: int = 1,
     ) -> None:
-        self.segment = segment
+        self.segment, self.effort = segment, effort
         self.visible = None if visible is None or visible.all() else visible
         self.count = segment.record.rows if self.visible is None else int(np.count_nonzero(self.visible))
         """Rows that may be found."""
@@ -98,7 +103,7 @@ class Shelf:
         nothing = np.full(len(vectors), -np.inf, np.float32)
         if self._scans(len(vectors)):
             return self.scan(vectors, top), nothing
-        each = FETCH if self.exact else self.tuned.get(RERANK, FETCH_APPROXIMATE)
+        each = FETCH if self.exact else self.tuned.get(RERANK, 0) * self.effort or FETCH_APPROXIMATE
         fetch = min(each * growth * top, self.count)
         cosines, rows = self.slices(vectors, fetch, growth)
         bounds = np.where(rows[:, -1] < 0, np.inf, cosines[:, -1]).astype(np.float32)
@@ -121,7 +126,7 @@ class Shelf:
         selector = None
         if self.visible is not None:
             selector = FAISS.IDSelectorBitmap(np.packbits(self.visible, bitorder="little"))
-        times = growth * self.segment.record.rows / self.count
+        times = growth * self.effort * self.segment.record.rows / self.count
         return self.kind.asked(round(times * self.tuned.get(self.kind.effort, 0)), selector)
 
     def _needed(self, cosines: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> NDArray[np.int64]:

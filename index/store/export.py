@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from sora_video.base.errors import LibraryError
 from sora_video.base.files import atomic_path
 from sora_video.base.unfinished import sweep
+from sora_video.pretrain.encoders.aspects import aspects_from, to_text
 from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
 
 from .compact import visible_blocks, whole
@@ -53,6 +54,8 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
     metadata = {"next_slice_id": str(manifest.next_slice_id), "precision": manifest.precision}
     hints = {"model": manifest.model, "root": manifest.root}
     metadata |= {name: hint for name, hint in hints.items() if hint is not None}
+    if manifest.aspects:
+        metadata["aspects"] = to_text(manifest.aspects)
     schema = pa.schema(
         {
             "video_id": pa.string(),
@@ -131,6 +134,7 @@ def to_manifest(schema: pa.Schema) -> Manifest:
         model=metadata.get("model"),
         root=metadata.get("root"),
         next_slice_id=int(metadata["next_slice_id"]),
+        aspects=aspects_from(metadata["aspects"]) if "aspects" in metadata else (),
     )
 
 

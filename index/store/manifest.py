@@ -22,6 +22,7 @@ from sora_video.base.files import write_json
 from sora_video.base.locks import locked
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep as sweep_unfinished
+from sora_video.pretrain.encoders.aspects import Aspect, check_aspects
 
 from .files import StoredFile, refusal
 
@@ -116,11 +117,13 @@ class SegmentRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredWhitening:
-    """The whitening of a library; where it is lost it can be fitted again."""
+    """The whitenings of a library; where they are lost they can be fitted again."""
 
     file: StoredFile
     slices: int
-    """Visible slices when it was fitted."""
+    """Visible slices when they were fitted."""
+    aspects: tuple[str, ...] = ()
+    """What has a whitening of its own, besides all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +135,8 @@ class Manifest:
     dim: int
     precision: str = "fp32"
     """In which new vectors are stored."""
+    aspects: tuple[Aspect, ...] = ()
+    """Spans of the embeddings that they can be compared by alone; older versions wrote none."""
     model: str | None = None
     """Run folder of that encoder, a hint."""
     root: str | None = None
@@ -230,6 +235,7 @@ def check_manifest(manifest: Manifest, metric: str | None) -> None:
         raise ValueError(f"precision={manifest.precision}: must be fp32 or fp16")
     if not manifest.fingerprint or not 1 <= manifest.dim <= MOST_DIM:
         raise ValueError(f"fingerprint={manifest.fingerprint!r}, dim={manifest.dim}: cannot be of an encoder")
+    check_aspects(manifest.aspects, manifest.dim)
     if not (0 <= manifest.next_slice_id < MOST_NUMBER and 1 <= manifest.next_segment < MOST_NUMBER):
         raise ValueError("next_slice_id or next_segment: is out of range")
     for file in manifest.files:

@@ -30,10 +30,10 @@ def with_whitening(snapshot: Snapshot) -> Manifest:
     slices = manifest.visible
     if slices == 0:
         return replace(manifest, whitening=None)
-    if stored and abs(slices - stored.slices) <= GROWTH * stored.slices:
+    names = tuple(aspect.name for aspect in manifest.aspects)
+    if stored and stored.aspects == names and abs(slices - stored.slices) <= GROWTH * stored.slices:
         return manifest
-    data = to_bytes(snapshot.fit_whitening())
+    data = to_bytes(snapshot.fit_whitenings(None, *manifest.aspects))
     name = f"whitening/{hashlib.sha256(data).hexdigest()[:16]}.safetensors"  # another content, another name
-    return replace(
-        manifest, whitening=StoredWhitening(file=store(snapshot.folder, name, data), slices=slices)
-    )
+    file = store(snapshot.folder, name, data)
+    return replace(manifest, whitening=StoredWhitening(file=file, slices=slices, aspects=names))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import Checks, Damage, DamagedError, access_errors
@@ -20,7 +21,7 @@ from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry
 from .video_source import VideoSource, attributes_alone, source_of
-from .whitening import Whitening, fit_whitening, from_bytes
+from .whitening import ALL, Whitening, fit_whitening, from_bytes
 
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 
@@ -157,32 +158,65 @@ class Snapshot:
             end_s=end_s,
             vectors=segment.read(rows),
             fingerprint=self.manifest.fingerprint,
+            aspects=self.manifest.aspects,
         )
 
+    def whitening(self, aspect: Aspect | None = None) -> Whitening:
+        """A whitening as it is stored; fitted where none is stored, or it is damaged.
+
+        Args:
+            aspect: of the parts of embeddings; None: of whole embeddings.
+        """
+        name = ALL if aspect is None else aspect.name
+        if name not in self._whitenings:
+            self._whitenings.update(self.fit_whitenings(aspect))
+        return self._whitenings[name]
+
     @cached_property
-    def whitening(self) -> Whitening:
-        """As it is stored; fitted where none is stored, or it is damaged."""
-        return self.stored_whitening() or self.fit_whitening()
+    def _whitenings(self) -> dict[str, Whitening]:
+        """Those that are stored, and those that were fitted since."""
+        return self.stored_whitenings() or {}
 
-    def stored_whitening(self) -> Whitening | None:
-        """The whitening that the manifest names; None where there is none, or it is damaged."""
-        if self.manifest.whitening is None:
+    def stored_whitenings(self) -> dict[str, Whitening] | None:
+        """The whitenings that the manifest names; None where there are none, or they are damaged."""
+        stored = self.manifest.whitening
+        if stored is None:
             return None
+        dims = {aspect.name: aspect.end - aspect.start for aspect in self.manifest.aspects}
         try:
-            path = self.checks.path(self.manifest.whitening.file)
-            return from_bytes(path.read_bytes(), self.manifest.dim)
-        except (LibraryError, OSError):
+            path = self.checks.path(stored.file)
+            return from_bytes(
+                path.read_bytes(), {ALL: self.manifest.dim} | {name: dims[name] for name in stored.aspects}
+            )
+        except (LibraryError, OSError, KeyError):
             return None
 
-    def fit_whitening(self) -> Whitening:
-        """Fit a whitening to slices that can be searched, drawn by seed where there are many."""
+    def fit_whitenings(self, *aspects: Aspect | None) -> dict[str, Whitening]:
+        """Fit whitenings to slices that can be searched.
+
+        Args:
+            aspects: to the parts of embeddings; None: to whole embeddings.
+
+        Returns:
+            The whitenings by name of the aspect.
+        """
+        vectors = self.some_vectors()
+        return {
+            ALL if aspect is None else aspect.name: fit_whitening(
+                vectors if aspect is None else aspect.part(vectors)
+            )
+            for aspect in aspects
+        }
+
+    def some_vectors(self) -> NDArray[np.float32]:
+        """(N, D) of slices that can be searched, drawn by seed where there are many."""
         rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
         rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
         share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
         for segment, visible in zip(self.searchable, rows, strict=True):
             drawn = rng.choice(visible, ceil(share * len(visible)), replace=False)
             vectors.append(segment.read(np.sort(drawn)))
-        return fit_whitening(np.concatenate(vectors))
+        return np.concatenate(vectors)
 
     def visible(
         self, segment: Segment, exclude: Collection[str], where: Where | None

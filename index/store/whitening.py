@@ -7,6 +7,7 @@ Douze et al. 2021, and VSC2022, Pizzi et al. 2024). The covariance is shrunk tow
 Ledoit & Wolf (2004) derive, so that few slices suffice.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,10 @@ from safetensors.numpy import load, save
 
 from sora_video.base.errors import LibraryError
 
-__all__ = ["Whitening", "fit_whitening", "from_bytes", "to_bytes"]
+__all__ = ["ALL", "Whitening", "fit_whitening", "from_bytes", "to_bytes"]
 
+ALL = ""
+"""The name of the whitening of whole embeddings."""
 FLOOR = 1e-3
 """Of the mean variance: what is less is taken for rounding."""
 ALIKE = 1e-12
@@ -87,30 +90,55 @@ class Whitening:
         return products / lengths
 
 
-def to_bytes(whitening: Whitening) -> bytes:
-    """A whitening as a safetensors file.
+def to_bytes(whitenings: Mapping[str, Whitening]) -> bytes:
+    """Whitenings as a safetensors file.
 
     Args:
-        whitening: of D dimensions.
+        whitenings: by the aspect that they are of; that of all is under :data:`ALL`.
     """
-    return save({"mean": whitening.mean, "matrix": whitening.matrix})
+    return save(
+        {
+            prefix_of(name) + key: array
+            for name, whitening in whitenings.items()
+            for key, array in (("mean", whitening.mean), ("matrix", whitening.matrix))
+        }
+    )
 
 
-def from_bytes(data: bytes, dim: int) -> Whitening:
+def from_bytes(data: bytes, dims: Mapping[str, int]) -> dict[str, Whitening]:
     """Read what :func:`to_bytes` made.
 
     Args:
         data: the file.
-        dim: D, dimension of the library.
+        dims: by aspect, of how many dimensions its whitening is.
+
+    Returns:
+        The whitening of each.
 
     Raises:
         LibraryError: it is not such a file.
     """
     try:
         arrays = load(data)
-        mean, matrix = arrays["mean"], arrays["matrix"]
+        pairs = {
+            name: (arrays[prefix_of(name) + "mean"], arrays[prefix_of(name) + "matrix"]) for name in dims
+        }
     except (SafetensorError, KeyError, ValueError) as error:
         raise LibraryError("is damaged: it has no whitening") from error
+    return {name: checked(*pair, dims[name]) for name, pair in pairs.items()}
+
+
+def prefix_of(name: str) -> str:
+    """How the names of the arrays of one whitening begin."""
+    return f"{name}." if name else ""
+
+
+def checked(mean: NDArray[np.float32], matrix: NDArray[np.float32], dim: int) -> Whitening:
+    """A whitening of stored arrays.
+
+    Raises:
+        LibraryError: they are none of this dimension.
+    """
     if (mean.shape, matrix.shape) != ((dim,), (dim, dim)) or {mean.dtype, matrix.dtype} != {
         np.dtype(np.float32)
     }:

@@ -8,6 +8,7 @@ import typer
 from sora_video.base.times import parse_time
 
 __all__ = [
+    "AgreeOption",
     "ByOption",
     "ClassFoldersOption",
     "CorpusArgument",
@@ -70,7 +71,18 @@ HintedModelOption = Annotated[
 ]
 ByOption = Annotated[
     str | None,
-    typer.Option("--by", metavar="SENSE", help="sight or sound: one sense alone, for encoders with both."),
+    typer.Option(
+        "--by",
+        metavar="ASPECT",
+        help="look or motion, or sight or sound: by this alone, for encoders with both; default: by all.",
+    ),
+]
+AgreeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--agree/--no-agree",
+        help="Call a video a copy only if it is one by each aspect too, as by look and by motion.",
+    ),
 ]
 GroupOption = Annotated[
     str, typer.Option("--group", help="Column of groups, which may not be in both train and test.")

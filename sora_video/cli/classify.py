@@ -9,6 +9,7 @@ from sora_video.base import console
 
 from . import show
 from .arguments import (
+    ByOption,
     ClassFoldersOption,
     FrameTimeOption,
     GroupOption,
@@ -128,6 +129,7 @@ def train(
         str, typer.Option("--weights", help="Weights of classes: balanced or none.")
     ] = "balanced",
     seed: Annotated[int, typer.Option("--seed", help="Seed of folds and of an MLP's first weights.")] = 0,
+    by: ByOption = None,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
     as_json: JsonOption = False,
@@ -145,6 +147,7 @@ def train(
         split=split,
         class_folders=class_folders,
         recipe=make_recipe(head, pool, weights, seed, overrides or []),
+        by=by,
         join_labels=join_labels,
     )
     if as_json:
@@ -279,6 +282,7 @@ def watch(
     neighbours: Annotated[
         int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
     ] = 3,
+    by: ByOption = None,
     follow: Annotated[
         float | None,
         typer.Option(
@@ -302,7 +306,7 @@ def watch(
     from sora_video.watch import open_normal, watch_stream
 
     limits = Limits(frame_s, memory_mb=memory_mb)
-    normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours)
+    normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours, by=by)
     print(console.json_text({"event": "threshold", **normal.as_json()}), flush=True)
     for event in watch_stream(normal, source, follow, timeout, limits):
         print(console.json_text(event), flush=True)

@@ -11,7 +11,15 @@ from sora_video.base import console
 from sora_video.base.errors import ConfigError
 
 from . import show
-from .arguments import ByOption, EndOption, HintedModelOption, JsonOption, LibraryArgument, StartOption
+from .arguments import (
+    AgreeOption,
+    ByOption,
+    EndOption,
+    HintedModelOption,
+    JsonOption,
+    LibraryArgument,
+    StartOption,
+)
 from .index import open_and_warn
 
 if TYPE_CHECKING:
@@ -86,6 +94,7 @@ def search(
     where: WhereOption = None,
     fps: FpsOption = None,
     by: ByOption = None,
+    agree: AgreeOption = None,
     model: HintedModelOption = None,
     html: PageOption = None,
     videos: VideosOption = None,
@@ -94,6 +103,7 @@ def search(
     """Find videos in a library that show the same as a query, or what words say, and where in them."""
     from sora_video.index.example import Example, query_by_example
     from sora_video.index.localize import localize
+    from sora_video.index.query import AGREE
     from sora_video.index.store.filters import parse_where
 
     if (query is None) == (text is None):
@@ -103,7 +113,14 @@ def search(
     check_options(example, html)
     opened = open_and_warn(library)
     filters = parse_where(where) if where else None
-    asked = query_by_example(opened, example, top=top, exclude=exclude or (), where=filters)
+    asked = query_by_example(
+        opened,
+        example,
+        top=top,
+        exclude=exclude or (),
+        where=filters,
+        agree=AGREE if agree is None else agree,
+    )
     hits = localize(opened, asked)
     if html:
         names = [hit.video_id for hit in hits]
@@ -162,7 +179,10 @@ def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:
 
     show.print_table([row for hit in hits for row in show.hit_rows(hit)])
     if not (example.is_slice or example.is_text or any(hit.sure for hit in hits)):
-        console.warn(f"no video stands out, by a lead of {SURE:g}: the query may come from none of them")
+        agreeing = " by all and by each aspect" if any(hit.leads for hit in hits) else ""
+        console.warn(
+            f"no video stands out, by a lead of {SURE:g}{agreeing}: the query may come from none of them"
+        )
 
 
 def duplicates(
@@ -182,12 +202,21 @@ def duplicates(
             "--normalize/--no-normalize", help="Measure likeness relative to that with other videos."
         ),
     ] = True,
+    by: ByOption = None,
+    agree: AgreeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find groups of near-duplicate videos, and the parts that they share."""
-    from sora_video.index.duplicates import find_duplicates
+    from sora_video.index.duplicates import AGREE, find_duplicates
 
-    groups = find_duplicates(open_and_warn(library), threshold, cover, normalize)
+    groups = find_duplicates(
+        open_and_warn(library),
+        threshold,
+        cover,
+        normalize,
+        by=by,
+        agree=AGREE if agree is None else agree,
+    )
     if as_json:
         show.print_json([asdict(group) for group in groups])
         return

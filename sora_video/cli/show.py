@@ -68,7 +68,11 @@ def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
     Returns:
         Rows to print.
     """
-    video = {"lead": "" if hit.lead is None else hit.lead, "video": hit.video_id}
+    leads = {"lead": hit.lead, **{f"by {name}": lead for name, lead in hit.leads.items()}}
+    video = {
+        **{name: "" if lead is None else lead for name, lead in leads.items()},
+        "video": hit.video_id,
+    }
     if hit.aligned:
         return [
             {
