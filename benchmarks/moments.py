@@ -8,8 +8,9 @@ excerpts are added to the library, and duplicates looked for.
 import argparse
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from sora_video.index.library import Library
 from sora_video.index.localize import localize
 from sora_video.index.query import Query
 from sora_video.index.search.search import SURE, Hit
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.inputs import Clips
@@ -43,11 +45,29 @@ SIDE = 8
 class Pixels(VideoEncoder):
     """No encoder: the mean frame of each slice, small, less its mean."""
 
+    @property
+    def spans(self) -> tuple[Aspect, ...]:
+        """There are none, whatever the network has whose slices it sees."""
+        return ()
+
     def embed_clips(self, clips: Clips) -> NDArray[np.float32]:
         """See :meth:`VideoEncoder.embed_clips`."""
         small = adaptive_avg_pool3d(clips.clips, (1, SIDE, SIDE)).flatten(1)
         found: NDArray[np.float32] = normalize(small - small.mean(1, keepdim=True), dim=1).numpy()
         return found
+
+
+class Way(NamedTuple):
+    """How a library is asked."""
+
+    name: str = ""
+    by: str | None = None
+    """Aspect to compare by alone."""
+    agree: bool = False
+    """Whether aspects are to agree."""
+
+
+WHOLE = Way()
 
 
 @dataclass(frozen=True)
@@ -99,9 +119,13 @@ def main() -> None:
             library = make_library(Path(scratch) / name, directed(encoder.embed(corpus)))
             embedded = directed(encoder.embed([excerpt.path for excerpt in excerpts]))
             print(f"{name}: embedded", flush=True)
-            outcomes = [search(library, embedded, excerpt) for excerpt in excerpts]
-            lines += rows(name, outcomes, duplicates(library, embedded, excerpts))
-            print("\n".join(lines[-1 - len(KINDS) :]), flush=True)
+            searched = {
+                way: [search(library, embedded, excerpt, way) for excerpt in excerpts]
+                for way in ways_of(library)
+            }
+            for way, outcomes in searched.items():
+                lines += rows(f"{name}{way.name}", outcomes, duplicates(library, embedded, excerpts, way))
+                print("\n".join(lines[-1 - len(KINDS) :]), flush=True)
     table = markdown(lines, corpus, len(places), " ".join(arguments.model or []))
     print(table)
     write_text(arguments.out, table)
@@ -143,16 +167,23 @@ def make_library(path: Path, embeddings: Embeddings) -> Library:
     return library
 
 
+def ways_of(library: Library) -> list[Way]:
+    """By whole embeddings, by each aspect alone, and by whole ones with all aspects agreeing."""
+    alone = [Way(f", by {aspect.name}", by=aspect.name) for aspect in library.aspects]
+    return [WHOLE, *alone, *[Way(", agreeing", agree=True)] * bool(alone)]
+
+
 def name_of(excerpt: Excerpt) -> str:
     """The name under which an excerpt is embedded."""
     return f"{excerpt.kind}/{excerpt.path.name}"
 
 
-def search(library: Library, embedded: Embeddings, excerpt: Excerpt) -> Outcome:
+def search(library: Library, embedded: Embeddings, excerpt: Excerpt, way: Way = WHOLE) -> Outcome:
     """Search for one excerpt, and hold what is found against what was planted."""
-    query = embedded.select(embedded.video_id == name_of(excerpt))
-    hits = localize(library, Query(query, top=TOP))
-    absent = localize(library, Query(query, top=1, exclude=excerpt.video_id))[0]
+    slices = embedded.select(embedded.video_id == name_of(excerpt))
+    query = Query(slices, top=TOP, by=way.by, agree=way.agree)
+    hits = localize(library, query)
+    absent = localize(library, replace(query, top=1, exclude=excerpt.video_id))[0]
     rank, iou, speed_error = rank_of(excerpt, hits), 0.0, np.nan
     if rank < np.inf:
         hit = hits[int(rank) - 1]
@@ -160,7 +191,7 @@ def search(library: Library, embedded: Embeddings, excerpt: Excerpt) -> Outcome:
         shared = min(span.end_s, excerpt.end_s) - max(span.start_s, excerpt.start_s)
         iou = max(0.0, shared) / (max(span.end_s, excerpt.end_s) - min(span.start_s, excerpt.start_s))
         speed_error = hit.aligned[0].speed - KINDS[excerpt.kind][2] if hit.aligned else np.nan
-    cosine_rank = rank_of(excerpt, library.search(Query(query, top=TOP)))
+    cosine_rank = rank_of(excerpt, library.search(query))
     return Outcome(excerpt.kind, cosine_rank, rank, iou, speed_error, hits[0].sure, absent.sure)
 
 
@@ -170,13 +201,15 @@ def rank_of(excerpt: Excerpt, hits: Sequence[Hit]) -> float:
     return names.index(excerpt.video_id) + 1 if excerpt.video_id in names else np.inf
 
 
-def duplicates(library: Library, embedded: Embeddings, excerpts: Sequence[Excerpt]) -> Copies:
+def duplicates(
+    library: Library, embedded: Embeddings, excerpts: Sequence[Excerpt], way: Way = WHOLE
+) -> Copies:
     """Add the excerpts of every fifth video, and look for duplicates."""
     kinds = len(KINDS)
     planted = [one for start in range(0, len(excerpts), 5 * kinds) for one in excerpts[start : start + kinds]]
     names = [name_of(excerpt) for excerpt in planted]
     library.add(embedded.select(np.isin(embedded.video_id.astype(str), names)))
-    groups = find_duplicates(library)
+    groups = find_duplicates(library, by=way.by, agree=way.agree)
     pairs = {frozenset((pair.query_id, pair.video_id)) for group in groups for pair in group.pairs}
     found = [frozenset((name_of(excerpt), excerpt.video_id)) in pairs for excerpt in planted]
     return Copies(np.array(found), sum(pair.isdisjoint(names) for pair in pairs))
@@ -222,8 +255,10 @@ where that is not among ten. Speed error: mean absolute. Sure: the first hit has
 Sure but wrong: and is another video. Sure, video absent: the same search without the excerpt's own video is
 sure. Paired: of the excerpts of every fifth video, added to the library, the share that `sora duplicates`
 pairs with their video; other pairs: how many pairs of two videos it finds, of which some show the same and
-some do not. Pixels: the mean frame of each slice, small. The constants were chosen with excerpts of
-{CHOSEN_ON} other videos.
+some do not. Encoders of two streams are asked by look and by motion alone too, and with both agreeing.
+Pixels: the mean frame of each slice, small. The constants were chosen with excerpts of {
+        CHOSEN_ON
+    } other videos.
 
 | {" | ".join(columns)} |
 {"|---" * len(columns)}|

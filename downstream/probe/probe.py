@@ -155,7 +155,7 @@ def probe_encoders(
             centre=centre,
             failures=failures,
             fingerprints=tuple(encoder.fingerprint for encoder in encoders),
-            settings=describe(split, RANDOM_DRAWS, options(viewing, centre, finetune)),
+            settings=describe(split, RANDOM_DRAWS, options(viewing, centre, finetune, encoders[0].by)),
         )
 
 
@@ -175,13 +175,14 @@ def fine_tuned(
     return [fine_tune(encoder, corpus, split, epochs) for encoder in encoders]
 
 
-def options(viewing: Viewing, centre: bool, finetune: int) -> dict[str, str]:
+def options(viewing: Viewing, centre: bool, finetune: int, by: str | None) -> dict[str, str]:
     """What the protocol says of a probe's options."""
+    alone = "" if by is None else f", by {by} alone"
     gallery = "both less the mean of the gallery" if centre else "not centred"
     tuned = {"fine-tuned": f"{finetune} epochs, all weights, the run's own recipe"} if finetune else {}
     return {
-        "features": f"mean of the embeddings of {viewing} of a video, in training and in testing alike, "
-        "L2-normalised; attentive: the views apart, of 16 slices at most",
+        "features": f"mean of the embeddings of {viewing} of a video{alone}, in training and in testing "
+        "alike, L2-normalised; attentive: the views apart, of 16 slices at most",
         "retrieval": f"gallery train, queries test, cosine, {gallery}",
         **tuned,
     }
