@@ -1,11 +1,11 @@
 """Where a query is in the videos of a library: which videos stand out, their moments, and what is which part.
 
-Cosines find candidates. They are ranked again by likeness, the cosine after whitening (see
+Cosines find candidates. They are ranked again by likeness, the cosine after mild whitening (see
 :mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
 and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
 
 How much likeness tells a copy depends on what else the library holds: film of one place is alike. A video's
-lead is measured against a rival, the ``RIVALS``-th video behind the best:
+lead is measured after whole whitening, against a rival, the ``RIVALS``-th video behind the best:
 
     lead = (likeness - that of the rival) / (1 - that of the rival)
 
@@ -52,8 +52,8 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
         query: slices of one video to look for.
 
     Returns:
-        Hits by falling lead, those of words by falling cosine, with their ``lead`` and ``moments``, and for a
-        query of several slices that have times ``aligned``.
+        Hits by falling likeness after mild whitening, those of words by falling cosine, with their ``lead``
+        and ``moments``, and for a query of several slices that have times ``aligned``.
 
     Raises:
         ConfigError: the library does not have the aspect that the query asks by.
@@ -64,11 +64,12 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     hits = library.search(replace(query, top=max(query.top, CANDIDATES)))
     if not hits:
         return []
-    by_name = compare_videos(library, query, [hit.video_id for hit in hits])
-    compared = [by_name[hit.video_id] for hit in hits]
+    names = [hit.video_id for hit in hits]
+    by_name = compare_videos(library, query, names)
+    compared = [by_name[name] for name in names]
     likeness = [likeness_of(video) for video in compared]
-    order = sorted(range(len(hits)), key=lambda number: -likeness[number])
-    falling = [likeness[number] for number in order]
+    falling = sorted(likeness, reverse=True)
+    order = ranking(library, query, names, likeness)
     ranked = [
         replace(hits[number], lead=None if query.words else lead_of(likeness[number], falling))
         for number in order
@@ -81,9 +82,21 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     ]
 
 
-def compare_videos(library: "OpenedLibrary", query: Query, names: Collection[str]) -> dict[str, Compared]:
+def ranking(
+    library: "OpenedLibrary", query: Query, names: Sequence[str], likeness: Sequence[float]
+) -> list[int]:
+    """The numbers of videos by falling likeness after mild whitening; for words, by their likeness."""
+    if not query.words:
+        mild = compare_videos(library, query, names, is_mild=True)
+        likeness = [likeness_of(mild[name]) for name in names]
+    return sorted(range(len(names)), key=lambda number: -likeness[number])
+
+
+def compare_videos(
+    library: "OpenedLibrary", query: Query, names: Collection[str], is_mild: bool = False
+) -> dict[str, Compared]:
     """Videos compared with a query, by name, with the slices that pass its filter."""
-    comparison = library.comparison(query.by, query.embeddings.aspects)
+    comparison = library.comparison(query.by, query.embeddings.aspects, is_mild)
     directions = comparison.directions(query.embeddings.vectors, plain=query.words)
     compared = comparison.compare(directions, names, plain=query.words)
     where = query.where

@@ -44,7 +44,7 @@ class OpenedLibrary:
     def _show(self, snapshot: Snapshot) -> None:
         """Answer from a snapshot from now on."""
         self._snapshot = snapshot
-        self._comparisons: dict[str | None, Comparison] = {}
+        self._comparisons: dict[tuple[str | None, bool], Comparison] = {}
 
     @property
     def fingerprint(self) -> str:
@@ -167,19 +167,23 @@ class OpenedLibrary:
         """
         return self.comparison(by).whiten(vectors)
 
-    def comparison(self, by: str | None = None, aspects: Sequence[Aspect] = ()) -> Comparison:
+    def comparison(
+        self, by: str | None = None, aspects: Sequence[Aspect] = (), is_mild: bool = False
+    ) -> Comparison:
         """What compares queries with videos by likeness.
 
         Args:
             by: an aspect; None: by whole embeddings.
             aspects: see :meth:`aspect`.
+            is_mild: by the milder whitening that videos are ranked by.
 
         Raises:
             ConfigError: the library does not have the aspect.
         """
-        if by not in self._comparisons:
-            self._comparisons[by] = Comparison(self._snapshot, self.aspect(by, aspects))
-        return self._comparisons[by]
+        key = (by, is_mild)
+        if key not in self._comparisons:
+            self._comparisons[key] = Comparison(self._snapshot, self.aspect(by, aspects), is_mild)
+        return self._comparisons[key]
 
     def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
         """An aspect of the embeddings.

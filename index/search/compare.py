@@ -46,16 +46,18 @@ class Comparison:
     Args:
         snapshot: an opened library.
         aspect: compare the parts of embeddings alone; None: whole embeddings.
+        is_mild: whiten less, as videos are ranked.
     """
 
-    def __init__(self, snapshot: Snapshot, aspect: Aspect | None = None) -> None:
-        self.snapshot, self.aspect = snapshot, aspect
+    def __init__(self, snapshot: Snapshot, aspect: Aspect | None = None, is_mild: bool = False) -> None:
+        self.snapshot, self.aspect, self.is_mild = snapshot, aspect, is_mild
         self._lengths: dict[int, NDArray[np.float32]] = {}
 
     @property
     def whitening(self) -> Whitening:
         """Of what is compared."""
-        return self.snapshot.whitening(self.aspect)
+        whitening = self.snapshot.whitening(self.aspect)
+        return whitening.milder if self.is_mild else whitening
 
     def part(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is compared of (N, D) embeddings; (N, P), L2-normalised."""

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.covariance import LedoitWolf
 
 from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.index.localize import localize
@@ -41,7 +42,30 @@ def test_without_its_video_nothing_stands_out(alike, random_vectors, normed):
         hits = localize(alike, Query(excerpt(alike, name, random_vectors, normed), exclude=name))
         assert len(hits) == 10
         assert not any(hit.sure for hit in hits)
-        assert [hit.lead for hit in hits] == sorted((hit.lead for hit in hits), reverse=True)
+
+
+def test_videos_are_ranked_by_a_milder_whitening_and_lead_by_the_whole(alike, random_vectors, normed):
+    """Reference: both whitenings of scikit-learn's covariance, and chamfer similarities, in NumPy."""
+    held = {name: alike.embeddings(name).vectors for name in alike.videos()}
+    every = np.concatenate([*held.values()]).astype(np.float64)
+    fitted = LedoitWolf().fit(every)
+    variances, axes = np.linalg.eigh(fitted.covariance_)
+    query = excerpt(alike, "17.mp4", random_vectors, normed)
+
+    def chamfer(power):
+        matrix = axes * variances**-power
+        white = {name: normed((vectors - fitted.location_) @ matrix) for name, vectors in held.items()}
+        asked = normed((query.vectors - fitted.location_) @ matrix)
+        return {name: float((asked @ vectors.T).max(1).mean()) for name, vectors in white.items()}
+
+    mild, whole = chamfer(0.35), chamfer(0.5)
+    hits = localize(alike, Query(query, top=10, exclude="17.mp4"))
+    candidates = {hit.video_id for hit in alike.search(Query(query, top=50, exclude="17.mp4"))}
+    ranked = sorted(candidates, key=lambda name: -mild[name])
+    assert [hit.video_id for hit in hits] == ranked[:10]
+    rival = sorted((whole[name] for name in candidates), reverse=True)[20]
+    leads = [(whole[name] - rival) / (1 - rival) for name in ranked[:10]]
+    assert [hit.lead for hit in hits] == pytest.approx(leads, abs=1e-4)
 
 
 def test_all_slices_of_a_query_count(make_library, random_vectors, normed):
