@@ -230,6 +230,8 @@ class MethodConfig(PartConfig):
     """Whether slices are told from those of other videos; else spans of one file are enough to learn from."""
     head_ends_in_norm: ClassVar[bool] = True
     """Whether the projection head ends in a batch norm; wrong where the loss is to decide the spread."""
+    against_collapse: ClassVar[str] = "loss.temperature or optim.batch_size"
+    """What to raise when all embeddings become alike."""
 
     name: str = "simclr"
     """simclr: the other slices of a batch; moco: those of a momentum encoder, and a queue of older ones;

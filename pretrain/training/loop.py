@@ -295,7 +295,7 @@ class Training:
             self.events.log(done, {"event": "collapse", "std": metrics["std"]})
             self.say(
                 f"step {done}: embeddings are nearly all equal (std {metrics['std']:.3f}, normal is near 1); "
-                "lower optim.lr, or raise loss.temperature or optim.batch_size"
+                f"lower optim.lr, or raise {self.config.method.against_collapse}"
             )
 
     def look(self, done: int) -> dict[str, float]:

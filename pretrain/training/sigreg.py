@@ -32,6 +32,7 @@ class SIGRegConfig(MethodConfig):
     negatives_needed: ClassVar[bool] = False
     head_ends_in_norm: ClassVar[bool] = False
     takes_local: ClassVar[bool] = True
+    against_collapse: ClassVar[str] = "method.weight or optim.batch_size"
 
     weight: Fraction = 0.05
     """Of the distance to a Gaussian, lambda of the paper; invariance has the rest of 1."""

@@ -26,6 +26,7 @@ class VICRegConfig(MethodConfig):
     negatives_needed: ClassVar[bool] = False
     head_ends_in_norm: ClassVar[bool] = False
     takes_local: ClassVar[bool] = True
+    against_collapse: ClassVar[str] = "method.variance or optim.batch_size"
 
     invariance: Weight = 25.0
     """Weight of the mean squared distance between slices of a video."""
