@@ -54,8 +54,8 @@ STEPS = 8
 def random_batch(config: PretrainConfig) -> Batch:
     """A batch of noise in memory."""
     videos, slices, size = config.optim.batch_size, config.slice.per_video, config.slice.size
-    rng = generator("views")
-    views = np.stack([draw_view(rng, config.augment) for _ in range(videos * slices)])
+    rng, rows = generator("views"), slices * config.slice.views
+    views = np.stack([draw_view(rng, config.augment) for _ in range(videos * rows)])
     frames = torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8)
     lengths = torch.full((videos, slices), config.slice.frames)
     samples, fields = (
@@ -67,9 +67,9 @@ def random_batch(config: PretrainConfig) -> Batch:
     return Batch(
         Slices(frames, lengths, silence, torch.zeros(videos, slices, dtype=torch.bool)),
         Views(
-            torch.from_numpy(views).view(videos, slices, VIEW_FIELDS),
-            torch.zeros(videos, slices, fields),
-            torch.from_numpy(played).repeat(videos, 1, 1),
+            torch.from_numpy(views).view(videos, rows, VIEW_FIELDS),
+            torch.zeros(videos, rows, fields),
+            torch.from_numpy(played).repeat(videos, config.slice.views, 1),
         ),
         torch.arange(videos),
         torch.arange(videos),

@@ -7,12 +7,16 @@ import pytest
 
 from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.downstream.probe.features import Frozen
+from sora_video.downstream.probe.finetune import fine_tune
+from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.metrics_file import write_metrics
 from sora_video.downstream.probe.page import gallery, write_results
 from sora_video.downstream.probe.probe import linear_probe
 from sora_video.downstream.probe.scores import score_frozen
 from sora_video.downstream.probe.split import Split
+from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.video.corpus import open_corpus
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +177,21 @@ def test_fine_tuning_of_joined_encoders_is_refused(labels, tiny_run, untrained_r
         ConfigError, match=r"finetune=1: fine-tuning trains one network, and .* joins several"
     ):
         linear_probe(labels, f"{tiny_run.path}+{other}", finetune=1)
+
+
+def test_fine_tuning_sees_one_view_of_slices_that_play_as_they_are(manifest, tiny_run):
+    """Whatever the run was trained with."""
+    found, corpus = [], open_corpus(manifest)
+    split = read_split(corpus)
+    for changes in ({}, {"playback": 4, "reverse": 0.5}):
+        encoder = load_encoder(tiny_run.path)
+        config = encoder.config
+        update = {"augment": config.augment.model_copy(update=changes)}
+        if changes:
+            update["slice"] = config.slice.model_copy(update={"views": 2})
+        encoder.config = config.model_copy(update=update)
+        found.append(fine_tune(encoder, corpus, split, 1).scores)
+    np.testing.assert_array_equal(*found)
 
 
 @pytest.mark.usefixtures("quick_probe")
