@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.base.files import write_bytes, write_json
+from sora_video.base.kinds import not_there
 
 from .head import Head
 from .parts import HeadConfig, PoolConfig
@@ -138,11 +139,10 @@ def load_classifier(path: str | Path) -> Classifier:
     try:
         body = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "head.safetensors")
-    except FileNotFoundError as error:
-        raise LabelsError(
-            f"classifier {path}: none is there ({Path(error.filename or 'head').name} is missing); "
-            "check the path"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = f"none is there ({Path(error.filename or 'head').name} is missing)"
+        reason = not_there(folder, "a classifier", missing)
+        raise LabelsError(f"classifier {path}: {reason}; check the path") from error
     except (OSError, ValueError, SafetensorError) as error:
         raise LabelsError(f"classifier {path}: cannot be read: {error}; {remedy}") from error
     if not isinstance(body, dict) or body.get("format") != FORMAT or body.get("version") != VERSION:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LabelsError, RunError
+from sora_video.base.kinds import kind_of, not_there
 
 from .metrics import (
     Metric,
@@ -125,7 +126,10 @@ def read_measured(path: Path) -> Measured:
                 return measured_of(str(path), content)
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    raise RunError(f"{path}: holds no metrics of a probe; run `sora probe LABELS --model {path}` first")
+    if kind_of(path) == "a run folder":
+        raise RunError(f"run {path}: has no metrics of a probe; run `sora probe LABELS --model {path}` first")
+    reason = not_there(path, "a probe's metrics", "holds no metrics of a probe")
+    raise RunError(f"{path}: {reason}; name a probed run, or a folder of `sora probe --report`")
 
 
 def measured_of(name: str, content: Mapping[str, Any]) -> Measured:

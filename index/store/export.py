@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import LibraryError
 from sora_video.base.files import atomic_path
+from sora_video.base.kinds import not_there
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.aspects import aspects_from, to_text
 from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
@@ -117,9 +118,8 @@ def import_library(path: str | Path, source: str | Path) -> Path:
                     record = write_segment(beside, manifest, rows, read_blocks(file, manifest))
                     manifest = replace(manifest, segments=(record,), next_segment=manifest.next_segment + 1)
         except (pa.ArrowException, OSError, sqlite3.Error, LookupError, TypeError, ValueError) as error:
-            raise LibraryError(
-                f"import {source}: is not an exported library: {error}; export one, or use `sora index build`"
-            ) from error
+            reason = not_there(source, "an exported library", f"is not an exported library: {error}")
+            raise LibraryError(f"import {source}: {reason}; export one, or use `sora index build`") from error
         write_manifest(beside, with_whitening(open_snapshot(Checks(beside), manifest)))
     return folder
 

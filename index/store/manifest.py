@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import LibraryError
 from sora_video.base.files import write_json
+from sora_video.base.kinds import not_there
 from sora_video.base.locks import locked
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep as sweep_unfinished
@@ -192,11 +193,11 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise LibraryError(
-            f"library {folder}: no library there ({NAME} is missing); check the path"
-        ) from error
+        reason = not_there(folder, "a library", f"no library there ({NAME} is missing)")
+        raise LibraryError(f"library {folder}: {reason}; check the path") from error
     except NotADirectoryError as error:
-        raise LibraryError(f"library {folder}: is not a folder; check the path") from error
+        reason = not_there(folder, "a library", "is not a folder")
+        raise LibraryError(f"library {folder}: {reason}; check the path") from error
     except (OSError, MemoryError) as error:
         raise refusal(path, getattr(error, "errno", None) or errno.ENOMEM) from error
     except (ValueError, RecursionError) as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.base.files import atomic_path, read_parquet
+from sora_video.base.kinds import not_there
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
@@ -311,7 +312,8 @@ def join(tables: Sequence[Embeddings], path: Path) -> Embeddings:
         FingerprintError: they are of different encoders.
     """
     if not tables:
-        raise CorpusError(f"embeddings {path}: is a folder without embeddings; make some with `sora embed`")
+        reason = not_there(path, "a folder of embeddings", "is a folder without embeddings")
+        raise CorpusError(f"embeddings {path}: {reason}; make some with `sora embed`")
     first = tables[0]
     for table in tables:
         if table.fingerprint != first.fingerprint:
@@ -341,7 +343,6 @@ def read_table(path: Path) -> Embeddings:
         )
         check_rows(embeddings)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorpusError(
-            f"embeddings {path}: no table of embeddings: {error}; make one with `sora embed`"
-        ) from error
+        reason = not_there(path, "an embeddings file", f"no table of embeddings: {error}")
+        raise CorpusError(f"embeddings {path}: {reason}; make one with `sora embed`") from error
     return embeddings

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_bytes, write_json
+from sora_video.base.kinds import not_there
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 
@@ -40,7 +41,8 @@ def read_config(run: Path) -> PretrainConfig:
     """
     name = config_name(run)
     if not (run / name).is_file():
-        raise RunError(f"run {run}: no run there ({name} is missing); check the path")
+        reason = not_there(run, "a run folder", f"no run there ({name} is missing)")
+        raise RunError(f"run {run}: {reason}; check the path")
     return load_config(str(run / name), stored=True)
 
 

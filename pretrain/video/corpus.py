@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from sora_video.base.errors import CorpusError, VideoError
+from sora_video.base.kinds import not_there
 from sora_video.base.times import clock
 
 from .header import duration_of
@@ -130,7 +131,8 @@ def open_span(video: str | Path, start_s: float | None = None, end_s: float | No
     try:
         duration_s = duration_of(path)
     except VideoError as error:
-        raise VideoError(f"video {path}: {error}; choose a file that plays") from error
+        reason = not_there(path, "a video", str(error))
+        raise VideoError(f"video {path}: {reason}; choose a file that plays") from error
     first, last = 0.0 if start_s is None else start_s, duration_s if end_s is None else end_s
     if not 0 <= first < last <= duration_s + SPAN_TOLERANCE_S:
         raise VideoError(
@@ -154,6 +156,8 @@ def find(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], need
             check_any_exists(path, videos)
         return Corpus(path.parent, tuple(videos))
     if path.is_file():
+        if path.suffix.lower() not in SUFFIXES and (reason := not_there(path, "a video", "")):
+            raise CorpusError(f"corpus {path}: {reason}; name a video, a folder of videos or a manifest")
         return from_paths([path])
     if glob.has_magic(str(path)):
         return from_glob(str(path))
@@ -165,9 +169,8 @@ def from_folder(root: Path) -> Corpus:
     files = [path for path in walk(root) if not path.name.startswith(".")]
     paths = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not paths:
-        raise CorpusError(
-            f"corpus {root}: holds no video; looked for files ending in {' '.join(sorted(SUFFIXES))}"
-        )
+        none = f"holds no video; looked for files ending in {' '.join(sorted(SUFFIXES))}"
+        raise CorpusError(f"corpus {root}: {not_there(root, 'a folder of videos', none)}")
     others = Counter(path.suffix.lower() for path in files if path.suffix.lower() not in SUFFIXES)
     return replace(build(root, paths), ignored=dict(others.most_common()))
 

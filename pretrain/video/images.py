@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import av
 
 from sora_video.base.errors import VideoError
+from sora_video.base.kinds import not_there
 
 from .opening import open_media, reason
 
@@ -38,7 +39,10 @@ def as_film(folder: Path, fps: float) -> Iterator[Path]:
         raise VideoError(f"fps={fps:g}: must be between 0.001 and 1000 images per second")
     images = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGES), key=by_number)
     if not images:
-        raise VideoError(f"{folder}: has no image; put {', '.join(IMAGES)} files into it")
+        reason = not_there(
+            folder, "a folder of images", f"has no image; put {', '.join(IMAGES)} files into it"
+        )
+        raise VideoError(f"{folder}: {reason}")
     with TemporaryDirectory() as scratch:
         film = Path(scratch) / f"{folder.resolve().name}.mkv"
         with av.open(film, "w") as made:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sora_video.base.errors import CorpusError
+from sora_video.base.kinds import not_there
 from sora_video.base.times import FORMS, parse_time
 
 from .spreadsheet import Row, read_sheet
@@ -39,10 +40,11 @@ def read_manifest(path: Path) -> list[Video]:
     if not sheet.columns or ("path" in sheet.columns and not sheet.rows):
         raise CorpusError(f"manifest {path}: has no rows; add one row per video")
     if "path" not in sheet.columns:
-        raise CorpusError(
-            f"manifest {path}: has no column 'path', only {', '.join(sheet.columns)}; the first line names "
-            "the columns: call the one of the files path"
-        )
+        columns = f"has no column 'path', only {', '.join(sheet.columns)}; the first line names the columns: "
+        reason = f"{columns}call the one of the files path"
+        if sheet.separator is None:
+            reason = not_there(path, "a manifest", reason)
+        raise CorpusError(f"manifest {path}: {reason}")
     return [from_row(path, row, sheet.separator) for row in sheet.rows]
 
 

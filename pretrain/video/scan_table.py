@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError
 from sora_video.base.files import atomic_path, read_parquet
+from sora_video.base.kinds import not_there
 
 __all__ = ["COLUMNS", "Row", "absolute", "read_table", "unreadable_in", "write_table"]
 
@@ -52,9 +53,11 @@ def read_table(table: Path) -> list[Row]:
     try:
         rows = read_parquet(table)
     except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{table}: cannot be read: {error}; make it with `sora scan --out`") from error
+        reason = not_there(table, "a table of `sora scan`", f"cannot be read: {error}")
+        raise CorpusError(f"{table}: {reason}; make it with `sora scan --out`") from error
     if rows.schema.names != SCHEMA.names:
-        raise CorpusError(f"{table}: is no table of `sora scan`; name another file")
+        reason = not_there(table, "a table of `sora scan`", "is no table of `sora scan`")
+        raise CorpusError(f"{table}: {reason}; name another file")
     listed: list[Row] = rows.to_pylist()
     return listed
 

@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 
 from sora_video.base.errors import VideoError
+from sora_video.base.kinds import not_there
 from sora_video.configs.schema import SliceConfig
 
 from .filling import StreamSlice
@@ -39,6 +40,9 @@ class VideoStream:
         timeout_s: give an address up after so many seconds without data; a pipe is waited for.
         limits: what its reader may take; to wait for data is no hang, and what has no end may take any time.
         others: how further encoders see the same slices, see :class:`.reader.Chunk`.
+
+    Raises:
+        VideoError: the source is a folder.
     """
 
     def __init__(
@@ -52,6 +56,9 @@ class VideoStream:
     ) -> None:
         self.name, self.follow_s = source, follow_s
         self.path = Path("/dev/stdin" if source == "-" else source)
+        if self.path.is_dir():
+            what = not_there(self.path, "a stream", "is a folder")
+            raise VideoError(f"{source}: {what}; name a file, a pipe or an address")
         self.is_address = "://" in source and not self.path.exists()
         self.wait_s = float(timeout_s if follow_s is None else follow_s)
         self.grids = tuple(

@@ -85,7 +85,7 @@ def test_other_test_rows_are_refused_by_name(probed, change):
 
 def test_a_folder_without_a_probe_is_refused(tmp_path):
     (tmp_path / "metrics.json").write_text('{"loss": 1}')
-    with pytest.raises(RunError, match="holds no metrics of a probe; run `sora probe"):
+    with pytest.raises(RunError, match="holds no metrics of a probe; name a probed run"):
         compare_probes([tmp_path])
 
 
