@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base import console
-from sora_video.base.errors import RunError
+from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.files import write_json
 from sora_video.base.page import Strip
 from sora_video.base.times import clock
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.downstream.datasets.motions import make_motions
+from sora_video.downstream.datasets.motions import MOTIONS, make_motions
 from sora_video.downstream.probe.features import video_features
 from sora_video.downstream.probe.figures import confusion, embedding_map, loss_curve, score_bars
 from sora_video.downstream.probe.knn import nearest_predict
@@ -35,7 +35,7 @@ from sora_video.pretrain.training.run.folder import Run
 from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.strip import frame_strip
 
-__all__ = ["DemoOutcome", "run_demo"]
+__all__ = ["DemoOutcome", "make_clips", "run_demo"]
 
 HITS = 4
 CORPUS_SEED = 2027
@@ -150,6 +150,29 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     write_json(out / "metrics.json", outcome.as_json())
     draw_report(out / "report.html", outcome, trials, split, gallery)
     return outcome
+
+
+def make_clips(out: Path, clips: int) -> Path:
+    """Make the demo's corpus alone, or a smaller or larger one.
+
+    Args:
+        out: a new or empty folder.
+        clips: how many; a multiple of the number of motions.
+
+    Returns:
+        Path of ``labels.csv``, see :func:`sora_video.downstream.datasets.motions.make_motions`.
+
+    Raises:
+        ConfigError: the clips cannot be divided among the motions and the two splits.
+        CorpusError: the folder holds something already.
+        StorageError: the disk refused a write.
+    """
+    kinds = len(MOTIONS)
+    if clips < 2 * kinds or clips % kinds:
+        raise ConfigError(
+            f"--only-clips {clips}: must be a multiple of the {kinds} motions, {2 * kinds} or more"
+        )
+    return make_motions(out, clips // kinds, seed=CORPUS_SEED)
 
 
 def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -> Trial:

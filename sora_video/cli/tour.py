@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     Args:
         app: the ``sora`` command.
     """
-    app.command(epilog="Example: sora demo --out demo")(demo)
+    app.command(epilog="Example: sora demo --out demo   |   sora demo --only-clips 240 --out videos")(demo)
     app.command(epilog="Example: sora doctor")(doctor)
 
 
@@ -27,11 +27,24 @@ def demo(
     overrides: OverridesArgument = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to create.")] = Path("demo"),
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Pretraining runs to average over.")] = 3,
+    only_clips: Annotated[
+        int | None,
+        typer.Option(
+            "--only-clips", metavar="N", help="Make so many labelled clips in the folder --out, and stop."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run everything on a small generated corpus: pretrain, embed, index, search, probe, report."""
-    from sora_video.demo import run_demo
+    from sora_video.demo import make_clips, run_demo
 
+    if only_clips is not None:
+        labels = make_clips(out, only_clips)
+        if as_json:
+            show.print_json({"labels": str(labels), "videos": only_clips})
+        else:
+            console.say(f"{only_clips} clips in {out}, their labels in {labels}")
+        return
     outcome = run_demo(out, seeds, overrides or [])
     if as_json:
         show.print_json(outcome.as_json())

@@ -1,6 +1,8 @@
 import json
 from functools import partial
 
+import pytest
+
 from sora_video.demo import run_demo
 from sora_video.downstream.datasets.motions import make_motions
 
@@ -18,3 +20,18 @@ def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch):
     assert html.count("<svg") == 4
     assert html.count('class="strip query"') == 8
     assert f"{min(outcome.margins()) * 100:.0f} to " in html
+
+
+def test_its_clips_alone_are_made_in_any_number(sora, tmp_path):
+    code, said = sora("demo", "--only-clips", 16, "--out", tmp_path / "videos", "--json")
+    assert code == 0, said
+    assert json.loads(said) == {"labels": str(tmp_path / "videos" / "labels.csv"), "videos": 16}
+    assert len(list((tmp_path / "videos").glob("*.mp4"))) == 16
+
+
+@pytest.mark.parametrize("clips", [0, 8, 20])
+def test_clips_that_cannot_be_divided_are_refused(sora, tmp_path, clips):
+    code, said = sora("demo", "--only-clips", clips, "--out", tmp_path / "videos")
+    assert code == 2
+    assert said == f"error: --only-clips {clips}: must be a multiple of the 8 motions, 16 or more\n"
+    assert not (tmp_path / "videos").exists()
