@@ -1,7 +1,7 @@
 """The tour: each page's commands are run in order as they stand, and print what the page shows.
 
-`make test` takes the quicker commands that a page gives for those in a hurry; `make test-all` takes the others,
-on real videos where there are some.
+`make test` takes the quicker commands that a page gives for those in a hurry; `make test-all` takes the
+others, on real videos where there are some.
 """
 
 import os
