@@ -38,9 +38,11 @@ from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.video.sound import RATE
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.draw_altered import draw_altered
+from sora_video.pretrain.views.draw_copy import draw_copy
 from sora_video.pretrain.views.draw_local import draw_local
 from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
 from sora_video.pretrain.views.draw_sound import SOUND_FIELDS
+from sora_video.pretrain.views.draw_tubelet import draw_tubelets
 from sora_video.pretrain.views.picture import apply_views
 
 from .loading import in_turns, line, settings
@@ -56,6 +58,7 @@ def random_batch(config: PretrainConfig) -> Batch:
     videos, slices, size = config.optim.batch_size, config.slice.per_video, config.slice.size
     rng, rows = generator("views"), slices * config.slice.views
     views = np.stack([draw_view(rng, config.augment) for _ in range(videos * rows)])
+    copies = np.stack([draw_copy(rng, config.augment) for _ in range(videos * rows)])
     frames = torch.randint(0, 256, (videos, slices, config.slice.frames, size, size, 3), dtype=torch.uint8)
     lengths = torch.full((videos, slices), config.slice.frames)
     samples, fields = (
@@ -70,12 +73,14 @@ def random_batch(config: PretrainConfig) -> Batch:
             torch.from_numpy(views).view(videos, rows, VIEW_FIELDS),
             torch.zeros(videos, rows, fields),
             torch.from_numpy(played).repeat(videos, config.slice.views, 1),
+            torch.from_numpy(copies).view(videos, rows, -1),
         ),
         torch.arange(videos),
         torch.arange(videos),
         torch.arange(videos),
         altered=stack([draw_altered((video,), config.loss, whole, length) for video in range(videos)]),
         local=stack([draw_local((video,), config.augment, whole, played, length) for video in range(videos)]),
+        tubelets=stack([draw_tubelets((video,), config.augment) for video in range(videos)]),
     )
 
 

@@ -33,6 +33,20 @@ __all__ = [
 
 MOST_PIXELS = 4096
 """Of a side that a frame is scaled to."""
+MOST_OVERLAYS = 4
+"""Rectangles that cover parts of a view."""
+MOST_OF_RANGES = {
+    "crop_area": 100.0,
+    "crop_aspect": 100.0,
+    "blur_sigma": 100.0,
+    "local_area": 100.0,
+    "overlay_area": 1.0,
+    "border_width": 0.45,
+    "compress_size": 1.0,
+    "compress_quality": 100.0,
+    "tubelet_size": 1.0,
+}
+"""What the greatest number of a range of views may be."""
 
 
 class SliceConfig(Section):
@@ -120,6 +134,31 @@ class AugmentConfig(Section):
     """Probability of Gaussian blur."""
     blur_sigma: tuple[float, float] = (0.1, 1.0)
     """Least and greatest standard deviation of the blur, in pixels of the view."""
+    overlay: Fraction = 0.0
+    """Probability that rectangles cover parts of the view, as captions and logos do."""
+    overlay_count: Annotated[int, Field(ge=1, le=MOST_OVERLAYS)] = 3
+    """Most of such rectangles; from 1."""
+    overlay_area: tuple[Fraction, Fraction] = (0.005, 0.1)
+    """Least and greatest area of each of them, as a fraction of the view."""
+    border: Fraction = 0.0
+    """Probability of two bars of one shade of grey, above and below or left and right."""
+    border_width: tuple[Fraction, Fraction] = (0.05, 0.2)
+    """Least and greatest width of each bar, as a fraction of the view."""
+    compress: Fraction = 0.0
+    """Probability of compression with the faults of a video of low rate: lost detail, blocks and ringing."""
+    compress_size: tuple[Fraction, Fraction] = (0.7, 1.0)
+    """Least and greatest side of the picture that is compressed, as a fraction of the view's; the view is
+    scaled down to it and up again."""
+    compress_quality: tuple[float, float] = (4.0, 30.0)
+    """Least and greatest quality, on JPEG's scale from 1 to 100."""
+    tubelet: Fraction = 0.0
+    """Probability that patches of its own frames move through all slices of a video: cut out at the same
+    place, and pasted along the same path, in each of them, before its view is made (Thoker et al.,
+    Tubelet-Contrastive Self-Supervision for Video-Efficient Generalization, 2023)."""
+    tubelet_size: tuple[Fraction, Fraction] = (0.2, 0.5)
+    """Least and greatest height of a patch, as a fraction of the frame's; drawn at both ends of its path."""
+    tubelet_turn: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """Greatest rotation of a patch at both ends of its path, in turns."""
     sound_gain_db: Annotated[float, Field(ge=0)] = 6.0
     """Greatest change of loudness, in decibels."""
     sound_band: Fraction = 0.25
@@ -160,12 +199,17 @@ class AugmentConfig(Section):
                 f"augment.local_views={self.local_views}: are made of pixels, and augment.kept_views keeps "
                 "features of whole views alone; use 0 for one of them"
             )
-        for name in ("crop_area", "crop_aspect", "blur_sigma", "local_area"):
+        for name, most in MOST_OF_RANGES.items():
             low, high = getattr(self, name)
-            if not 0 < low <= high <= 100:
+            if not 0 < low <= high <= most:
                 raise ValueError(
-                    f"augment.{name}=[{low}, {high}]: must be two rising numbers above 0, at most 100"
+                    f"augment.{name}=[{low}, {high}]: must be two rising numbers above 0, at most {most:g}"
                 )
+        if self.tubelet and self.kept_views:
+            raise ValueError(
+                f"augment.tubelet={self.tubelet}: needs augment.kept_views=0, since features are kept of "
+                "frames without patches"
+            )
         return self
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.draw_altered import Altered
 from sora_video.pretrain.views.draw_local import Local
+from sora_video.pretrain.views.tubelets import paste_tubelets
 
 __all__ = ["Batch", "Sample"]
 
@@ -30,6 +32,8 @@ class Sample:
     """Copies of slices in another order, where the run has any."""
     local: Local[NDArray[Any]] | None = None
     """Local views, where the run has any."""
+    tubelets: NDArray[np.float32] | None = None
+    """(TUBELETS, TUBELET_FIELDS) patches that move through the slices, where the run has any."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Batch:
     """Copies of slices in another order, where the run has any; the first axis is B."""
     local: Local[Tensor] | None = None
     """Local views, where the run has any; the first axis is B."""
+    tubelets: Tensor | None = None
+    """(B, TUBELETS, TUBELET_FIELDS) patches that move through each sample's slices, where the run has any."""
 
     @property
     def views_of_slice(self) -> int:
@@ -74,6 +80,15 @@ class Batch:
         views = self.views_of_slice
         return column if views == 1 else column.repeat_interleave(views, dim=1)
 
+    def with_tubelets(self) -> "Batch":
+        """The same batch with its patches pasted into its slices."""
+        if self.tubelets is None:
+            return self
+        frames = self.slices.frames
+        tubelets = self.tubelets.repeat_interleave(frames.shape[1], dim=0)
+        pasted = paste_tubelets(frames.flatten(0, 1), tubelets).view_as(frames)
+        return replace(self, slices=self.slices._replace(frames=pasted), tubelets=None)
+
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, for copies that overlap with compute."""
         return self.map(Tensor.pin_memory)
@@ -87,7 +102,7 @@ class Batch:
         return replace(self, **{name: changed(getattr(self, name), change) for name in TENSORS})
 
 
-TENSORS = ("slices", "views", "video", "slot", "entry", "altered", "local")
+TENSORS = ("slices", "views", "video", "slot", "entry", "altered", "local", "tubelets")
 """The fields of a batch that are, or consist of, tensors."""
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sora_video.pretrain.encoders.inputs import Clips, to_waveform
 from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.views.copies import apply_copies
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.picture import apply_views
 from sora_video.pretrain.views.sound import apply_sound_views
@@ -21,7 +22,7 @@ def view(slices: Slices[Tensor], views: Views[Tensor], size: int, dtype: torch.d
         size: side of a view in pixels.
         dtype: arithmetic of the pictures' augmentation.
     """
-    clips = apply_views(slices.frames, views.picture, size, dtype)
+    clips = apply_copies(apply_views(slices.frames, views.picture, size, dtype), views.copy, dtype)
     return Clips(
         clips, slices.lengths, apply_sound_views(to_waveform(slices.sound), views.sound), slices.has_audio
     )

@@ -34,8 +34,10 @@ from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.read import read_videos
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Playback, Slices, cells_shown, draw_starts
+from sora_video.pretrain.views.copies import apply_copies
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.draw_altered import draw_altered
+from sora_video.pretrain.views.draw_copy import draw_copy
 from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
 
@@ -133,7 +135,7 @@ class KeptFeatures:
     @torch.inference_mode()
     def features(self, learner: Learner, number: int, chunk: Chunk) -> Features:
         """(n, K, D) features of a chunk of n frames on the grid."""
-        config, encoder = self.config, learner.inner.encoder
+        config, encoder, dtype = self.config, learner.inner.encoder, learner.projector.dtype
         assert isinstance(encoder, SliceEncoder) and learner.inner.kept  # noqa: PT018
         (trunk,) = learner.inner.kept
         cells = (chunk.start_s - self.corpus.videos[number].start_s) * config.slice.fps
@@ -142,8 +144,12 @@ class KeptFeatures:
         found = []
         for kept in range(config.augment.kept_views):
             drawn = draw_view(generator(config.seed, "kept", number, kept), config.augment)
-            views = torch.from_numpy(drawn).to(frames.device).expand(len(frames), -1)
-            clips = apply_views(frames, views, config.augment.size, learner.projector.dtype)
+            copy = draw_copy(generator(config.seed, "kept", number, kept, "copy"), config.augment)
+            views, copies = (
+                torch.from_numpy(fields).to(frames.device).expand(len(frames), -1) for fields in (drawn, copy)
+            )
+            clips = apply_views(frames, views, config.augment.size, dtype)
+            clips = apply_copies(clips, copies, dtype)
             standard, _ = encoder.stream("rgb", clips, None)
             with learner.fabric.autocast():
                 found.append(trunk.frame_features(standard[:, :, 0]).half())
@@ -182,7 +188,7 @@ class KeptFeatures:
         key = (self.config.seed, "sample", position.epoch, position.video)
         slices, playback = draw_kept(features, self.config, key)
         nothing = np.zeros((len(slices.lengths), 0), np.float32)
-        views = Views(nothing, nothing, playback.fields)
+        views = Views(nothing, nothing, playback.fields, nothing)
         altered = draw_altered(key, self.config.loss, slices.lengths, slices.frames.shape[1])
         return Sample(position.slot, position.video, slices, views, altered)
 

@@ -127,6 +127,7 @@ class Learner:
         Returns:
             The step's metrics, and whether it was taken.
         """
+        batch = batch.with_tubelets()
         present, share = common.video >= 0, self.projector.share
         known = self.known(batch, common.video, present)
         groups = self.projector.groups(batch)

@@ -144,7 +144,7 @@ def collate(
     failures = tuple(item for item in items if isinstance(item, Failure))
     if not samples:
         nothing = torch.empty(0, dtype=torch.int64)
-        slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 3)
+        slices, views = Slices(*[nothing] * 4), Views(*[nothing] * 4)
         return Batch(slices, views, nothing, nothing, nothing, failures, reader_mb)
     batch = Batch(
         stack([sample.slices for sample in samples]),
@@ -156,6 +156,7 @@ def collate(
         reader_mb,
         stack([sample.altered for sample in samples]),
         stack([sample.local for sample in samples]),
+        stack([sample.tubelets for sample in samples]),
     )
     return batch.pin_memory() if pin else batch
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.configs.schema import AugmentConfig, LossConfig
@@ -14,13 +15,18 @@ from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views, draw_views
 from sora_video.pretrain.views.draw_altered import Altered, draw_altered
 from sora_video.pretrain.views.draw_local import Local, draw_local
+from sora_video.pretrain.views.draw_tubelet import draw_tubelets
 
 __all__ = ["Common", "Drawn", "SampleTask", "read_sample"]
 
 Drawn = tuple[
-    Slices[NDArray[Any]], Views[NDArray[Any]], Altered[NDArray[Any]] | None, Local[NDArray[Any]] | None
+    Slices[NDArray[Any]],
+    Views[NDArray[Any]],
+    Altered[NDArray[Any]] | None,
+    Local[NDArray[Any]] | None,
+    NDArray[np.float32] | None,
 ]
-"""R slices and R views, and where the run has them copies in another order, and local views."""
+"""R slices and R views, and where the run has them copies in another order, local views, and tubelets."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ def read_sample(task: SampleTask) -> Drawn:
         draw_views(key, augment, time.repeat(common.views, axis=0), has_audio=common.grid.has_audio),
         draw_altered(key, common.loss, slices.lengths, frames),
         draw_local(key, augment, slices.lengths, time, frames),
+        draw_tubelets(key, augment),
     )
 
 

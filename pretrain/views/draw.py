@@ -9,6 +9,7 @@ from sora_video.base.randomness import generator
 from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.video.slices import Array
 
+from .draw_copy import draw_copy
 from .draw_picture import draw_view
 from .draw_sound import draw_sound_view
 
@@ -27,6 +28,8 @@ class Views(NamedTuple, Generic[Array]):
     """(..., SOUND_FIELDS) float32"""
     time: Array
     """(..., TIME_FIELDS) float32, how the slices were played that they are made of"""
+    copy: Array
+    """(..., COPY_FIELDS) float32, or (..., 0) where the run makes no view a copy"""
 
 
 def draw_views(
@@ -47,4 +50,5 @@ def draw_views(
         sounds = np.stack(
             [draw_sound_view(generator(*key, "sound", number), augment) for number in range(count)]
         )
-    return Views(np.stack(pictures), sounds, time)
+    copies = [draw_copy(generator(*key, "copy", number), augment) for number in range(count)]
+    return Views(np.stack(pictures), sounds, time, np.stack(copies))

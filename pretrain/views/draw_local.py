@@ -50,6 +50,6 @@ def draw_local(
         return None
     chosen = rng.integers(len(lengths), size=count)
     first = rng.integers(np.maximum(0, lengths[chosen] - (augment.local_frames or frames)) + 1)
-    cropped = augment.model_copy(update={"crop_area": augment.local_area})
+    cropped = augment.model_copy(update={"crop_area": augment.local_area, "size": augment.local_size})
     views = draw_views((*key, "local"), cropped, time[chosen], has_audio=False)
     return Local(chosen, first, views)

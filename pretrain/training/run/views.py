@@ -11,9 +11,9 @@ from torch.nn.functional import pad
 
 from sora_video.base.files import atomic_path
 from sora_video.configs.schema import AugmentConfig
-from sora_video.pretrain.views.picture import apply_views
 
 from ..batch import Batch
+from ..inputs import view
 from ..rows import Rows, local_rows, slice_rows
 
 __all__ = ["draw_views"]
@@ -45,7 +45,7 @@ def draw_views(batch: Batch, augment: AugmentConfig, dtype: torch.dtype, path: P
 
 def strips(batch: Batch, augment: AugmentConfig, dtype: torch.dtype) -> NDArray[np.uint8]:
     """The picture, (height, width, 3)."""
-    first = batch.map(lambda column: column[:VIDEOS])
+    first = batch.map(lambda column: column[:VIDEOS]).with_tubelets()
     time = first.slices.frames.shape[2]
     shown = [pictures(slice_rows(first), augment.size, dtype)]
     if first.local:
@@ -60,8 +60,8 @@ def strips(batch: Batch, augment: AugmentConfig, dtype: torch.dtype) -> NDArray[
 
 def pictures(rows: Rows, size: int, dtype: torch.dtype) -> Tensor:
     """(V, M, T, size, size, 3) the frames of M views of each of V videos."""
-    count, (slices, views) = rows.views.picture.shape[:2], rows.flat()
-    clips = apply_views(slices.frames, views.picture, size, dtype).permute(0, 2, 3, 4, 1)
+    count = rows.views.picture.shape[:2]
+    clips = view(*rows.flat(), size, dtype).clips.permute(0, 2, 3, 4, 1)
     return clips.reshape(*count, *clips.shape[1:])
 
 

@@ -15,8 +15,10 @@ from sora_video.pretrain.training.signals import Stop
 from sora_video.pretrain.video.slices import Slices
 from sora_video.pretrain.views.draw import Views
 from sora_video.pretrain.views.draw_altered import draw_altered
+from sora_video.pretrain.views.draw_copy import draw_copy
 from sora_video.pretrain.views.draw_local import draw_local
 from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
+from sora_video.pretrain.views.draw_tubelet import draw_tubelets
 
 VIDEOS = 8
 NONE: Mapping[int, int] = MappingProxyType({})
@@ -31,6 +33,7 @@ def batch_of(
     count, size, time = config.slice.per_video, config.slice.size, config.slice.frames
     rows = count * config.slice.views
     views = np.stack([draw_view(rng, config.augment) for _ in range(len(slots) * rows)])
+    copies = np.stack([draw_copy(rng, config.augment) for _ in range(len(slots) * rows)])
     frames = rng.integers(0, 256, (len(slots), count, time, size, size, 3), np.uint8)
     lengths = np.stack([np.full(count, short.get(slot, time)) for slot in slots])
     for sample, length in enumerate(lengths[:, 0]):
@@ -44,6 +47,7 @@ def batch_of(
             torch.from_numpy(views).view(len(slots), rows, VIEW_FIELDS),
             torch.zeros(len(slots), rows, 0),
             torch.from_numpy(time_fields.repeat(config.slice.views, axis=1)),
+            torch.from_numpy(copies).view(len(slots), rows, -1),
         ),
         torch.tensor(slots) + 100,
         torch.tensor(slots),
@@ -57,6 +61,7 @@ def batch_of(
                 for key, row, fields in zip(keys, lengths, time_fields, strict=True)
             ]
         ),
+        tubelets=stack([draw_tubelets(key, config.augment) for key in keys]),
     )
 
 

@@ -28,6 +28,8 @@ from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.decode import open_forward
 from sora_video.pretrain.video.read import picture_of
+from sora_video.pretrain.views.copies import apply_copies
+from sora_video.pretrain.views.draw_copy import draw_copy
 from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
 
@@ -68,8 +70,9 @@ def unbroken(tmp_path_factory, videos, lite):
     return pretrain_encoder(videos / "even", tmp_path_factory.mktemp("kept") / "run", started(lite))
 
 
-def test_features_are_those_of_each_view_of_each_frame(videos, lite, tmp_path):
-    config, corpus = started(lite), open_corpus(videos)
+@pytest.mark.parametrize("copies", [(), ("augment.compress=1", "augment.border=0.6")])
+def test_features_are_those_of_each_view_of_each_frame(videos, lite, tmp_path, copies):
+    config, corpus = started(lite, *copies), open_corpus(videos)
     fabric, sampler = make_fabric(config.optim), EpochSampler(8, config)
     learner = Learner(config, fabric, sampler, initial_weights(config))
     (tmp_path / "run").mkdir()
@@ -88,6 +91,11 @@ def test_features_are_those_of_each_view_of_each_frame(videos, lite, tmp_path):
     for view in range(2):
         drawn = torch.from_numpy(draw_view(generator(config.seed, "kept", number, view), config.augment))
         clips = apply_views(frames, drawn.expand(len(frames), -1), config.augment.size)
+        copy = torch.from_numpy(
+            draw_copy(generator(config.seed, "kept", number, view, "copy"), config.augment)
+        )
+        assert bool(copy.any()) == bool(copies)
+        clips = apply_copies(clips, copy.expand(len(frames), -1))
         with torch.inference_mode():
             expected = network(clips).features
         torch.testing.assert_close(

@@ -107,6 +107,8 @@ def test_batches_have_the_stated_shapes(videos, make_config, tmp_path):
     assert not batch.slices.has_audio.any()
     assert batch.views.picture.shape == (4, 3, 16)
     assert batch.views.picture.dtype == torch.float32
+    assert batch.views.copy.shape == (4, 3, 0)
+    assert batch.tubelets is None
     assert len(set(batch.video.tolist())) == 4
     assert batch.slot.tolist() == [0, 1, 2, 3]
 

@@ -43,6 +43,10 @@ CASES = {
         *("loss.intra=either", "augment.local_views=4", "augment.local_size=16", "augment.local_frames=4"),
         *("slice.views=2", "slice.per_video=2"),
     ),
+    "moco with tubelets and copies": (
+        *("method.name=moco", "method.queue=32", "augment.tubelet=0.7"),
+        *("augment.overlay=0.5", "augment.border=0.5", "augment.compress=0.5"),
+    ),
     "moco with sound, altered slices and local views": (
         *("method.name=moco", "method.queue=32", *SOUND, "loss.intra=shuffle", "loss.intra_slices=3"),
         *("augment.local_views=4", "augment.local_size=16"),

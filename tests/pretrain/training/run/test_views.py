@@ -12,9 +12,16 @@ def read(path):
         return np.asarray(image)
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0), ("bf16", 1)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance", "parts"),
+    [
+        ("fp32", 0, ()),
+        ("fp32", 0, ("augment.tubelet=1", "augment.overlay=1", "augment.border=0.5", "augment.compress=0.5")),
+        ("bf16", 1, ()),
+    ],
+)
 def test_the_picture_shows_what_the_network_sees_of_the_first_batch(
-    videos, make_config, tmp_path, monkeypatch, precision, tolerance
+    videos, make_config, tmp_path, monkeypatch, precision, tolerance, parts
 ):
     seen, forward = [], SliceEncoder.forward
     monkeypatch.setattr(
@@ -25,7 +32,7 @@ def test_the_picture_shows_what_the_network_sees_of_the_first_batch(
     size, slices, frames = 24, 3, 8
     config = make_config(
         f"augment.size={size}", f"slice.per_video={slices}", "optim.batch_size=8", "optim.epochs=1",
-        f"optim.precision={precision}",
+        f"optim.precision={precision}", *parts,
     )  # fmt: skip
     pretrain_encoder(videos, tmp_path / "run", config)
     picture = read(tmp_path / "run" / "views.png")
