@@ -23,6 +23,7 @@ from .kept import KeptFeatures
 from .learner import Learner, StepReport
 from .loader import train_loader, video_numbers
 from .meter import Meter
+from .model import check_order
 from .ranks import Common, confer, make_fabric, on_first
 from .run.checkpoint import Checkpoints, pack, unpack
 from .run.finish import Ending, attempted, finish
@@ -137,6 +138,8 @@ class Training:
         self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
         if state:
             self.take_over(state)
+        else:
+            check_order(self.learner.inner, config)
         self.quarantine = Quarantine(corpus.files, config.data.max_bad_fraction)
         self.quarantine.read(out / "quarantine.json")
         self.tracker: Tracker = Trackers([])

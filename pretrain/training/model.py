@@ -17,7 +17,7 @@ from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, Slice
 from .aspects import compared, present
 from .tasks.task import Task, make_tasks
 
-__all__ = ["Columns", "Contrastive", "make_optimizer"]
+__all__ = ["Columns", "Contrastive", "check_order", "make_optimizer"]
 
 
 class Columns(NamedTuple):
@@ -40,8 +40,8 @@ class Contrastive(nn.Module):
 
     Raises:
         ConfigError: ``encoder.freeze`` is more than the network has parts, features are to be kept of frames
-            that are not all that a frozen network sees, the network does not take local views or cannot
-            tell the orders of ``loss.intra`` from that of time, or a task lacks what it needs.
+            that are not all that a frozen network sees, the network does not take local views, or a task
+            lacks what it needs.
     """
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
@@ -55,8 +55,6 @@ class Contrastive(nn.Module):
         self.kept = frozen_frames(self.encoder, config) if config.augment.kept_views else None
         if config.augment.local_views:
             check_local_views(self.encoder, config)
-        if config.loss.intra != "none":
-            check_order(self.encoder, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(config.seed, "projection"))
             self.projection = make_head(self.encoder.dim, config)
@@ -208,19 +206,28 @@ def check_local_views(encoder: Encoder, config: PretrainConfig) -> None:
         ) from error
 
 
-def check_order(encoder: Encoder, config: PretrainConfig) -> None:
-    """Try a slice in another order.
+def check_order(model: Contrastive, config: PretrainConfig) -> None:
+    """Try a slice in the orders of ``loss.intra``, before a network has learnt.
+
+    Args:
+        model: with the weights that it starts from.
+        config: the settings of the run.
 
     Raises:
-        ConfigError: it is the same to the network.
+        ConfigError: it is the same to the network in another order.
     """
     kind, size = config.loss.intra, config.augment.size
+    if kind == "none":
+        return
+    weight = next(model.encoder.parameters())
     clip = torch.rand(1, 3, config.slice.frames, size, size, generator=torch.Generator().manual_seed(0))
+    clip = clip.to(weight)
     altered = {"reverse": clip.flip(2), "shuffle": clip.roll(1, 2)}
-    encoder.eval()
+    embed = model.eval().encoder.forward  # which is not compiled
     with torch.no_grad():
-        features = encoder(clip).features
-        others = [encoder(altered[name]).features for name in altered if kind in (name, "either")]
+        features = embed(clip).features
+        others = [embed(altered[name]).features for name in altered if kind in (name, "either")]
+    model.train()
     if any(torch.allclose(features, other, rtol=1e-4, atol=1e-6) for other in others):
         raise ConfigError(
             f"loss.intra={kind}: {config.encoder.name} embeds a slice and the same in such an order alike; "

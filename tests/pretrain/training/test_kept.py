@@ -158,7 +158,14 @@ def test_a_run_learns_over_time_alone_and_leaves_no_cache(unbroken, lite, videos
 
 @pytest.mark.parametrize(
     "method",
-    [(), pytest.param(("method.name=moco", "method.queue=8", "optim.groups=2"), marks=pytest.mark.slow)],
+    [
+        (),
+        ("loss.intra=either", "loss.intra_slices=2"),
+        pytest.param(
+            ("method.name=moco", "method.queue=8", "optim.groups=2", "loss.intra=shuffle"),
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_a_run_that_is_stopped_everywhere_is_the_unbroken_one(unbroken, videos, lite, tmp_path, method):
     if method:
@@ -190,6 +197,12 @@ def test_two_processes_share_the_videos_and_learn_the_same(videos, lite, tmp_pat
     torch.testing.assert_close(two.load_weights(), one.load_weights(), rtol=1e-3, atol=1e-3)
     losses = [[line["loss"] for line in run.log()] for run in (one, two)]
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
+
+
+def test_kept_features_are_put_in_another_order(unbroken, videos, lite, tmp_path):
+    run = pretrain_encoder(videos / "even", tmp_path / "run", started(lite, "loss.intra=shuffle"))
+    first, other = run.log()[0], unbroken.log()[0]
+    assert first["loss"] > other["loss"]  # one negative more, of the same slices
 
 
 def test_a_video_that_cannot_be_read_is_named_and_left_out(videos, lite, tmp_path):

@@ -13,7 +13,7 @@ from sora_video.pretrain.training.aspects import present
 from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.methods import Known, make_method
-from sora_video.pretrain.training.model import Contrastive
+from sora_video.pretrain.training.model import Contrastive, check_order
 from sora_video.pretrain.training.rows import differs, local_rows, slice_rows
 from tests.pretrain.training.noise import batch_of, gradients, take
 
@@ -278,11 +278,13 @@ def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(described, m
 )
 def test_a_network_must_see_the_order(overrides, refused):
     config = load_config(None, ["encoder.name=frames", "augment.size=32", "slice.frames=4", *overrides])
+    model = Contrastive(config)
     if not refused:
-        Contrastive(config)
+        check_order(model, config)
+        assert model.training
         return
     with pytest.raises(ConfigError, match=r"^loss\.intra=\w+: frames embeds a slice and the same in such "):
-        Contrastive(config)
+        check_order(model, config)
 
 
 def test_a_network_must_take_local_views(fetched):

@@ -72,7 +72,7 @@ def test_slices_in_another_order_and_local_views_are_shown_below_whole_ones(
     pretrain_encoder(videos, tmp_path / "run", config)
     picture, cell = read(tmp_path / "run" / "views.png"), config.augment.size + GAP
     assert picture.shape == (2 * (5 * cell + VIDEO_GAP), 4 * cell, 3)
-    tried = 3  # one clip each before the run: of a local view, and of two orders
+    tried = 3  # one clip each before the run: a local view, and a slice in two orders
     whole, local = ((clips * 255).round().byte() for clips in seen[tried : tried + 2])
     for video in range(2):
         clips = [*whole[3 * video : 3 * video + 3], *local[2 * video : 2 * video + 2]]
