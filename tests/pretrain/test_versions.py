@@ -1,6 +1,7 @@
 """Runs that stand in ``runs/``, as the version that was new then left them; new ones are added, none changed.
 
-``r3d_tiny`` and ``sora`` are of the first version, the others of the one that brought their encoders.
+``r3d_tiny`` and ``sora`` are of the first version, ``r3d_tiny_both`` of the last whose streams were not
+compared each alone, the others of the one that brought their encoders.
 ``weights.json`` has the names and shapes of their weights, which are drawn here from a seed, and the
 fingerprint of these; ``embeddings.npy`` is what they make of :func:`slices`.
 """
@@ -51,6 +52,16 @@ def test_a_run_of_an_older_version_embeds_as_it_did_there(run):
     encoder = load_encoder(path, device="cpu")
     np.testing.assert_allclose(encoder.embed_slices(slices()), embeddings, atol=1e-4)
     assert encoder.fingerprint == fingerprint  # so that its libraries stay of use
+
+
+@pytest.mark.parametrize("run", [RUNS[0].with_name("r3d_tiny_both")], indirect=True, ids=["both"])
+def test_a_run_whose_streams_were_compared_together_has_look_and_motion(run):
+    path, _, embeddings = run
+    assert load_encoder(path, device="cpu").config.loss.stream_within == 0
+    for by in ("look", "motion"):
+        encoder = load_encoder(path, device="cpu", by=by)
+        (span,) = (span for span in encoder.spans if span.name == by)
+        np.testing.assert_allclose(encoder.embed_slices(slices()), span.alone(embeddings), atol=1e-4)
 
 
 def test_a_state_that_does_not_fit_is_refused(videos, make_config, tmp_path):
