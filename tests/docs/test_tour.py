@@ -89,6 +89,7 @@ def test_a_page_is_read_as_a_reader_does():
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_way_of_one_in_a_hurry(path, sora, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     for block in chosen(blocks_of(path.read_text(encoding="utf-8")), hurry=True):
         for command, shown in block.steps:
             if command.startswith("sora ") and ">" not in command:
