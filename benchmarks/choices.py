@@ -39,6 +39,23 @@ CHOICES: dict[str, Sequence[str]] = {
     "rgb": ("encoder.input=rgb",),
     "look and motion": ("encoder.input=both",),
     "16 frames": ("slice.frames=16", "slice.fps=16"),
+    "shuffled negatives": ("loss.intra=shuffle",),
+    "reversed negatives": ("loss.intra=reverse",),
+    "rate and order": (
+        "augment.playback=4",
+        "augment.reverse=0.5",
+        "tasks.rate.weight=0.3",
+        "tasks.order.weight=0.3",
+    ),
+    "faster slices": ("augment.playback=2",),
+    "temporal contrast": ("slice.views=2", "slice.per_video=2", "tasks.local.weight=0.3"),
+    "tubelets": ("augment.tubelet=0.5",),
+    "local views": ("augment.local_views=4", "augment.local_frames=4"),
+    "copies": ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2"),
+    "vicreg": ("method.name=vicreg", "loss.projection_dim=512"),
+    "sigreg": ("method.name=sigreg",),
+    "false negatives": ("method.negatives.ignore=0.05",),
+    "false and hard negatives": ("method.negatives.ignore=0.05", "method.negatives.hardness=0.5"),
 }
 UNTRAINED, PIXELS = "untrained", "pixels"
 TEXT = """`make bench-choices`: {facts}; {epochs} epochs of the recipe `tiny-cpu`, and of each choice as
