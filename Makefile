@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks docs
+CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks docs/building
 
 .PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-gpu clean
 
