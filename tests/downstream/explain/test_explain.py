@@ -173,8 +173,8 @@ def test_frames_past_the_videos_end_are_not_shown(tmp_path, videos):
     assert found.marked(0).tolist() == [0]
     write_explanation(found, tmp_path / "a.html")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
-    assert re.findall(r"\d\.\d\d s(?= ?<)", page)[-1:] == ["1.81 s"]
-    assert "1.94 s" not in page
+    assert re.findall(r"\d:\d\d\.\d\d(?= ?<)", page)[-1:] == ["0:01.81"]
+    assert "0:01.94" not in page
 
 
 def test_a_long_video_is_shown_by_slices_spread_over_it():

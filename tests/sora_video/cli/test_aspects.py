@@ -65,7 +65,8 @@ def test_search_by_each(library, run, videos, sora, by):
         assert hit["cosine"] == pytest.approx(float((query @ held.T).max()), abs=1e-4)
 
 
-def test_search_that_asks_for_agreement(library, videos, sora):
+def test_search_that_asks_for_agreement(library, videos, sora, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     code, printed = sora("search", library, videos / "even/clip 2.mp4", "--agree", "--json")
     hits = json.loads(printed)
     assert code == 0

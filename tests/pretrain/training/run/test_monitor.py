@@ -50,7 +50,7 @@ def test_labels_that_look_alike_are_refused(make_monitor, videos, tmp_path):
     names = ["even", "even", "even", "Even ", "odd", "odd", "odd", "odd"]
     rows = [f"{path},{name}" for path, name in zip(clips, names, strict=True)]
     (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    with pytest.raises(ConfigError, match=r"'even' and 'Even .*name a manifest in which they are joined"):
+    with pytest.raises(ConfigError, match=r"'even' and 'Even' .*name a manifest in which they are joined"):
         make_monitor(tmp_path / "labels.csv")
 
 
