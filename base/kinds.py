@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["kind_of", "not_there"]
+__all__ = ["PARTS", "kind_of", "not_there"]
 
 FOLDERS = (
     (("manifest.json", "segments"), "a library"),
@@ -31,6 +31,7 @@ FILES = {
 }
 """By the ending of a file's name."""
 PARTS = "part-*.parquet"
+"""How the parts of a table of embeddings are named in their folder."""
 TABLES = (("embedding", "an embeddings file"), ("reason", "a table of `sora scan`"), ("path", "a manifest"))
 """A column that tells a Parquet file, and what it is; the first that fits."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.base.files import atomic_path, read_parquet
-from sora_video.base.kinds import not_there
+from sora_video.base.kinds import PARTS, not_there
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
@@ -37,8 +37,6 @@ __all__ = [
 
 TOLERANCE_S = 1e-6
 COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors")
-PARTS = "part-*.parquet"
-"""How the parts of a table are named in their folder."""
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
 ASPECTS = b"aspects"

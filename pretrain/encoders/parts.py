@@ -4,8 +4,10 @@ A part is a file that :func:`.embeddings.write_embeddings` wrote, of whole video
 video once, however often the command that fills it was stopped.
 """
 
+import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,6 +18,8 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.base.files import atomic_path
+from sora_video.base.locks import lock
+from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
@@ -46,25 +50,41 @@ class Sink(Protocol):
 
 
 class Parts:
-    """A folder of parts; its parts are read when it is opened, by their names of videos alone.
+    """A folder of parts, held against other processes until it is closed.
+
+    Of the parts that are there the names of the videos are read.
 
     Args:
         folder: made when missing.
         fingerprint: of the encoder whose embeddings are to be written.
 
     Raises:
-        CorpusError: it holds something else, or a part cannot be read.
+        CorpusError: it holds something else, a part cannot be read, or another process fills it.
         FingerprintError: its parts are of another encoder.
+        StorageError: the disk refused the folder.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
-        if folder.is_dir() and any(folder.iterdir()) and not is_parts(folder):
-            raise CorpusError(f"--out {folder}: holds other files than embeddings; choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.videos: set[str] = set()
         self.count = 0
+        try:
+            self.take_stock(fingerprint)
+        except BaseException:
+            self.close()
+            raise
+
+    def take_stock(self, fingerprint: str) -> None:
+        """Hold the folder and see what is there."""
+        folder = self.folder
+        if not lock(self.held, wait=False):
+            raise CorpusError(f"--out {folder}: another process embeds to it; wait for it to end")
+        sweep(folder)
+        if any(folder.iterdir()) and not is_parts(folder):
+            raise CorpusError(f"--out {folder}: holds other files than embeddings; choose another folder")
         for path in part_paths(folder):
             made_by, names = names_of(path)
             if made_by != fingerprint:
@@ -85,6 +105,10 @@ class Parts:
         """
         write_embeddings(embeddings, self.folder / f"part-{self.count:06d}.parquet")
         self.count += 1
+
+    def close(self) -> None:
+        """Let other processes have the folder."""
+        os.close(self.held)
 
 
 class RowGroups:
@@ -210,8 +234,16 @@ def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path) -> Embedded:
             f"--out {out}: embeddings are written as Parquet; choose a name that ends in .parquet, or for a "
             "folder of parts one without an ending"
         )
-    sink = out if out.suffix == ".parquet" else Parts(out, encoder.fingerprint)
-    before = sink.videos if isinstance(sink, Parts) else set()
+    if out.suffix == ".parquet":
+        return embed_into(encoder, corpus, out, frozenset())
+    with closing(Parts(out, encoder.fingerprint)) as parts:
+        return embed_into(encoder, corpus, parts, frozenset(parts.videos))
+
+
+def embed_into(
+    encoder: "VideoEncoder", corpus: Corpus, sink: Path | Parts, before: frozenset[str]
+) -> Embedded:
+    """Embed the videos of a corpus but for those that are there."""
     left = replace(corpus, videos=tuple(video for video in corpus.videos if video.video_id not in before))
     failures: list[Failure] = []
 

@@ -301,7 +301,9 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
         raise LibraryError(
             f"{library}: nothing is deleted without confirmation; give --yes, or run this in a terminal"
         )
-    typer.confirm(f"Delete this from {library} for good?", abort=True)
+    if not typer.confirm(f"Delete this from {library} for good?"):
+        console.say("nothing was deleted")
+        raise typer.Exit
 
 
 @index_app.command(epilog="Example: sora index export my.library library.parquet")

@@ -1,6 +1,7 @@
 """Embeddings written as they come, against those that are made at once."""
 
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -27,6 +28,12 @@ def at_once(encoder, videos):
 @pytest.fixture
 def _a_part_a_video(monkeypatch):
     monkeypatch.setattr(parts, "GROUP_BYTES", 1)
+
+
+def embed_to_nothing(folder, fingerprint):
+    """The videos of a folder that is opened and closed."""
+    with closing(Parts(folder, fingerprint)) as opened:
+        return opened.videos
 
 
 def check_equal(table, expected):
@@ -57,8 +64,8 @@ def test_a_folder_goes_on_where_it_was_stopped(encoder, videos, at_once, tmp_pat
             yield at_once.select(at_once.video_id == name)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_stream(stopped(), Parts(tmp_path / "folder", encoder.fingerprint))
+    with pytest.raises(KeyboardInterrupt), closing(Parts(tmp_path / "folder", encoder.fingerprint)) as folder:
+        write_stream(stopped(), folder)
     assert len(part_paths(tmp_path / "folder")) == 3
     done = embed_to(encoder, corpus, tmp_path / "folder")
     assert (done.videos, done.before) == (5, 3)
@@ -72,8 +79,8 @@ def test_what_is_held_when_a_folder_is_stopped_is_written(encoder, at_once, tmp_
         yield at_once.select(at_once.video_id == at_once.videos()[0])
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_stream(stopped(), Parts(tmp_path / "folder", encoder.fingerprint))
+    with pytest.raises(KeyboardInterrupt), closing(Parts(tmp_path / "folder", encoder.fingerprint)) as folder:
+        write_stream(stopped(), folder)
     assert read_embeddings(tmp_path / "folder").videos() == at_once.videos()[:1]
 
 
@@ -114,7 +121,8 @@ def test_folders_of_other_things_are_refused(encoder, at_once, videos, tmp_path)
     (tmp_path / "notes" / "notes.txt").write_text("mine")
     with pytest.raises(CorpusError, match="holds other files than embeddings"):
         embed_to(encoder, open_corpus(videos), tmp_path / "notes")
-    write_stream([at_once], Parts(tmp_path / "folder", at_once.fingerprint))
+    with closing(Parts(tmp_path / "folder", at_once.fingerprint)) as folder:
+        write_stream([at_once], folder)
     with pytest.raises(FingerprintError, match="name the same --model"):
         Parts(tmp_path / "folder", "f" * 64)
     (part,) = part_paths(tmp_path / "folder")
@@ -123,6 +131,24 @@ def test_folders_of_other_things_are_refused(encoder, at_once, videos, tmp_path)
         Parts(tmp_path / "folder", at_once.fingerprint)
     with pytest.raises(CorpusError, match="a folder without embeddings"):
         read_embeddings(tmp_path / "notes")
+
+
+def test_a_folder_whose_first_part_was_never_finished_goes_on(encoder, videos, at_once, tmp_path):
+    """What a killed process leaves is no file of the user's."""
+    left = tmp_path / "folder" / f".part-000000.{'0' * 16}.partial.parquet"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    assert embed_to(encoder, open_corpus(videos), left.parent).slices == len(at_once)
+    assert not left.exists()
+
+
+def test_two_processes_do_not_fill_one_folder(at_once, tmp_path):
+    with (
+        closing(Parts(tmp_path / "folder", at_once.fingerprint)),
+        pytest.raises(CorpusError, match="another process embeds to it"),
+    ):
+        Parts(tmp_path / "folder", at_once.fingerprint)
+    assert embed_to_nothing(tmp_path / "folder", at_once.fingerprint) == set()
 
 
 @pytest.mark.usefixtures("_a_part_a_video")

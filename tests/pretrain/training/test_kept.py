@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.base.errors import ConfigError, Stopped
+from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import generator
 from sora_video.configs.loader import check_settings, dump_config, read_settings
 from sora_video.configs.schema import PretrainConfig
@@ -32,6 +32,7 @@ from sora_video.pretrain.views.copies import apply_copies
 from sora_video.pretrain.views.draw_copy import draw_copy
 from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
+from tests.pretrain.training.stops import finish_stepwise
 
 LITE = "package:efficientnet_lite0"
 QUICK = (
@@ -170,13 +171,7 @@ def test_a_run_learns_over_time_alone_and_leaves_no_cache(unbroken, lite, videos
 def test_a_run_that_is_stopped_everywhere_is_the_unbroken_one(unbroken, videos, lite, tmp_path, method):
     if method:
         unbroken = pretrain_encoder(videos / "even", tmp_path / "unbroken", started(lite, *method))
-    out, config, resume, stops = tmp_path / "run", started(lite, *method), False, 0
-    while True:
-        try:
-            run = pretrain_encoder(videos / "even", out, config, resume=resume, max_minutes=0)
-            break
-        except Stopped:
-            resume, stops = True, stops + 1
+    run, stops = finish_stepwise(videos / "even", tmp_path / "run", started(lite, *method))
     assert stops == 4 + 1  # after each video, and after each step but the last
     weights = unbroken.load_weights()
     assert all(torch.equal(weight, weights[name]) for name, weight in run.load_weights().items())

@@ -16,6 +16,7 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.projector import Projector
 from sora_video.pretrain.training.run.checkpoint import Checkpoints, unpack
 from sora_video.pretrain.training.run.folder import Run
+from tests.pretrain.training.stops import finish_stepwise
 
 BROKEN = range(5, 8)
 """Steps whose projections are not finite: three in a row send a run back."""
@@ -33,16 +34,6 @@ def broken_steps(monkeypatch):
         return projections * torch.nan if number in BROKEN else projections
 
     monkeypatch.setattr(Projector, "run", poisoned)
-
-
-def step_by_step(videos, out, config):
-    """Train with a stop after each step."""
-    resume = False
-    while True:
-        try:
-            return pretrain_encoder(videos, out, config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
 
 
 def events(run):
@@ -80,7 +71,7 @@ def test_going_back_and_the_best_do_not_depend_on_the_clock(
     unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
     assert [event["event"] for event in events(unbroken)] == [*["skipped"] * 3, "rollback"]
     assert [line["step"] for line in unbroken.log()] == [3, 6, 9, STEPS]
-    assert_same_run(step_by_step(videos, tmp_path / "resumed", config), unbroken)
+    assert_same_run(finish_stepwise(videos, tmp_path / "resumed", config)[0], unbroken)
 
 
 @pytest.mark.usefixtures("broken_steps")

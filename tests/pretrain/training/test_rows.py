@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.base.errors import ConfigError, Stopped
+from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import check_settings, load_config, read_settings
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.aspects import present
@@ -16,6 +16,7 @@ from sora_video.pretrain.training.methods import Known, make_method
 from sora_video.pretrain.training.model import Contrastive, check_order
 from sora_video.pretrain.training.rows import differs, local_rows, slice_rows
 from tests.pretrain.training.noise import batch_of, gradients, take
+from tests.pretrain.training.stops import finish_stepwise
 
 ALTERED = ("loss.intra=either", "loss.intra_slices=2")
 LOCAL = ("augment.local_views=3", "augment.local_size=16", "augment.local_frames=4")
@@ -254,13 +255,8 @@ def test_texts_and_tasks_are_of_whole_slices_alone(described, make_config, tmp_p
 @pytest.mark.parametrize("method", [("method.name=simclr", *TEXTS), (*MOCO, "optim.groups=2")])
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(described, make_config, tmp_path, method):
     config = make_config(*method, *ALTERED, *LOCAL, "optim.epochs=2", "data.workers=1")
-    unbroken, resumed = pretrain_encoder(described, tmp_path / "unbroken", config), None
-    resume = False
-    while resumed is None:
-        try:
-            resumed = pretrain_encoder(described, tmp_path / "run", config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
+    unbroken = pretrain_encoder(described, tmp_path / "unbroken", config)
+    resumed, _ = finish_stepwise(described, tmp_path / "run", config)
     for name in ("loss", "gradient", "alignment"):
         assert [line[name] for line in resumed.log()] == [line[name] for line in unbroken.log()]
     weights = unbroken.load_weights()

@@ -12,6 +12,7 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.ranks import make_fabric
 from sora_video.pretrain.training.run.checkpoint import Checkpoints, pack
 from sora_video.pretrain.training.sampler import EpochSampler
+from tests.pretrain.training.stops import finish_stepwise
 
 from .test_learner import batch_of, take
 
@@ -82,15 +83,6 @@ def test_bf16_agrees_with_fp32(make_config):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-def finish(videos, out, config, resume=False):
-    """Train with a stop after each step."""
-    while True:
-        try:
-            return pretrain_encoder(videos, out, config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
-
-
 def assert_same(run, other):
     weights, others = run.load_weights(), other.load_weights()
     assert all(torch.equal(weight, others[name]) for name, weight in weights.items())
@@ -101,7 +93,7 @@ def test_a_run_that_is_continued_is_the_unbroken_run(videos, make_config, tmp_pa
     config = make_config(*APART, "method.name=moco", "method.queue=16")
     unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
     assert all(np.isfinite(line["loss"]) for line in unbroken.log())
-    assert_same(finish(videos, tmp_path / "resumed", config), unbroken)
+    assert_same(finish_stepwise(videos, tmp_path / "resumed", config)[0], unbroken)
 
 
 def test_a_run_that_was_started_before_is_continued_as_it_was_started(videos, make_config, tmp_path):
@@ -118,4 +110,4 @@ def test_a_run_that_was_started_before_is_continued_as_it_was_started(videos, ma
     assert state["config"]["loss"].pop("stream_within") == 0
     del state["config"]["loss"]["stream_cross"]
     checkpoints.save(1, pack(state))
-    assert_same(finish(videos, out, None, resume=True), unbroken)
+    assert_same(finish_stepwise(videos, out, None, resume=True)[0], unbroken)

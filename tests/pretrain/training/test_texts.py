@@ -13,6 +13,7 @@ from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.texts import Described, contrast_texts, read_texts
 from sora_video.pretrain.video.corpus import open_corpus
+from tests.pretrain.training.stops import finish_stepwise
 
 TOWER = ("text.width=32", "text.buckets=256")
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220)}
@@ -182,13 +183,8 @@ def test_without_weight_a_run_is_what_it_was(off, coloured, config_of, make_conf
 @pytest.mark.parametrize("method", [["method.name=simclr"], ["method.name=moco", "method.queue=16"]])
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(coloured, config_of, tmp_path, method):
     config = config_of("optim.epochs=2", *method)
-    unbroken, resumed = pretrain_encoder(coloured, tmp_path / "unbroken", config), None
-    resume = False
-    while resumed is None:
-        try:
-            resumed = pretrain_encoder(coloured, tmp_path / "run", config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
+    unbroken = pretrain_encoder(coloured, tmp_path / "unbroken", config)
+    resumed, _ = finish_stepwise(coloured, tmp_path / "run", config)
     for name in ("loss", "text_loss", "gradient"):
         assert [line[name] for line in resumed.log()] == [line[name] for line in unbroken.log()]
     first, second = (load_encoder(run.path).embed_text(["a blue film"]) for run in (unbroken, resumed))

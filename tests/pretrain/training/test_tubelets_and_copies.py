@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.base.errors import ConfigError, Stopped
+from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.training.inputs import view
@@ -14,6 +14,7 @@ from sora_video.pretrain.views.draw import draw_views
 from sora_video.pretrain.views.draw_copy import COPY_FIELDS
 from sora_video.pretrain.views.draw_local import draw_local
 from tests.pretrain.training.noise import batch_of, gradients, take
+from tests.pretrain.training.stops import finish_stepwise
 
 TUBELETS = ("augment.tubelet=0.7",)
 COPIES = ("augment.overlay=0.5", "augment.border=0.5", "augment.compress=0.5")
@@ -119,13 +120,8 @@ def test_bfloat16_is_near_float32(make_learner):
 @pytest.mark.parametrize("method", [(), pytest.param((*MOCO, "optim.groups=2"), marks=pytest.mark.slow)])
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, method):
     config = make_config(*method, *TUBELETS, *COPIES, *LOCAL, "optim.epochs=2", "data.workers=1")
-    unbroken, resumed = pretrain_encoder(videos, tmp_path / "unbroken", config), None
-    resume = False
-    while resumed is None:
-        try:
-            resumed = pretrain_encoder(videos, tmp_path / "run", config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
+    unbroken = pretrain_encoder(videos, tmp_path / "unbroken", config)
+    resumed, _ = finish_stepwise(videos, tmp_path / "run", config)
     assert [line["loss"] for line in resumed.log()] == [line["loss"] for line in unbroken.log()]
     weights = unbroken.load_weights()
     assert all(torch.equal(weight, weights[name]) for name, weight in resumed.load_weights().items())

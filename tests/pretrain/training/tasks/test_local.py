@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.base.errors import ConfigError, Stopped
+from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import check_settings, load_config, read_settings
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.training.known import Known
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.model import Contrastive
+from tests.pretrain.training.stops import finish_stepwise
 
 LOCAL = ("slice.views=2", "tasks.local.weight=0.5")
 
@@ -146,13 +147,8 @@ def test_without_weight_a_run_is_what_it_was(name, videos, make_config, tmp_path
 )
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, settings):
     config = make_config("optim.epochs=1", *LOCAL, *settings)
-    whole, resumed = pretrain_encoder(videos, tmp_path / "unbroken", config), None
-    resume = False
-    while resumed is None:
-        try:
-            resumed = pretrain_encoder(videos, tmp_path / "run", config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
+    whole = pretrain_encoder(videos, tmp_path / "unbroken", config)
+    resumed, _ = finish_stepwise(videos, tmp_path / "run", config)
     assert [line["local_loss"] for line in resumed.log()] == [line["local_loss"] for line in whole.log()]
     weights, others = whole.load_weights(), resumed.load_weights()
     assert all(torch.equal(weight, others[name]) for name, weight in weights.items())

@@ -15,6 +15,7 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.model import Contrastive
 from sora_video.pretrain.training.ranks import make_fabric
 from sora_video.pretrain.training.sampler import EpochSampler
+from tests.pretrain.training.stops import finish_stepwise
 
 PLAYED = ("augment.playback=2", "augment.reverse=0.5")
 TASKS = (*PLAYED, "tasks.rate.weight=0.5", "tasks.order.weight=0.25")
@@ -129,13 +130,8 @@ def test_heads_have_a_seed_of_their_own(make_config):
 )
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, method):
     config = make_config("optim.epochs=2", *TASKS, *method)
-    whole, resumed = pretrain_encoder(videos, tmp_path / "unbroken", config), None
-    resume = False
-    while resumed is None:
-        try:
-            resumed = pretrain_encoder(videos, tmp_path / "run", config, resume=resume, max_minutes=0)
-        except Stopped:
-            resume = True
+    whole = pretrain_encoder(videos, tmp_path / "unbroken", config)
+    resumed, _ = finish_stepwise(videos, tmp_path / "run", config)
     for name in ("loss", "rate_loss", "order_loss", "gradient"):
         assert [line[name] for line in resumed.log()] == [line[name] for line in whole.log()]
     weights, others = whole.load_weights(), resumed.load_weights()
