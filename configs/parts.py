@@ -1,4 +1,4 @@
-"""Sections whose settings depend on the parts that they name: ``encoder``, ``method``, ``text``, ``tasks``.
+"""Sections whose settings depend on the part that they name: ``encoder``, ``method`` and ``text``.
 
 The registries say where each part is defined; the part's own file declares its settings. So a part is added
 by one file and one line here, and a setting that a part does not have is refused.
@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
 
 from sora_video.base.registry import Registry
 
@@ -27,16 +26,15 @@ Positive = Annotated[float, Field(gt=0)]
 __all__ = [
     "ENCODERS",
     "METHODS",
-    "TASKS",
     "TOWERS",
     "EncoderConfig",
     "MethodConfig",
     "PartConfig",
-    "TaskConfig",
     "TextConfig",
     "leaves",
-    "resolve_tasks",
+    "refusal",
     "setting_names",
+    "split",
 ]
 
 ENCODERS = Registry(
@@ -77,16 +75,6 @@ TOWERS = Registry(
     {
         "ngrams": "sora_video.pretrain.encoders.towers.ngrams:NGrams",
         "published": "sora_video.pretrain.encoders.towers.published:Published",
-    },
-)
-
-TASKS = Registry(
-    "tasks",
-    "sora_video.tasks",
-    {
-        "rate": "sora_video.pretrain.training.tasks.rate:Rate",
-        "order": "sora_video.pretrain.training.tasks.order:Order",
-        "local": "sora_video.pretrain.training.tasks.local:Local",
     },
 )
 
@@ -272,55 +260,6 @@ class TextConfig(PartConfig):
         return self
 
 
-class TaskConfig(Section):
-    """An objective that is learnt beside the contrastive one; a subclass has the settings of one task."""
-
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Of its loss, beside the contrastive one; 0: it is not learnt."""
-
-
-def resolve_tasks(values: Any) -> Any:
-    """Check the ``tasks`` section, each task by its own model.
-
-    Args:
-        values: settings by the task's name; anything else than a mapping is returned as it is.
-
-    Returns:
-        By name, an instance of the task's model.
-
-    Raises:
-        ConfigError: no task has this name.
-        ValueError: the task has no such setting, or its value is wrong.
-    """
-    if not isinstance(values, Mapping):
-        return values
-    return {str(name): resolve_task(str(name), settings) for name, settings in values.items()}
-
-
-def resolve_task(name: str, values: Any) -> TaskConfig:
-    """The settings of one task."""
-    if isinstance(values, TaskConfig):
-        return values
-    model: type[TaskConfig] = TASKS.load(name).settings
-    if not isinstance(values, Mapping):
-        raise ValueError(
-            f"tasks.{name}={values!r}: must be a section of settings, as in tasks.{name}.weight=1"
-        )
-    settings, unused = split(values, model, {})
-    if unused:
-        raise ValueError(refusal(f"tasks.{name}", name, unused, model))
-    try:
-        return model.model_validate(settings)
-    except ValidationError as error:
-        faults = [
-            InitErrorDetails(
-                type=fault["type"], loc=(name, *fault["loc"]), input=fault["input"], ctx=fault.get("ctx", {})
-            )
-            for fault in error.errors()
-        ]
-        raise ValidationError.from_exception_data("tasks", faults) from None
-
-
 def split(
     values: Mapping[str, Any], model: type[BaseModel] | None, defaults: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -330,6 +269,9 @@ def split(
         values: the settings.
         model: has some of them; None: none.
         defaults: of settings that are dropped where the model does not have them.
+
+    Returns:
+        The settings of the model, and the others.
     """
     settings: dict[str, Any] = {}
     unused: dict[str, Any] = {}
@@ -356,7 +298,14 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 def refusal(section: str, name: Any, unused: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """One sentence on the settings that a part does not have."""
+    """One sentence on the settings that a part does not have.
+
+    Args:
+        section: dotted, as it is written on the command line.
+        name: of the part.
+        unused: the settings that it does not have.
+        model: of those that it has.
+    """
     keys = [key for key in setting_names(model, f"{section}.") if key != f"{section}.name"]
     remedy = f"its settings are {', '.join(keys)}" if keys else "it has none"
     named = ", ".join(f"{key}={value!r}" for key, value in leaves(unused, f"{section}."))

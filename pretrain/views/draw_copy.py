@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.schema import MOST_OVERLAYS, AugmentConfig
+from sora_video.configs.augment import MOST_OVERLAYS, AugmentConfig
 
 __all__ = ["COPY_FIELDS", "RECTANGLES", "RECTANGLE_FIELDS", "draw_copy"]
 

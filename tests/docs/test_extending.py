@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.code import files_to_add
 from sora_video.cli.main import COMMANDS
-from sora_video.configs.parts import ENCODERS, METHODS, TASKS, TOWERS
+from sora_video.configs.parts import ENCODERS, METHODS, TOWERS
+from sora_video.configs.tasks import TASKS
 from sora_video.downstream.classify.parts import HEADS, POOLS
 from sora_video.downstream.datasets.registry import DATASETS
 from sora_video.index.library import Library

@@ -15,13 +15,13 @@ from sora_video.configs.loader import load_config
 from sora_video.configs.parts import (
     ENCODERS,
     METHODS,
-    TASKS,
     TOWERS,
     EncoderConfig,
     MethodConfig,
     setting_names,
 )
 from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 ROOT_PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]

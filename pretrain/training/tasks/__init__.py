@@ -1,1 +1,1 @@
-"""What is learnt beside the contrastive objective; the list is :data:`sora_video.configs.parts.TASKS`."""
+"""What is learnt beside the contrastive objective; the list is :data:`sora_video.configs.tasks.TASKS`."""

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sora_video.base.errors import ConfigError
-from sora_video.configs.parts import TaskConfig
 from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.tasks import TaskConfig
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.encoders.streams import SliceFeatures
 

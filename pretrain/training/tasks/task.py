@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.parts import TASKS, TaskConfig
 from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.tasks import TASKS, TaskConfig
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.encoders.streams import SliceFeatures
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import MOST_OVERLAYS, AugmentConfig
+from sora_video.configs.augment import MOST_OVERLAYS, AugmentConfig
 from sora_video.pretrain.views.compression import compress
 from sora_video.pretrain.views.copies import apply_copies
 from sora_video.pretrain.views.cover import cover
