@@ -68,12 +68,17 @@ def embeddings_of(
     """
     if is_table(source):
         return read_embeddings(Path(source).expanduser())
+    return embed(encoder_of(model, fingerprint), source, folder)
+
+
+def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncoder":
+    """Load an encoder, and refuse one with another fingerprint."""
     encoder = open_encoder(model)
     if fingerprint not in (None, encoder.fingerprint):
         raise FingerprintError(
             f"model {model}", encoder.fingerprint, str(fingerprint), "name the library's own run with --model"
         )
-    return embed(encoder, source, folder)
+    return encoder
 
 
 def embed(encoder: "VideoEncoder", source: Source, folder: Path | None) -> Embeddings:
@@ -197,7 +202,9 @@ def add_to_library(
     same = {name for name, content in contents.items() if held.get(name) == content}
     videos = tuple(video for video in corpus.videos if video.video_id not in same)
     if not videos:
-        embeddings, model = nothing(library), None
+        embeddings = nothing(library)
+        if model is not None:
+            encoder_of(model, library.fingerprint)  # it is remembered, so it has to be the right one
     else:
         embeddings = embed_changed(library, dataclasses.replace(corpus, videos=videos), model, whole=not same)
     added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root, prefix, replace)

@@ -29,6 +29,8 @@ class LibraryInfo:
     precision: str
     index_type: str
     fingerprint: str
+    model: str | None
+    """Spec of the encoder; None: unknown."""
     aspects: tuple[str, ...]
     """What embeddings can be compared by alone."""
     indexes: tuple[dict[str, Any], ...]
@@ -80,11 +82,12 @@ def video_info(held: Held) -> VideoInfo:
     )
 
 
-def info_of(snapshot: Snapshot) -> LibraryInfo:
+def info_of(snapshot: Snapshot, model: str | None) -> LibraryInfo:
     """Count what a library holds; what is damaged is not counted.
 
     Args:
         snapshot: the opened library.
+        model: spec of its encoder.
     """
     segments = snapshot.searchable
     rows = sum(segment.record.rows for segment in segments)
@@ -102,6 +105,7 @@ def info_of(snapshot: Snapshot) -> LibraryInfo:
         precision=snapshot.manifest.precision,
         index_type=" and ".join(sorted(kinds)),
         fingerprint=snapshot.manifest.fingerprint,
+        model=model,
         aspects=tuple(aspect.name for aspect in snapshot.manifest.aspects),
         indexes=tuple(
             {"segment": record.name, **asdict(record.index)}

@@ -19,7 +19,7 @@ from pathlib import Path
 from sora_video.base.errors import LibraryError, StorageError
 from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
-from sora_video.pretrain.encoders.spec import absolute_spec
+from sora_video.pretrain.encoders.spec import near_spec
 
 from . import repair as reparation
 from .opened import OpenedLibrary
@@ -128,7 +128,8 @@ class Library(OpenedLibrary):
 
         Args:
             embeddings: all slices of the videos to add.
-            model: run folder of their encoder, to remember; None leaves what is remembered.
+            model: spec of their encoder, to remember; None leaves what is remembered, and where that is
+                nothing takes that of the embeddings.
             content: by video, a key that changes with its content; where it is missing, the SHA-256 of its
                 times and vectors.
             attributes: to set, by video, of those that are added and of others; a video keeps all that it has
@@ -153,7 +154,8 @@ class Library(OpenedLibrary):
             manifest, added = update.add(
                 snapshot, embeddings, content or {}, attributes or {}, source, replace
             )
-            remembered = manifest.model if model is None else absolute_spec(model)
+            named = embeddings.model if model is None and manifest.model is None else model
+            remembered = manifest.model if named is None else near_spec(named, self.path)
             aspects = manifest.aspects or embeddings.aspects
             self._commit(snapshot, dataclasses.replace(manifest, model=remembered, aspects=aspects))
             self._merge_small()

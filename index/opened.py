@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.spec import absolute_spec
 
 from .info import LibraryInfo, VideoInfo, info_of, list_videos
 from .query import Query
@@ -63,8 +64,9 @@ class OpenedLibrary:
 
     @property
     def model(self) -> str | None:
-        """Run folder of the encoder, where one was named; it may have moved since."""
-        return self._snapshot.manifest.model
+        """Spec of the encoder, absolute, where one is known; a run folder may have moved since."""
+        remembered = self._snapshot.manifest.model
+        return None if remembered is None else absolute_spec(remembered, self.path.resolve())
 
     @property
     def damage(self) -> tuple[Damage, ...]:
@@ -201,7 +203,7 @@ class OpenedLibrary:
 
     def info(self) -> LibraryInfo:
         """The library in numbers; what is damaged is not counted."""
-        return info_of(self._snapshot)
+        return info_of(self._snapshot, self.model)
 
     def search(self, query: Query) -> list[Hit]:
         """Find the videos with the slices most like those of a query, exactly where no index was built.

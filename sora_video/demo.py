@@ -54,6 +54,8 @@ class DemoOutcome:
     motion_map: float
     chance: float
     minutes: float
+    query: Path
+    """A test video to search the library with, which holds the training videos."""
 
     def margins(self) -> list[float]:
         """Pretrained minus random linear probe, seed by seed."""
@@ -146,6 +148,7 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
         motion_map=balanced_accuracy(truth, nearest_predict(pixels.motion_map, split)),
         chance=1 / len(split.classes),
         minutes=(time.monotonic() - started) / 60,
+        query=corpus.videos[split.test[0]].path,
     )
     write_json(out / "metrics.json", outcome.as_json())
     draw_report(out / "report.html", outcome, trials, split, gallery)

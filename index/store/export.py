@@ -19,6 +19,7 @@ from sora_video.base.kinds import not_there
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.aspects import aspects_from, to_text
 from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
+from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
 from .compact import visible_blocks, whole
 from .files import Checks
@@ -53,7 +54,8 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
         raise LibraryError(f"export {path}: is written as Parquet; choose a name that ends in .parquet")
     whole(snapshot, snapshot.segments)
     metadata = {"next_slice_id": str(manifest.next_slice_id), "precision": manifest.precision}
-    hints = {"model": manifest.model, "root": manifest.root}
+    model = None if manifest.model is None else absolute_spec(manifest.model, snapshot.folder.resolve())
+    hints = {"model": model, "root": manifest.root}
     metadata |= {name: hint for name, hint in hints.items() if hint is not None}
     if manifest.aspects:
         metadata["aspects"] = to_text(manifest.aspects)
@@ -113,7 +115,7 @@ def import_library(path: str | Path, source: str | Path) -> Path:
     with appearing(folder) as beside:
         try:
             with pq.ParquetFile(source, pre_buffer=False) as file:
-                manifest, rows = to_manifest(file.schema_arrow), file.metadata.num_rows
+                manifest, rows = to_manifest(file.schema_arrow, beside), file.metadata.num_rows
                 if rows:
                     record = write_segment(beside, manifest, rows, read_blocks(file, manifest))
                     manifest = replace(manifest, segments=(record,), next_segment=manifest.next_segment + 1)
@@ -124,14 +126,15 @@ def import_library(path: str | Path, source: str | Path) -> Path:
     return folder
 
 
-def to_manifest(schema: pa.Schema) -> Manifest:
-    """An empty library of the kind that was exported."""
+def to_manifest(schema: pa.Schema, folder: Path) -> Manifest:
+    """An empty library, in a folder, of the kind that was exported."""
     metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    model = metadata.get("model")
     return Manifest(
         fingerprint=metadata["fingerprint"],
         dim=schema.field("embedding").type.list_size,
         precision=metadata["precision"],
-        model=metadata.get("model"),
+        model=None if model is None else near_spec(model, folder),
         root=metadata.get("root"),
         next_slice_id=int(metadata["next_slice_id"]),
         aspects=aspects_from(metadata["aspects"]) if "aspects" in metadata else (),

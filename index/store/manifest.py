@@ -139,7 +139,7 @@ class Manifest:
     aspects: tuple[Aspect, ...] = ()
     """Spans of the embeddings that they can be compared by alone; older versions wrote none."""
     model: str | None = None
-    """Run folder of that encoder, a hint."""
+    """Spec of that encoder, a hint; relative paths start from the library."""
     root: str | None = None
     """Folder below which the videos lie that remember no source of their own; written before version 4."""
     next_slice_id: int = 0

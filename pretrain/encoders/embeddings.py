@@ -39,6 +39,8 @@ TOLERANCE_S = 1e-6
 COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors")
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
+MODEL = b"model"
+"""Where it has the spec of the encoder."""
 ASPECTS = b"aspects"
 """Where it has the aspects of the embeddings."""
 MOST_NAME_BYTES = 4096
@@ -74,6 +76,8 @@ class Embeddings:
     """Folder below which the videos lie by their names; None: unknown."""
     aspects: tuple[Aspect, ...] = ()
     """Spans of the vectors that they can be compared by alone, such as look and motion."""
+    model: str | None = None
+    """Spec of the encoder, absolute; None: unknown."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in COLUMNS}
@@ -260,6 +264,8 @@ def to_arrow(embeddings: Embeddings) -> pa.Table:
     metadata = {b"fingerprint": embeddings.fingerprint.encode()}
     if embeddings.root is not None:
         metadata[VIDEOS] = os.fsencode(embeddings.root)
+    if embeddings.model is not None:
+        metadata[MODEL] = os.fsencode(embeddings.model)
     if embeddings.aspects:
         metadata[ASPECTS] = to_text(embeddings.aspects).encode()
     return table.replace_schema_metadata(metadata)
@@ -338,6 +344,7 @@ def read_table(path: Path) -> Embeddings:
             fingerprint=metadata[b"fingerprint"].decode(),
             root=os.fsdecode(metadata[VIDEOS]) if VIDEOS in metadata else None,
             aspects=aspects_from(metadata[ASPECTS].decode()) if ASPECTS in metadata else (),
+            model=os.fsdecode(metadata[MODEL]) if MODEL in metadata else None,
         )
         check_rows(embeddings)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -61,6 +61,9 @@ class VideoEncoder:
         ConfigError: the network does not have this aspect.
     """
 
+    spec: str | None = None
+    """Model spec that it was loaded by, absolute; None: it was made otherwise."""
+
     def __init__(
         self,
         network: Encoder,
@@ -198,7 +201,7 @@ class VideoEncoder:
             corpus: that they are of.
             videos: at least one of them with rows.
         """
-        return table_of(corpus, videos, self.fingerprint, self.spans)
+        return table_of(corpus, videos, self.fingerprint, self.spans, self.spec)
 
     def rows(self, chunk: Chunk) -> Rows:
         """Embed a chunk of slices; by sound, slices without audio are left out.

@@ -8,7 +8,7 @@ from .frozen import VideoEncoder
 from .joined import JoinedEncoder
 from .published.load import load_published
 from .registry import build_encoder
-from .spec import Part, parse_spec
+from .spec import Part, absolute_spec, parse_spec
 from .towers.stored import read_words
 from .weights import config_name, read_config, read_weights
 from .words import Words
@@ -33,9 +33,10 @@ def load_encoder(model: str | Path, device: str | None = None, by: str | None = 
     """
     parts = parse_spec(model)
     encoders = [load_part(part, device, by) for part in parts]
-    if len(encoders) == 1:
-        return encoders[0]
-    return JoinedEncoder(encoders, [part.weight for part in parts])
+    weights = [part.weight for part in parts]
+    encoder = encoders[0] if len(encoders) == 1 else JoinedEncoder(encoders, weights)
+    encoder.spec = absolute_spec(model)
+    return encoder
 
 
 def load_part(part: Part, device: str | None, by: str | None) -> VideoEncoder:

@@ -92,7 +92,11 @@ def whole(name: str, entries: dict[int, list[Rows] | str]) -> VideoRows:
 
 
 def table_of(
-    corpus: Corpus, videos: Sequence[VideoRows], fingerprint: str, aspects: tuple[Aspect, ...] = ()
+    corpus: Corpus,
+    videos: Sequence[VideoRows],
+    fingerprint: str,
+    aspects: tuple[Aspect, ...] = (),
+    model: str | None = None,
 ) -> Embeddings:
     """One table of videos, those that have no rows named as its failures.
 
@@ -101,6 +105,7 @@ def table_of(
         videos: at least one of them with rows.
         fingerprint: of the encoder.
         aspects: of its embeddings.
+        model: spec of the encoder.
     """
     read = [(video.video_id, video.rows) for video in videos if video.rows]
     return Embeddings(
@@ -113,6 +118,7 @@ def table_of(
         failures=tuple(video.failure for video in videos if video.failure),
         root=str(corpus.root.absolute()),
         aspects=aspects,
+        model=model,
     )
 
 

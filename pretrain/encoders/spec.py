@@ -1,13 +1,15 @@
 """What ``--model`` takes: a run folder, ``KIND:NAME`` of a published encoder, or several joined by ``+``."""
 
 import math
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sora_video.base.errors import ConfigError
 
-__all__ = ["Part", "absolute_spec", "parse_spec", "run_folder"]
+__all__ = ["Part", "absolute_spec", "near_spec", "parse_spec", "run_folder"]
 
 PUBLISHED = re.compile(r"(?P<kind>[A-Za-z][\w-]*):(?P<name>[^@]+)(?:@(?P<folder>.+))?")
 WEIGHTED = re.compile(r"(?P<rest>.+)\*(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
@@ -38,13 +40,14 @@ class Part:
         return self.published + (f"@{self.folder}" if self.folder else "")
 
 
-def parse_spec(model: str | Path) -> tuple[Part, ...]:
+def parse_spec(model: str | Path, base: Path = Path()) -> tuple[Part, ...]:
     """Take a model spec apart.
 
     Args:
         model: a run folder; a published encoder, ``KIND:NAME`` or ``KIND:NAME@FOLDER``;
             or several of them joined by ``+``, each with a weight or without: ``runs/first*0.5+KIND:NAME``. A
             folder that exists is taken for a run whatever its name is.
+        base: folder that relative paths start from; that of the process unless it is given.
 
     Returns:
         Its encoders, at least one, in the order they are written.
@@ -53,9 +56,14 @@ def parse_spec(model: str | Path) -> tuple[Part, ...]:
         ConfigError: a part is empty, or a weight is no number above 0.
     """
     text = str(model)
-    if text and Path(text).expanduser().exists():
-        return (Part(run=Path(text).expanduser()),)
-    return tuple(parse_part(part, text) for part in split_parts(text))
+    if text and at(text, base).exists():
+        return (Part(run=at(text, base)),)
+    return tuple(parse_part(part, text, base) for part in split_parts(text, base))
+
+
+def at(text: str, base: Path) -> Path:
+    """The path that a text names, seen from a folder."""
+    return base / Path(text).expanduser()
 
 
 def run_folder(model: str | Path) -> Path | None:
@@ -68,29 +76,29 @@ def run_folder(model: str | Path) -> Path | None:
     return None if others else part.run
 
 
-def split_parts(text: str) -> list[str]:
+def split_parts(text: str, base: Path) -> list[str]:
     """The texts between plus signs; one that is part of an existing folder's name does not divide."""
     parts: list[str] = []
     for piece in text.split("+"):
-        if parts and exists(f"{parts[-1]}+{piece}"):
+        if parts and exists(f"{parts[-1]}+{piece}", base):
             parts[-1] += f"+{piece}"
         else:
             parts.append(piece)
     return parts
 
 
-def exists(text: str) -> bool:
+def exists(text: str, base: Path) -> bool:
     """Whether a part names a folder that exists."""
     weighted = WEIGHTED.fullmatch(text)
     part = weighted["rest"] if weighted else text
     published = PUBLISHED.fullmatch(part)
-    return Path((published and published["folder"]) or part).expanduser().exists()
+    return at((published and published["folder"]) or part, base).exists()
 
 
-def parse_part(text: str, whole: str) -> Part:
+def parse_part(text: str, whole: str, base: Path) -> Part:
     """One encoder, with its weight."""
     weight, weighted = 1.0, WEIGHTED.fullmatch(text)
-    if weighted and not Path(text).expanduser().exists():
+    if weighted and not at(text, base).exists():
         text, weight = weighted["rest"], number(weighted["weight"])
     if not text.strip() or not 0 < weight < math.inf:
         raise ConfigError(
@@ -98,9 +106,9 @@ def parse_part(text: str, whole: str) -> Part:
             "above 0 or none, as in runs/first+package:efficientnet_lite0*0.5"
         )
     published = PUBLISHED.fullmatch(text)
-    if published is None or Path(text).expanduser().exists():
-        return Part(run=Path(text).expanduser(), weight=weight)
-    folder = Path(published["folder"]).expanduser() if published["folder"] else None
+    if published is None or at(text, base).exists():
+        return Part(run=at(text, base), weight=weight)
+    folder = at(published["folder"], base) if published["folder"] else None
     return Part(kind=published["kind"], name=published["name"], folder=folder, weight=weight)
 
 
@@ -112,17 +120,48 @@ def number(text: str) -> float:
         return math.nan
 
 
-def absolute_spec(model: str | Path) -> str:
+def absolute_spec(model: str | Path, base: Path = Path()) -> str:
     """The same encoders, named so that it holds in any working directory.
 
     Args:
         model: see :func:`parse_spec`.
+        base: see there.
     """
-    parts = []
-    for part in parse_spec(model):
+    return respelt(parse_spec(model, base), absolute)
+
+
+def near_spec(model: str | Path, folder: Path) -> str:
+    """The same encoders, named so that it holds when a folder is moved together with what lies beside it.
+
+    Args:
+        model: see :func:`parse_spec`.
+        folder: relative paths start from it, so they are read again by ``absolute_spec(..., base=folder)``.
+
+    Returns:
+        A spec with the paths of runs and weights relative where they lie below the folder's parent, else
+        absolute.
+    """
+    folder = folder.resolve()
+
+    def relative(path: Path) -> str:
+        name = absolute(path)
+        return os.path.relpath(name, folder) if Path(name).is_relative_to(folder.parent) else name
+
+    return respelt(parse_spec(model), relative)
+
+
+def absolute(path: Path) -> str:
+    """A path from the root, without ``..``."""
+    return os.path.abspath(path)
+
+
+def respelt(parts: tuple[Part, ...], spell: Callable[[Path], str]) -> str:
+    """A spec of encoders whose paths are written in another way."""
+    names = []
+    for part in parts:
         if part.run is not None:
-            name = str(part.run.absolute())
+            name = spell(part.run)
         else:
-            name = part.published + (f"@{part.folder.absolute()}" if part.folder else "")
-        parts.append(name if part.weight == 1 else f"{name}*{part.weight:g}")
-    return "+".join(parts)
+            name = part.published + (f"@{spell(part.folder)}" if part.folder else "")
+        names.append(name if part.weight == 1 else f"{name}*{part.weight:g}")
+    return "+".join(names)

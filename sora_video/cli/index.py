@@ -211,6 +211,7 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
         return
     shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
     shown["aspects"] = ", ".join(facts.aspects)
+    shown["model"] = facts.model or ""
     for built in facts.indexes:
         shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
     show.print_table([{"": name, "value": value} for name, value in shown.items()])

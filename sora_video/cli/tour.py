@@ -1,5 +1,6 @@
 """The demo, and the check of this machine."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,11 @@ from sora_video.base import console
 
 from . import show
 from .arguments import JsonOption, OverridesArgument
+from .search import search
 
 __all__ = ["register"]
+
+HITS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +55,10 @@ def demo(
         return
     show.print_table(outcome.table(), title=outcome.title())
     console.say(f"report: {out / 'report.html'}")
+    library = out / "library"
+    words = ["sora", "search", str(library), str(outcome.query), "--top", str(HITS)]
+    console.say(f"{shlex.join(words)} says:")
+    search(library, str(outcome.query), top=HITS)
 
 
 def doctor(as_json: JsonOption = False) -> None:

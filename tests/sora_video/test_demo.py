@@ -1,25 +1,34 @@
 import json
+import re
+import shlex
+import shutil
 from functools import partial
+from pathlib import Path
 
 import pytest
 
-from sora_video.demo import run_demo
 from sora_video.downstream.datasets.motions import make_motions
 
 
-def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch):
+def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora):
     monkeypatch.setattr("sora_video.demo.make_motions", partial(make_motions, clips_per_class=6))
-    out = tmp_path / "demo"
-    outcome = run_demo(out, seeds=2, overrides=["optim.epochs=1", "encoder.width=4"])
+    monkeypatch.chdir(tmp_path)
+    out = Path("demo")
+    code, said = sora("demo", "--out", out, "--seeds", 2, "optim.epochs=1", "encoder.width=4")
+    assert code == 0, said
+    command, answer = re.search(r"^sora (search demo/library .*) says:\n(.*)", said, re.M | re.S).groups()
+    shutil.move("demo", "elsewhere")
+    assert sora(*shlex.split(command.replace("demo", "elsewhere"))) == (0, answer)
+    shutil.move("elsewhere", "demo")
     for name in ("corpus/labels.csv", "run-0/README.md", "run-1/model.safetensors", "library/manifest.json"):
         assert (out / name).is_file()
     stored = json.loads((out / "metrics.json").read_text())
-    assert len(stored["pretrained"]) == len(stored["random"]) == len(outcome.margins()) == 2
-    assert outcome.mean_frame < 0.3
+    assert len(stored["pretrained"]) == len(stored["random"]) == len(stored["margins"]) == 2
+    assert stored["mean_frame"] < 0.3
     html = (out / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 4
     assert html.count('class="strip query"') == 8
-    assert f"{min(outcome.margins()) * 100:.0f} to " in html
+    assert f"{min(stored['margins']) * 100:.0f} to " in html
 
 
 def test_its_clips_alone_are_made_in_any_number(sora, tmp_path):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sora_video.base.errors import ConfigError
-from sora_video.pretrain.encoders.spec import Part, absolute_spec, parse_spec, run_folder
+from sora_video.pretrain.encoders.spec import Part, absolute_spec, near_spec, parse_spec, run_folder
 
 
 def test_a_folder_is_a_run_whatever_its_name_is(tmp_path, monkeypatch):
@@ -46,6 +46,19 @@ def test_a_spec_is_remembered_so_that_it_holds_anywhere(tmp_path, monkeypatch):
     assert run_folder("runs/a") == Path("runs/a")
     assert run_folder("timm:d") is None
     assert run_folder(spec) is None
+
+
+def test_a_spec_near_a_folder_moves_with_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    library = tmp_path / "demo/library"
+    library.mkdir(parents=True)
+    (library.parent / "runs/a+b").mkdir(parents=True)
+    spec = near_spec("demo/runs/a+b*0.5+package:b@demo/c+far/run+timm:d", library)
+    assert spec == f"../runs/a+b*0.5+package:b@../c+{tmp_path}/far/run+timm:d"
+    (tmp_path / "demo").rename(tmp_path / "moved")
+    moved = absolute_spec(spec, tmp_path / "moved/library")
+    here = tmp_path / "moved"
+    assert moved == f"{here}/runs/a+b*0.5+package:b@{here}/c+{tmp_path}/far/run+timm:d"
 
 
 def test_folders_that_exist_do_not_run_into_each_other(tmp_path):
