@@ -152,7 +152,7 @@ def near_spec(model: str | Path, folder: Path) -> str:
 
 def absolute(path: Path) -> str:
     """A path from the root, without ``..``."""
-    return os.path.abspath(path)
+    return os.path.normpath(path.absolute())
 
 
 def respelt(parts: tuple[Part, ...], spell: Callable[[Path], str]) -> str:
