@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-__all__ = ["json_text", "printable", "say", "warn"]
+__all__ = ["json_text", "note", "printable", "say", "warn"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and halves of characters."""
@@ -25,13 +25,22 @@ def say(text: str) -> None:
     console.print(escape(printable(text)))
 
 
+def note(text: str) -> None:
+    """Print one line on standard error, where standard output is for programs.
+
+    Args:
+        text: the line, taken literally.
+    """
+    errors.print(escape(printable(text)))
+
+
 def warn(text: str) -> None:
     """Print one line of warning on standard error.
 
     Args:
         text: the line, taken literally.
     """
-    errors.print(escape(printable(f"warning: {text}")))
+    note(f"warning: {text}")
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The commands on labels: data sets, classifiers, and watching for anomalies."""
+"""The commands on labels: data sets and classifiers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +11,11 @@ from . import show
 from .arguments import (
     ByOption,
     ClassFoldersOption,
-    FrameTimeOption,
     GroupOption,
     HintedModelOption,
     JoinLabelsOption,
     JsonOption,
     ModelOption,
-    ReaderMemoryOption,
     SkipOption,
     SplitOption,
     read_time,
@@ -53,7 +51,6 @@ def register(app: typer.Typer) -> None:
     """
     app.add_typer(classify_app, name="classify")
     app.command(epilog="Example: sora datasets ucf101 ~/UCF101 --out ucf101.csv")(datasets)
-    app.command(epilog="Example: sora watch normal.library rtsp://camera/1 --false-alarms 1/day")(watch)
 
 
 def datasets(
@@ -262,51 +259,3 @@ def print_predictions(predictions: "Predictions", out: Path | None) -> None:
     show.print_failures(predictions.failures, len(predictions.videos) + len(predictions.failures))
     if out is not None:
         console.say(f"see {out / 'timeline.html'}")
-
-
-def watch(
-    library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")],
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="VIDEO|STREAM", help="File, pipe, http or rtsp address, or - for standard input."
-        ),
-    ],
-    model: HintedModelOption = None,
-    false_alarms: Annotated[
-        str,
-        typer.Option(
-            "--false-alarms", metavar="RATE", help="For example 1/hour, or a fraction of the slices."
-        ),
-    ] = "1/hour",
-    neighbours: Annotated[
-        int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
-    ] = 3,
-    by: ByOption = None,
-    follow: Annotated[
-        float | None,
-        typer.Option(
-            "--follow", metavar="TIME", parser=read_time, help="Wait so many seconds for a file to grow."
-        ),
-    ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            metavar="TIME",
-            parser=read_time,
-            help="Stop after so many seconds without data from an address.",
-        ),
-    ] = 30.0,
-    frame_s: FrameTimeOption = 60.0,
-    memory_mb: ReaderMemoryOption = 2048,
-) -> None:
-    """Watch a stream for anomalies; prints a line of JSON for each event."""
-    from sora_video.pretrain.video.readers.limits import Limits
-    from sora_video.watch import open_normal, watch_stream
-
-    limits = Limits(frame_s, memory_mb=memory_mb)
-    normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours, by=by)
-    print(console.json_text({"event": "threshold", **normal.as_json()}), flush=True)
-    for event in watch_stream(normal, source, follow, timeout, limits):
-        print(console.json_text(event), flush=True)

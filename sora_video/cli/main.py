@@ -27,6 +27,7 @@ COMMANDS = Registry(
         "search": "sora_video.cli.search:register",
         "probe": "sora_video.cli.probe:register",
         "classify": "sora_video.cli.classify:register",
+        "watch": "sora_video.cli.watch:register",
         "explain": "sora_video.cli.explain:register",
         "tour": "sora_video.cli.tour:register",
     },

@@ -13,7 +13,8 @@ from sora_video.index.build import build_library
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.stream import VideoStream
-from sora_video.watch import distance, open_normal, watch_stream
+from sora_video.watch.normal import distance, open_normal
+from sora_video.watch.stream import watch_stream
 
 FPS = 8
 

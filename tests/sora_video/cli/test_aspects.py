@@ -15,7 +15,8 @@ from sora_video.pretrain.encoders.embeddings import pool, read_embeddings, write
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
-from sora_video.watch import distance, open_normal, watch_stream
+from sora_video.watch.normal import distance, open_normal
+from sora_video.watch.stream import watch_stream
 
 BY = [None, "look", "motion"]
 

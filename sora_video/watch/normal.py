@@ -1,18 +1,17 @@
-"""Watch a stream for scenes that differ from a library of normal footage."""
+"""A library of normal footage, and how far a slice is from it."""
 
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.base import console
-from sora_video.base.errors import ConfigError, FingerprintError, LibraryError, VideoError
+from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.base.progress import Bar
-from sora_video.downstream.anomaly import Alerts, Threshold, calibrate, rate_a_slice
+from sora_video.downstream.anomaly import Threshold, calibrate, rate_a_slice
 from sora_video.index.library import Library
 from sora_video.index.opening import open_library
 from sora_video.index.query import Query, without_times
@@ -22,10 +21,10 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.filling import StreamSlice
-from sora_video.pretrain.video.readers.limits import Limits
-from sora_video.pretrain.video.stream import VideoStream
 
-__all__ = ["Normal", "open_normal", "watch_stream"]
+from .spread import Spread
+
+__all__ = ["Normal", "open_normal"]
 
 NEIGHBOURS = 3
 VIDEOS_AT_ONCE = 64
@@ -44,32 +43,34 @@ class Normal:
     """Videos of the library."""
     by: str | None = None
     """Aspect that is compared alone; None: whole embeddings."""
+    spread: Mapping[str, float] = field(default_factory=dict)
+    """Quantiles of the distances of the library's own slices, by the share of the slices."""
 
-    def measure(self, item: StreamSlice) -> tuple[float, Hit]:
-        """Embed a slice, and measure its distance from normal footage; see :func:`distance`.
+    def measure(self, item: StreamSlice) -> tuple[float, Hit | None]:
+        """Embed a slice of a stream, and measure its distance; see :meth:`distance`."""
+        return self.distance(self.encoder.embed_chunk(item.chunk())[0])
+
+    def distance(self, vector: NDArray[np.float32]) -> tuple[float, Hit | None]:
+        """How far a slice is from normal footage; see :func:`distance`.
 
         Args:
-            item: a slice of the stream.
+            vector: (D,) its embedding, L2-normalised; or all 0, which some encoders make of a black picture.
 
         Returns:
-            The distance, and the nearest video.
+            The distance, and the nearest video, if any is near.
         """
-        query = Embeddings(
-            video_id=np.array(["stream"], dtype=object),
-            slice_no=np.zeros(1, np.int32),
-            start_s=np.array([item.start_s]),
-            end_s=np.array([item.end_s]),
-            vectors=self.encoder.embed_chunk(item.chunk()),
-            fingerprint=self.encoder.fingerprint,
-            aspects=self.encoder.spans,
-        )
-        return distance(self.library, query, self.neighbours, self.by)
+        if not vector.any():
+            return 1.0, None
+        aspects = self.encoder.spans
+        slice_ = without_times(vector[None], self.encoder.fingerprint, "stream", aspects)
+        return distance(self.library, slice_, self.neighbours, self.by)
 
     def as_json(self) -> dict[str, Any]:
         """The threshold and where it comes from."""
         return {
             **asdict(self.threshold),
             "too_short": self.threshold.too_short,
+            "distances": dict(self.spread),
             "videos": self.videos,
             "neighbours": self.neighbours,
             "by": self.by,
@@ -156,71 +157,5 @@ def open_normal(
             "add some, or name fewer with --neighbours"
         )
     distances = normal_distances(library, neighbours, by, encoder.spans)
-    return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names), by)
-
-
-def watch_stream(
-    normal: Normal,
-    source: str,
-    follow_s: float | None = None,
-    timeout_s: float = 30.0,
-    limits: Limits | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Watch a stream.
-
-    Args:
-        normal: what is normal.
-        source: a file, an address, or ``-``, see :class:`sora_video.pretrain.video.stream.VideoStream`.
-        follow_s: wait so many seconds for a file to grow.
-        timeout_s: end the stream of an address after so many seconds without data.
-        limits: what its reader may take.
-
-    Yields:
-        ``start`` where an alert starts, ``alert`` where it has ended, ``summary`` at last; times in seconds.
-
-    Raises:
-        VideoError: the source cannot be opened or has no frame; or, after the summary, its reader has hung,
-            died or swollen.
-    """
-    first, *others = (config.slice for config in normal.encoder.configs)
-    stream = VideoStream(source, first, follow_s, timeout_s, limits, others)
-    alerts, started, end_s = Alerts(normal.threshold.distance), time.monotonic(), 0.0
-    failure: VideoError | None = None
-    try:
-        with closing(iter(stream)) as slices:
-            for item in slices:
-                end_s = item.end_s
-                yield from look(normal, alerts, item)
-    except KeyboardInterrupt:
-        stream.ended = "interrupted"
-    except VideoError as error:
-        if not alerts.slices:
-            raise
-        failure = error
-    if ended := alerts.end():
-        yield {"event": "alert", **asdict(ended)}
-    yield {
-        "event": "summary",
-        "source": source,
-        "seconds": end_s,
-        "wall_s": time.monotonic() - started,
-        "alerts": alerts.ended,
-        "slices": alerts.slices,
-        "slices_over": alerts.over,
-        "damaged_packets": stream.damaged,
-        "ended": stream.ended,
-        "threshold": normal.as_json(),
-    }
-    if failure:
-        raise failure
-
-
-def look(normal: Normal, alerts: Alerts, item: StreamSlice) -> Iterator[dict[str, Any]]:
-    """Measure one slice; yields an alert that starts or ends with it."""
-    going_on = alerts.current is not None
-    far, nearest = normal.measure(item)
-    if ended := alerts.take(item.start_s, item.end_s, far):
-        yield {"event": "alert", **asdict(ended)}
-    elif alerts.current and not going_on:
-        like = {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
-        yield {"event": "start", "start_s": item.start_s, "distance": far, "nearest": like}
+    spread = Spread(distances).quantiles()
+    return Normal(library, encoder, neighbours, calibrate(distances, rate), len(names), by, spread)

@@ -1,0 +1,1 @@
+"""Watch a stream for scenes that differ from a library of normal footage."""
