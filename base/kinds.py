@@ -14,10 +14,11 @@ FOLDERS = (
     (("config.yaml", "model.safetensors"), "a run folder"),
     (("config.yaml", "log.jsonl"), "a run folder that is not finished"),
     (("backbone.json",), "a fetched encoder"),
-    (("preprocessing.json",), "an exported encoder"),
+    (("README.md", "preprocessing.json"), "an exported encoder"),
     (("prepared.jsonl",), "a folder of prepared videos"),
     (("predictions.json",), "a folder of predictions"),
     (("summary.json", "highlight.mp4"), "a folder with a summary"),
+    (("corpus", "library", "report.html"), "a demo"),
     (("report.html", "metrics.json"), "a folder with a report"),
 )
 """Names of files and folders that tell a folder, and what it is; the first that fits."""

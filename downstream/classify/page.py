@@ -12,8 +12,10 @@ from sora_video.base.times import clock
 from .predict import Predictions
 from .timeline import Span
 
-__all__ = ["write_predictions"]
+__all__ = ["FILES", "write_predictions"]
 
+FILES = PREDICTIONS, TABLE, PAGE = "predictions.json", "timeline.csv", "timeline.html"
+"""That predictions consist of."""
 SHOWN = 100
 """Most videos on the page."""
 COLOURS = ("#2f6fde", "#c2573a", "#3f9b6c", "#8a5cc2", "#c79a2b", "#3aa6b9", "#b5488d", "#6b7f2a", "#7a6a5c")
@@ -29,15 +31,15 @@ def write_predictions(predictions: Predictions, folder: Path) -> None:
     Raises:
         StorageError: the disk refused a write.
     """
-    write_json(folder / "predictions.json", predictions.as_json())
-    write_text(folder / "timeline.csv", table(predictions))
+    write_json(folder / PREDICTIONS, predictions.as_json())
+    write_text(folder / TABLE, table(predictions))
     shown = predictions.videos[:SHOWN]
     labels = sorted(
         {span.label for video in shown for answer in video.answers.values() for span in answer.spans}
     )
     colour = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
     write_page(
-        folder / "timeline.html",
+        folder / PAGE,
         __package__,
         "timeline.html",
         title="What happens when",

@@ -12,7 +12,7 @@ from sora_video.pretrain.video.corpus import Corpus, Video
 from .dataset import Dataset
 from .registry import DATASETS, open_dataset
 
-__all__ = ["Written", "list_datasets", "write_dataset"]
+__all__ = ["Written", "files_of", "list_datasets", "write_dataset"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,20 @@ class Written:
     missing: tuple[str, ...]
     note: str = ""
     """What else was written."""
+
+
+def files_of(name: str, out: Path) -> list[Path]:
+    """The files that :func:`write_dataset` writes.
+
+    Args:
+        name: of the data set.
+        out: the ``.csv`` file.
+
+    Raises:
+        ConfigError: there is no such data set.
+    """
+    dataset: Dataset = DATASETS.load(name)
+    return [out] if dataset.read_features is None else [out, out.with_suffix(".parquet")]
 
 
 def write_dataset(

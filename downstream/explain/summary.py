@@ -23,7 +23,10 @@ from .contact_sheet import draw_contact_sheet
 from .explain import Explanation, explain_video
 from .film import write_highlight
 
-__all__ = ["KeyFrame", "Summary", "summarize_video"]
+__all__ = ["FILES", "KeyFrame", "Summary", "summarize_video"]
+
+FILES = SUMMARY, CONTACT, HIGHLIGHT = "summary.json", "contact.png", "highlight.mp4"
+"""That a summary consists of."""
 
 KEYFRAMES = 8
 
@@ -93,9 +96,9 @@ def summarize_video(
     explanation = explain_video(path, encoder)
     slices = math.ceil(seconds / encoder.config.slice.length_s) if seconds else keyframes or KEYFRAMES
     summary = choose(explanation, slices)
-    write_json(out / "summary.json", summary.as_json())
-    draw_contact_sheet(path, [frame.time_s for frame in summary.keyframes], out / "contact.png")
-    write_highlight(path, summary.highlights, out / "highlight.mp4")
+    write_json(out / SUMMARY, summary.as_json())
+    draw_contact_sheet(path, [frame.time_s for frame in summary.keyframes], out / CONTACT)
+    write_highlight(path, summary.highlights, out / HIGHLIGHT)
     return summary
 
 

@@ -24,8 +24,10 @@ from .results import Results
 from .retrieval import centred
 from .table import few_table, full_table
 
-__all__ = ["write_results"]
+__all__ = ["FILES", "write_results"]
 
+FILES = REPORT, METRICS = "report.html", "metrics.json"
+"""That the folder of a probe consists of."""
 MISTAKES = 8
 QUERIES = 8
 HITS = 4
@@ -41,11 +43,11 @@ def write_results(results: Results, folder: Path, command: str) -> None:
         folder: where; made when missing.
         command: repeats it.
     """
-    write_metrics(results, folder / "metrics.json", command)
+    write_metrics(results, folder / METRICS, command)
     split = results.split
     classes = class_table(results.shown, split)
     write_report(
-        folder / "report.html",
+        folder / REPORT,
         title="How well frozen features predict labels",
         lead=f"{len(split.train)} training, {len(split.test)} test videos, {len(split.classes)} classes; "
         "numbers with their 95 % intervals over the test videos. An encoder that does not beat random "

@@ -25,6 +25,7 @@ __all__ = [
     "confer",
     "gather",
     "gather_objects",
+    "is_alone",
     "is_first_process",
     "make_fabric",
     "on_first",
@@ -81,6 +82,15 @@ def layout() -> tuple[int, int]:
             )
         return tasks // machines, machines
     return 1, 1
+
+
+def is_alone() -> bool:
+    """Whether no other process shares the work of this one.
+
+    Raises:
+        ConfigError: see :func:`make_fabric`.
+    """
+    return layout() == (1, 1)
 
 
 def is_first_process() -> bool:

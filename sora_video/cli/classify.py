@@ -20,6 +20,7 @@ from .arguments import (
     SplitOption,
     read_time,
 )
+from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ def datasets(
         bool, typer.Option("--no-groups", help="Keep the splits, without a check of groups.")
     ] = False,
     join_labels: JoinLabelsOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the supported data sets, or write the manifest of your copy of one."""
     from sora_video.base.errors import ConfigError
-    from sora_video.downstream.datasets.manifest import list_datasets, write_dataset
+    from sora_video.downstream.datasets.manifest import files_of, list_datasets, write_dataset
 
     if name is None:
         rows = list_datasets()
@@ -79,6 +81,7 @@ def datasets(
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
+    check_files("--out", files_of(name, out), force=force)
     written = write_dataset(name, folder, out, groups=not no_groups, join_labels=join_labels)
     if as_json:
         show.print_json({"videos": written.rows, "missing": list(written.missing)})
@@ -129,24 +132,26 @@ def train(
     by: ByOption = None,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier with calibrated confidences."""
     from sora_video.downstream.classify.fit import make_recipe
     from sora_video.downstream.classify.train import train_classifier
 
-    done = train_classifier(
-        without_unreadable(labels, skip),
-        model,
-        out,
-        columns=label or ["label"],
-        group=group,
-        split=split,
-        class_folders=class_folders,
-        recipe=make_recipe(head, pool, weights, seed, overrides or []),
-        by=by,
-        join_labels=join_labels,
-    )
+    with replacing("--out", out, "a classifier", force=force):
+        done = train_classifier(
+            without_unreadable(labels, skip),
+            model,
+            out,
+            columns=label or ["label"],
+            group=group,
+            split=split,
+            class_folders=class_folders,
+            recipe=make_recipe(head, pool, weights, seed, overrides or []),
+            by=by,
+            join_labels=join_labels,
+        )
     if as_json:
         show.print_json(done.classifier.as_json())
         return
@@ -168,12 +173,15 @@ def predict(
     model: HintedModelOption = None,
     smooth: SmoothOption = None,
     skip: SkipOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the labels of videos, with confidences and a timeline."""
-    from sora_video.downstream.classify.page import write_predictions
+    from sora_video.downstream.classify.page import FILES, write_predictions
     from sora_video.downstream.classify.predict import classify_videos
 
+    if out is not None:
+        check_files("--out", (out / file for file in FILES), force=force)
     predictions = classify_videos(head, without_unreadable(source, skip), model, smooth)
     if out is not None:
         write_predictions(predictions, out)
@@ -212,12 +220,15 @@ def words(
     out: PredictionsOption = None,
     smooth: SmoothOption = None,
     skip: SkipOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Classify videos by words alone, with an encoder that embeds texts too; nothing is trained."""
-    from sora_video.downstream.classify.page import write_predictions
+    from sora_video.downstream.classify.page import FILES, write_predictions
     from sora_video.downstream.classify.words import PROMPTS, classify_by_words
 
+    if out is not None:
+        check_files("--out", (out / file for file in FILES), force=force)
     done = classify_by_words(
         without_unreadable(source, skip),
         label,

@@ -10,6 +10,7 @@ from sora_video.base.times import clock
 
 from . import show
 from .arguments import EndOption, JsonOption, ModelOption, StartOption, read_time
+from .replace import ForceOption, check_files
 
 __all__ = ["register"]
 
@@ -34,11 +35,13 @@ def explain(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
     start: StartOption = None,
     end: EndOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Show which frames the embeddings of a video depend on."""
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
 
     check_format(out)
+    check_files("--out", [out], force=force)
     explanation = explain_video(video, model, start, end)
     write_explanation(explanation, out)
     console.say(f"{len(explanation.shown())} of {len(explanation.start_s)} slices in {out}")
@@ -57,11 +60,13 @@ def summarize(
             "--seconds", metavar="TIME", parser=read_time, help="Choose slices that last so long in total."
         ),
     ] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Summarise a video in key frames and a short clip."""
-    from sora_video.downstream.explain.summary import summarize_video
+    from sora_video.downstream.explain.summary import FILES, summarize_video
 
+    check_files("--out", (out / file for file in FILES), force=force)
     summary = summarize_video(video, model, out, keyframes=keyframes, seconds=seconds)
     if as_json:
         show.print_json(summary.as_json())

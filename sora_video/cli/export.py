@@ -7,6 +7,8 @@ import typer
 
 from sora_video.base import console
 
+from .replace import ForceOption, replacing
+
 __all__ = ["register"]
 
 
@@ -40,11 +42,13 @@ def export(
             "--check", metavar="CORPUS", help="Videos on which the copy is compared with the encoder, too."
         ),
     ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Write an encoder as ONNX, a torch program or safetensors, with its preprocessing, and check it."""
     from sora_video.pretrain.encoders.export.export import export_encoder
 
-    checked = export_encoder(model, out, format, check)
+    with replacing("--out", out, "an exported encoder", force=force):
+        checked = export_encoder(model, out, format, check)
     console.say(
         f"{out}: on {checked.slices} slices its embeddings differ by at most {checked.difference:.1e}; see "
         f"{out / 'README.md'}"

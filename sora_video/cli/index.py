@@ -22,6 +22,7 @@ from .arguments import (
     SkipOption,
     SourceArgument,
 )
+from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def build(
     memory: MemoryOption = None,
     latency: LatencyOption = None,
     prefix: PrefixOption = "",
+    force: ForceOption = False,
 ) -> None:
     """Make a library of a corpus, or of embeddings; search is exact unless you ask for an index."""
     from sora_video.index.build import build_library
@@ -72,7 +74,8 @@ def build(
     target = None
     if (recall, memory, latency) != (None, None, None):
         target = parse_target(DEFAULT_RECALL if recall is None else recall, memory, latency)
-    change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
+    with replacing("library", library, "a library", force=force):
+        change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
     report_change(change.library, failures=change.failures)
     if target:
         tune_and_report(change.library, target)
@@ -311,8 +314,10 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
 def export(
     library: LibraryArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
+    force: ForceOption = False,
 ) -> None:
     """Write a library, with its vectors, as one Parquet file."""
+    check_files("file", [file], force=force)
     opened = open_and_warn(library)
     opened.export(file)
     console.say(f"{len(opened)} slices of {opened.info().videos} videos in {file}")
@@ -322,11 +327,14 @@ def export(
 def import_file(
     library: LibraryArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `sora index export` wrote.")],
+    force: ForceOption = False,
 ) -> None:
     """Make a library from an exported file; slices keep their ids."""
     from sora_video.index.library import Library
 
-    report_change(Library.from_export(library, file))
+    with replacing("library", library, "a library", force=force):
+        imported = Library.from_export(library, file)
+    report_change(imported)
 
 
 def measured(built: dict[str, Any]) -> str:

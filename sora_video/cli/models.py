@@ -9,6 +9,7 @@ from sora_video.base import console
 
 from . import show
 from .arguments import JsonOption, OverridesArgument
+from .replace import ForceOption, replacing
 
 __all__ = ["register"]
 
@@ -70,6 +71,7 @@ def fetch(
             "--from", metavar="PATH", help="Weights that are here already; nothing is fetched then."
         ),
     ] = None,
+    force: ForceOption = False,
 ) -> None:
     """Fetch a published encoder's weights, and write down their checksums and preprocessing."""
     from sora_video.base.errors import ConfigError
@@ -80,6 +82,7 @@ def fetch(
     folder = out or models_folder(model)
     if folder is None:
         raise ConfigError("--out: is missing; name a folder, or set SORA_MODELS to one that holds all models")
-    backbone = fetch_model(model, folder.expanduser(), override({}, overrides or []), given)
+    with replacing("--out", folder, "a fetched encoder", force=force):
+        backbone = fetch_model(model, folder.expanduser(), override({}, overrides or []), given)
     spec = model if out is None else f"{model}@{folder}"
     console.say(f"{spec}: {backbone.licence}, from {backbone.origin}; name it with --model {spec}")

@@ -19,6 +19,7 @@ from .arguments import (
     SkipOption,
     SplitOption,
 )
+from .replace import ForceOption, check_files
 from .skip import without_unreadable
 
 __all__ = ["register"]
@@ -86,14 +87,17 @@ def probe(
     ] = 0,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure frozen features on labels: linear probe, kNN and retrieval, with random and pixel baselines."""
     from sora_video.downstream.probe.metrics_file import write_metrics
-    from sora_video.downstream.probe.page import write_results
+    from sora_video.downstream.probe.page import FILES, write_results
     from sora_video.downstream.probe.probe import linear_probe
     from sora_video.pretrain.encoders.spec import run_folder
 
+    if report:
+        check_files("--report", (report / file for file in FILES), force=force)
     result = linear_probe(
         without_unreadable(labels, skip),
         model,

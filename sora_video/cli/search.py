@@ -21,6 +21,7 @@ from .arguments import (
     StartOption,
 )
 from .index import open_and_warn
+from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
     from sora_video.index.example import Example
@@ -98,6 +99,7 @@ def search(
     model: HintedModelOption = None,
     html: PageOption = None,
     videos: VideosOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find videos in a library that show the same as a query, or what words say, and where in them."""
@@ -111,6 +113,8 @@ def search(
     source = query if text is None else f"text:{text}"
     example = Example(str(source), model=model, start_s=start, end_s=end, by=by, fps=fps)
     check_options(example, html)
+    if html:
+        check_files("--html", [html], force=force)
     opened = open_and_warn(library)
     filters = parse_where(where) if where else None
     asked = query_by_example(

@@ -10,6 +10,7 @@ from sora_video.base import console
 
 from . import show
 from .arguments import JsonOption, OverridesArgument
+from .replace import ForceOption, replacing
 from .search import search
 
 __all__ = ["register"]
@@ -37,19 +38,22 @@ def demo(
             "--only-clips", metavar="N", help="Make so many labelled clips in the folder --out, and stop."
         ),
     ] = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run everything on a small generated corpus: pretrain, embed, index, search, probe, report."""
     from sora_video.demo import make_clips, run_demo
 
     if only_clips is not None:
-        labels = make_clips(out, only_clips)
+        with replacing("--out", out, force=force):
+            labels = make_clips(out, only_clips)
         if as_json:
             show.print_json({"labels": str(labels), "videos": only_clips})
         else:
             console.say(f"{only_clips} clips in {out}, their labels in {labels}")
         return
-    outcome = run_demo(out, seeds, overrides or [])
+    with replacing("--out", out, "a demo", force=force):
+        outcome = run_demo(out, seeds, overrides or [])
     if as_json:
         show.print_json(outcome.as_json())
         return

@@ -1,5 +1,6 @@
 """The commands that make embeddings: pretrain, embed, and the list of encoders."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,12 @@ from sora_video.base import console
 
 from . import show
 from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument, SkipOption
+from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
 
 __all__ = ["register"]
+
+RUNS = "a run folder", "a run folder that is not finished"
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +55,7 @@ def pretrain(
         typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
     ] = None,
     skip: SkipOption = None,
+    force: ForceOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
 ) -> None:
     """Learn an encoder from unlabelled video; started by torchrun or srun, all processes share the work."""
@@ -58,8 +63,10 @@ def pretrain(
     from sora_video.configs.loader import check_settings, dump_config, read_settings
     from sora_video.configs.schema import PretrainConfig
 
-    if resume and (overrides or config or init):
-        raise ConfigError("--resume: a run keeps its config; leave out --config, --init and key=value")
+    if resume and (overrides or config or init or force):
+        raise ConfigError(
+            "--resume: a run keeps its config; leave out --config, --init, --force and key=value"
+        )
     from sora_video.pretrain.training.init import adopt
 
     resolved = check_settings(PretrainConfig, adopt(read_settings(config, overrides or []), init))
@@ -70,11 +77,15 @@ def pretrain(
             console.say(line)
         return
     from sora_video.pretrain.training.loop import pretrain_encoder
-    from sora_video.pretrain.training.ranks import is_first_process
+    from sora_video.pretrain.training.ranks import is_alone, is_first_process
 
+    if force and not is_alone():
+        raise ConfigError("--force: several processes share the run; delete its folder before they start")
+    room = nullcontext() if resume else replacing("--out", out, *RUNS, force=force)
     try:
-        videos = without_unreadable(corpus, skip)
-        run = pretrain_encoder(videos, out, resolved, resume=resume, max_minutes=max_minutes)
+        with room:
+            videos = without_unreadable(corpus, skip)
+            run = pretrain_encoder(videos, out, resolved, resume=resume, max_minutes=max_minutes)
     except Stopped as stop:
         if is_first_process():
             console.say(str(stop))
@@ -96,12 +107,15 @@ def embed(
     ],
     by: ByOption = None,
     skip: SkipOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Embed every slice of a corpus."""
     from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.encoders.parts import embed_to
     from sora_video.pretrain.video.corpus import open_corpus
 
+    if out.suffix == ".parquet":
+        check_files("--out", [out], force=force)
     encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
     try:
         done = embed_to(encoder, videos, out)

@@ -133,7 +133,7 @@ def test_a_search_tells_spans_and_draws_them(videos, library, tmp_path):
     told = sora("search", library, query, "--top", 2, "--html", page)
     assert "speed" in told
     assert page.read_text(encoding="utf-8").count("data:image/jpeg") >= 3
-    sora("search", library, query, "--top", 2, "--html", page, "--videos", tmp_path)
+    sora("search", library, query, "--top", 2, "--html", page, "--force", "--videos", tmp_path)
     assert page.read_text(encoding="utf-8").count("is missing") >= 2
     best = json.loads(sora("search", library, query, "--json"))[0]
     span = best["aligned"][0]
@@ -303,7 +303,8 @@ def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    line = refusal("embed", videos, "--model", run, "--out", target, run=sora_process, preexec_fn=limit)
+    command = ("embed", videos, "--model", run, "--out", target, "--force")
+    line = refusal(*command, run=sora_process, preexec_fn=limit)
     assert f"cannot write {target}" in line
     assert target.read_bytes() == before
     assert list(tmp_path.iterdir()) == [target]
