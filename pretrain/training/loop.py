@@ -142,6 +142,7 @@ class Training:
             check_order(self.learner.inner, config)
         self.quarantine = Quarantine(corpus.files, config.data.max_bad_fraction)
         self.quarantine.read(out / "quarantine.json")
+        self.bar: BarTracker | None = None
         self.tracker: Tracker = Trackers([])
         self.events: Tracker = Trackers([])
         on_first(self.fabric, self.begin_folder)
@@ -170,8 +171,9 @@ class Training:
         out, first = self.run.path, self.sampler.first_step
         more: list[Tracker] = [WandbTracker(self.config, out)] if self.config.tracking.wandb else []
         log = JsonlTracker(out / "log.jsonl", first)
+        self.bar = BarTracker(self.sampler.total_steps, first)
         return (
-            Trackers([log, BarTracker(self.sampler.total_steps), *more]),
+            Trackers([log, self.bar, *more]),
             JsonlTracker(out / "events.jsonl", first),
         )
 
@@ -244,6 +246,8 @@ class Training:
             if self.log_due(done) or last:
                 on_first(self.fabric, partial(self.log, done))
                 self.meter.reset()
+            elif self.bar:
+                self.bar.log(done, self.meter.glance()) if self.bar.is_empty else self.bar.step(done)
             if (common.stop or common.save) and not last:
                 on_first(self.fabric, partial(self.save, done))
                 saved = time.monotonic()

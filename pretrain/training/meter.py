@@ -103,21 +103,27 @@ class Meter:
         self.waited, self.reader_mb = state["waited"], state["reader_mb"]
         self.began = time.monotonic() - state["spent"]
 
+    def glance(self) -> dict[str, float]:
+        """The means, the rate, and the milliseconds of a step and of its wait; the averages go on."""
+        spent = time.monotonic() - self.began
+        return {
+            **{name: (value / self.taken).item() for name, value in self.sums.items()},
+            "clips_per_s": self.clips / spent,
+            "step_ms": 1000 * spent / self.steps,
+            "wait_ms": 1000 * self.waited / self.steps,
+        }
+
     def read(self) -> dict[str, float]:
         """The averages since the last reading; without a step that was taken there is no loss among them.
 
         ``wait`` is the fraction of the time spent waiting for data; parts of a step are in milliseconds a
         step; memory is the peak of this process and of its readers.
         """
-        means = {name: (value / self.taken).item() for name, value in self.sums.items()}
         spent, parts = time.monotonic() - self.began, self.time_parts()
         reading = {
-            **means,
-            "clips_per_s": self.clips / spent,
+            **self.glance(),
             "wait": self.waited / spent,
             "skipped": self.steps - self.taken,
-            "step_ms": 1000 * spent / self.steps,
-            "wait_ms": 1000 * self.waited / self.steps,
             **{f"{part}_ms": 1000 * seconds / self.steps for part, seconds in parts.items()},
             "memory_mb": peak_memory_mb(),
             "reader_mb": self.reader_mb,

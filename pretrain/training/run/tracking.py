@@ -150,10 +150,24 @@ class BarTracker:
 
     Args:
         steps: steps of the whole run.
+        start: steps already done.
     """
 
-    def __init__(self, steps: int) -> None:
-        self.bar, self.scores = Bar("pretrain", steps, "clips"), dict[str, float]()
+    def __init__(self, steps: int, start: int) -> None:
+        self.bar, self.scores = Bar("pretrain", steps, "clips", start=start), dict[str, float]()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has had no metrics yet."""
+        return not self.bar.note
+
+    def step(self, done: int) -> None:
+        """Show that a step was taken.
+
+        Args:
+            done: steps done.
+        """
+        self.bar.step(done)
 
     def log(self, step: int, metrics: Metrics) -> None:
         """Show a step's metrics, and the last scores there were.
