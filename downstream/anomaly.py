@@ -9,15 +9,17 @@ a Random World, 2005). With m = 0 the footage is too short for the rate: the lar
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from sora_video.base.errors import ConfigError
 
-__all__ = ["Alert", "Alerts", "Threshold", "calibrate", "rate_a_slice"]
+__all__ = ["Alert", "Alerts", "Change", "Rules", "Threshold", "calibrate", "rate_a_slice"]
 
 UNITS_S = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
+EPSILON_S = 1e-6
 
 
 @dataclass(frozen=True)
@@ -90,36 +92,95 @@ def calibrate(distances: Sequence[float], rate: float) -> Threshold:
     return Threshold(float(falling[allowed - 1]), len(falling), rate, allowed / (len(falling) + 1))
 
 
+@dataclass(frozen=True)
+class Rules:
+    """When slices over a threshold are an alert, in seconds."""
+
+    join_s: float = 0.0
+    """Alerts that are at most so far apart are one."""
+    least_s: float = 0.0
+    """Shorter alerts are left out."""
+    cooldown_s: float = 0.0
+    """After an alert has ended, slices that start within this time start no other."""
+
+    def __post_init__(self) -> None:
+        """Refuse times below 0."""
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ConfigError(f"{name}={value:g}: must be at least 0 seconds")
+
+
+class Change(NamedTuple):
+    """What a slice changes; at most one of these."""
+
+    started: Alert | None = None
+    """An alert that starts, which is known once it is long enough."""
+    ended: Alert | None = None
+    """An alert that has ended."""
+    dropped: bool = False
+    """Whether something has ended that was too short for an alert."""
+
+
 class Alerts:
-    """Joins slices that follow each other and are over a threshold.
+    """Joins slices over a threshold to alerts.
 
     Args:
         threshold: distances above it are alarming.
+        rules: what makes an alert of them.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float, rules: Rules | None = None) -> None:
+        self.threshold, self.rules = threshold, rules or Rules()
         self.current: Alert | None = None
-        self.slices = self.over = self.ended = 0
-        """Slices seen, those over the threshold, and alerts that have ended."""
+        """What may become an alert, or is one that goes on."""
+        self.has_started = False
+        """Whether it is long enough."""
+        self.slices = self.over = self.ended = self.dropped = 0
+        """Slices seen, those over the threshold, alerts that have ended, and those that were too short."""
+        self.rest_until_s = -math.inf
 
-    def take(self, start_s: float, end_s: float, distance: float) -> Alert | None:
-        """Look at the next slice; returns an alert that it ends."""
+    def take(self, start_s: float, end_s: float, distance: float) -> Change:
+        """Look at the next slice.
+
+        Args:
+            start_s: its start in seconds.
+            end_s: its end.
+            distance: how far it is from normal.
+
+        Returns:
+            What it changes.
+        """
         self.slices += 1
-        if distance <= self.threshold:
-            return self.end()
-        self.over += 1
-        old = self.current
-        if old is None:
-            self.current = Alert(start_s, end_s, distance, start_s)
-        elif distance > old.distance:
-            self.current = Alert(old.start_s, end_s, distance, start_s)
-        else:
-            self.current = Alert(old.start_s, end_s, old.distance, old.peak_s)
-        return None
+        is_over = distance > self.threshold
+        self.over += is_over
+        if not is_over:
+            is_past = self.current and end_s - self.current.end_s > self.rules.join_s + EPSILON_S
+            return self.end() if is_past else Change()
+        if self.current is None and start_s < self.rest_until_s - EPSILON_S:
+            return Change()
+        self.current = joined(self.current, Alert(start_s, end_s, distance, start_s))
+        if self.has_started or end_s - self.current.start_s < self.rules.least_s - EPSILON_S:
+            return Change()
+        self.has_started = True
+        return Change(started=self.current)
 
-    def end(self) -> Alert | None:
-        """The alert that is going on, which ends here."""
-        ended, self.current = self.current, None
-        self.ended += ended is not None
-        return ended
+    def end(self) -> Change:
+        """What ends where nothing follows."""
+        ended, had_started = self.current, self.has_started
+        self.current, self.has_started = None, False
+        if ended is None:
+            return Change()
+        if not had_started:
+            self.dropped += 1
+            return Change(dropped=True)
+        self.ended += 1
+        self.rest_until_s = ended.end_s + self.rules.cooldown_s
+        return Change(ended=ended)
+
+
+def joined(before: Alert | None, after: Alert) -> Alert:
+    """Two alerts as one, with the peak of the farther one."""
+    if before is None:
+        return after
+    peak = max(before, after, key=lambda alert: alert.distance)
+    return replace(peak, start_s=before.start_s, end_s=after.end_s)

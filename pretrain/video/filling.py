@@ -78,6 +78,8 @@ class StreamSlice:
     """By each way of reading."""
     damaged: int = 0
     """Packets of the stream so far that could not be decoded and were passed over."""
+    shape: tuple[float, float] = (1.0, 1.0)
+    """Height and width of the stream's pictures as they are shown."""
 
     @property
     def frames(self) -> list[Pixels]:

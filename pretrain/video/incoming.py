@@ -78,7 +78,7 @@ def read_stream(task: tuple[Source, tuple[Grid, ...], float]) -> Iterator[Stream
     """
     incoming = Incoming(*task)
     for one in incoming.slices():
-        one.damaged = incoming.damaged
+        one.damaged, one.shape = incoming.damaged, incoming.shape
         yield one
     yield End(incoming.ended, incoming.damaged)
 
@@ -89,6 +89,8 @@ class Incoming:
     def __init__(self, source: Source, grids: tuple[Grid, ...], hop_s: float) -> None:
         self.source, self.grids, self.hop_s = source, grids, hop_s
         self.fits: list[Fit] = []
+        self.shape = (1.0, 1.0)
+        """See :class:`.filling.StreamSlice`."""
         self.step_s = 0.0
         """Seconds from frame to frame where the stream does not say."""
         self.aspect = 1.0
@@ -115,8 +117,8 @@ class Incoming:
     def to_pixels(self, frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
         """A frame as a grid's slices show it; all are scaled to what the first one is."""
         if not self.fits:
-            shape = square_pixels(frame.height, frame.width, orientation(frame), self.aspect)
-            self.fits = [grid.picture.fit(shape) for grid in self.grids]
+            self.shape = square_pixels(frame.height, frame.width, orientation(frame), self.aspect)
+            self.fits = [grid.picture.fit(self.shape) for grid in self.grids]
         return self.fits[number].convert(frame)
 
     def timed(self) -> Iterator[tuple[float, av.VideoFrame]]:

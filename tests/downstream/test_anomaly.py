@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import ConfigError
-from sora_video.downstream.anomaly import Alerts, calibrate, rate_a_slice
+from sora_video.downstream.anomaly import Alert, Alerts, Change, Rules, calibrate, rate_a_slice
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,54 @@ def test_footage_that_is_too_short_says_so():
     assert not enough.too_short
 
 
+def found(distances, rules=None, hop_s=1.0):
+    """Start and end of the alerts of slices of a second, and when each was said to start."""
+    alerts, ended, said = Alerts(0.5, rules), [], []
+    for number, far in enumerate(distances):
+        change = alerts.take(number * hop_s, number * hop_s + 1.0, far)
+        ended += [change.ended] if change.ended else []
+        said += [number] if change.started else []
+    last = alerts.end().ended
+    assert alerts.end() == Change()
+    ended += [last] if last else []
+    assert len(ended) == len(said) == alerts.ended
+    return [(one.start_s, one.end_s) for one in ended], said, alerts
+
+
 def test_slices_that_follow_each_other_are_one_alert():
-    alerts, found = Alerts(0.5), []
-    for number, far in enumerate([0.1, 0.6, 0.9, 0.7, 0.5, 0.2, 0.8]):
-        found.append(alerts.take(number, number + 1.0, far))
-    found.append(alerts.end())
-    spans = [(one.start_s, one.end_s, one.distance, one.peak_s) for one in found if one]
-    assert spans == [(1, 4.0, 0.9, 2), (6, 7.0, 0.8, 6)]
-    assert (alerts.slices, alerts.over, alerts.ended) == (7, 4, 2)
-    assert alerts.end() is None
+    distances = [0.1, 0.6, 0.9, 0.7, 0.5, 0.2, 0.8]
+    spans, said, alerts = found(distances)
+    assert spans == [(1, 4), (6, 7)]
+    assert said == [1, 6]
+    assert (alerts.slices, alerts.over, alerts.dropped) == (7, 4, 0)
+
+
+def test_the_farthest_slice_is_the_peak():
+    alerts = Alerts(0.5)
+    for number, far in enumerate([0.6, 0.9, 0.7]):
+        alerts.take(number, number + 1.0, far)
+    assert alerts.end().ended == Alert(0, 3.0, 0.9, 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "spans", "said", "dropped"),
+    [
+        (Rules(), [(0, 1), (2, 3), (6, 9), (10, 11)], [0, 2, 6, 10], 0),
+        (Rules(join_s=1), [(0, 3), (6, 11)], [0, 6], 0),
+        (Rules(join_s=2.9), [(0, 3), (6, 11)], [0, 6], 0),
+        (Rules(join_s=3), [(0, 11)], [0], 0),
+        (Rules(least_s=2), [(6, 9)], [7], 3),
+        (Rules(join_s=1, least_s=4), [(6, 11)], [10], 1),
+        (Rules(cooldown_s=6), [(0, 1), (7, 9)], [0, 7], 0),
+        (Rules(least_s=3, cooldown_s=9), [(6, 9)], [8], 2),
+    ],
+)
+def test_alerts_are_joined_left_out_and_held_back(rules, spans, said, dropped):
+    distances = [0.9 if mark == "x" else 0.1 for mark in "x.x...xxx.x."]
+    ended, when, alerts = found(distances, rules)
+    assert (ended, when, alerts.dropped) == (spans, said, dropped)
+
+
+def test_rules_below_0_are_refused():
+    with pytest.raises(ConfigError, match=r"join_s=-1: must be at least 0"):
+        Rules(join_s=-1)

