@@ -5,9 +5,9 @@ import os
 import shlex
 import shutil
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from queue import Full, Queue
 from threading import Thread
@@ -22,7 +22,7 @@ __all__ = ["Teller", "command", "webhook"]
 
 Tell = Callable[[dict[str, Any]], None]
 """Tells of one event; raises where that fails."""
-FAILURES = (OSError, subprocess.SubprocessError, ValueError, urllib.error.URLError)
+FAILURES = (OSError, subprocess.SubprocessError, ValueError, HTTPException)
 COMMAND_S, ANSWER_S = 60, 30
 """Seconds that a command may take, and the answer of a web hook."""
 MOST_WAITING = 100

@@ -40,7 +40,7 @@ def server(film):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted.append(f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode() + body)
-            self.send_response(503 if self.path == "/busy" else 204)
+            self.send_response(503 if self.path.startswith("/busy") else 204)
             self.end_headers()
 
         def log_message(self, *_):
