@@ -7,8 +7,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
-__all__ = ["keep_freed_memory", "peak_memory_mb", "sigterm_interrupts", "worker_count"]
+__all__ = ["keep_freed_memory", "peak_memory_mb", "sigterm_interrupts", "stop_code", "worker_count"]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Options of glibc's mallopt(3)."""
@@ -45,11 +46,25 @@ def worker_count(wanted: int | None) -> int:
     return max(1, min(8, usable // processes)) if wanted is None else wanted
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Handle a signal as Ctrl-C is handled, as ``signal.signal`` calls it."""
+    raise KeyboardInterrupt(number)
+
+
+def stop_code(stop: KeyboardInterrupt) -> int:
+    """Exit code of a command that was stopped: 130 by Ctrl-C, 143 by SIGTERM.
+
+    Args:
+        stop: the interruption.
+    """
+    return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does; outside the main thread signals are left alone."""
     try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        before = signal.signal(signal.SIGTERM, interrupt)
     except ValueError:
         yield
         return

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings
+from sora_video.pretrain.encoders.rows import VideoRows, none_left
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
@@ -19,6 +20,7 @@ from .content import attributes_of, contents_of
 from .encoder import check_model, open_encoder
 from .library import Library
 from .query import without_times
+from .stopped import is_stopped, note_end, note_stop, refuse_other
 from .store.place import FRAMES, appearing
 from .store.update import Added
 from .store.video_source import check_prefix
@@ -42,33 +44,25 @@ FRAMES_BYTES = 2**30
 """That they may take; an hour of video takes 2 MB."""
 
 
-def embeddings_of(
-    source: Source,
-    model: str | Path | None = None,
-    fingerprint: str | None = None,
-    folder: Path | None = None,
-) -> Embeddings:
+def embeddings_of(source: Source, model: str | Path | None = None) -> Embeddings:
     """The embeddings of a corpus: read where the source is a table of them, else made.
 
     Args:
         source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote, or what
             :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: spec of the encoder; not looked at where the embeddings are there.
-        fingerprint: refuse another encoder before it embeds anything.
-        folder: of a library, to keep indexes of the videos in.
 
     Returns:
         The embeddings; videos that could not be read are in its ``failures``.
 
     Raises:
         CorpusError: the table cannot be read, or no slice of the corpus.
-        FingerprintError: the encoder is another one.
         LibraryError: an encoder is needed, and ``model`` names none.
         RunError: the run is not finished, or damaged.
     """
     if is_table(source):
         return read_embeddings(Path(source).expanduser())
-    return embed(encoder_of(model, fingerprint), source, folder)
+    return open_encoder(model).embed(source)
 
 
 def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncoder":
@@ -81,14 +75,34 @@ def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncod
     return encoder
 
 
-def embed(encoder: "VideoEncoder", source: Source, folder: Path | None) -> Embeddings:
-    """Embed a corpus; a library's folder keeps indexes of its videos."""
-    if folder is None:
-        return encoder.embed(source)
+class Embedded(NamedTuple):
+    """The embeddings of a corpus, or of the part of it that was done when Ctrl-C came."""
+
+    embeddings: Embeddings
+    stop: KeyboardInterrupt | None
+    """Why they are not of all videos; None: they are."""
+
+
+def embed(encoder: "VideoEncoder", corpus: Corpus, library: Path) -> Embedded:
+    """Embed a corpus; a library's folder keeps indexes of its videos.
+
+    Raises:
+        CorpusError: no slice could be read.
+        KeyboardInterrupt: Ctrl-C came before any video was done.
+    """
+    videos: list[VideoRows] = []
+    stop: KeyboardInterrupt | None = None
     try:
-        return encoder.embed(source, indexes=folder.absolute() / FRAMES)
+        for video in encoder.embed_videos(corpus, indexes=library.absolute() / FRAMES):
+            videos.append(video)
+    except KeyboardInterrupt as interrupt:
+        stop = interrupt
     finally:
-        IndexStore(folder / FRAMES).trim(FRAMES_BYTES)
+        IndexStore(library / FRAMES).trim(FRAMES_BYTES)
+    if not any(video.rows for video in videos):
+        raise stop or none_left([video.failure for video in videos if video.failure])
+    videos.sort(key=lambda video: video.entry)
+    return Embedded(encoder.table(corpus, videos), stop)
 
 
 def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
@@ -122,6 +136,8 @@ def build_library(
 ) -> Change:
     """Build a library; it appears whole or not at all.
 
+    After Ctrl-C it has the videos that were done, and the same call adds the rest.
+
     Args:
         path: the library's folder; it must not exist, or be empty.
         source: see :func:`embeddings_of`.
@@ -140,7 +156,13 @@ def build_library(
         StorageError: the disk refused the write.
     """
     place = Path(path).expanduser().resolve()  # the folder of a relative path may be the one that is replaced
-    prefix = check_prefix(prefix)
+    prefix, stop = check_prefix(prefix), None
+    if is_stopped(place):
+        corpus = open_for(source, model)
+        refuse_other(place, order_of(corpus, precision, prefix))
+        change = add_to_library(Library.open(place), corpus, model, prefix=prefix)
+        note_end(place)
+        return change
     with appearing(place) as beside:
         if is_table(source):
             embeddings = prefixed_rows(embeddings_of(source), prefix)
@@ -152,9 +174,18 @@ def build_library(
             corpus = prefixed(open_for(source, model), prefix)
             contents, encoder = contents_of(corpus), open_encoder(model)
             library = Library.create(beside, encoder.fingerprint, encoder.dim, precision, encoder.spans)
-            embeddings = embed(encoder, corpus, beside)
+            embeddings, stop = embed(encoder, corpus, beside)
             added = library.add(embeddings, model, contents, attributes_of(corpus), prefix=prefix)
+            if stop:
+                note_stop(beside, order_of(corpus, precision, prefix))
+    if stop:
+        raise stop
     return Change(Library.open(place), embeddings.failures, added)
+
+
+def order_of(corpus: Corpus, precision: str, prefix: str) -> dict[str, str]:
+    """What is built, by which an interrupted call and the one that goes on are compared."""
+    return {"source": str(corpus.root.absolute()), "precision": precision, "prefix": prefix}
 
 
 def add_to_library(
@@ -169,7 +200,7 @@ def add_to_library(
 
     Of a corpus, only videos whose files are new or changed are embedded; a manifest's further columns become
     attributes of all. Another file of the same name, from another folder, is refused: see ``prefix`` and
-    ``replace``.
+    ``replace``. After Ctrl-C the library has the videos that were done, and the same call adds the rest.
 
     Args:
         library: to add to.
@@ -201,13 +232,17 @@ def add_to_library(
     held = library.contents(contents)
     same = {name for name, content in contents.items() if held.get(name) == content}
     videos = tuple(video for video in corpus.videos if video.video_id not in same)
+    stop = None
     if not videos:
         embeddings = nothing(library)
         if model is not None:
             encoder_of(model, library.fingerprint)  # it is remembered, so it has to be the right one
     else:
-        embeddings = embed_changed(library, dataclasses.replace(corpus, videos=videos), model, whole=not same)
+        rest = dataclasses.replace(corpus, videos=videos)
+        embeddings, stop = embed_changed(library, rest, model, whole=not same)
     added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root, prefix, replace)
+    if stop:
+        raise stop
     return Change(library, embeddings.failures, added._replace(unchanged=added.unchanged + len(same)))
 
 
@@ -227,15 +262,15 @@ def prefixed_rows(embeddings: Embeddings, prefix: str) -> Embeddings:
     return dataclasses.replace(embeddings, video_id=np.array(names, object))
 
 
-def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embeddings:
+def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embedded:
     """Embed the videos that a library lacks; none need be readable unless they are the ``whole`` corpus."""
     try:
         model = library.model if model is None else model
-        return embeddings_of(corpus, model, library.fingerprint, library.path)
+        return embed(encoder_of(model, library.fingerprint), corpus, library.path)
     except CorpusError as error:
         if whole or not error.failures:
             raise
-        return nothing(library, error.failures)
+        return Embedded(nothing(library, error.failures), None)
 
 
 def nothing(library: Library, failures: tuple[Failure, ...] = ()) -> Embeddings:

@@ -9,8 +9,8 @@ from sora_video.base.files import write_json, write_text
 from sora_video.base.page import write_page
 from sora_video.base.times import clock
 
-from .predict import Predictions
 from .timeline import Span
+from .values import Predictions
 
 __all__ = ["FILES", "write_predictions"]
 

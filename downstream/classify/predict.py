@@ -1,9 +1,8 @@
 """Videos to labels, confidences and timelines, chunk by chunk: no frame and no slice is kept."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +15,12 @@ from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.video.corpus import Corpus, Source, Video, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
+from .kept import Kept
 from .store import Classifier, TaskHead, load_classifier
-from .timeline import Span, Timeline
+from .timeline import Timeline
+from .values import Answer, Prediction, Predictions
 
 __all__ = [
-    "Answer",
-    "Prediction",
-    "Predictions",
     "classify_corpus",
     "classify_videos",
     "encoder_of",
@@ -31,58 +29,6 @@ __all__ = [
 
 SMOOTH_SLICES = 3
 """Default width of the smoothing window in lengths of a slice."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One task's answer for one video."""
-
-    label: str
-    confidence: float
-    """Calibrated probability of the label, in [0, 1]."""
-    chances: dict[str, float]
-    """Of every class."""
-    spans: tuple[Span, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A classifier's answers for one video, or for the span of one that a manifest names."""
-
-    video_id: str
-    start_s: float
-    end_s: float
-    answers: dict[str, Answer]
-    """By task."""
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """What the manifest says of it."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        tasks = {
-            name: {**vars(answer), "spans": [span._asdict() for span in answer.spans]}
-            for name, answer in self.answers.items()
-        }
-        return {"video": self.video_id, "start_s": self.start_s, "end_s": self.end_s, "tasks": tasks}
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A classifier's answers for a corpus."""
-
-    videos: tuple[Prediction, ...]
-    failures: tuple[Failure, ...]
-    smooth_s: float
-    fingerprint: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        return {
-            "videos": [video.as_json() for video in self.videos],
-            "unreadable": [vars(failure) for failure in self.failures],
-            "smooth_s": self.smooth_s,
-            "fingerprint": self.fingerprint,
-        }
 
 
 class View:
@@ -198,6 +144,7 @@ def classify_videos(
     source: Source,
     model: str | Path | None = None,
     smooth_s: float | None = None,
+    keep: Path | None = None,
 ) -> Predictions:
     """Classify videos with a classifier that was written.
 
@@ -206,6 +153,8 @@ def classify_videos(
         source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: run folder of the encoder; None: the one that the classifier was trained with.
         smooth_s: see :mod:`.timeline`; None: the length of three slices.
+        keep: folder in which a call that is interrupted leaves what it has, and from which the same call goes
+            on; None: nowhere.
 
     Returns:
         A prediction a video in the corpus's order, and videos that could not be read.
@@ -218,11 +167,15 @@ def classify_videos(
         RunError: there is no finished run.
     """
     classifier = load_classifier(head)
-    return classify_corpus(classifier, encoder_of(classifier, model), open_corpus(source), smooth_s)
+    return classify_corpus(classifier, encoder_of(classifier, model), open_corpus(source), smooth_s, keep)
 
 
 def classify_corpus(
-    classifier: Classifier, encoder: VideoEncoder, corpus: Corpus, smooth_s: float | None = None
+    classifier: Classifier,
+    encoder: VideoEncoder,
+    corpus: Corpus,
+    smooth_s: float | None = None,
+    keep: Path | None = None,
 ) -> Predictions:
     """Classify videos with a classifier and its encoder; see :func:`classify_videos`.
 
@@ -231,6 +184,7 @@ def classify_corpus(
         encoder: the one that the classifier was made for.
         corpus: the videos.
         smooth_s: see :mod:`.timeline`; None: the length of three slices.
+        keep: see :func:`classify_videos`.
 
     Returns:
         A prediction a video in the corpus's order, and videos that could not be read.
@@ -242,15 +196,25 @@ def classify_corpus(
     if smooth_s is not None and not smooth_s >= 0:
         raise ConfigError(f"smooth_s={smooth_s:g}: must be at least 0")
     width_s = SMOOTH_SLICES * encoder.config.slice.length_s if smooth_s is None else smooth_s
-    videos: list[Prediction] = []
+    kept = None if keep is None else Kept(keep, classifier, width_s)
+    videos = kept.take(corpus) if kept else []
     failures: list[Failure] = []
-    with Bar("classify", len(corpus), "videos") as bar:
-        for number, outcome in enumerate(predict(classifier, encoder, corpus, width_s), start=1):
-            if isinstance(outcome, Failure):
-                failures.append(outcome)
-            else:
-                videos.append(outcome)
-            bar.advance(number)
+    there = {video.video_id for video in videos}
+    rest = replace(corpus, videos=tuple(video for video in corpus.videos if video.video_id not in there))
+    try:
+        with Bar("classify", len(rest), "videos") as bar:
+            for number, outcome in enumerate(predict(classifier, encoder, rest, width_s), start=1):
+                if isinstance(outcome, Failure):
+                    failures.append(outcome)
+                else:
+                    videos.append(outcome)
+                bar.advance(number)
+    except KeyboardInterrupt:
+        if kept:
+            kept.write(corpus, videos)
+        raise
+    if kept:
+        kept.drop()
     if not videos:
         raise CorpusError(
             f"{failures[0].video_id}: {failures[0].reason}; none of {len(failures)} is readable"

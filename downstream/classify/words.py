@@ -18,8 +18,9 @@ from sora_video.pretrain.video.corpus import Source, open_corpus
 from .calibrate import score_logits
 from .head import Head
 from .parts import HeadConfig, PoolConfig
-from .predict import Predictions, classify_corpus, classify_videos
+from .predict import classify_corpus, classify_videos
 from .store import Classifier, TaskHead, load_classifier
+from .values import Predictions
 
 __all__ = ["PROMPTS", "ByWords", "classify_by_words", "words_classifier"]
 

@@ -23,7 +23,7 @@ from .results import Results
 from .seeds import check_seeds
 from .split import SEPARATOR, Split, check_split, drop_rows, used_rows
 
-__all__ = ["linear_probe", "probe_encoders"]
+__all__ = ["kept_in", "linear_probe", "probe_encoders"]
 
 RANDOM_DRAWS = 3
 """Untrained encoders."""
@@ -103,7 +103,14 @@ def linear_probe(
 
 
 def kept_in(model: str | Path) -> Path | None:
-    """Where features by a run are kept; None for other encoders."""
+    """Where features are kept that nobody names a folder for.
+
+    Args:
+        model: spec of the encoder.
+
+    Returns:
+        A folder in the run; None for other encoders.
+    """
     run = run_folder(model)
     return run / "features" if run else None
 

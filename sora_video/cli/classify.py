@@ -22,9 +22,10 @@ from .arguments import (
 )
 from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
+from .stop import stopping
 
 if TYPE_CHECKING:
-    from sora_video.downstream.classify.predict import Predictions
+    from sora_video.downstream.classify.values import Predictions
 
 __all__ = ["register"]
 
@@ -182,7 +183,11 @@ def predict(
 
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
-    predictions = classify_videos(head, without_unreadable(source, skip), model, smooth)
+    kept = "nothing is kept; name a folder with --out"
+    if out is not None:
+        kept = f"{out} keeps the videos that are done, and the same command continues it"
+    with stopping(lambda: kept):
+        predictions = classify_videos(head, without_unreadable(source, skip), model, smooth, out)
     if out is not None:
         write_predictions(predictions, out)
     if as_json:

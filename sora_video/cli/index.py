@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from sora_video.base import console
 from sora_video.base.errors import LibraryError
+from sora_video.base.kinds import kind_of
 
 from . import show
 from .arguments import (
@@ -24,6 +26,7 @@ from .arguments import (
 )
 from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
+from .stop import stopping
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
@@ -70,11 +73,14 @@ def build(
 ) -> None:
     """Make a library of a corpus, or of embeddings; search is exact unless you ask for an index."""
     from sora_video.index.build import build_library
+    from sora_video.index.stopped import is_stopped
 
     target = None
     if (recall, memory, latency) != (None, None, None):
         target = parse_target(DEFAULT_RECALL if recall is None else recall, memory, latency)
-    with replacing("library", library, "a library", force=force):
+    goes_on = is_stopped(library) and not force
+    room = nullcontext() if goes_on else replacing("library", library, "a library", force=force)
+    with room, stopping(lambda: kept_of(library)):
         change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
     report_change(change.library, failures=change.failures)
     if target:
@@ -139,9 +145,11 @@ def add(
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
 
-    change = add_to_library(
-        open_and_warn(library), without_unreadable(source, skip), model, prefix=prefix, replace=replace
-    )
+    opened = open_and_warn(library)
+    with stopping(lambda: kept_of(library)):
+        change = add_to_library(
+            opened, without_unreadable(source, skip), model, prefix=prefix, replace=replace
+        )
     report_change(change.library, change.added, change.failures)
 
 
@@ -335,6 +343,13 @@ def import_file(
     with replacing("library", library, "a library", force=force):
         imported = Library.from_export(library, file)
     report_change(imported)
+
+
+def kept_of(library: Path) -> str:
+    """What an addition that was stopped leaves."""
+    if kind_of(library.expanduser()) is None:
+        return f"no video was done, and {library} was not made"
+    return f"{library} has the videos that were done, and the same command adds the rest"
 
 
 def measured(built: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from .arguments import (
 )
 from .replace import ForceOption, check_files
 from .skip import without_unreadable
+from .stop import stopping
 
 __all__ = ["register"]
 
@@ -93,25 +94,26 @@ def probe(
     """Measure frozen features on labels: linear probe, kNN and retrieval, with random and pixel baselines."""
     from sora_video.downstream.probe.metrics_file import write_metrics
     from sora_video.downstream.probe.page import FILES, write_results
-    from sora_video.downstream.probe.probe import linear_probe
+    from sora_video.downstream.probe.probe import kept_in, linear_probe
     from sora_video.pretrain.encoders.spec import run_folder
 
     if report:
         check_files("--report", (report / file for file in FILES), force=force)
-    result = linear_probe(
-        without_unreadable(labels, skip),
-        model,
-        label=label,
-        group=group,
-        split=split,
-        class_folders=class_folders,
-        by=by,
-        cache=cache,
-        views=views,
-        centre=centre,
-        finetune=finetune,
-        join_labels=join_labels,
-    )
+    with stopping(lambda: kept_of(cache or kept_in(model[0]))):
+        result = linear_probe(
+            without_unreadable(labels, skip),
+            model,
+            label=label,
+            group=group,
+            split=split,
+            class_folders=class_folders,
+            by=by,
+            cache=cache,
+            views=views,
+            centre=centre,
+            finetune=finetune,
+            join_labels=join_labels,
+        )
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
         write_results(result, report.expanduser(), command)
@@ -129,6 +131,13 @@ def probe(
     show.print_failures(result.failures, len({video.video_id for video in result.videos}))
     if report:
         console.say(f"see {report / 'report.html'}")
+
+
+def kept_of(cache: Path | None) -> str:
+    """What a probe that was stopped leaves."""
+    if cache is None:
+        return "no features are kept; name a folder for them with --cache"
+    return f"{cache} keeps the features that were computed, and the same command goes on from there"
 
 
 def compare(

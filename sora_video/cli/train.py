@@ -12,6 +12,7 @@ from . import show
 from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument, SkipOption
 from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
+from .stop import stopping
 
 __all__ = ["register"]
 
@@ -117,15 +118,18 @@ def embed(
     if out.suffix == ".parquet":
         check_files("--out", [out], force=force)
     encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
-    try:
+    with stopping(lambda: kept_of(out)):
         done = embed_to(encoder, videos, out)
-    except KeyboardInterrupt:
-        if out.is_dir():
-            console.warn(f"stopped; {out} keeps the videos that are done, and the same command continues it")
-        raise
     there = f"; {done.before} videos were there" if done.before else ""
     console.say(f"{done.slices} slices of {done.videos} videos in {out}{there}")
     show.print_failures(done.failures, videos.files)
+
+
+def kept_of(out: Path) -> str:
+    """What an embedding that was stopped leaves."""
+    if out.is_dir():
+        return f"{out} keeps the videos that are done, and the same command continues it"
+    return f"{out} is written whole or not at all; a folder keeps what is done: --out {out.with_suffix('')}"
 
 
 def encoders(

@@ -19,6 +19,7 @@ from .arguments import (
     VideoTimeOption,
 )
 from .skip import without_unreadable
+from .stop import stopping
 
 __all__ = ["register"]
 
@@ -119,16 +120,17 @@ def prepare(
 
     videos = without_unreadable(corpus, skip)
     limits = Limits(frame_s, video_s, memory_mb)
-    done = prepare_corpus(
-        videos,
-        out,
-        size=size,
-        fps=fps,
-        class_folders=class_folders,
-        join_labels=join_labels,
-        workers=workers,
-        limits=limits,
-    )
+    with stopping(lambda: f"{out} keeps the videos that are done, and the same command continues it"):
+        done = prepare_corpus(
+            videos,
+            out,
+            size=size,
+            fps=fps,
+            class_folders=class_folders,
+            join_labels=join_labels,
+            workers=workers,
+            limits=limits,
+        )
     if as_json:
         show.print_json(done.as_json())
         return

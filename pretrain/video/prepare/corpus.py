@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sora_video.base.errors import ConfigError, CorpusError, RunError, StorageError
-from sora_video.base.processes import sigterm_interrupts, worker_count
+from sora_video.base.errors import ConfigError, CorpusError, StorageError
+from sora_video.base.processes import worker_count
 from sora_video.base.progress import Bar
 from sora_video.base.unfinished import sweep
 
@@ -83,7 +83,7 @@ def prepare_corpus(
         ConfigError: size, fps or workers is out of range.
         CorpusError: there is no video, none can be read, or the folder is inside the corpus.
         LabelsError: folders of classes look alike.
-        RunError: the folder holds something else or is in use, or the work was stopped by a signal.
+        RunError: the folder holds something else or is in use.
         StorageError: the folder cannot be written.
     """
     settings = Settings(size, fps)
@@ -98,10 +98,7 @@ def prepare_corpus(
         tasks = plan(corpus, account, folder, settings)
         sweep_all(folder)
         try:
-            with sigterm_interrupts():
-                made = work(tasks, account, worker_count(workers), limits)
-        except KeyboardInterrupt:
-            raise RunError(f"{folder}: stopped; the same command continues") from None
+            made = work(tasks, account, worker_count(workers), limits)
         finally:
             sweep_all(folder)
         return conclude(corpus, account, folder, made)

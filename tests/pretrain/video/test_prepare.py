@@ -510,7 +510,8 @@ def test_a_killed_run_loses_only_what_was_under_way(many, tmp_path):
 def test_a_stopped_run_ends_in_one_line_and_cleans_up(many, tmp_path, number):
     out = tmp_path / "small"
     code, said, errors = interrupt(many, out, number)
-    assert (code, said, errors) == (2, "", f"error: {out}: stopped; the same command continues\n")
+    kept = f"stopped; {out} keeps the videos that are done, and the same command continues it\n"
+    assert (code, said, errors) == (128 + number, kept, "")
     assert not list(out.glob(".*"))
     if number == signal.SIGTERM:
         check_continues(many, out)
