@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from .plain import plain
+
 __all__ = ["json_text", "note", "printable", "say", "warn"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -26,7 +28,7 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Print one line on standard error, where standard output is for programs.
+    """Print one line on standard error, which is no result: what is going on, or what went wrong.
 
     Args:
         text: the line, taken literally.
@@ -59,8 +61,8 @@ def json_text(value: Any, indent: int | None = None) -> str:
     """A value as JSON that leaves a terminal as it is.
 
     Args:
-        value: what ``json.dumps`` takes.
+        value: what :func:`.plain.plain` takes.
         indent: spaces of each level; None: one line.
     """
-    lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")  # none lies within a text
+    lines = json.dumps(plain(value), indent=indent, ensure_ascii=False).split("\n")  # none lies within a text
     return "\n".join(UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) for line in lines)

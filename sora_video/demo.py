@@ -133,11 +133,11 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     base = load_config("demo", overrides)
     configs = [base.model_copy(update={"seed": base.seed + number}) for number in range(seeds)]
     started = time.monotonic()
-    console.say(f"making a corpus of motions in {out / 'corpus'}")
+    console.note(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus", seed=CORPUS_SEED))
     split = read_split(corpus)
     trials = [try_seed(corpus, split, config, out / f"run-{config.seed}") for config in configs]
-    console.say("building and searching the library, drawing the report")
+    console.note("building and searching the library, drawing the report")
     gallery = search_gallery(load_encoder(trials[0].run.path), corpus, split, out / "library")
     pixels = pixel_features(corpus)
     truth = split.labels[split.test]
@@ -180,7 +180,7 @@ def make_clips(out: Path, clips: int) -> Path:
 
 def try_seed(corpus: Corpus, split: Split, config: PretrainConfig, path: Path) -> Trial:
     """Pretrain with one seed; probe the encoder, and an untrained one with the same seed."""
-    console.say(f"pretraining without labels, seed {config.seed}")
+    console.note(f"pretraining without labels, seed {config.seed}")
     run = pretrain_encoder(corpus, path, config)
     features, _ = video_features(load_encoder(run.path), corpus)
     scores, predicted = score_features(features, split)

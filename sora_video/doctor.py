@@ -45,12 +45,12 @@ def examine() -> dict[str, Any]:
     facts: dict[str, Any] = {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        **{name: found for name in PACKAGES if (found := installed(name))},
+        "packages": {name: found for name in PACKAGES if (found := installed(name))},
         "processors": torch.get_num_threads(),
         "gpus": gpus,
         "bf16": uses_bf16(OptimConfig()),
-        "faiss build": "GPU" if hasattr(faiss, "StandardGpuResources") else "CPU",
-        "faiss GPUs": faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0,
+        "faiss_build": "GPU" if hasattr(faiss, "StandardGpuResources") else "CPU",
+        "faiss_gpus": faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0,
         "decoders": [name for name, present in decoders.items() if present],
     }
     facts["missing"] = [

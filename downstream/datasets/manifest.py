@@ -74,16 +74,16 @@ def list_datasets() -> list[dict[str, str]]:
     """What can be read, and where to get it.
 
     Returns:
-        A row to print for each data set.
+        For each data set its name, its title, what splits and groups it has, and where it is to be had.
     """
     datasets: dict[str, Dataset] = {name: DATASETS.load(name) for name in DATASETS.names()}
     return [
         {
             "name": name,
-            "data set": dataset.title,
+            "title": dataset.title,
             "splits": dataset.splits,
             "groups": dataset.groups,
-            "from": dataset.home,
+            "home": dataset.home,
         }
         for name, dataset in datasets.items()
     ]

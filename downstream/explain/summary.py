@@ -58,7 +58,8 @@ class Summary:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
-        return asdict(self)
+        spans = [{"start_s": start_s, "end_s": end_s} for start_s, end_s in self.highlights]
+        return {**asdict(self), "highlights": spans}
 
 
 def summarize_video(

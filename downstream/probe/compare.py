@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from .metrics import (
 )
 from .retrieval import Retrieval
 
-__all__ = ["Measured", "compare_probes", "read_measured"]
+__all__ = ["Beside", "Measured", "compare_probes", "read_measured"]
 
 ONE_GROUP = "none: all test rows are one group"
 Row = tuple[str, float, float | None, tuple[str, ...]]
@@ -43,7 +43,37 @@ class Measured:
     """By name, one a seed."""
 
 
-def compare_probes(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A headline metric of one probe, beside that of the first probe; intervals are of 95 %."""
+
+    metric: str
+    probe: str
+    value: float
+    low: float | None
+    """Lower end of the interval of ``value``; None where all test rows are one group."""
+    high: float | None
+    difference: float | None = None
+    """From the first probe's value; None for the first probe itself."""
+    difference_low: float | None = None
+    """Lower end of the interval of ``difference``; None where it has none."""
+    difference_high: float | None = None
+    p: float | None = None
+    """Of the difference being chance; None where there is no interval."""
+
+    def cells(self) -> dict[str, Any]:
+        """The same as a row to print."""
+        row: dict[str, Any] = {"metric": self.metric, "probe": self.probe, "value": self.value}
+        row["95 %"] = ONE_GROUP if self.low is None else f"{self.low:.3f} to {self.high:.3f}"
+        if self.difference is not None:
+            row["difference"] = f"{self.difference:+.3f}"
+        if self.difference_low is not None:
+            row["95 % of it"] = f"{self.difference_low:+.3f} to {self.difference_high:+.3f}"
+            row["p"] = self.p
+        return row
+
+
+def compare_probes(paths: Sequence[str | Path]) -> list[Beside]:
     """Every headline metric of every probe, and its difference to the first one's.
 
     The interval of a difference is that of a paired bootstrap: each resample takes the same test rows, by
@@ -53,7 +83,7 @@ def compare_probes(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
         paths: ``metrics.json`` files that probes wrote, their folders, or run folders with a last probe.
 
     Returns:
-        Rows to print.
+        By metric, and in the order of the probes.
 
     Raises:
         LabelsError: the test rows differ.
@@ -65,32 +95,26 @@ def compare_probes(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
         check_rows(first, other)
     weights = draw_weights(first.groups)
     return [
-        compare_row(name, probe, first, weights, number)
+        hold_beside(name, probe, first, weights, number)
         for name in first.metrics
         for number, probe in enumerate(probe for probe in probes if name in probe.metrics)
     ]
 
 
-def compare_row(
-    name: str, probe: Measured, first: Measured, weights: Weights | None, number: int
-) -> dict[str, Any]:
+def hold_beside(name: str, probe: Measured, first: Measured, weights: Weights | None, number: int) -> Beside:
     """One metric of one probe, compared with the first; no interval where test rows are one group."""
     count = len(first.rows)
     value = estimate(probe.metrics[name], weights, count)
-    row: dict[str, Any] = {"metric": name, "probe": probe.name, "value": value.value}
-    if weights is None:
-        row["95 %"] = ONE_GROUP
-    else:
-        row["95 %"] = f"{value.low:.3f} to {value.high:.3f}"
+    ends = {"low": value.low, "high": value.high} if weights is not None else {"low": None, "high": None}
+    own = Beside(metric=name, probe=probe.name, value=value.value, **ends)
     if probe is first:
-        return row
-    row["difference"] = f"{value.value - estimate(first.metrics[name], None, count).value:+.3f}"
-    if weights is not None:
-        reference = draw_values(first.metrics[name], weights)
-        gains = draw_values(probe.metrics[name], weights, draw=number) - reference
-        low, high = interval(gains)
-        row["95 % of it"], row["p"] = f"{low:+.3f} to {high:+.3f}", p_value(gains)
-    return row
+        return own
+    own = replace(own, difference=value.value - estimate(first.metrics[name], None, count).value)
+    if weights is None:
+        return own
+    gains = draw_values(probe.metrics[name], weights, draw=number) - draw_values(first.metrics[name], weights)
+    low, high = interval(gains)
+    return replace(own, difference_low=low, difference_high=high, p=p_value(gains))
 
 
 def check_rows(first: Measured, other: Measured) -> None:

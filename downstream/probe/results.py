@@ -53,6 +53,7 @@ class Results:
         return {
             "table": self.table(),
             "headline": self.split.headline,
+            "chance": self.split.chance,
             "families": {scores.name: plain_scores(scores) for scores in self.scores},
             "classes": class_table(self.shown, self.split),
             "protocol": dict(self.settings),

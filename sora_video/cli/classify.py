@@ -77,15 +77,25 @@ def datasets(
     from sora_video.downstream.datasets.manifest import files_of, list_datasets, write_dataset
 
     if name is None:
-        rows = list_datasets()
-        show.print_json(rows) if as_json else show.print_table(rows)
+        known = list_datasets()
+        if as_json:
+            show.print_json(known)
+        else:
+            columns = {
+                "name": "name",
+                "title": "data set",
+                "splits": "splits",
+                "groups": "groups",
+                "home": "from",
+            }
+            show.print_table([{columns[key]: text for key, text in row.items()} for row in known])
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
     check_files("--out", files_of(name, out), force=force)
     written = write_dataset(name, folder, out, groups=not no_groups, join_labels=join_labels)
     if as_json:
-        show.print_json({"videos": written.rows, "missing": list(written.missing)})
+        show.print_json({"manifest": out, "videos": written.rows, "missing": written.missing})
         return
     console.say(f"{written.rows} rows in {out}{written.note}")
     if written.missing:
@@ -154,7 +164,7 @@ def train(
             join_labels=join_labels,
         )
     if as_json:
-        show.print_json(done.classifier.as_json())
+        show.print_json({**done.classifier.as_json(), "unreadable": done.failures})
         return
     rows = [
         {"task": task.name, "classes": len(task.classes), "on": where, **scores}

@@ -36,6 +36,7 @@ def explain(
     start: StartOption = None,
     end: EndOption = None,
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show which frames the embeddings of a video depend on."""
     from sora_video.downstream.explain.explain import check_format, explain_video, write_explanation
@@ -44,7 +45,19 @@ def explain(
     check_files("--out", [out], force=force)
     explanation = explain_video(video, model, start, end)
     write_explanation(explanation, out)
-    console.say(f"{len(explanation.shown())} of {len(explanation.start_s)} slices in {out}")
+    slices, shown = len(explanation.start_s), len(explanation.shown())
+    if as_json:
+        show.print_json(
+            {
+                "video": video,
+                "file": out,
+                "slices": slices,
+                "shown": shown,
+                "fingerprint": explanation.fingerprint,
+            }
+        )
+        return
+    console.say(f"{shown} of {slices} slices in {out}")
 
 
 def summarize(

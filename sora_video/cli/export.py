@@ -7,6 +7,8 @@ import typer
 
 from sora_video.base import console
 
+from . import show
+from .arguments import JsonOption
 from .replace import ForceOption, replacing
 
 __all__ = ["register"]
@@ -43,12 +45,16 @@ def export(
         ),
     ] = None,
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write an encoder as ONNX, a torch program or safetensors, with its preprocessing, and check it."""
     from sora_video.pretrain.encoders.export.export import export_encoder
 
     with replacing("--out", out, "an exported encoder", force=force):
         checked = export_encoder(model, out, format, check)
+    if as_json:
+        show.print_json({"folder": out, "format": format, **checked._asdict()})
+        return
     console.say(
         f"{out}: on {checked.slices} slices its embeddings differ by at most {checked.difference:.1e}; see "
         f"{out / 'README.md'}"

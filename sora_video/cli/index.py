@@ -1,7 +1,5 @@
 """The ``sora index`` commands."""
 
-import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -24,24 +22,24 @@ from .arguments import (
     SkipOption,
     SourceArgument,
 )
-from .replace import ForceOption, check_files, replacing
+from .library import change_of, open_and_warn, report_change
+from .replace import ForceOption, replacing
 from .skip import without_unreadable
 from .stop import stopping
+from .upkeep import upkeep_app
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
-    from sora_video.index.repair import Repair
-    from sora_video.index.store.update import Added
     from sora_video.index.tune.choose import Target
-    from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["open_and_warn", "register"]
+__all__ = ["register"]
 
 DEFAULT_RECALL = 0.95
 MANY_SEGMENTS = 16
 """Segments from which on compaction is recommended."""
 
 index_app = typer.Typer(no_args_is_help=True, help="Build and maintain a library of slice embeddings.")
+index_app.add_typer(upkeep_app)
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +68,7 @@ def build(
     latency: LatencyOption = None,
     prefix: PrefixOption = "",
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a library of a corpus, or of embeddings; search is exact unless you ask for an index."""
     from sora_video.index.build import build_library
@@ -82,9 +81,15 @@ def build(
     room = nullcontext() if goes_on else replacing("library", library, "a library", force=force)
     with room, stopping(lambda: kept_of(library)):
         change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
+    if target:
+        change.library.tune(target)
+    if as_json:
+        indexes = change.library.info().indexes
+        show.print_json({**change_of(change.library), "unreadable": change.failures, "indexes": indexes})
+        return
     report_change(change.library, failures=change.failures)
     if target:
-        tune_and_report(change.library, target)
+        print_indexes(change.library)
 
 
 @index_app.command(epilog="Example: sora index tune my.library --recall 0.95 --memory 2GB --latency 10ms")
@@ -100,7 +105,12 @@ def tune(
 ) -> None:
     """Build the fastest index that reaches a recall, a memory and a latency."""
     target = parse_target(recall, memory, latency, seed)
-    tune_and_report(open_and_warn(library), target, as_json)
+    opened = open_and_warn(library)
+    opened.tune(target)
+    if as_json:
+        show.print_json(opened.info().indexes)
+    else:
+        print_indexes(opened)
 
 
 def parse_target(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Target":
@@ -115,14 +125,9 @@ def parse_target(recall: float, memory: str | None, latency: str | None, seed: i
     )
 
 
-def tune_and_report(library: "Library", target: "Target", as_json: bool = False) -> None:
-    """Choose an index, and show its measurements."""
-    library.tune(target)
-    indexes = library.info().indexes
-    if as_json:
-        show.print_json(list(indexes))
-        return
-    for built in indexes:
+def print_indexes(library: "Library") -> None:
+    """Show what was measured of the indexes that were chosen."""
+    for built in library.info().indexes:
         parameters = "".join(f", {name}={value}" for name, value in built["parameters"].items())
         show.print_table(built["curve"], title=f"segment {built['segment']}: {built['kind']}{parameters}")
 
@@ -141,6 +146,7 @@ def add(
         typer.Option("--replace", help="Replace videos of the same names that came from other folders, too."),
     ] = False,
     skip: SkipOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Add videos; only those that are new or changed are embedded."""
     from sora_video.index.build import add_to_library
@@ -150,7 +156,7 @@ def add(
         change = add_to_library(
             opened, without_unreadable(source, skip), model, prefix=prefix, replace=replace
         )
-    report_change(change.library, change.added, change.failures)
+    report_change(change.library, as_json, change.added, change.failures)
 
 
 @index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
@@ -159,11 +165,12 @@ def remove(
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO...", help="Videos as `sora search` names them.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Remove videos."""
     opened = open_and_warn(library)
     opened.remove(videos)
-    report_change(opened)
+    report_change(opened, as_json)
 
 
 @index_app.command(epilog="Example: sora index attributes my.library holiday/beach.mp4 camera=3 place=")
@@ -199,7 +206,7 @@ def list_videos(library: LibraryArgument, as_json: JsonOption = False) -> None:
     """List the videos of a library, with the folder that each came from and its attributes."""
     videos = open_and_warn(library).list_videos()
     if as_json:
-        show.print_json([asdict(video) for video in videos])
+        show.print_json(videos)
         return
     rows = [
         {
@@ -218,7 +225,7 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
     """Show numbers of a library: videos, slices, segments, size and indexes."""
     facts = open_and_warn(library).info()
     if as_json:
-        show.print_json(asdict(facts))
+        show.print_json(facts)
         return
     shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
     shown["aspects"] = ", ".join(facts.aspects)
@@ -238,111 +245,22 @@ def compact(
     max_rows: Annotated[
         int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Merge segments, and free the space of removed videos."""
     opened = open_and_warn(library)
     before = opened.info()
     opened.compact(max_rows)
     after = opened.info()
+    if as_json:
+        sizes = {"segments": after.segments, "bytes": after.bytes}
+        before_sizes = {"segments_before": before.segments, "bytes_before": before.bytes}
+        show.print_json({"library": library, **before_sizes, **sizes})
+        return
     console.say(
         f"{library}: {before.segments} segments became {after.segments}, "
         f"{before.bytes:,} bytes became {after.bytes:,}"
     )
-
-
-@index_app.command(epilog="Example: sora index verify my.library --json")
-def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
-    """Read every byte of a library and list damaged files; exits 2 if there are any."""
-    from sora_video.index.verify import verify as verify_library
-
-    result = verify_library(library)
-    if as_json:
-        damage = [{**item._asdict(), "line": str(item)} for item in result.damage]
-        show.print_json({**asdict(result), "damage": damage})
-    else:
-        console.say(f"{library}: {result.files} files of {result.segments} segments, {result.bytes:,} bytes")
-        for segment, recall in result.recall.items():
-            console.say(f"segment {segment}: recall@10 of its index is {recall:.3f}")
-    if result.damage:
-        for item in result.damage:
-            console.warn(f"{library}: {item}")
-        raise typer.Exit(2)
-
-
-@index_app.command(epilog="Example: sora index repair my.library   |   sora index repair my.library --drop")
-def repair(
-    library: LibraryArgument,
-    drop: Annotated[
-        bool, typer.Option("--drop", help="Delete what cannot be rebuilt, after a list of it and a question.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
-) -> None:
-    """Rebuild damaged indexes from the vectors; exits 2 if damage is left."""
-    from sora_video.index.library import Library
-
-    opened = Library.open(library)  # its damage is reported below, after the repair
-    repaired = opened.repair()
-    for segment in repaired.rebuilt:
-        console.say(f"segment {segment}: its index was rebuilt")
-    if repaired.left and drop:
-        confirm_drop(library, repaired, yes)
-        repaired = opened.repair(drop=repaired.left)
-        for damage in repaired.dropped:
-            console.say(f"deleted: {damage}")
-    console.say(f"{library}: {len(opened)} slices of {opened.info().videos} videos")
-    for damage in repaired.left:
-        console.warn(f"{library}: {damage}; restore it from a copy, or delete it with --drop")
-    if repaired.left:
-        raise typer.Exit(2)
-
-
-def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
-    """List what ``--drop`` deletes, and ask.
-
-    Raises:
-        LibraryError: standard input is not a terminal, and ``yes`` was not given.
-        typer.Abort: the answer is no.
-    """
-    for damage in repaired.left:
-        console.say(f"to delete: {damage}")
-    for video in repaired.lost:
-        console.say(f"lost with it: {video}")
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise LibraryError(
-            f"{library}: nothing is deleted without confirmation; give --yes, or run this in a terminal"
-        )
-    if not typer.confirm(f"Delete this from {library} for good?"):
-        console.say("nothing was deleted")
-        raise typer.Exit
-
-
-@index_app.command(epilog="Example: sora index export my.library library.parquet")
-def export(
-    library: LibraryArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
-    force: ForceOption = False,
-) -> None:
-    """Write a library, with its vectors, as one Parquet file."""
-    check_files("file", [file], force=force)
-    opened = open_and_warn(library)
-    opened.export(file)
-    console.say(f"{len(opened)} slices of {opened.info().videos} videos in {file}")
-
-
-@index_app.command("import", epilog="Example: sora index import my.library library.parquet")
-def import_file(
-    library: LibraryArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `sora index export` wrote.")],
-    force: ForceOption = False,
-) -> None:
-    """Make a library from an exported file; slices keep their ids."""
-    from sora_video.index.library import Library
-
-    with replacing("library", library, "a library", force=force):
-        imported = Library.from_export(library, file)
-    report_change(imported)
 
 
 def kept_of(library: Path) -> str:
@@ -358,27 +276,3 @@ def measured(built: dict[str, Any]) -> str:
         if all(point.get(name) == value for name, value in built["parameters"].items()):
             return f"recall@10 {point['recall']:.3f}, {point['ms']:.3g} ms a query"
     return "not measured"
-
-
-def open_and_warn(path: Path) -> "Library":
-    """Open a library, and list its damaged files on standard error.
-
-    Args:
-        path: its folder.
-
-    Returns:
-        The library.
-    """
-    from sora_video.index.opening import open_library
-
-    return open_library(path, console.warn)
-
-
-def report_change(
-    library: "Library", added: "Added | None" = None, failures: "Sequence[Failure]" = ()
-) -> None:
-    """Print what changed, what the library holds now, and which videos could not be read."""
-    counts = f"{added.added} added, {added.replaced} replaced, {added.unchanged} unchanged; " if added else ""
-    videos = library.info().videos
-    console.say(f"{library.path}: {counts}{len(library)} slices of {videos} videos")
-    show.print_failures(failures, videos + len(failures))

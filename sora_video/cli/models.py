@@ -32,7 +32,7 @@ def list_models(as_json: JsonOption = False) -> None:
 
     rows = known_models()
     if as_json:
-        show.print_json([row._asdict() for row in rows])
+        show.print_json(rows)
         return
     show.print_table(
         [
@@ -72,6 +72,7 @@ def fetch(
         ),
     ] = None,
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch a published encoder's weights, and write down their checksums and preprocessing."""
     from sora_video.base.errors import ConfigError
@@ -85,4 +86,8 @@ def fetch(
     with replacing("--out", folder, "a fetched encoder", force=force):
         backbone = fetch_model(model, folder.expanduser(), override({}, overrides or []), given)
     spec = model if out is None else f"{model}@{folder}"
+    if as_json:
+        facts = backbone.model_dump(include={"origin", "licence", "files", "fingerprint"})
+        show.print_json({"model": spec, "folder": folder, **facts})
+        return
     console.say(f"{spec}: {backbone.licence}, from {backbone.origin}; name it with --model {spec}")

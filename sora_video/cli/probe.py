@@ -120,7 +120,7 @@ def probe(
     elif folder := run_folder(model[0]):
         write_metrics(result, folder / "probe" / "metrics.json", command)
     if as_json:
-        show.print_json(result.as_json())
+        show.print_json({name: value for name, value in result.as_json().items() if name != "table"})
         return
     show.print_table(
         result.table(),
@@ -150,8 +150,8 @@ def compare(
     """Compare probes with the first of them, by a paired bootstrap over the same test rows."""
     from sora_video.downstream.probe.compare import compare_probes
 
-    table = compare_probes(probes)
+    compared = compare_probes(probes)
     if as_json:
-        show.print_json(table)
+        show.print_json(compared)
     else:
-        show.print_table(table)
+        show.print_table([row.cells() for row in compared])

@@ -1,7 +1,6 @@
 """The commands that search a library."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from sora_video.base import console
 from sora_video.base.errors import ConfigError
+from sora_video.base.plain import plain
 
 from . import show
 from .arguments import (
@@ -20,7 +20,7 @@ from .arguments import (
     LibraryArgument,
     StartOption,
 )
-from .index import open_and_warn
+from .library import open_and_warn
 from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def search(
         sources = sources_in(videos, names) if videos else opened.sources(names)
         draw(html, example, hits, sources, library)
     if as_json:
-        show.print_json([{**asdict(hit), "sure": hit.sure} for hit in hits])
+        show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
     else:
         print_hits(example, hits)
         if html:
@@ -222,7 +222,7 @@ def duplicates(
         agree=AGREE if agree is None else agree,
     )
     if as_json:
-        show.print_json([asdict(group) for group in groups])
+        show.print_json(groups)
         return
     show.print_table(
         [row for number, group in enumerate(groups, 1) for row in show.group_rows(number, group)],

@@ -24,10 +24,10 @@ WIDEST = 10_000
 
 
 def print_json(value: Any) -> None:
-    """A value as JSON on standard output.
+    """The result of a command as JSON on standard output, with the fields that docs/reference/json.md names.
 
     Args:
-        value: plain values.
+        value: what :func:`sora_video.base.plain.plain` takes.
     """
     print(json_text(value, indent=2))
 

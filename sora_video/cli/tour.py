@@ -48,18 +48,18 @@ def demo(
         with replacing("--out", out, force=force):
             labels = make_clips(out, only_clips)
         if as_json:
-            show.print_json({"labels": str(labels), "videos": only_clips})
+            show.print_json({"labels": labels, "videos": only_clips})
         else:
             console.say(f"{only_clips} clips in {out}, their labels in {labels}")
         return
     with replacing("--out", out, "a demo", force=force):
         outcome = run_demo(out, seeds, overrides or [])
+    library, page = out / "library", out / "report.html"
     if as_json:
-        show.print_json(outcome.as_json())
+        show.print_json({**outcome.as_json(), "report": page, "library": library, "query": outcome.query})
         return
     show.print_table(outcome.table(), title=outcome.title())
-    console.say(f"report: {out / 'report.html'}")
-    library = out / "library"
+    console.say(f"report: {page}")
     words = ["sora", "search", str(library), str(outcome.query), "--top", str(HITS)]
     console.say(f"{shlex.join(words)} says:")
     search(library, str(outcome.query), top=HITS)
@@ -74,6 +74,16 @@ def doctor(as_json: JsonOption = False) -> None:
         show.print_json(facts)
         return
     missing = facts.pop("missing")
-    show.print_table([{"": name, "found": value} for name, value in facts.items()])
+    rows = {**facts.pop("packages"), **facts}
+    show.print_table([{"": name.replace("_", " "), "found": shown(value)} for name, value in rows.items()])
     for line in missing:
         console.say(f"missing {line}")
+
+
+def shown(value: object) -> str:
+    """A fact about this machine in words."""
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

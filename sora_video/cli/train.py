@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sora_video.base import console
+from sora_video.base.errors import ConfigError, Stopped
 
 from . import show
 from .arguments import ByOption, CorpusArgument, JsonOption, ModelOption, OverridesArgument, SkipOption
@@ -58,9 +59,9 @@ def pretrain(
     skip: SkipOption = None,
     force: ForceOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Learn an encoder from unlabelled video; started by torchrun or srun, all processes share the work."""
-    from sora_video.base.errors import ConfigError, Stopped
     from sora_video.configs.loader import check_settings, dump_config, read_settings
     from sora_video.configs.schema import PretrainConfig
 
@@ -74,7 +75,11 @@ def pretrain(
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
 
-        for line in dump_config(Run.open(out).config if resume else resolved).strip().splitlines():
+        planned = Run.open(out).config if resume else resolved
+        if as_json:
+            show.print_json(planned.model_dump(mode="json"))
+            return
+        for line in dump_config(planned).strip().splitlines():
             console.say(line)
         return
     from sora_video.pretrain.training.loop import pretrain_encoder
@@ -89,10 +94,20 @@ def pretrain(
             run = pretrain_encoder(videos, out, resolved, resume=resume, max_minutes=max_minutes)
     except Stopped as stop:
         if is_first_process():
-            console.say(str(stop))
+            report_stop(out, stop, as_json)
         raise typer.Exit(stop.exit_code) from None
-    if is_first_process():
+    if is_first_process() and as_json:
+        show.print_json({"run": run.path, "finished": True, **run.metrics()})
+    elif is_first_process():
         console.say(f"finished {run.path}: loss {run.metrics()['loss']:.4f}; see {run.path / 'README.md'}")
+
+
+def report_stop(run: Path, stop: Stopped, as_json: bool) -> None:
+    """Print that a run was stopped."""
+    if as_json:
+        show.print_json({"run": run, "finished": False, "stopped": str(stop)})
+    else:
+        console.say(str(stop))
 
 
 def embed(
@@ -109,6 +124,7 @@ def embed(
     by: ByOption = None,
     skip: SkipOption = None,
     force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Embed every slice of a corpus."""
     from sora_video.pretrain.encoders.load import load_encoder
@@ -120,6 +136,10 @@ def embed(
     encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
     with stopping(lambda: kept_of(out)):
         done = embed_to(encoder, videos, out)
+    if as_json:
+        counts = {"slices": done.slices, "videos": done.videos, "before": done.before}
+        show.print_json({"out": out, **counts, "unreadable": done.failures})
+        return
     there = f"; {done.before} videos were there" if done.before else ""
     console.say(f"{done.slices} slices of {done.videos} videos in {out}{there}")
     show.print_failures(done.failures, videos.files)

@@ -69,11 +69,12 @@ def scan(
         refuse_inside("--repair", repair.expanduser(), corpus, opened.root)
     limits = Limits(frame_s, video_s, memory_mb)
     result = scan_corpus(opened, out, limits=limits)
+    saved: dict[str, Path] = {}
     if repair:
         saved = repair_videos(opened, result.failures, repair, limits)
         console.warn(f"{len(saved)} of {len(result.failures)} unreadable videos saved in part in {repair}")
     if as_json:
-        show.print_json(result.as_json())
+        show.print_json({**result.as_json(), "repaired": saved})
         return
     total = len(result.videos) + len(result.failures)
     console.say(f"{total} videos, {len(result.videos)} readable, {result.hours:.2f} hours")

@@ -140,7 +140,7 @@ def test_a_kind_of_index_is_tuned_and_built_again(sora, library):
 def test_a_data_set_is_listed_and_read(sora, clips, tmp_path):
     code, listed = sora("datasets", "--json")
     assert code == 0, listed
-    assert "Penguins" in {row["data set"] for row in json.loads(listed)}
+    assert "Penguins" in {row["title"] for row in json.loads(listed)}
     folder = tmp_path / "set"
     folder.mkdir()
     names = [("north_1", "adelie", "train"), ("north_2", "gentoo", "train"), ("south_1", "adelie", "test")]

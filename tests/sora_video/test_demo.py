@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sora_video.downstream.datasets.motions import make_motions
+from tests.json_page import check
 
 
 def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora):
@@ -29,6 +30,10 @@ def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora
     assert html.count("<svg") == 4
     assert html.count('class="strip query"') == 8
     assert f"{min(stored['margins']) * 100:.0f} to " in html
+    once = ("--seeds", 1, "optim.epochs=1", "encoder.width=4", "--force", "--json")
+    code, said = sora("demo", "--out", out, *once)
+    assert code == 0, said
+    check("demo", json.loads(said), absent=("labels", "videos"))
 
 
 def test_its_clips_alone_are_made_in_any_number(sora, tmp_path):

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sora_video.base.errors import ConfigError, CorpusError, StorageError
+from sora_video.base.plain import plain
 from sora_video.base.processes import worker_count
 from sora_video.base.progress import Bar
 from sora_video.base.unfinished import sweep
@@ -44,8 +45,9 @@ class Prepared:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        manifest = None if self.manifest is None else str(self.manifest)
-        return {**asdict(self), "folder": str(self.folder), "manifest": manifest}
+        values: dict[str, Any] = plain(self)
+        unreadable = values.pop("failures")
+        return {**values, "unreadable": unreadable}
 
 
 def prepare_corpus(

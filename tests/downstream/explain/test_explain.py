@@ -201,4 +201,6 @@ def test_the_command_sums_a_video_up(heard_videos, tiny_run, tmp_path, sora):
     assert len(told["keyframes"]) == 2
     made = inspect(out / "highlight.mp4")
     assert made.has_audio
-    assert made.duration_s == pytest.approx(sum(end - begin for begin, end in told["highlights"]), abs=0.08)
+    assert made.duration_s == pytest.approx(
+        sum(span["end_s"] - span["start_s"] for span in told["highlights"]), abs=0.08
+    )

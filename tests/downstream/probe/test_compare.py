@@ -49,29 +49,31 @@ def probed(tmp_path):
 def test_a_paired_difference_is_told_with_its_interval(probed):
     weak, strong = probed("weak", 0.6), probed("strong", 0.7)
     table = compare_probes([weak, strong])
-    assert [row["metric"] for row in table] == ["linear balanced"] * 2 + ["R@1"] * 2 + ["retrieval mAP"] * 2
+    assert [row.metric for row in table] == ["linear balanced"] * 2 + ["R@1"] * 2 + ["retrieval mAP"] * 2
     base, other = table[:2]
-    assert "difference" not in base
-    assert other["value"] - base["value"] == pytest.approx(float(other["difference"]), abs=1e-3)
-    low, high = map(float, other["95 % of it"].split(" to "))
-    assert 0 < low < float(other["difference"]) < high
-    assert other["p"] < 0.05
-    unpaired = [tuple(map(float, row["95 %"].split(" to "))) for row in table[:2]]
-    assert unpaired[0][1] > unpaired[1][0]  # apart only because the same rows are held against each other
+    assert (base.difference, base.p) == (None, None)
+    assert other.value - base.value == pytest.approx(other.difference)
+    assert 0 < other.difference_low < other.difference < other.difference_high
+    assert other.p < 0.05
+    assert base.high > other.low  # apart only because the same rows are held against each other
 
 
 def test_the_same_probe_differs_in_nothing(probed):
     table = compare_probes([probed("a", 0.6), probed("backwards", 0.6) / "probe" / "metrics.json"])
-    assert table[1]["difference"] == "+0.000"
-    assert table[1]["95 % of it"] == "+0.000 to +0.000"
-    assert table[1]["p"] == 1
+    assert (table[1].difference, table[1].difference_low, table[1].difference_high, table[1].p) == (
+        0,
+        0,
+        0,
+        1,
+    )
+    cells = table[1].cells()
+    assert (cells["difference"], cells["95 % of it"], cells["p"]) == ("+0.000", "+0.000 to +0.000", 1)
 
 
 def test_seeds_take_part_in_the_interval(probed):
     table = compare_probes([probed("a", 0.6, seeds=3), probed("b", 0.6, seeds=2)])
     assert len(table) == 6
-    low, high = map(float, table[1]["95 % of it"].split(" to "))
-    assert low < 0 < high
+    assert table[1].difference_low < 0 < table[1].difference_high
 
 
 @pytest.mark.parametrize("change", [{"drop": [7]}, {"flip": [4]}])
@@ -91,11 +93,11 @@ def test_a_folder_without_a_probe_is_refused(tmp_path):
 
 def test_test_rows_of_one_group_give_no_interval_and_no_p(probed):
     table = compare_probes([probed("a", 0.5, groups=1), probed("b", 0.9, groups=1)])
-    assert all(row["95 %"] == "none: all test rows are one group" for row in table)
-    assert float(table[1]["difference"]) > 0.1
-    assert not any("p" in row or "95 % of it" in row for row in table)
+    assert all(row.cells()["95 %"] == "none: all test rows are one group" for row in table)
+    assert table[1].difference > 0.1
+    assert not any("p" in row.cells() or "95 % of it" in row.cells() for row in table)
 
 
 def test_p_counts_the_sample_itself(probed):
     table = compare_probes([probed("a", 0.2), probed("b", 0.95)])
-    assert table[1]["p"] == 2 / 1001
+    assert table[1].p == 2 / 1001

@@ -71,7 +71,7 @@ def test_preparing_and_scanning_name_what_died(deadly, tmp_path, sora, verb):
     limits = ("--frame-s", "1.5", "--video-s", "100", "--memory-mb", "300")
     code, said = sora(verb, deadly, *out, *limits, "--json")
     found = json.loads(said)
-    failures = found["failures"] if verb == "prepare" else found["unreadable"]
+    failures = found["unreadable"]
     assert code == 0
     assert {failure["video_id"]: failure["reason"] for failure in failures} == REASONS
     assert (found["videos"] if verb == "prepare" else len(found["videos"])) == 8

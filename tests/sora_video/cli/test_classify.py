@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from sora_video.cli.main import main
+from tests.json_page import check
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def sora(monkeypatch, capsys):
 def test_data_sets_are_listed_with_their_homes(sora):
     rows = json.loads(sora("datasets", "--json"))
     assert [row["name"] for row in rows][:2] == ["ucf101", "hmdb51"]
-    assert all(row["from"].startswith("http") for row in rows)
+    assert all(row["home"].startswith("http") for row in rows)
     assert "UCF101" in sora("datasets")
 
 
@@ -49,7 +50,10 @@ def test_a_classifier_is_trained_and_used(sora, videos, tiny_run, tmp_path):
     head = tmp_path / "head"
     said = sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, "--out", head)
     assert "head.json" in said
+    again = ("--model", tiny_run.path, "--out", tmp_path / "again", "--json")
+    check("classify train", json.loads(sora("classify", "train", videos, "--class-folders", *again)))
     found = json.loads(sora("classify", "predict", head, videos, "--out", tmp_path / "out", "--json"))
+    check("classify predict", found)
     assert len(found["videos"]) == 8
     assert {one["tasks"]["label"]["label"] for one in found["videos"]} <= {"even", "odd"}
     assert (tmp_path / "out/timeline.html").is_file()
@@ -68,13 +72,16 @@ def test_files_that_cannot_be_read_are_counted_as_files(sora, videos, tiny_run, 
     assert "1 of 7 videos could not be read:" in sora.errors
 
 
-def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path):
+def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path, write_video, moving_square):
     library = tmp_path / "library"
     sora("index", "build", library, videos, "--model", tiny_run.path)
     printed = sora("watch", library, videos / "odd/clip 1.mp4", "--false-alarms", "0.2", "--neighbours", 1)
     lines = [json.loads(line) for line in printed.splitlines()]
     assert (lines[0]["event"], lines[-1]["event"]) == ("threshold", "summary")
     assert lines[-1]["alerts"] == 0  # the library holds this very film
+    film = write_video(tmp_path / "film.mp4", moving_square(99, 40), fps=8)
+    printed = sora("watch", library, film, "--false-alarms", "0.9", "--neighbours", 2)
+    check("watch", *map(json.loads, printed.splitlines()))
     assert "nothing.mp4" in sora("watch", library, tmp_path / "nothing.mp4", "--neighbours", 1, code=2)
 
 
@@ -88,18 +95,20 @@ def test_standard_input_is_watched(sora, videos, tiny_run, tmp_path, write_video
     assert (summary["source"], summary["seconds"], summary["ended"]) == ("-", 5, "end of stream")
 
 
-def test_videos_are_classified_by_words(sora, videos, fetched, tiny_run, tmp_path):
+def test_videos_are_classified_by_words(sora, videos, tiny_model, tiny_run, tmp_path):
     asked = ("--label", "even", "--label", "a dog", "--class-folders")
-    said = sora(
-        "classify", "words", videos, "--model", fetched("hf:tiny/clip"), *asked, "--out", tmp_path / "out"
-    )
+    weights = ("--from", tiny_model("hf:tiny/clip")[0], "--out", tmp_path / "clip", "--json")
+    there = json.loads(sora("models", "fetch", "hf:tiny/clip", *weights))
+    check("models fetch", there)
+    said = sora("classify", "words", videos, "--model", there["model"], *asked, "--out", tmp_path / "out")
     assert "balanced_accuracy" in said
     assert "no --label names odd" in sora.errors
     assert (tmp_path / "out/timeline.html").is_file()
     head = tmp_path / "head"
     sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, "--out", head)
     beside = ("--beside", head, "--label", "odd", "--json")
-    both = json.loads(sora("classify", "words", videos, "--model", fetched("hf:tiny/clip"), *asked, *beside))
+    both = json.loads(sora("classify", "words", videos, "--model", there["model"], *asked, *beside))
+    check("classify words", both)
     assert both["beside"]["rows"] == both["scores"]["rows"] == 8
     known = json.loads(sora("classify", "predict", head, videos, "--json"))["videos"]
     right = [one["tasks"]["label"]["label"] == one["video"].split("/")[0] for one in known]

@@ -86,9 +86,9 @@ def test_damage_is_told_and_deleted_only_after_a_yes(library):
     with pytest.raises(LibraryError, match="nothing is deleted without confirmation; give --yes"):
         sora("index", "repair", library, "--drop")
     assert (library / "manifest.json").read_bytes() == manifest
-    said, _ = sora("index", "repair", library, "--drop", "--yes")
-    assert f"to delete: {line}" in said
-    assert "lost with it: a.mp4\n" in said
-    assert f"\ndeleted: {line}" in said
+    said, warned = sora("index", "repair", library, "--drop", "--yes")
+    assert f"to delete: {line}" in warned
+    assert "lost with it: a.mp4\n" in warned
+    assert f"deleted: {line}" in said
     assert "2 slices of 2 videos" in said
     assert sora("index", "verify", library)[1] == ""

@@ -16,6 +16,7 @@ import sora_video
 from sora_video.cli.main import main, make_app
 from sora_video.pretrain.encoders.embeddings import read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.registry import encoder_names
+from tests.json_page import check
 
 SORA = Path(sys.executable).with_name("sora")
 TINY = [
@@ -97,11 +98,11 @@ def test_a_prepared_folder_is_a_corpus_with_the_same_labels(videos, run, tmp_pat
     said = sora("prepare", tmp_path / "labels.csv", *small)
     assert said == f"8 videos in {tmp_path}/small/manifest.csv, 8 of them new\n"
     told = json.loads(sora("prepare", tmp_path / "labels.csv", *small, "--json"))
-    assert (told["videos"], told["made"], told["failures"]) == (8, 0, [])
+    assert (told["videos"], told["made"], told["unreadable"]) == (8, 0, [])
     found = json.loads(sora("scan", tmp_path / "small", "--json"))["videos"]
     assert {(video["codec"], video["width"], video["height"]) for video in found} == {("h264", 42, 32)}
-    table = json.loads(sora("probe", told["manifest"], "--model", run, "--json"))["table"]
-    assert table[0]["features"].startswith("pretrained")
+    families = json.loads(sora("probe", told["manifest"], "--model", run, "--json"))["families"]
+    assert next(iter(families)).startswith("pretrained")
 
 
 def test_dry_run_prints_the_resolved_config_and_makes_nothing(videos, tmp_path):
@@ -183,25 +184,27 @@ def test_probes_are_reported_and_compared(videos, run, tmp_path):
     assert "difference" in table[1]
     stored = json.loads((tmp_path / "crops" / "metrics.json").read_text())
     assert stored["command"].endswith(f"--report {tmp_path / 'crops'} --views 2x3")
-    table = json.loads(sora(*command, "--json"))["table"]
-    assert [row["features"].split(" ")[0] for row in table] == [
+    measured = json.loads(sora(*command, "--json"))
+    check("probe", measured)
+    assert [name.split(" ")[0] for name in measured["families"]] == [
         "pretrained",
         "random",
         "pixels:",
         "pixels:",
-        "chance",
     ]
     assert "linear" in sora("compare", run, tmp_path / "whole")
 
 
 def test_doctor_names_the_parts():
     facts = json.loads(sora("doctor", "--json"))
-    assert {"torch", "decord2", "av", "faiss build", "bf16", "missing"} <= set(facts)
+    assert {"torch", "decord2", "av"} <= set(facts["packages"])
+    assert facts["faiss_build"] in ("CPU", "GPU")
     assert "h264" in facts["decoders"]
 
 
 def test_encoders_are_listed_with_what_they_cost():
     rows = json.loads(sora("encoders", "--frames", "16", "--size", "112", "--json"))
+    check("encoders", rows)
     assert [row["name"] for row in rows] == encoder_names()
     r3d = next(row for row in rows if row["name"] == "r3d_18")
     assert (r3d["frames"], r3d["size"], r3d["parameters"], r3d["dim"]) == (16, 112, 33_166_272, 512)

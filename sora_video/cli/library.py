@@ -1,0 +1,64 @@
+"""What commands on a library share: opening it, and the report of a change."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sora_video.base import console
+
+from . import show
+
+if TYPE_CHECKING:
+    from sora_video.index.library import Library
+    from sora_video.index.store.update import Added
+    from sora_video.pretrain.video.quarantine import Failure
+
+__all__ = ["change_of", "open_and_warn", "report_change"]
+
+
+def open_and_warn(path: Path) -> "Library":
+    """Open a library, and list its damaged files on standard error.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        The library.
+    """
+    from sora_video.index.opening import open_library
+
+    return open_library(path, console.warn)
+
+
+def change_of(library: "Library") -> dict[str, Any]:
+    """What a library holds after a change, as every command that changes one prints it with ``--json``.
+
+    Args:
+        library: as it is now.
+    """
+    return {"library": library.path, "slices": len(library), "videos": library.info().videos}
+
+
+def report_change(
+    library: "Library",
+    as_json: bool = False,
+    added: "Added | None" = None,
+    failures: "Sequence[Failure] | None" = None,
+) -> None:
+    """Print what a library holds now, what was added to it, and which videos could not be read.
+
+    Args:
+        library: as it is now.
+        as_json: print JSON.
+        added: how many videos were added; None: nothing can have been.
+        failures: of the videos that were to be added; None: none were.
+    """
+    held = change_of(library)
+    if as_json:
+        counted = added._asdict() if added else {}
+        unreadable = {} if failures is None else {"unreadable": failures}
+        show.print_json({**held, **counted, **unreadable})
+        return
+    counts = f"{added.added} added, {added.replaced} replaced, {added.unchanged} unchanged; " if added else ""
+    console.say(f"{library.path}: {counts}{held['slices']} slices of {held['videos']} videos")
+    show.print_failures(failures or (), held["videos"] + len(failures or ()))

@@ -1,0 +1,130 @@
+"""The ``sora index`` commands that check, mend and copy a library."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sora_video.base import console
+from sora_video.base.errors import LibraryError
+from sora_video.base.plain import plain
+
+from . import show
+from .arguments import JsonOption, LibraryArgument
+from .library import change_of, open_and_warn, report_change
+from .replace import ForceOption, check_files, replacing
+
+if TYPE_CHECKING:
+    from sora_video.index.repair import Repair
+
+__all__ = ["upkeep_app"]
+
+upkeep_app = typer.Typer()
+
+
+@upkeep_app.command(epilog="Example: sora index verify my.library --json")
+def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
+    """Read every byte of a library and list damaged files; exits 2 if there are any."""
+    from sora_video.index.verify import verify as verify_library
+
+    result = verify_library(library)
+    if as_json:
+        damage = [{**item._asdict(), "line": str(item)} for item in result.damage]
+        show.print_json({"library": library, **plain(result), "damage": damage})
+    else:
+        console.say(f"{library}: {result.files} files of {result.segments} segments, {result.bytes:,} bytes")
+        for segment, recall in result.recall.items():
+            console.say(f"segment {segment}: recall@10 of its index is {recall:.3f}")
+    if result.damage:
+        for item in result.damage:
+            console.warn(f"{library}: {item}")
+        raise typer.Exit(2)
+
+
+@upkeep_app.command(epilog="Example: sora index repair my.library   |   sora index repair my.library --drop")
+def repair(
+    library: LibraryArgument,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Delete what cannot be rebuilt, after a list of it and a question.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild damaged indexes from the vectors; exits 2 if damage is left."""
+    from sora_video.index.library import Library
+
+    opened = Library.open(library)  # its damage is reported below, after the repair
+    repaired = opened.repair()
+    if repaired.left and drop:
+        confirm_drop(library, repaired, yes)
+        dropped = opened.repair(drop=repaired.left)
+        repaired = replace(dropped, rebuilt=(*repaired.rebuilt, *dropped.rebuilt))
+    if as_json:
+        show.print_json({**change_of(opened), **plain(repaired)})
+    else:
+        for segment in repaired.rebuilt:
+            console.say(f"segment {segment}: its index was rebuilt")
+        for damage in repaired.dropped:
+            console.say(f"deleted: {damage}")
+        report_change(opened)
+    for damage in repaired.left:
+        console.warn(f"{library}: {damage}; restore it from a copy, or delete it with --drop")
+    if repaired.left:
+        raise typer.Exit(2)
+
+
+def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
+    """List what ``--drop`` deletes, and ask.
+
+    Raises:
+        LibraryError: standard input is not a terminal, and ``yes`` was not given.
+        typer.Abort: the answer is no.
+    """
+    for damage in repaired.left:
+        console.note(f"to delete: {damage}")
+    for video in repaired.lost:
+        console.note(f"lost with it: {video}")
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise LibraryError(
+            f"{library}: nothing is deleted without confirmation; give --yes, or run this in a terminal"
+        )
+    if not typer.confirm(console.printable(f"Delete this from {library} for good?"), err=True):
+        console.note("nothing was deleted")
+        raise typer.Exit
+
+
+@upkeep_app.command(epilog="Example: sora index export my.library library.parquet")
+def export(
+    library: LibraryArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The Parquet file to write.")],
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a library, with its vectors, as one Parquet file."""
+    check_files("file", [file], force=force)
+    opened = open_and_warn(library)
+    opened.export(file)
+    slices, videos = len(opened), opened.info().videos
+    if as_json:
+        show.print_json({"file": file, "slices": slices, "videos": videos})
+    else:
+        console.say(f"{slices} slices of {videos} videos in {file}")
+
+
+@upkeep_app.command("import", epilog="Example: sora index import my.library library.parquet")
+def import_file(
+    library: LibraryArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `sora index export` wrote.")],
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a library from an exported file; slices keep their ids."""
+    from sora_video.index.library import Library
+
+    with replacing("library", library, "a library", force=force):
+        imported = Library.from_export(library, file)
+    report_change(imported, as_json)
