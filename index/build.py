@@ -199,8 +199,9 @@ def add_to_library(
     """Add to a library; videos that are there already are replaced if they changed.
 
     Of a corpus, only videos whose files are new or changed are embedded; a manifest's further columns become
-    attributes of all. Another file of the same name, from another folder, is refused: see ``prefix`` and
-    ``replace``. After Ctrl-C the library has the videos that were done, and the same call adds the rest.
+    attributes of all. Videos that the library ignores are left out. Another file of the same name, from
+    another folder, is refused: see ``prefix`` and ``replace``. After Ctrl-C the library has the videos that
+    were done, and the same call adds the rest.
 
     Args:
         library: to add to.
@@ -231,7 +232,10 @@ def add_to_library(
         library.check_names(contents, corpus.root, prefix)
     held = library.contents(contents)
     same = {name for name, content in contents.items() if held.get(name) == content}
-    videos = tuple(video for video in corpus.videos if video.video_id not in same)
+    names = {video.video_id for video in corpus.videos} - same
+    left_out = library.barred({name: contents.get(name, "") for name in names})
+    known = same | left_out
+    videos = tuple(video for video in corpus.videos if video.video_id not in known)
     stop = None
     if not videos:
         embeddings = nothing(library)
@@ -239,11 +243,12 @@ def add_to_library(
             encoder_of(model, library.fingerprint)  # it is remembered, so it has to be the right one
     else:
         rest = dataclasses.replace(corpus, videos=videos)
-        embeddings, stop = embed_changed(library, rest, model, whole=not same)
+        embeddings, stop = embed_changed(library, rest, model, whole=not known)
     added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root, prefix, replace)
     if stop:
         raise stop
-    return Change(library, embeddings.failures, added._replace(unchanged=added.unchanged + len(same)))
+    added = added._replace(unchanged=added.unchanged + len(same), ignored=added.ignored + len(left_out))
+    return Change(library, embeddings.failures, added)
 
 
 def prefixed(corpus: Corpus, prefix: str) -> Corpus:

@@ -1,12 +1,15 @@
 """A library in numbers."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
-from .store.filters import Attributes
+from .store.filters import Attributes, Where
 from .store.kinds import make_kind
+from .store.segment import Segment
 from .store.snapshot import Held, Snapshot
+from .store.table import Entry
 
 __all__ = ["LibraryInfo", "VideoInfo", "info_of", "list_videos"]
 
@@ -19,8 +22,12 @@ class LibraryInfo:
     slices: int
     """Visible slices."""
     segments: int
+    removed_videos: int
+    """Videos that are hidden but still on the disk, also earlier contents of those that were replaced."""
     removed_slices: int
-    """Slices that are hidden but still on the disk."""
+    """Slices of these."""
+    ignored_videos: int
+    """Videos that are not to come back."""
     bytes: int
     """Size of the segments on the disk."""
     bytes_per_slice: float
@@ -50,24 +57,34 @@ class VideoInfo:
     attributes: Attributes
 
 
-def list_videos(snapshot: Snapshot) -> list[VideoInfo]:
+def list_videos(snapshot: Snapshot, where: Where | None = None) -> list[VideoInfo]:
     """The videos that can be searched, by name.
 
     Args:
         snapshot: the opened library.
+        where: only those of which a slice passes this filter; None: all.
 
     Raises:
-        LibraryError: the file of edited attributes is damaged.
+        LibraryError: the file of edited attributes is damaged, or the filter compares what has no order.
     """
+    if where is not None:
+        snapshot.check_order(where)
     edited = snapshot.edits()
     videos = [
         video_info(snapshot.held(segment_no, entry, edited))
         for segment_no, segment in enumerate(snapshot.segments)
         if segment.searchable
-        for entry in segment.table.entries()
-        if entry.video_id not in segment.record.removed
+        for entry in passing(snapshot, segment, where)
     ]
     return sorted(videos, key=attrgetter("video_id"))
+
+
+def passing(snapshot: Snapshot, segment: Segment, where: Where | None) -> Iterator[Entry]:
+    """The visible videos of a segment of which a slice passes a filter."""
+    rows = snapshot.visible(segment, (), where)
+    for entry in segment.table.entries():
+        if rows is None or rows[entry.first_row : entry.first_row + entry.rows].any():
+            yield entry
 
 
 def video_info(held: Held) -> VideoInfo:
@@ -98,7 +115,9 @@ def info_of(snapshot: Snapshot, model: str | None) -> LibraryInfo:
         videos=sum(segment.table.videos - len(segment.record.removed) for segment in segments),
         slices=slices,
         segments=len(segments),
+        removed_videos=sum(len(segment.record.removed) for segment in segments),
         removed_slices=rows - slices,
+        ignored_videos=len(snapshot.manifest.ignored),
         bytes=size,
         bytes_per_slice=size / slices if slices else 0.0,
         dim=snapshot.manifest.dim,

@@ -25,6 +25,8 @@ from . import repair as reparation
 from .opened import OpenedLibrary
 from .repair import Repair
 from .store import compact as compaction
+from .store import ignored as ignoring
+from .store import purge as purging
 from .store import update
 from .store.export import import_library
 from .store.files import Checks, Damage
@@ -185,19 +187,45 @@ class Library(OpenedLibrary):
                 self._commit(before, merged)
                 sweep(self.path, self._snapshot.manifest)
 
-    def remove(self, video_ids: str | Iterable[str]) -> None:
-        """Hide videos in one commit; compaction reclaims their space.
+    def remove(self, video_ids: str | Iterable[str], *, purge: bool = False, ignore: bool = False) -> None:
+        """Hide videos in one commit, or erase them.
 
         Args:
             video_ids: one or more.
+            purge: erase their vectors, rows, attributes and names at once, and those that were hidden
+                before; otherwise compaction reclaims their space. Segments that had them lose their
+                approximate indexes.
+            ignore: keep them from being added again, under these names or with these contents, until
+                :meth:`lift`. Names of what is purged are kept as salted hashes only.
 
         Raises:
             LibraryError: the library does not hold one of them, or is damaged; nothing is removed then.
             StorageError: the disk refused the write; the library is as it was.
         """
+        names = frozenset([video_ids] if isinstance(video_ids, str) else video_ids)
         with self._writing() as snapshot:
-            names = [video_ids] if isinstance(video_ids, str) else video_ids
-            self._commit(snapshot, update.remove(snapshot, frozenset(names)))
+            manifest = (purging.purge if purge else update.remove)(snapshot, names)
+            if ignore:
+                manifest = ignoring.ignore(manifest, purging.contents_in(snapshot, names))
+            if purge:
+                manifest = ignoring.without_names(manifest, names)
+            self._commit(snapshot, manifest)
+            if purge:
+                sweep(self.path, self._snapshot.manifest)
+
+    def lift(self, wanted: str | Iterable[str]) -> None:
+        """Let videos be added again that were not to come back, in one commit.
+
+        Args:
+            wanted: their names, or first digits, at least 6, of the keys by which :attr:`ignored` knows them.
+
+        Raises:
+            LibraryError: one is not ignored, or the manifest is damaged; nothing is lifted then.
+            StorageError: the disk refused the write; the library is as it was.
+        """
+        names = frozenset([wanted] if isinstance(wanted, str) else wanted)
+        with self._writing() as snapshot:
+            self._commit(snapshot, ignoring.lift(snapshot.manifest, names, self.path))
 
     def set_attributes(self, changes: Mapping[str, Mapping[str, Value | None]]) -> None:
         """Edit attributes of videos in one commit.

@@ -1,6 +1,6 @@
 """An opened library: everything that reads it; :mod:`.library` has everything that changes it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.threads import threads_for
 from .store.export import export_library
 from .store.files import Damage
-from .store.filters import Attributes
+from .store.filters import Attributes, Where
 from .store.guard import check_embeddings
+from .store.ignored import barred
+from .store.manifest import Ignored
 from .store.snapshot import Snapshot
 from .store.video_source import VideoSource
 from .verify import Verification, verify
@@ -69,6 +71,19 @@ class OpenedLibrary:
         return None if remembered is None else absolute_spec(remembered, self.path.resolve())
 
     @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        """Videos that are not added again, see :meth:`.Library.remove`."""
+        return self._snapshot.manifest.ignored
+
+    def barred(self, contents: Mapping[str, str]) -> set[str]:
+        """The videos among some that would not be added.
+
+        Args:
+            contents: SHA-256 of the content by video, see :meth:`contents`; empty where it is unknown.
+        """
+        return barred(self._snapshot.manifest, contents)
+
+    @property
     def damage(self) -> tuple[Damage, ...]:
         """All that cannot be read; searches go on without it."""
         return self._snapshot.damage
@@ -106,13 +121,16 @@ class OpenedLibrary:
         """
         return {name: held.source for name, held in self._snapshot.find_all(list(video_ids)).items()}
 
-    def list_videos(self) -> list[VideoInfo]:
+    def list_videos(self, where: Where | None = None) -> list[VideoInfo]:
         """The videos that can be searched, by name, with where they came from and their attributes.
 
+        Args:
+            where: only those of which a slice passes this filter; None: all.
+
         Raises:
-            LibraryError: the file of edited attributes is damaged.
+            LibraryError: the file of edited attributes is damaged, or the filter compares what has no order.
         """
-        return list_videos(self._snapshot)
+        return list_videos(self._snapshot, where)
 
     def embeddings(self, video_id: str) -> Embeddings:
         """The slices of a video, with their vectors as they are stored.

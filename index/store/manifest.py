@@ -30,6 +30,7 @@ from .files import StoredFile, refusal
 __all__ = [
     "SCRATCH",
     "BuiltIndex",
+    "Ignored",
     "Manifest",
     "SegmentRecord",
     "StoredWhitening",
@@ -128,6 +129,18 @@ class StoredWhitening:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ignored:
+    """A video that is not to come back, see :mod:`.ignored`."""
+
+    name: str | None
+    """None: it was purged."""
+    name_key: str
+    """What its name is known by."""
+    content_key: str
+    """What its content is known by; empty: unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A library at one moment."""
 
@@ -149,6 +162,10 @@ class Manifest:
     """Attributes of videos that were edited since they were written."""
     whitening: StoredWhitening | None = None
     segments: tuple[SegmentRecord, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    """Videos that are not added again."""
+    salt: str = ""
+    """Of the keys of these."""
 
     @property
     def files(self) -> tuple[StoredFile, ...]:

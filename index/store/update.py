@@ -15,6 +15,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import store
 from .filters import Attributes, Value, check_attributes, to_json
+from .ignored import barred
 from .manifest import Manifest, SegmentRecord
 from .segment import Block, Member, write_segment
 from .snapshot import Held, Snapshot
@@ -32,6 +33,8 @@ class Added(NamedTuple):
     """Videos that the library held under the same name with another content."""
     unchanged: int = 0
     """Videos that the library held with the same content; they keep their slices."""
+    ignored: int = 0
+    """Videos that are not to come back; they were left out."""
 
 
 def add(
@@ -66,9 +69,11 @@ def add(
     keys = keys_of(embeddings, rows, content)
     held = snapshot.find({**rows, **attributes, **content})
     changed = [name for name in rows if name not in held or content_of(snapshot, held[name]) != keys[name]]
+    left_out = barred(snapshot.manifest, {name: keys[name] for name in changed})
+    changed = [name for name in changed if name not in left_out]
     if not replacing:
         refuse_clashes(snapshot, {name: held[name] for name in changed if name in held}, source)
-    written, same = set(changed), rows.keys() - set(changed)
+    written, same = set(changed), rows.keys() - {*changed, *left_out}
     again = same | {
         name for name in held.keys() - rows.keys() if content.get(name) == held[name].entry.content
     }
@@ -88,7 +93,7 @@ def add(
     before = {name: with_source(held[name].attributes, held[name].source) for name in held.keys() - written}
     edited |= {name: wanted[name] for name in before if to_json(wanted[name]) != to_json(before[name])}
     replaced = len(written & held.keys())
-    result = Added(len(written) - replaced, replaced, len(same))
+    result = Added(len(written) - replaced, replaced, len(same), len(left_out))
     if not written and not differ(edited, snapshot.edited):
         return snapshot.manifest, result
     return succeed(snapshot, records, edited, next_slice_id=next_slice_id), result

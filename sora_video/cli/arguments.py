@@ -30,6 +30,7 @@ __all__ = [
     "SplitOption",
     "StartOption",
     "VideoTimeOption",
+    "WhereOption",
     "read_time",
 ]
 
@@ -144,4 +145,13 @@ StartOption = Annotated[
 EndOption = Annotated[
     float | None,
     typer.Option("--end", metavar="TIME", parser=read_time, help="End of the span, as 75, 1:15 or 0:01:15."),
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="NAME=VALUE",
+        help="Only videos with this attribute; quoted also 'camera>2', 'date<2026-01-01', <=, >= and !=; "
+        "also videos=GLOB, start_s=TIME, end_s=TIME.",
+    ),
 ]

@@ -21,6 +21,7 @@ from .arguments import (
     PrefixOption,
     SkipOption,
     SourceArgument,
+    WhereOption,
 )
 from .library import change_of, open_and_warn, report_change
 from .replace import ForceOption, replacing
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 DEFAULT_RECALL = 0.95
+KEY_DIGITS = 12
 MANY_SEGMENTS = 16
 """Segments from which on compaction is recommended."""
 
@@ -159,18 +161,54 @@ def add(
     report_change(change.library, as_json, change.added, change.failures)
 
 
-@index_app.command(epilog="Example: sora index remove my.library holiday/beach.mp4")
+@index_app.command(
+    epilog="Example: sora index remove my.library holiday/beach.mp4   |   "
+    "sora index remove my.library visitor.mp4 --purge"
+)
 def remove(
     library: LibraryArgument,
     videos: Annotated[
         list[str], typer.Argument(metavar="VIDEO...", help="Videos as `sora search` names them.")
     ],
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Erase at once all that the library's folder has of them."),
+    ] = False,
+    ignore: Annotated[
+        bool,
+        typer.Option(
+            "--ignore/--no-ignore",
+            help="Keep them from being added again, see `sora index ignored`.",
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove videos."""
+    """Remove videos, and keep them from coming back."""
     opened = open_and_warn(library)
-    opened.remove(videos)
+    opened.remove(videos, purge=purge, ignore=ignore)
     report_change(opened, as_json)
+
+
+@index_app.command(
+    epilog="Example: sora index ignored my.library   |   sora index ignored my.library --lift beach.mp4"
+)
+def ignored(
+    library: LibraryArgument,
+    lift: Annotated[
+        list[str] | None,
+        typer.Option("--lift", metavar="VIDEO", help="A name, or the key of one, that may be added again."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List videos that `sora index add` leaves out since they were removed; what was purged has no name."""
+    opened = open_and_warn(library)
+    if lift:
+        opened.lift(lift)
+    entries = [{"video": entry.name, "key": entry.name_key[:KEY_DIGITS]} for entry in opened.ignored]
+    if as_json:
+        show.print_json(entries)
+    else:
+        show.print_table([{**entry, "video": entry["video"] or "(purged)"} for entry in entries])
 
 
 @index_app.command(epilog="Example: sora index attributes my.library holiday/beach.mp4 camera=3 place=")
@@ -201,10 +239,16 @@ def attributes(
         show.print_table([{"": name, "value": str(value)} for name, value in values.items()], title=video)
 
 
-@index_app.command("list", epilog="Example: sora index list my.library --json")
-def list_videos(library: LibraryArgument, as_json: JsonOption = False) -> None:
+@index_app.command(
+    "list",
+    epilog="Example: sora index list my.library --json   |   "
+    "sora index list my.library --where 'camera>2' --where 'videos=cam2/*'",
+)
+def list_videos(library: LibraryArgument, where: WhereOption = None, as_json: JsonOption = False) -> None:
     """List the videos of a library, with the folder that each came from and its attributes."""
-    videos = open_and_warn(library).list_videos()
+    from sora_video.index.store.filters import parse_where
+
+    videos = open_and_warn(library).list_videos(parse_where(where) if where else None)
     if as_json:
         show.print_json(videos)
         return

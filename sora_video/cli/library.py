@@ -59,6 +59,10 @@ def report_change(
         unreadable = {} if failures is None else {"unreadable": failures}
         show.print_json({**held, **counted, **unreadable})
         return
+    if added and added.ignored:
+        console.warn(
+            f"{added.ignored} videos were left out since they were removed before, see `sora index ignored`"
+        )
     counts = f"{added.added} added, {added.replaced} replaced, {added.unchanged} unchanged; " if added else ""
     console.say(f"{library.path}: {counts}{held['slices']} slices of {held['videos']} videos")
     show.print_failures(failures or (), held["videos"] + len(failures or ()))

@@ -19,6 +19,7 @@ from .arguments import (
     JsonOption,
     LibraryArgument,
     StartOption,
+    WhereOption,
 )
 from .library import open_and_warn
 from .replace import ForceOption, check_files
@@ -44,15 +45,6 @@ TextOption = Annotated[
 TopOption = Annotated[int, typer.Option("--top", help="Most videos to find.")]
 ExcludeOption = Annotated[
     list[str] | None, typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out.")
-]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        metavar="NAME=VALUE",
-        help="Only videos with this attribute; quoted also 'camera>2', 'date<2026-01-01', <=, >= and !=; "
-        "also videos=GLOB, start_s=TIME, end_s=TIME.",
-    ),
 ]
 FpsOption = Annotated[
     float | None,

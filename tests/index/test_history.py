@@ -98,7 +98,7 @@ def test_any_history_answers_like_a_dictionary(make_embeddings, plan, precision,
         library = Library.create(path, "f" * 64, 4, precision)
         for kind, step in plan:
             if kind == "add":
-                assert library.add(make_embeddings(step)) == told.add(step)
+                assert library.add(make_embeddings(step))[:3] == told.add(step)
             elif kind == "compact":
                 library.compact(step)
             elif not set(step) <= told.held.keys():

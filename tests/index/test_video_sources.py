@@ -47,11 +47,11 @@ def test_another_folder_with_the_same_names_is_refused_with_both_places(library,
     with pytest.raises(LibraryError, match=expected):
         add_to_library(library, cameras / "cam2")
     assert (library.path / "manifest.json").read_bytes() == before
-    assert add_to_library(library, cameras / "cam1").added == (0, 0, 2)
+    assert add_to_library(library, cameras / "cam1").added[:3] == (0, 0, 2)
 
 
 def test_a_prefix_keeps_both(library, cameras):
-    assert add_to_library(library, cameras / "cam2", prefix="cam2/").added == (2, 0, 0)
+    assert add_to_library(library, cameras / "cam2", prefix="cam2/").added[:3] == (2, 0, 0)
     expected = {
         **{name: str(cameras / "cam1" / name) for name in NAMES},
         **{f"cam2/{name}": str(cameras / "cam2" / name) for name in NAMES},
@@ -74,22 +74,22 @@ def test_the_folder_above_names_the_same_files_as_a_prefix_does(library, cameras
 
 
 def test_replacing_is_possible_when_it_is_asked_for(library, cameras):
-    assert add_to_library(library, cameras / "cam2", replace=True).added == (0, 2, 0)
+    assert add_to_library(library, cameras / "cam2", replace=True).added[:3] == (0, 2, 0)
     assert paths(library) == {name: str(cameras / "cam2" / name) for name in NAMES}
 
 
 def test_a_changed_file_of_the_same_folder_is_replaced(library, cameras):
     shutil.copy(cameras / "cam2/0001.mp4", cameras / "cam1/0001.mp4")
     (cameras / "link").symlink_to(cameras / "cam1")
-    assert add_to_library(library, cameras / "link").added == (0, 1, 1)
+    assert add_to_library(library, cameras / "link").added[:3] == (0, 1, 1)
 
 
 def test_a_folder_that_moved_is_no_clash_and_is_found_again(library, cameras):
     shutil.copytree(cameras / "cam1", cameras / "copy")
-    assert add_to_library(library, cameras / "copy").added == (0, 0, 2)
+    assert add_to_library(library, cameras / "copy").added[:3] == (0, 0, 2)
     assert paths(library)["0001.mp4"] == str(cameras / "cam1/0001.mp4")
     (cameras / "cam1/0001.mp4").unlink()
-    assert add_to_library(library, cameras / "copy").added == (0, 0, 2)
+    assert add_to_library(library, cameras / "copy").added[:3] == (0, 0, 2)
     assert paths(library) == {
         "0001.mp4": str(cameras / "copy/0001.mp4"),
         "0002.mp4": str(cameras / "cam1/0002.mp4"),
@@ -102,7 +102,7 @@ def test_a_file_that_manifests_in_two_folders_name_is_one_video(library, cameras
         (cameras / name / "videos.csv").write_text(f"path\n{cameras}/cam2/0001.mp4\n")
     add_to_library(library, cameras / "one/videos.csv")
     shutil.copy(cameras / "cam1/0002.mp4", cameras / "cam2/0001.mp4")
-    assert add_to_library(library, cameras / "two/videos.csv").added == (0, 1, 0)
+    assert add_to_library(library, cameras / "two/videos.csv").added[:3] == (0, 1, 0)
 
 
 @pytest.mark.parametrize("held_as_table", [False, True])
@@ -114,7 +114,7 @@ def test_tables_of_embeddings_know_their_folder(cameras, tiny_run, held_as_table
     library = build_library(cameras / "library", held, tiny_run.path).library
     with pytest.raises(LibraryError, match=rf"now from {cameras}/cam2/0001\.mp4"):
         add_to_library(library, cameras / "cam2.parquet")
-    assert add_to_library(library, cameras / "cam2.parquet", prefix="cam2").added == (2, 0, 0)
+    assert add_to_library(library, cameras / "cam2.parquet", prefix="cam2").added[:3] == (2, 0, 0)
     assert paths(library)["cam2/0002.mp4"] == str(cameras / "cam2/0002.mp4")
     assert add_to_library(library, cameras / "cam1.parquet").added[0] == 0
 

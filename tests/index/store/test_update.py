@@ -28,7 +28,7 @@ def ids(library, make_embeddings):
 
 def test_only_what_changed_is_replaced(library, make_embeddings):
     before = (library.path / "manifest.json").read_bytes()
-    assert library.add(make_embeddings({"b.mp4": EYE[1:3], "a.mp4": EYE[:1]})) == (0, 0, 2)
+    assert library.add(make_embeddings({"b.mp4": EYE[1:3], "a.mp4": EYE[:1]}))[:3] == (0, 0, 2)
     assert (library.path / "manifest.json").read_bytes() == before
     told = library.add(make_embeddings({"a.mp4": EYE[:1], "b.mp4": EYE[2:3], "c.mp4": EYE[3:]}))
     assert (told.added, told.replaced, told.unchanged) == (1, 1, 1)
@@ -37,16 +37,16 @@ def test_only_what_changed_is_replaced(library, make_embeddings):
 
 def test_a_content_that_is_given_decides(library, make_embeddings):
     keys = {"a.mp4": "one", "c.mp4": "two"}
-    assert library.add(make_embeddings({"a.mp4": EYE[:1], "c.mp4": EYE[3:]}), content=keys) == (1, 1, 0)
+    assert library.add(make_embeddings({"a.mp4": EYE[:1], "c.mp4": EYE[3:]}), content=keys)[:3] == (1, 1, 0)
     assert library.contents(["a.mp4", "c.mp4", "z.mp4"]) == keys
-    assert library.add(make_embeddings({"c.mp4": EYE[:2]}), content=keys) == (0, 0, 1)
+    assert library.add(make_embeddings({"c.mp4": EYE[:2]}), content=keys)[:3] == (0, 0, 1)
     assert len(library.embeddings("c.mp4")) == 1
 
 
 def test_times_are_content(library, make_embeddings):
     later = make_embeddings({"a.mp4": EYE[:1]})
     later.start_s[0] = 0.5
-    assert library.add(later) == (0, 1, 0)
+    assert library.add(later)[:3] == (0, 1, 0)
 
 
 def test_attributes_are_kept_edited_and_taken_away(library, make_embeddings):
