@@ -1,6 +1,7 @@
 """Where a query is in the videos of a library: which videos stand out, their moments, and what is which part.
 
-Cosines find candidates. They are ranked again by likeness, the cosine after mild whitening (see
+Cosines find candidates, the same ones however many videos are wanted, so that the answer to a query for fewer
+is the beginning of that for more. They are ranked again by likeness, the cosine after mild whitening (see
 :mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
 and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
 
@@ -15,8 +16,9 @@ as look and motion, a video has a lead by each of them alone too: film of one pl
 there does not.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
 
 CANDIDATES = 50
-"""Videos ranked again, at least."""
+"""Videos ranked again together; where more are wanted, further ones follow, see :func:`candidate_blocks`."""
+LEVEL_VIDEOS = 10
+"""The best videos, which tell what likeness is a match."""
 RIVALS = 20
 """The rival's rank after the best video; with fewer candidates it is the last one."""
 FEWEST = 3
@@ -61,25 +65,46 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
         LibraryError: the query is not L2-normalised, or the library has been damaged since.
     """
     query = replace(query, embeddings=by_time(query.embeddings))
-    hits = library.search(replace(query, top=max(query.top, CANDIDATES)))
-    if not hits:
+    best = [*islice(ranked_videos(library, query), max(query.top, LEVEL_VIDEOS))]
+    if not best:
         return []
-    names = [hit.video_id for hit in hits]
-    by_name = compare_videos(library, query, names)
-    compared = [by_name[name] for name in names]
-    likeness = [likeness_of(video) for video in compared]
-    falling = sorted(likeness, reverse=True)
-    order = ranking(library, query, names, likeness)
-    ranked = [
-        replace(hits[number], lead=None if query.words else lead_of(likeness[number], falling))
-        for number in order
-    ]
-    videos = [compared[number] for number in order[: query.top]]
-    least = match_level([video.likeness for video in videos])
-    return [
-        locate(query.embeddings, hit, video, least)
-        for hit, video in zip(with_agreement(library, query, ranked[: query.top]), videos, strict=True)
-    ]
+    least = match_level([video.likeness for _, video in best[:LEVEL_VIDEOS]])
+    return [locate(query.embeddings, hit, video, least) for hit, video in best[: query.top]]
+
+
+def ranked_videos(library: "OpenedLibrary", query: Query) -> Iterator[tuple[Hit, Compared]]:
+    """Hits with their leads, and their comparisons: block by block, in each of them the best first."""
+    falling: list[float] = []
+    for hits in candidate_blocks(library, query):
+        names = [hit.video_id for hit in hits]
+        by_name = compare_videos(library, query, names)
+        compared = [by_name[name] for name in names]
+        likeness = [likeness_of(video) for video in compared]
+        falling = falling or sorted(likeness, reverse=True)
+        led = [
+            replace(hit, lead=None if query.words else lead_of(value, falling))
+            for hit, value in zip(hits, likeness, strict=True)
+        ]
+        agreed = with_agreement(library, query, led)
+        yield from ((agreed[number], compared[number]) for number in ranking(library, query, names, likeness))
+
+
+def candidate_blocks(library: "OpenedLibrary", query: Query) -> Iterator[list[Hit]]:
+    """Candidates in blocks of 50, 50, 100, 200 and so on, which do not depend on how many are wanted.
+
+    An approximate index may find others where more are asked for, so each block is a search of its own.
+    """
+    seen: set[str] = set()
+    count = CANDIDATES
+    while True:
+        hits = library.search(replace(query, top=count))
+        new = [hit for hit in hits if hit.video_id not in seen][: count - len(seen)]
+        if new:
+            yield new
+        if len(hits) < count:
+            return
+        seen.update(hit.video_id for hit in new)
+        count *= 2
 
 
 def ranking(
@@ -125,7 +150,7 @@ def with_agreement(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) 
 def leads_by(library: "OpenedLibrary", query: Query, names: Sequence[str]) -> dict[str, float | None]:
     """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
     candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
-    compared = compare_videos(library, query, {*candidates, *names})
+    compared = compare_videos(library, query, list(dict.fromkeys([*candidates, *names])))
     likeness = {name: likeness_of(video) for name, video in compared.items()}
     falling = sorted((likeness[name] for name in candidates), reverse=True)
     return {name: lead_of(likeness[name], falling) for name in names}

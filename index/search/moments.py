@@ -2,8 +2,8 @@
 
 A slice's likeness is that to the query's slice that it is most like. It matches if it is at least three
 tenths of the way from the background to the best likeness of the whole search. The background is the median
-likeness of any slice of the query and any slice of the videos found: few of these pairs match. A slice that
-shows half of a scene is about half as much like it, so the ends of a moment are known to about half a slice.
+likeness of any slice of the query and any slice of the best ten videos: few of these pairs match. A slice
+that shows half of a scene is half as much like it, so the ends of a moment are known to about half a slice.
 
     likeness   .0  .2  .9  .8  .1  .0  .7  .1       best .9, background .1: slices of .34 and more match
     moments         |------|        |--|
@@ -37,7 +37,7 @@ def match_level(similarities: list[NDArray[np.float32]]) -> float:
     """The least likeness that counts as a match in one search.
 
     Args:
-        similarities: (Q, N) of the query's slices and those of each video found.
+        similarities: (Q, N) of the query's slices and those of each of the best videos.
     """
     likeness = np.concatenate([similarity.ravel() for similarity in similarities])
     background = float(np.median(likeness))

@@ -3,6 +3,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from sora_video.base.errors import FingerprintError, LibraryError
+from sora_video.index.library import Library
 from sora_video.index.localize import localize
 from sora_video.index.query import Query
 from sora_video.index.store.filters import Where
@@ -20,7 +21,7 @@ def alike(make_library, random_vectors, normed):
 def excerpt(library, name, random_vectors, normed):
     """Slices 3 to 7 of a video, somewhat changed."""
     query = library.embeddings(name).select(np.arange(3, 8))
-    query.vectors[:] = normed(query.vectors + 0.1 * random_vectors(7, 5, 64))
+    query.vectors[:] = normed(query.vectors + 0.1 * random_vectors(7, 5, query.vectors.shape[1]))
     return query
 
 
@@ -34,6 +35,24 @@ def test_a_copy_stands_out_among_videos_that_are_all_alike(alike, random_vectors
     assert len(others) == 9
     assert not any(hit.sure for hit in others)
     assert others[-1].cosine > 0.9  # which no threshold on cosines would tell from a copy
+
+
+def test_what_is_found_does_not_depend_on_how_many_are_wanted(make_library, random_vectors, normed):
+    """Among videos of which the candidates, the rival and the background would be others."""
+    common = random_vectors(99, 1, 16)
+    spread = {n: 0.2 + 0.01 * (n % 7) for n in range(260)}
+    library = make_library(
+        {f"{n:03d}.mp4": normed(common + width * random_vectors(n, 12, 16)) for n, width in spread.items()}
+    )
+    for name in ("017.mp4", "101.mp4"):
+        query = excerpt(library, name, random_vectors, normed)
+        found = {
+            top: localize(Library.open(library.path), Query(query, top=top))
+            for top in (1, 3, 10, 60, 250, 300)
+        }
+        assert [len(hits) for hits in found.values()] == [1, 3, 10, 60, 250, 260]
+        assert all(hits == found[300][: len(hits)] for hits in found.values())
+        assert len({hit.video_id for hit in found[300]}) == 260
 
 
 def test_without_its_video_nothing_stands_out(alike, random_vectors, normed):

@@ -99,6 +99,28 @@ def test_a_search_says_what_stands_out_and_when_nothing_does(tmp_path, table):
     assert "no video stands out, by a lead of 0.65: the query may come from none of them" in done.stderr
 
 
+@pytest.mark.parametrize("query", ["slice:4", "slice:700", "all.npy"])
+def test_fewer_hits_are_the_first_of_more_in_table_and_json(tmp_path, table, query):
+    path, made = table
+    library = tmp_path / "library"
+    sora("index", "build", library, path)
+    if query == "all.npy":
+        query = tmp_path / query
+        np.save(query, made.vectors[[9, 300, 301]])
+    told, shown = {}, {}
+    for top in (1, 3, 10, 60, 120):
+        told[top] = json.loads(sora("search", library, query, "--top", top, "--json"))
+        lines = sora("search", library, query, "--top", top).splitlines()
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
+        shown[top] = [row[:3] for row in rows]
+    for top, hits in told.items():
+        assert hits == told[120][:top]
+        moments = [(hit, moment) for hit in hits for moment in hit["moments"]]
+        assert shown[top] == [
+            [f"{hit['lead']:.3f}", hit["video_id"], f"{moment['likeness']:.3f}"] for hit, moment in moments
+        ]
+
+
 def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
     library, shots, film = tmp_path / "library", tmp_path / "shots", videos / "odd/clip 1.mp4"
     sora("index", "build", library, videos, "--model", tiny_run.path)
