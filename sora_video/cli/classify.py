@@ -33,6 +33,15 @@ PredictionsOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
 ]
+BackgroundOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--background", metavar="LABEL", help="Draw this label as if nothing happened; may be repeated."
+    ),
+]
+UnsureOption = Annotated[
+    float, typer.Option("--unsure", metavar="P", help="Draw spans of a lower confidence as unsure.")
+]
 SmoothOption = Annotated[
     float | None,
     typer.Option(
@@ -183,14 +192,17 @@ def predict(
     out: PredictionsOption = None,
     model: HintedModelOption = None,
     smooth: SmoothOption = None,
+    background: BackgroundOption = None,
+    unsure: UnsureOption = 0.5,
     skip: SkipOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the labels of videos, with confidences and a timeline."""
-    from sora_video.downstream.classify.page import FILES, write_predictions
+    from sora_video.downstream.classify.page import FILES, Drawing, write_predictions
     from sora_video.downstream.classify.predict import classify_videos
 
+    drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
     kept = "nothing is kept; name a folder with --out"
@@ -199,7 +211,7 @@ def predict(
     with stopping(lambda: kept):
         predictions = classify_videos(head, without_unreadable(source, skip), model, smooth, out)
     if out is not None:
-        write_predictions(predictions, out)
+        write_predictions(predictions, out, drawing)
     if as_json:
         show.print_json(predictions.as_json())
         return
@@ -234,14 +246,17 @@ def words(
     ] = None,
     out: PredictionsOption = None,
     smooth: SmoothOption = None,
+    background: BackgroundOption = None,
+    unsure: UnsureOption = 0.5,
     skip: SkipOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Classify videos by words alone, with an encoder that embeds texts too; nothing is trained."""
-    from sora_video.downstream.classify.page import FILES, write_predictions
+    from sora_video.downstream.classify.page import FILES, Drawing, write_predictions
     from sora_video.downstream.classify.words import PROMPTS, classify_by_words
 
+    drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
     done = classify_by_words(
@@ -255,7 +270,7 @@ def words(
         beside=beside,
     )
     if out is not None:
-        write_predictions(done.predictions, out)
+        write_predictions(done.predictions, out, drawing)
     scores = {"scores": done.scores, "beside": done.beside, "unknown": done.unknown}
     if as_json:
         show.print_json({**done.predictions.as_json(), **scores})
