@@ -10,8 +10,8 @@ import pytest
 from sora_video.base.errors import ConfigError
 from sora_video.downstream.classify.marks import marks_of
 from sora_video.downstream.classify.page import Drawing, ticks, write_predictions
-from sora_video.downstream.classify.values import Answer, Prediction, Predictions
 from sora_video.downstream.classify.timeline import Span
+from sora_video.downstream.classify.values import Answer, Prediction, Predictions
 
 SPANS = (
     Span(10.0, 12.0, "<b>run</b>", 0.9),

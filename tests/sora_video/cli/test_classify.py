@@ -80,7 +80,7 @@ def test_watching_prints_lines_of_json(sora, videos, tiny_run, tmp_path, write_v
     assert (lines[0]["event"], lines[-1]["event"]) == ("threshold", "summary")
     assert lines[-1]["alerts"] == 0  # the library holds this very film
     film = write_video(tmp_path / "film.mp4", moving_square(99, 40), fps=8)
-    printed = sora("watch", library, film, "--false-alarms", "0.9", "--neighbours", 2)
+    printed = sora("watch", library, film, "--false-alarms", "0.9", "--neighbours", 2, "--out", tmp_path)
     check("watch", *map(json.loads, printed.splitlines()))
     assert "nothing.mp4" in sora("watch", library, tmp_path / "nothing.mp4", "--neighbours", 1, code=2)
 
