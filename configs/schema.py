@@ -180,7 +180,10 @@ class DataConfig(Section):
     """Decoding processes; null: one per processor, at most 8. With 0 the process itself decodes, and a
     file that ends its decoder ends the run."""
     cache_gb: Annotated[float, Field(ge=0, le=1e6)] = 8.0
-    """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once."""
+    """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once; at most
+    16 times what the videos take, or 256 MB where that is more."""
+    keep_cache: bool = False
+    """Whether these frames stay when the run stops or is finished."""
     frame_s: Annotated[float, Field(gt=0, le=1e6)] = 60.0
     """Most seconds that a decoding process may take for a frame; its file fails then."""
     video_s: Annotated[float, Field(gt=0, le=1e9)] | None = None

@@ -3,19 +3,18 @@
 import sys
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sora_video.base.console import printable
-from sora_video.base.errors import RunError, Stopped, StorageError
+from sora_video.base.errors import ConfigError, RunError, Stopped, StorageError
 from sora_video.base.processes import keep_freed_memory
 from sora_video.configs.loader import check_settings
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Quarantine
-from sora_video.pretrain.video.read import picture_of
 
 from .batch import Batch
 from .init import adopt, initial_weights
@@ -28,6 +27,7 @@ from .ranks import Common, confer, make_fabric, on_first
 from .run.checkpoint import Checkpoints, pack, unpack
 from .run.finish import Ending, attempted, finish
 from .run.folder import Run
+from .run.frames import drop_frames, frame_cache
 from .run.guard import COLLAPSED, Guard
 from .run.identity import check_identity, identity
 from .run.monitor import make_monitor
@@ -51,6 +51,8 @@ def pretrain_encoder(
     init: str | Path | None = None,
     resume: bool = False,
     max_minutes: float | None = None,
+    epochs: int | None = None,
+    finish: bool = False,
 ) -> Run:
     """Learn an encoder from unlabelled video.
 
@@ -66,16 +68,20 @@ def pretrain_encoder(
             resume.
         resume: continue a run that was stopped, from its last saved step.
         max_minutes: stop, ready to be continued, after that time.
+        epochs: of a resume, how many the run has in all in place of those that it was planned for. The
+            learning rate follows the schedule of the new length from there on.
+        finish: of a resume, whether to take no more steps, and end the run with its last saved state.
 
     Returns:
         The finished run.
 
     Raises:
-        ConfigError: the batch cannot be divided among the groups and processes, there are no such weights to
-            start from, or a setting does not fit them, or the corpus has no texts to learn.
+        ConfigError: ``epochs`` are over already, the batch cannot be divided among the groups and processes,
+            there are no such weights to start from, or a setting does not fit them, or the corpus has no
+            texts to learn.
         CorpusError: there is nothing to learn from, or too many videos cannot be read.
-        RunError: the run exists already, is finished already, had no finite loss, or is continued with other
-            videos or settings than it was started with.
+        RunError: the run exists already, is finished already, has no saved state to be finished with, had no
+            finite loss, or is continued with other videos or settings than it was started with.
         Stopped: the run was asked to stop, by a signal or a limit, and can be continued.
         StorageError: the disk is full.
     """
@@ -84,9 +90,15 @@ def pretrain_encoder(
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train again")
     run = run or Run.new(out, started(config or PretrainConfig(), init))
+    run = run if epochs is None else replace(run, config=of_length(run.config, epochs))
     keep_freed_memory()
-    Training(run, corpus, StopSignal(max_minutes)).complete()
+    Training(run, corpus, StopSignal(max_minutes), extended=epochs is not None).complete(finish=finish)
     return run
+
+
+def of_length(config: PretrainConfig, epochs: int) -> PretrainConfig:
+    """The same settings with another number of epochs."""
+    return config.model_copy(update={"optim": config.optim.model_copy(update={"epochs": epochs})})
 
 
 def started(config: PretrainConfig, init: str | Path | None) -> PretrainConfig:
@@ -103,10 +115,12 @@ class Training:
         run: the run folder; nothing is written to it before everything else is ready.
         corpus: what to learn from.
         stop: when to stop.
+        extended: whether the run may have had another number of epochs before.
     """
 
-    def __init__(self, run: Run, corpus: Corpus, stop: StopSignal) -> None:
+    def __init__(self, run: Run, corpus: Corpus, stop: StopSignal, *, extended: bool = False) -> None:
         self.run, self.corpus, self.stop, self.config = run, corpus, stop, run.config
+        self.extended = extended
         config, out = run.config, run.path
         self.fabric = make_fabric(config.optim)
         self.texts = read_texts(corpus, config)
@@ -122,9 +136,12 @@ class Training:
             self.fabric.global_rank,
             self.fabric.world_size,
         )
-        self.cache = FrameCache(
-            out.absolute() / "cache", int(config.data.cache_gb * 1e9), picture_of(config.slice)
-        )
+        if self.extended and self.sampler.first_step >= self.sampler.total_steps:
+            raise ConfigError(
+                f"optim.epochs={config.optim.epochs}: the run has taken "
+                f"{self.sampler.first_step / self.sampler.steps_per_epoch:.3g} epochs; give more, or --finish"
+            )
+        self.cache = frame_cache(out, config, corpus)
         pin = self.fabric.device.type == "cuda"
         self.kept = KeptFeatures(corpus, config, self.cache) if config.augment.kept_views else None
         loader = (
@@ -151,12 +168,16 @@ class Training:
     def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
         """The run's identity, which a resume is compared with, after a comparison with the saved one."""
         if state:
-            check_identity(self.run.path, state, self.corpus, self.config, self.texts)
+            planned = state.get("config", {}).get("optim", {}).get("epochs") if self.extended else None
+            config = self.config if planned is None else of_length(self.config, planned)
+            check_identity(self.run.path, state, self.corpus, config, self.texts)
         return identity(self.corpus, self.config, self.texts)
 
     def begin_folder(self) -> None:
         """Write what a run starts with. A run that cannot start leaves no folder."""
         new = not self.run.begun
+        if self.extended and self.sampler.first_step:
+            self.save(self.sampler.first_step)  # with the new number of epochs
         self.run.begin()
         self.cache.recount()
         try:
@@ -177,20 +198,48 @@ class Training:
             JsonlTracker(out / "events.jsonl", first),
         )
 
-    def complete(self) -> None:
-        """Take every step that is left and finish the run."""
+    def complete(self, *, finish: bool = False) -> None:
+        """Take every step that is left and finish the run; with ``finish`` it is finished as it is.
+
+        Raises:
+            RunError: it is to be finished, and there is no state to end with.
+        """
+        try:
+            self.work(finish=finish)
+        finally:
+            if self.fabric.is_global_zero:
+                drop_frames(self.run, self.cache)
+
+    def work(self, *, finish: bool) -> None:
+        """See :meth:`complete`."""
         with closing(self.batches), closing(self.tracker), closing(self.events):
             try:
                 with self.stop.watched():
-                    self.keep_features()
-                    self.steps()
+                    if finish:
+                        self.finish_early()
+                    else:
+                        self.keep_features()
+                        self.steps()
                 self.guard.check_end()
             except BaseException:
                 with suppress(StorageError):
                     self.write_quarantine()
                 raise
             restored = self.restore_best()
-            on_first(self.fabric, lambda: self.end(restored=restored))
+            steps = self.sampler.first_step if finish else self.sampler.total_steps
+            on_first(self.fabric, lambda: self.end(steps, restored=restored))
+
+    def finish_early(self) -> None:
+        """Log what was measured since the last line of the log; the saved state is the run's last.
+
+        Raises:
+            RunError: there is no saved state.
+        """
+        done = self.sampler.first_step
+        if not done:
+            raise RunError(f"run {self.run.path}: has no saved state to be finished with; use --resume")
+        if self.meter.taken:
+            on_first(self.fabric, partial(self.log, done))
 
     def keep_features(self) -> None:
         """Compute the features that views are drawn from, where they are kept."""
@@ -205,7 +254,7 @@ class Training:
         if self.fabric.is_global_zero and self.run.begun:
             self.quarantine.write(self.run.path / "quarantine.json")
 
-    def end(self, *, restored: bool) -> None:
+    def end(self, steps: int, *, restored: bool) -> None:
         """Write what the run ends with, and delete the states that led to it."""
         self.run.check_there()
         self.write_quarantine()
@@ -214,7 +263,8 @@ class Training:
             corpus=self.corpus,
             encoder=self.learner.inner.encoder,
             look=None if restored or self.monitor is None else self.monitor.last,
-            steps=self.sampler.total_steps,
+            steps=steps,
+            planned=self.sampler.total_steps,
             unreadable=len(self.quarantine.failures),
             texts=self.learner.texts,
         )

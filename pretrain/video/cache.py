@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,7 +19,7 @@ from sora_video.base.storage import storage_errors
 from .decode import Frames, open_video
 from .picture import Picture
 
-__all__ = ["FEATURES", "FrameCache", "entry_key"]
+__all__ = ["FEATURES", "FrameCache", "entry_key", "frames_budget"]
 
 MAX_FRAMES = 1500
 """Longer videos are not cached: they cost more to decode whole than a run reads of them."""
@@ -28,6 +29,24 @@ SUFFIX = ".frames"
 FEATURES = ".npy"
 """Of features of frames, which share the budget."""
 TIME_BYTES = 8
+MOST_TIMES = 16
+"""Of the bytes of a corpus that its frames may take; videos that are packed tighter are quick to decode."""
+LEAST_BYTES = 2**28
+"""That frames may take, however small the corpus."""
+
+
+def frames_budget(paths: Iterable[Path], most_bytes: int) -> int:
+    """Disk space for the frames of a corpus.
+
+    Args:
+        paths: its files; one that cannot be read counts as empty.
+        most_bytes: that the user allows.
+    """
+    size = 0
+    for path in set(paths):
+        with suppress(OSError, ValueError):
+            size += path.stat().st_size
+    return min(most_bytes, max(LEAST_BYTES, MOST_TIMES * size))
 
 
 class CachedFrames:
@@ -132,8 +151,26 @@ class FrameCache:
 
     def held(self) -> int:
         """Bytes that entries take."""
-        entries = (file for suffix in (SUFFIX, FEATURES) for file in self.folder.glob(f"[!.]*{suffix}"))
-        return sum(file.stat().st_size for file in entries)
+        return sum(file.stat().st_size for suffix in (SUFFIX, FEATURES) for file in self.entries(suffix))
+
+    def entries(self, suffix: str) -> Iterable[Path]:
+        """The files of entries of one kind."""
+        return self.folder.glob(f"[!.]*{suffix}")
+
+    def drop_frames(self) -> int:
+        """Delete the frames; features of frames stay. One process calls it, when readers have ended.
+
+        Returns:
+            The bytes that they took.
+        """
+        freed = 0
+        for file in self.entries(SUFFIX):
+            with suppress(OSError):
+                freed += file.stat().st_size
+                file.unlink()
+        with suppress(OSError):
+            (self.folder / "used").unlink()
+        return freed
 
     def store(self, video: Frames, entry: Path) -> None:
         """Decode a whole video into the cache.

@@ -51,7 +51,13 @@ def pretrain(
             help="Start from the weights, network and preprocessing of a run or a published encoder.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Continue a run that was stopped, also to another optim.epochs=N."),
+    ] = False,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="End a run that was stopped with its last saved state.")
+    ] = False,
     max_minutes: Annotated[
         float | None,
         typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
@@ -65,17 +71,18 @@ def pretrain(
     from sora_video.configs.loader import check_settings, dump_config, read_settings
     from sora_video.configs.schema import PretrainConfig
 
-    if resume and (overrides or config or init or force):
-        raise ConfigError(
-            "--resume: a run keeps its config; leave out --config, --init, --force and key=value"
-        )
+    goes_on = resume or finish
+    epochs = new_length(overrides or [], finish) if goes_on else None
+    if goes_on and (config or init or force):
+        raise ConfigError("--resume: a run keeps its config; leave out --config, --init and --force")
     from sora_video.pretrain.training.init import adopt
 
-    resolved = check_settings(PretrainConfig, adopt(read_settings(config, overrides or []), init))
+    given = [] if goes_on else overrides or []
+    resolved = check_settings(PretrainConfig, adopt(read_settings(config, given), init))
     if dry_run:
         from sora_video.pretrain.training.run.folder import Run
 
-        planned = Run.open(out).config if resume else resolved
+        planned = Run.open(out).config if goes_on else resolved
         if as_json:
             show.print_json(planned.model_dump(mode="json"))
             return
@@ -87,11 +94,19 @@ def pretrain(
 
     if force and not is_alone():
         raise ConfigError("--force: several processes share the run; delete its folder before they start")
-    room = nullcontext() if resume else replacing("--out", out, *RUNS, force=force)
+    room = nullcontext() if goes_on else replacing("--out", out, *RUNS, force=force)
     try:
         with room:
             videos = without_unreadable(corpus, skip)
-            run = pretrain_encoder(videos, out, resolved, resume=resume, max_minutes=max_minutes)
+            run = pretrain_encoder(
+                videos,
+                out,
+                resolved,
+                resume=goes_on,
+                max_minutes=max_minutes,
+                epochs=epochs,
+                finish=finish,
+            )
     except Stopped as stop:
         if is_first_process():
             report_stop(out, stop, as_json)
@@ -108,6 +123,27 @@ def report_stop(run: Path, stop: Stopped, as_json: bool) -> None:
         show.print_json({"run": run, "finished": False, "stopped": str(stop)})
     else:
         console.say(str(stop))
+
+
+def new_length(overrides: list[str], finish: bool) -> int | None:
+    """The number of epochs that a resume asks for; None: as planned.
+
+    Raises:
+        ConfigError: other settings are given.
+    """
+    from sora_video.base.errors import ConfigError
+    from sora_video.configs.loader import override
+
+    if not overrides:
+        return None
+    settings = override({}, overrides)
+    epochs = settings.get("optim", {}).get("epochs")
+    if finish or settings != {"optim": {"epochs": epochs}} or not isinstance(epochs, int) or epochs < 1:
+        raise ConfigError(
+            f"{' '.join(overrides)}: a run keeps its config; --resume takes optim.epochs=N alone, and "
+            "--finish no setting"
+        )
+    return epochs
 
 
 def embed(

@@ -30,7 +30,7 @@ A slice encoder pretrained {"with texts" if "texts" in metrics else "without lab
 | objective | {objective(config)} |
 {tasks(config)}{started_from(config)}{texts(config, metrics)}\
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
-| training | {config.optim.epochs} epochs, {metrics["steps"]} steps, seed {config.seed} |
+| training | {config.optim.epochs} epochs, {metrics["steps"]} steps{early(metrics)}, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
 | fingerprint | `{metrics["fingerprint"]}` |
 
@@ -43,6 +43,11 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
+
+
+def early(metrics: Mapping[str, Any]) -> str:
+    """That the run was finished early, where it was."""
+    return f" of {metrics['planned_steps']}, finished early" if "planned_steps" in metrics else ""
 
 
 def objective(config: PretrainConfig) -> str:

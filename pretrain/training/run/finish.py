@@ -1,6 +1,5 @@
 """The end of a run."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +34,9 @@ class Ending:
     look: Look | None
     """The monitor's evaluation of these weights; None: it has yet to be made."""
     steps: int
-    """Of the whole run."""
+    """That were taken."""
+    planned: int
+    """Steps that the run would have had, had it not been finished early."""
     unreadable: int
     """Videos that could not be read."""
     texts: TextLoss | None = None
@@ -67,6 +68,7 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
         "videos": ending.corpus.files,
         "unreadable": ending.unreadable,
         "steps": ending.steps,
+        **({"planned_steps": ending.planned} if ending.planned != ending.steps else {}),
         "parameters": sum(weight.numel() for weight in ending.encoder.parameters()),
         "loss": log[-1]["loss"],
         "clips_per_s": sum(line["clips_per_s"] for line in log) / len(log),
@@ -84,7 +86,6 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
         with attempted(path, warn):
             monitor.draw_map(look, path)
             tracker.picture(ending.steps, "map", path)
-    shutil.rmtree(run.path / "cache", ignore_errors=True)
 
 
 def facts(learnt: TextLoss) -> dict[str, Any]:
