@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from . import show
 from .arguments import JsonOption, OverridesArgument
 from .replace import ForceOption, replacing
 from .search import search
+
+if TYPE_CHECKING:
+    from sora_video.doctor import Check
 
 __all__ = ["register"]
 
@@ -25,7 +28,7 @@ def register(app: typer.Typer) -> None:
         app: the ``sora`` command.
     """
     app.command(epilog="Example: sora demo --out demo   |   sora demo --only-clips 240 --out videos")(demo)
-    app.command(epilog="Example: sora doctor")(doctor)
+    app.command(epilog="Example: sora doctor   |   sora doctor ~/videos")(doctor)
 
 
 def demo(
@@ -65,25 +68,27 @@ def demo(
     search(library, str(outcome.query), top=HITS)
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Show this machine's versions, devices and decoders, and what is missing."""
+def doctor(
+    films: Annotated[
+        str | None,
+        typer.Argument(metavar="[CORPUS]", help="Films, to say whether browsers play them."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what this machine offers and lacks, a verdict a line; exits 2 if something needed is missing."""
     from sora_video.doctor import examine
 
-    facts = examine()
+    checks = examine(films)
+    missing = any(check.verdict == "missing" for check in checks)
     if as_json:
-        show.print_json(facts)
-        return
-    missing = facts.pop("missing")
-    rows = {**facts.pop("packages"), **facts}
-    show.print_table([{"": name.replace("_", " "), "found": shown(value)} for name, value in rows.items()])
-    for line in missing:
-        console.say(f"missing {line}")
+        show.print_json({"ok": not missing, "checks": [check._asdict() for check in checks]})
+    else:
+        for check in checks:
+            console.say(f"{check.verdict:7}  {check.name:10}  {told(check)}")
+    if missing:
+        raise typer.Exit(2)
 
 
-def shown(value: object) -> str:
-    """A fact about this machine in words."""
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+def told(check: "Check") -> str:
+    """What was found, and the remedy where there is one."""
+    return f"{check.found}: {check.remedy}" if check.remedy else check.found
