@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -9,13 +11,15 @@ from rich.markup import escape
 
 from .plain import plain
 
-__all__ = ["json_text", "note", "printable", "say", "warn"]
+__all__ = ["heard", "json_text", "note", "printable", "say", "warn"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and halves of characters."""
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+listeners: list[list[str]] = []
+"""Lists of warnings that :func:`heard` fills."""
 
 
 def say(text: str) -> None:
@@ -42,7 +46,24 @@ def warn(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
+    for lines in listeners:
+        lines.append(printable(text))
     note(f"warning: {text}")
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Keep the warnings that are printed meanwhile, for the page that a command writes.
+
+    Returns:
+        A list that grows.
+    """
+    lines: list[str] = []
+    listeners.append(lines)
+    try:
+        yield lines
+    finally:
+        listeners.pop()
 
 
 def printable(text: str) -> str:

@@ -8,9 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["ACCENT", "INK", "MUTED", "STYLE", "draw", "embedding_map"]
+__all__ = ["ACCENT", "GROUND", "INK", "MUTED", "STYLE", "draw", "embedding_map", "shortened"]
 
-INK, ACCENT, MUTED = "#1d2733", "#2f6fde", "#9aa7b5"
+GROUND, INK, ACCENT, MUTED = "#ffffff", "#1d2733", "#2f6fde", "#7d8b9b"
+KINDS = "#3b7dd8", "#d2691e", "#2e9e5b", "#d94a4a", "#9a63d0", "#a0704a", "#d4559f", "#1f96a3", "#8a8a1f", MUTED
+"""Colours of classes; each stands out from white and from black."""
+MARKS = "os^DvPX"
+"""Shapes of classes, so that colour is not all that tells them apart."""
 STYLE: Any = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
@@ -27,7 +31,9 @@ STYLE: Any = {
 }
 """Settings of matplotlib that hold while a picture is drawn and saved."""
 MOST_NAMED = 20
-"""Classes up to which a map has a legend; the colours repeat beyond."""
+"""Classes up to which a map has a legend."""
+LONGEST = 32
+"""Characters of a name in a picture."""
 ALIKE = 1e-6
 """Spread below which features count as equal, as those of a collapsed encoder do."""
 
@@ -45,28 +51,38 @@ def draw(size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def shortened(name: str) -> str:
+    """A name that leaves room for the picture beside it.
+
+    Args:
+        name: of a class or of features.
+
+    Returns:
+        The name, or its start where it is long.
+    """
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
+
+
 def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> Figure:
-    """Videos in the plane by t-SNE of their features, coloured by class.
+    """Videos in the plane by t-SNE of their features, a colour and a shape a class.
 
     Args:
         features: (N, D).
         labels: (N,) classes.
     """
     points = in_the_plane(features)
-    colours = mpl.colormaps["tab10" if len(np.unique(labels)) <= 10 else "tab20"]
     with mpl.rc_context(STYLE):
-        figure, axes = draw((5.4, 4.2))
+        figure, axes = draw((4.2, 3.6))
         for number, name in enumerate(np.unique(labels)):
             x, y = points[labels == name].T
-            axes.scatter(
-                x, y, s=14, color=colours(number % colours.N), label=str(number), alpha=0.85, linewidths=0
-            )
+            colour, mark = KINDS[number % len(KINDS)], MARKS[number % len(MARKS)]
+            axes.scatter(x, y, s=18, color=colour, marker=mark, label=str(number), linewidths=0)
         axes.set_xticks([])
         axes.set_yticks([])
         if len(np.unique(labels)) <= MOST_NAMED:
             legend = axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
             for text, name in zip(legend.get_texts(), np.unique(labels), strict=True):
-                text.set_text(str(name))  # as a label, a name that starts with _ would be left out
+                text.set_text(shortened(str(name)))  # as a label, a name that starts with _ would be left out
     return figure
 
 

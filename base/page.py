@@ -1,5 +1,6 @@
 """Self-contained HTML pages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,16 @@ class Strip:
     """Whether it shows what was asked for."""
 
 
-def write_page(path: Path, package: str, template: str, **content: Any) -> None:
+def write_page(
+    path: Path, package: str, template: str, *, warnings: Sequence[str] = (), **content: Any
+) -> None:
     """Write one self-contained HTML file.
 
     Args:
         path: the file.
         package: which package holds the template; it may extend and import those of ``sora_video.base``.
         template: the template's file name.
+        warnings: what the reader must know before believing the page; the same as at the terminal.
         content: the template's variables.
     """
     packages = (package, "sora_video.base")
@@ -41,4 +45,4 @@ def write_page(path: Path, package: str, template: str, **content: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_text(path, environment.get_template(template).render(content))
+    write_text(path, environment.get_template(template).render(content, warnings=warnings))

@@ -22,7 +22,7 @@ from sora_video.pretrain.encoders.weights import write_weights
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
 
-pytest_plugins = ["tests.tiny_models"]
+pytest_plugins = ["tests.browser", "tests.tiny_models"]
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("SORA_DATA", ROOT.parent / "shared" / "data"))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from sora_video.base.figures import STYLE
 from sora_video.base.files import atomic_path
+from sora_video.base.times import clock
 from sora_video.pretrain.video.pictures import pictures_at
 
 __all__ = ["draw_contact_sheet"]
@@ -40,5 +41,5 @@ def draw_contact_sheet(video: Path, moments: Sequence[float], path: Path) -> Non
             axes.set_axis_off()
         for axes, picture, moment in zip(grid, pixels, moments, strict=False):
             axes.imshow(picture)
-            axes.set_title(f"{int(moment // 60)}:{moment % 60:05.2f}")
+            axes.set_title(clock(moment, 2))
         figure.savefig(beside, dpi=100)

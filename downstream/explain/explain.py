@@ -11,11 +11,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, CorpusError
-from sora_video.base.figures import ACCENT, MUTED, STYLE
+from sora_video.base.figures import ACCENT, GROUND, MUTED, STYLE
 from sora_video.base.files import atomic_path
 from sora_video.base.page import write_page
+from sora_video.base.svg import to_svg
 from sora_video.base.times import clock
-from sora_video.downstream.probe.figures import to_svg
 from sora_video.pretrain.encoders.attention import chunk_weights
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
@@ -57,6 +57,18 @@ class Explanation:
         """The frames of a slice that weigh most, rising."""
         weights = self.weights[number, : self.lengths[number]]
         return np.sort(np.argsort(-weights, kind="stable")[:MARKED])
+
+    def span(self, number: int) -> str:
+        """Start and end of a slice, for people."""
+        return f"{clock(self.start_s[number])} to {clock(self.end_s[number])}"
+
+    def in_words(self, number: int) -> str:
+        """What a picture of a slice shows."""
+        heavy = [
+            f"{clock(self.times[number, frame], 2)} with {self.weights[number, frame]:.0%}"
+            for frame in self.marked(number)
+        ]
+        return f"Frames of {self.span(number)} over their weights; those that weigh most: {', '.join(heavy)}"
 
     def shown(self) -> list[int]:
         """Slices that a picture has room for: all, or as many as it holds, evenly spread."""
@@ -131,7 +143,13 @@ def write_explanation(explanation: Explanation, path: Path) -> None:
             lead="How much each frame weighs in the embedding of its slice; the "
             f"{MARKED} that weigh most are framed, the dotted line is an even share. "
             f"{len(shown)} of {total} slices.",
-            slices=[to_svg(draw(explanation, {number: strips[number]})) for number in shown],
+            slices=[
+                (
+                    explanation.span(number),
+                    to_svg(draw(explanation, {number: strips[number]}), explanation.in_words(number)),
+                )
+                for number in shown
+            ],
         )
 
 
@@ -177,9 +195,11 @@ def draw_strip(axes: Axes, explanation: Explanation, number: int, strip: NDArray
     axes.imshow(picture, extent=(-0.5, length - 0.5, 0, 1), aspect="auto")
     axes.set_xlim(-0.5, len(strip) - 0.5)
     axes.set_axis_off()
-    axes.set_title(f"{clock(explanation.start_s[number])} to {clock(explanation.end_s[number])}")
+    axes.set_title(explanation.span(number), loc="left")
     for frame in explanation.marked(number):
-        axes.add_patch(Rectangle((frame - 0.47, 0.03), 0.94, 0.94, fill=False, edgecolor=ACCENT, linewidth=2))
+        for colour, width in ((GROUND, 5), (ACCENT, 2.5)):  # seen on frames of any colour
+            box = (frame - 0.46, 0.04)
+            axes.add_patch(Rectangle(box, 0.92, 0.92, fill=False, edgecolor=colour, linewidth=width))
 
 
 def draw_curve(axes: Axes, explanation: Explanation, number: int) -> None:

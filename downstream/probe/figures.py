@@ -1,37 +1,29 @@
 """Pictures of a report, as SVG text that needs no other file."""
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from numpy.typing import NDArray
 
 from sora_video.base import figures
-from sora_video.base.figures import ACCENT, INK, MUTED, STYLE, draw
+from sora_video.base.figures import ACCENT, GROUND, INK, MUTED, STYLE, draw, shortened
+from sora_video.base.svg import to_svg
 
-__all__ = ["class_bars", "confusion", "embedding_map", "loss_curve", "score_bars", "to_svg"]
+__all__ = ["class_bars", "confusion", "embedding_map", "loss_curve", "score_bars"]
 
 MOST_BARS = 60
 MOST_COUNTS = 40
 """Classes up to which a confusion matrix has numbers in its cells."""
-
-
-def to_svg(figure: Figure) -> str:
-    """A picture as an ``<svg>`` element.
-
-    Args:
-        figure: the picture.
-
-    Returns:
-        The element as text.
-    """
-    buffer = StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
+WIDE = 4.2
+"""Inches of a picture, which a telephone shows whole."""
+LETTER = 0.08
+"""Inches of a letter of a name."""
+LINES = "-", "--", "-.", ":"
+SHADES = LinearSegmentedColormap.from_list("shades", [to_rgba(ACCENT, 0), to_rgba(ACCENT, 0.6)])
+"""Text is read on all of them, by day and by night."""
 
 
 def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
@@ -43,17 +35,17 @@ def loss_curve(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     Returns:
         An ``<svg>`` element.
     """
+    ends = [f"{name} from {log[0]['loss']:.2f} to {log[-1]['loss']:.2f}" for name, log in logs.items()]
     with mpl.rc_context(STYLE):
-        figure, axes = draw((5.4, 3.0))
+        figure, axes = draw((WIDE, 3.0))
         for number, (name, log) in enumerate(logs.items()):
             epochs, losses = [line["epoch"] for line in log], [line["loss"] for line in log]
-            axes.plot(
-                epochs, losses, color=ACCENT, alpha=max(0.25, 1 - 0.3 * number), label=name, linewidth=1.5
-            )
+            line = LINES[number % len(LINES)]
+            axes.plot(epochs, losses, color=ACCENT, linestyle=line, label=name, linewidth=1.5)
         axes.set_xlabel("epoch")
         axes.set_ylabel("InfoNCE loss")
         axes.legend(frameon=False)
-        return to_svg(figure)
+        return to_svg(figure, f"Lines of the InfoNCE loss by epoch: {', '.join(ends)}")
 
 
 def score_bars(
@@ -69,20 +61,24 @@ def score_bars(
     Returns:
         An ``<svg>`` element.
     """
+    means = {name: float(np.mean(values)) for name, values in scores.items()}
     with mpl.rc_context(STYLE):
-        figure, axes = draw((5.4, 0.5 * len(scores) + 0.8))
+        figure, axes = draw((WIDE, 0.5 * len(scores) + 0.8))
         names = list(scores)[::-1]  # the first on top
         for row, name in enumerate(names):
             values = scores[name]
             colour = ACCENT if name.startswith("pretrained") else MUTED
-            axes.barh(row, np.mean(values), color=colour, height=0.6)
-            axes.plot(values, [row] * len(values), "o", color=INK, markersize=3)
-            axes.text(max(values) + 0.015, row, f"{np.mean(values):.2f}", va="center")
+            axes.barh(row, means[name], color=colour, height=0.6)
+            axes.plot(values, [row] * len(values), "o", markersize=4, mfc=GROUND, mec=INK, mew=0.8)
+            clear = {"facecolor": GROUND, "edgecolor": "none", "pad": 1}  # of the line of chance
+            axes.text(max(values) + 0.03, row, f"{means[name]:.2f}", va="center", bbox=clear)
         axes.axvline(chance, color=INK, linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(names)), names)
-        axes.set_xlim(0, 1.08)
-        axes.set_xlabel(f"{metric} on the test videos (dotted: chance)")
-        return to_svg(figure)
+        axes.set_yticks(range(len(names)), [shortened(name) for name in names])
+        axes.set_xlim(0, 1.16)
+        axes.set_xticks(np.linspace(0, 1, 6))
+        axes.set_xlabel(f"{metric} (dotted: chance)", loc="right")
+        told = ", ".join(f"{name} {mean:.2f}" for name, mean in means.items())
+        return to_svg(figure, f"Bars of {metric} on the test videos: {told}; chance {chance:.2f}")
 
 
 def class_bars(rows: Sequence[Mapping[str, Any]], value: str) -> str:
@@ -99,12 +95,13 @@ def class_bars(rows: Sequence[Mapping[str, Any]], value: str) -> str:
     if len(ranked) > MOST_BARS:
         ranked = ranked[: MOST_BARS // 2] + ranked[-MOST_BARS // 2 :]
     with mpl.rc_context(STYLE):
-        figure, axes = draw((5.4, 0.22 * len(ranked) + 0.8))
+        figure, axes = draw((WIDE, 0.22 * len(ranked) + 0.8))
         axes.barh(range(len(ranked)), [row[value] for row in ranked], color=ACCENT, height=0.7)
-        axes.set_yticks(range(len(ranked)), [f"{row['class']} ({row['test']})" for row in ranked])
+        axes.set_yticks(range(len(ranked)), [f"{shortened(row['class'])} ({row['test']})" for row in ranked])
         axes.set_xlim(0, 1)
-        axes.set_xlabel(f"{value} of the linear probe")
-        return to_svg(figure)
+        axes.set_xlabel(f"{value} of the linear probe (test videos)", loc="right")
+        ends = ", ".join(f"{row['class']} {row[value]:.2f}" for row in (*ranked[:1], *ranked[1:][-1:]))
+        return to_svg(figure, f"Bars of {value} by class, from least to greatest: {ends}")
 
 
 def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Sequence[str]) -> str:
@@ -121,30 +118,31 @@ def confusion(truth: NDArray[np.str_], predicted: NDArray[np.str_], classes: Seq
     counts = np.array([[np.sum((truth == a) & (predicted == b)) for b in classes] for a in classes])
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     small = len(classes) > MOST_COUNTS
-    side = (0.12 if small else 0.36) * len(classes) + 1.4
+    size, names = 5 if small else None, [shortened(name) for name in classes]
+    cells = (0.12 if small else max(0.36, 1.4 / len(classes))) * len(classes)
+    beside = (0.04 if small else LETTER) * max(map(len, names)) + 0.6
     with mpl.rc_context(STYLE):
-        figure, axes = draw((side + 0.5, side))
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for row, column in np.ndindex(*counts.shape):
-            if counts[row, column] and not small:
-                colour = "white" if shares[row, column] > 0.55 else INK
-                axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
-        size = 5 if small else None
+        figure, axes = draw((cells + beside, cells + (beside if small else 0.8 * beside)))
+        axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1, aspect="auto")
+        for row, column in np.argwhere(counts if not small else np.zeros_like(counts)):
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center")
         axes.set_xticks(
             range(len(classes)),
-            classes,
+            names,
             rotation=90 if small else 45,
             ha="center" if small else "right",
+            rotation_mode="default" if small else "anchor",
             size=size,
         )
-        axes.set_yticks(range(len(classes)), classes, size=size)
+        axes.set_yticks(range(len(classes)), names, size=size)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
-        return to_svg(figure)
+        right = f"{np.trace(counts)} of {counts.sum()} test videos are on the diagonal"
+        return to_svg(figure, f"Matrix of true against predicted classes: {right}")
 
 
 def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> str:
-    """Videos in the plane, coloured by class; see :func:`sora_video.base.figures.embedding_map`.
+    """Videos in the plane, by class; see :func:`sora_video.base.figures.embedding_map`.
 
     Args:
         features: (N, D).
@@ -153,5 +151,7 @@ def embedding_map(features: NDArray[np.float32], labels: NDArray[np.str_]) -> st
     Returns:
         An ``<svg>`` element.
     """
+    count = f"{len(labels)} videos of {len(np.unique(labels))} classes"
     with mpl.rc_context(STYLE):
-        return to_svg(figures.embedding_map(features, labels))
+        alt = f"Map of {count}: a dot a video, those that the encoder finds alike near each other"
+        return to_svg(figures.embedding_map(features, labels), alt)

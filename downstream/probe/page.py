@@ -14,6 +14,7 @@ from sora_video.base.randomness import generator
 from sora_video.pretrain.encoders.neighbours import nearest
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.header import duration_of
+from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.strip import frame_strip
 
 from .figures import class_bars, confusion, embedding_map, score_bars
@@ -35,30 +36,43 @@ MOST_POINTS = 2000
 """Videos on the map; more are drawn from."""
 
 
-def write_results(results: Results, folder: Path, command: str) -> None:
+def write_results(results: Results, folder: Path, command: str, warnings: Sequence[str] = ()) -> None:
     """Write the report, and the metrics beside it.
 
     Args:
         results: of a probe.
         folder: where; made when missing.
         command: repeats it.
+        warnings: what else the reader must know; videos that could not be read are named by themselves.
     """
     write_metrics(results, folder / METRICS, command)
     split = results.split
-    classes = class_table(results.shown, split)
+    classes, rows = class_table(results.shown, split), full_table(results.scores)
     write_report(
         folder / REPORT,
         title="How well frozen features predict labels",
         lead=f"{len(split.train)} training, {len(split.test)} test videos, {len(split.classes)} classes; "
         "numbers with their 95 % intervals over the test videos. An encoder that does not beat random "
         "initialisation and raw pixels has learnt nothing worth keeping.",
-        table=full_table(results.scores),
-        tables={"Classes": classes, "Few labels": few_table(results.scores)},
+        table=[row for row in rows if row["protocol"] != "retrieval"],
+        tables={"Retrieval": retrieval_of(rows), "Classes": classes, "Few labels": few_table(results.scores)},
         figures=draw_figures(results, classes),
         gallery=gallery(results),
         protocol=facts(results, command),
         mistakes=mistakes(results),
+        warnings=[*warnings, *told(results.failures)],
     )
+
+
+def retrieval_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of retrieval, whose metrics are others than those of labels."""
+    found = [row for row in rows if row["protocol"] == "retrieval"]
+    return [{name: value for name, value in row.items() if name != "protocol"} for row in found]
+
+
+def told(failures: Sequence[Failure]) -> list[str]:
+    """What could not be read, in a line each."""
+    return [f"{failure.video_id} could not be read: {failure.reason}" for failure in failures]
 
 
 def draw_figures(results: Results, classes: Sequence[Mapping[str, Any]]) -> dict[str, str]:

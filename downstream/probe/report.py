@@ -30,6 +30,7 @@ def write_report(
     protocol: Mapping[str, str],
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
     mistakes: Sequence[Strip] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write a report.
 
@@ -43,6 +44,7 @@ def write_report(
         protocol: what is needed to repeat the numbers, by name.
         tables: further rows of numbers by caption.
         mistakes: videos that were taken for something else.
+        warnings: see :func:`sora_video.base.page.write_page`.
     """
     write_page(
         path,
@@ -55,4 +57,5 @@ def write_report(
         gallery=gallery,
         protocol=protocol,
         mistakes=mistakes,
+        warnings=warnings,
     )

@@ -43,6 +43,7 @@ def write_gallery(
     hits: Sequence[Hit],
     sources: Mapping[str, VideoSource | None],
     library: Path | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
     """Draw the result of a search.
 
@@ -52,6 +53,7 @@ def write_gallery(
         hits: with their moments and alignments, see :func:`sora_video.index.localize.localize`.
         sources: where the hits' videos came from, by name; the page names those that are missing.
         library: its folder, which keeps indexes of its videos; None: of no library.
+        warnings: see :func:`sora_video.base.page.write_page`.
 
     Raises:
         StorageError: the disk refused the write.
@@ -73,6 +75,7 @@ def write_gallery(
         lead=f"{len(hits)} videos found, best first; the frames are spread evenly over each span.",
         query=strip(query.path, "query", query.start_s, query.end_s or query.start_s),
         hits=shown,
+        warnings=warnings,
     )
 
 

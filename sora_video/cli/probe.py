@@ -99,7 +99,7 @@ def probe(
 
     if report:
         check_files("--report", (report / file for file in FILES), force=force)
-    with stopping(lambda: kept_of(cache or kept_in(model[0]))):
+    with stopping(lambda: kept_of(cache or kept_in(model[0]))), console.heard() as warnings:
         result = linear_probe(
             without_unreadable(labels, skip),
             model,
@@ -116,7 +116,7 @@ def probe(
         )
     command = shlex.join(["sora", *sys.argv[1:]])
     if report:
-        write_results(result, report.expanduser(), command)
+        write_results(result, report.expanduser(), command, warnings)
     elif folder := run_folder(model[0]):
         write_metrics(result, folder / "probe" / "metrics.json", command)
     if as_json:

@@ -107,25 +107,29 @@ def search(
     check_options(example, html)
     if html:
         check_files("--html", [html], force=force)
-    opened = open_and_warn(library)
-    filters = parse_where(where) if where else None
-    asked = query_by_example(
-        opened,
-        example,
-        top=top,
-        exclude=exclude or (),
-        where=filters,
-        agree=AGREE if agree is None else agree,
-    )
-    hits = localize(opened, asked)
+    with console.heard() as warnings:
+        opened = open_and_warn(library)
+        filters = parse_where(where) if where else None
+        asked = query_by_example(
+            opened,
+            example,
+            top=top,
+            exclude=exclude or (),
+            where=filters,
+            agree=AGREE if agree is None else agree,
+        )
+        hits = localize(opened, asked)
+    doubts = doubts_of(example, hits)
     if html:
         names = [hit.video_id for hit in hits]
         sources = sources_in(videos, names) if videos else opened.sources(names)
-        draw(html, example, hits, sources, library)
+        draw(html, example, hits, sources, library, [*warnings, *doubts])
     if as_json:
         show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
     else:
-        print_hits(example, hits)
+        show.print_table([row for hit in hits for row in show.hit_rows(hit)])
+        for doubt in doubts:
+            console.warn(doubt)
         if html:
             console.say(f"see {html}")
 
@@ -160,25 +164,24 @@ def draw(
     hits: "Sequence[Hit]",
     sources: "Mapping[str, VideoSource | None]",
     library: Path,
+    warnings: Sequence[str],
 ) -> None:
     """Write the page of frames."""
     from sora_video.index.search.gallery import write_gallery
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, sources, library.expanduser())
+    write_gallery(html, span, hits, sources, library.expanduser(), warnings)
 
 
-def print_hits(example: "Example", hits: "Sequence[Hit]") -> None:
-    """Print hits, and a warning where no video stands out."""
+def doubts_of(example: "Example", hits: "Sequence[Hit]") -> list[str]:
+    """What must be said of hits where no video stands out; nothing else."""
     from sora_video.index.search.search import SURE
 
-    show.print_table([row for hit in hits for row in show.hit_rows(hit)])
-    if not (example.is_slice or example.is_text or any(hit.sure for hit in hits)):
-        agreeing = " by all and by each aspect" if any(hit.leads for hit in hits) else ""
-        console.warn(
-            f"no video stands out, by a lead of {SURE:g}{agreeing}: the query may come from none of them"
-        )
+    if example.is_slice or example.is_text or any(hit.sure for hit in hits):
+        return []
+    agreeing = " by all and by each aspect" if any(hit.leads for hit in hits) else ""
+    return [f"no video stands out, by a lead of {SURE:g}{agreeing}: the query may come from none of them"]
 
 
 def duplicates(
