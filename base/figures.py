@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 __all__ = ["ACCENT", "GROUND", "INK", "MUTED", "STYLE", "draw", "embedding_map", "shortened"]
 
 GROUND, INK, ACCENT, MUTED = "#ffffff", "#1d2733", "#2f6fde", "#7d8b9b"
-KINDS = "#3b7dd8", "#d2691e", "#2e9e5b", "#d94a4a", "#9a63d0", "#a0704a", "#d4559f", "#1f96a3", "#8a8a1f", MUTED
+KINDS = (
+    "#3b7dd8",
+    "#d2691e",
+    "#2e9e5b",
+    "#d94a4a",
+    "#9a63d0",
+    "#a0704a",
+    "#d4559f",
+    "#1f96a3",
+    "#8a8a1f",
+    MUTED,
+)
 """Colours of classes; each stands out from white and from black."""
 MARKS = "os^DvPX"
 """Shapes of classes, so that colour is not all that tells them apart."""

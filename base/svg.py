@@ -32,7 +32,10 @@ def to_svg(figure: Figure, alt: str) -> str:
     buffer = StringIO()
     with mpl.rc_context({"svg.hashsalt": alt}):  # ids of their own for each picture of a page
         figure.savefig(
-            buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
         )
     text = buffer.getvalue()
     text = re.sub(r'(<g) id="[^"]*"', r"\1", text[text.index("<svg") :])

@@ -18,6 +18,7 @@ CUT = """() => {
   const cut = [];
   for (const box of document.querySelectorAll("main *:not(svg *)")) {
     const style = getComputedStyle(box), hidden = style.overflowX === "hidden" || style.overflowX === "clip";
+    if (style.textOverflow === "ellipsis" || box.closest("button")) continue;
     if (box.clientWidth && box.scrollWidth > box.clientWidth + 1 && (hidden || matchMedia("print").matches))
       cut.push(box.outerHTML.slice(0, 80));
   }
@@ -71,8 +72,9 @@ BRIGHTNESS = f"""() => {{
 }}"""
 ONLY = {"resultTypes": ["violations"]}
 REACH = """() => [...document.querySelectorAll("a[href], button, summary, input, select, video, [tabindex]")]
+  .filter((element) => element.tabIndex >= 0)
   .map((element, number) => (element.dataset.number = number))"""
-"""Number everything that a reader can act on."""
+"""Number everything that a reader can act on; of what the arrow keys walk through, one has a turn."""
 FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);
   return [document.activeElement.dataset.number, style.outlineStyle !== "none"];

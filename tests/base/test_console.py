@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sora_video.base.console import json_text, printable, say, warn
+from sora_video.base.console import heard, json_text, printable, say, warn
 
 NAMES = {
     "a\x1b[2J.mp4": r"a\x1b[2J.mp4",
@@ -21,6 +21,17 @@ def test_a_name_leaves_the_terminal_as_it_is(capsys, name):
     warn(name)
     assert capsys.readouterr() == (f"{NAMES[name]}\n", f"warning: {NAMES[name]}\n")
     assert printable(name) == NAMES[name]
+
+
+def test_warnings_are_kept_for_a_page_while_they_are_printed(capsys):
+    warn("before")
+    with heard() as outer:
+        warn("one")
+        with heard() as inner:
+            warn("t\x1bwo")
+    warn("after")
+    assert (outer, inner) == (["one", r"t\x1bwo"], [r"t\x1bwo"])
+    assert capsys.readouterr().err.count("warning: ") == 4
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -65,6 +65,9 @@ def test_an_unreadable_video_is_named_and_left_out(labels, tiny_run, tmp_path):
     assert [failure.video_id for failure in probe.failures] == ["bad.mp4"]
     assert len(probe.split.train) == 6
     assert probe.as_json()["unreadable"][0]["video_id"] == "bad.mp4"
+    write_results(probe, tmp_path / "report", "sora probe", ["split: rows are <ignored>"])
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<li>split: rows are &lt;ignored&gt;</li><li>bad.mp4 could not be read: " in html
 
 
 @pytest.mark.usefixtures("quick_probe")

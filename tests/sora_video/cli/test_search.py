@@ -1,6 +1,7 @@
 """The command that chooses an index, and the queries that `sora search` takes."""
 
 import json
+import re
 
 import av
 import numpy as np
@@ -119,6 +120,16 @@ def test_fewer_hits_are_the_first_of_more_in_table_and_json(tmp_path, table, que
         assert shown[top] == [
             [f"{hit['lead']:.3f}", hit["video_id"], f"{moment['likeness']:.3f}"] for hit, moment in moments
         ]
+
+
+def test_a_page_says_what_the_terminal_warns_of(tmp_path, videos, tiny_run):
+    library, query, page = tmp_path / "library", videos / "odd/clip 1.mp4", tmp_path / "found.html"
+    sora("index", "build", library, videos, "--model", tiny_run.path)
+    words = ["search", library, query, "--exclude", "odd/clip 1.mp4", "--html", page]
+    done = CliRunner().invoke(make_app(), list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    (warning,) = re.findall("warning: (no video stands out, .*)", done.stderr)
+    assert f"<li>{warning}</li>" in page.read_text(encoding="utf-8")
 
 
 def test_a_folder_of_images_is_a_query(tmp_path, videos, tiny_run):
