@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from .plain import plain
 
@@ -28,7 +28,7 @@ def say(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
-    console.print(escape(printable(text)))
+    console.print(Text(printable(text)))
 
 
 def note(text: str) -> None:
@@ -37,7 +37,7 @@ def note(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
-    errors.print(escape(printable(text)))
+    errors.print(Text(printable(text)))
 
 
 def warn(text: str) -> None:

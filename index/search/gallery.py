@@ -72,7 +72,9 @@ def write_gallery(
         __package__,
         "gallery.html",
         title=f"What is like {query.path.name}",
-        lead=f"{len(hits)} videos found, best first; the frames are spread evenly over each span.",
+        lead=f"{len(hits)} videos found, best first; the frames are spread evenly over each span."
+        if hits
+        else "No video was found.",
         query=strip(query.path, "query", query.start_s, query.end_s or query.start_s),
         hits=shown,
         warnings=warnings,

@@ -97,7 +97,8 @@ def datasets(
                 "groups": "groups",
                 "home": "from",
             }
-            show.print_table([{columns[key]: text for key, text in row.items()} for row in known])
+            rows = [{columns[key]: text for key, text in row.items()} for row in known]
+            show.print_table(rows, prose=["data set", "splits", "groups"])
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
@@ -279,6 +280,8 @@ def words(
     rows = [{"by": by, **each} for by, each in (("words", done.scores), (str(beside), done.beside)) if each]
     if rows:
         show.print_table(rows, title=f"against the column {column}")
+    else:
+        console.say(f"not scored: no video's true class, in the column {column}, is among the labels")
     if done.unknown:
         console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
 
@@ -296,7 +299,7 @@ def print_predictions(predictions: "Predictions", out: Path | None) -> None:
         for video in predictions.videos
         for name, answer in video.answers.items()
     ]
-    show.print_table(rows)
+    show.print_table(rows, empty="no video was classified")
     show.print_failures(predictions.failures, len(predictions.videos) + len(predictions.failures))
     if out is not None:
         console.say(f"see {out / 'timeline.html'}")

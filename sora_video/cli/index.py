@@ -132,6 +132,10 @@ def print_indexes(library: "Library") -> None:
     for built in library.info().indexes:
         parameters = "".join(f", {name}={value}" for name, value in built["parameters"].items())
         show.print_table(built["curve"], title=f"segment {built['segment']}: {built['kind']}{parameters}")
+    if not library.info().indexes:
+        console.say(
+            f"{library.path}: holds no slices, so no index was built; add videos with `sora index add`"
+        )
 
 
 @index_app.command(
@@ -208,7 +212,8 @@ def ignored(
     if as_json:
         show.print_json(entries)
     else:
-        show.print_table([{**entry, "video": entry["video"] or "(purged)"} for entry in entries])
+        rows = [{**entry, "video": entry["video"] or "(purged)"} for entry in entries]
+        show.print_table(rows, empty=f"{library}: no removed video is kept from coming back")
 
 
 @index_app.command(epilog="Example: sora index attributes my.library holiday/beach.mp4 camera=3 place=")
@@ -236,7 +241,10 @@ def attributes(
     if as_json:
         show.print_json(values)
     else:
-        show.print_table([{"": name, "value": str(value)} for name, value in values.items()], title=video)
+        rows = [{"": name, "value": str(value)} for name, value in values.items()]
+        show.print_table(
+            rows, video if rows else None, empty=f"{video}: has no attributes; set one as camera=3"
+        )
 
 
 @index_app.command(
@@ -261,7 +269,10 @@ def list_videos(library: LibraryArgument, where: WhereOption = None, as_json: Js
         }
         for video in videos
     ]
-    show.print_table(rows)
+    empty = (
+        "none of its videos passes --where" if where else "holds no videos; add some with `sora index add`"
+    )
+    show.print_table(rows, empty=f"{library}: {empty}")
 
 
 @index_app.command(epilog="Example: sora index info my.library --json")
@@ -277,6 +288,8 @@ def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
     for built in facts.indexes:
         shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
     show.print_table([{"": name, "value": value} for name, value in shown.items()])
+    if not facts.videos:
+        console.say(f"{library}: holds no videos; add some with `sora index add`")
     if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
         console.say(f"`sora index compact {library}` merges segments and frees the space of hidden slices")
 
@@ -300,6 +313,11 @@ def compact(
         sizes = {"segments": after.segments, "bytes": after.bytes}
         before_sizes = {"segments_before": before.segments, "bytes_before": before.bytes}
         show.print_json({"library": library, **before_sizes, **sizes})
+        return
+    if (before.segments, before.bytes) == (after.segments, after.bytes):
+        console.say(
+            f"{library}: nothing to merge or to free in {after.segments} segments, {after.bytes:,} bytes"
+        )
         return
     console.say(
         f"{library}: {before.segments} segments became {after.segments}, "

@@ -45,6 +45,7 @@ def list_models(as_json: JsonOption = False) -> None:
             }
             for row in rows
         ],
+        prose=["licence"],
         title="slices are frames x height x width; of hf, timm and open_clip there are more",
     )
 

@@ -154,4 +154,5 @@ def compare(
     if as_json:
         show.print_json(compared)
     else:
-        show.print_table([row.cells() for row in compared])
+        rows = [row.cells() for row in compared]
+        show.print_table(rows, prose=["95 %"], empty=f"{probes[0]}: has no headline metric to compare")

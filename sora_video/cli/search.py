@@ -26,6 +26,7 @@ from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
     from sora_video.index.example import Example
+    from sora_video.index.library import Library
     from sora_video.index.search.search import Hit
     from sora_video.index.store.video_source import VideoSource
 
@@ -127,7 +128,10 @@ def search(
     if as_json:
         show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
     else:
-        show.print_table([row for hit in hits for row in show.hit_rows(hit)])
+        if hits:
+            show.print_table([row for hit in hits for row in show.hit_rows(hit)])
+        else:
+            console.say(f"{library}: {no_hits(opened, source, bool(where or exclude))}")
         for doubt in doubts:
             console.warn(doubt)
         if html:
@@ -174,11 +178,21 @@ def draw(
     write_gallery(html, span, hits, sources, library.expanduser(), warnings)
 
 
+def no_hits(library: "Library", source: Path | str | None, is_filtered: bool) -> str:
+    """Why nothing was found, and what to try."""
+    videos = library.info().videos
+    if not videos:
+        return "holds no videos; add some with `sora index add`"
+    if is_filtered:
+        return f"none of its {videos} videos passes --where and --exclude; leave one of them out"
+    return f"none of its {videos} videos is another than that of {source}; add more with `sora index add`"
+
+
 def doubts_of(example: "Example", hits: "Sequence[Hit]") -> list[str]:
     """What must be said of hits where no video stands out; nothing else."""
     from sora_video.index.search.search import SURE
 
-    if example.is_slice or example.is_text or any(hit.sure for hit in hits):
+    if not hits or example.is_slice or example.is_text or any(hit.sure for hit in hits):
         return []
     agreeing = " by all and by each aspect" if any(hit.leads for hit in hits) else ""
     return [f"no video stands out, by a lead of {SURE:g}{agreeing}: the query may come from none of them"]
@@ -208,8 +222,9 @@ def duplicates(
     """Find groups of near-duplicate videos, and the parts that they share."""
     from sora_video.index.duplicates import AGREE, find_duplicates
 
+    opened = open_and_warn(library)
     groups = find_duplicates(
-        open_and_warn(library),
+        opened,
         threshold,
         cover,
         normalize,
@@ -218,6 +233,12 @@ def duplicates(
     )
     if as_json:
         show.print_json(groups)
+        return
+    if not groups:
+        console.say(
+            f"{library}: no duplicates among its {opened.info().videos} videos by --threshold {threshold:g} "
+            f"and --cover {cover:g}; lower values find parts that are less alike, or shorter"
+        )
         return
     show.print_table(
         [row for number, group in enumerate(groups, 1) for row in show.group_rows(number, group)],

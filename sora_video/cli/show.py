@@ -1,15 +1,12 @@
 """Output of commands for a person."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from sora_video.base.console import errors, json_text, printable
+from sora_video.base.console import json_text, note
 from sora_video.base.times import clock
+
+from .table import print_table
 
 if TYPE_CHECKING:
     from sora_video.index.duplicates import Group
@@ -19,10 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["group_rows", "hit_rows", "print_failures", "print_json", "print_table"]
 
 
-WIDEST = 10_000
-"""Characters of the longest line."""
-
-
 def print_json(value: Any) -> None:
     """The result of a command as JSON on standard output, with the fields that docs/reference/json.md names.
 
@@ -30,33 +23,6 @@ def print_json(value: Any) -> None:
         value: what :func:`sora_video.base.plain.plain` takes.
     """
     print(json_text(value, indent=2))
-
-
-def print_table(rows: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
-    """Rows as a table; numbers between 0 and 1 keep three digits, absent cells stay empty.
-
-    Cells are folded to the width of a terminal; in a file or a pipe each row is one line.
-
-    Args:
-        rows: cells by column.
-        title: above the table.
-    """
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title and escape(printable(title)), title_justify="left")
-    for column in columns:
-        numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(escape(printable(column)), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(row.get(column, "")) for column in columns))
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum
-    console.print(table)
-
-
-def cell(value: Any) -> str:
-    """One value as text."""
-    return f"{value:.3f}" if isinstance(value, float) else escape(printable(str(value)))
 
 
 def hit_rows(hit: "Hit") -> list[dict[str, Any]]:
@@ -135,6 +101,6 @@ def print_failures(failures: "Sequence[Failure]", total: int) -> None:
     """
     if not failures:
         return
-    errors.print(f"{len(failures)} of {total} videos could not be read:")
+    note(f"{len(failures)} of {total} videos could not be read:")
     for failure in failures:
-        errors.print(escape(printable(f"  {failure.video_id}: {failure.reason}")))
+        note(f"  {failure.video_id}: {failure.reason}")

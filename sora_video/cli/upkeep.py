@@ -37,6 +37,8 @@ def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
         console.say(f"{library}: {result.files} files of {result.segments} segments, {result.bytes:,} bytes")
         for segment, recall in result.recall.items():
             console.say(f"segment {segment}: recall@10 of its index is {recall:.3f}")
+        if not result.damage:
+            console.say("nothing is damaged")
     if result.damage:
         for item in result.damage:
             console.warn(f"{library}: {item}")
@@ -68,6 +70,8 @@ def repair(
             console.say(f"segment {segment}: its index was rebuilt")
         for damage in repaired.dropped:
             console.say(f"deleted: {damage}")
+        if not (repaired.rebuilt or repaired.dropped or repaired.left):
+            console.say("nothing is damaged, so nothing was repaired")
         report_change(opened)
     for damage in repaired.left:
         console.warn(f"{library}: {damage}; restore it from a copy, or delete it with --drop")

@@ -72,7 +72,7 @@ def scan(
     saved: dict[str, Path] = {}
     if repair:
         saved = repair_videos(opened, result.failures, repair, limits)
-        console.warn(f"{len(saved)} of {len(result.failures)} unreadable videos saved in part in {repair}")
+        report_repair(len(saved), len(result.failures), repair)
     if as_json:
         show.print_json({**result.as_json(), "repaired": saved})
         return
@@ -88,11 +88,19 @@ def scan(
         }.items()
         for value, count in counts.items()
     ]
-    show.print_table(rows)
+    show.print_table(rows, empty=f"{corpus}: no video can be read")
     if result.ignored:
         kinds = ", ".join(f"{count} {suffix or 'without ending'}" for suffix, count in result.ignored.items())
         console.say(f"ignored, not video by their names: {kinds}")
     show.print_failures(result.failures, total)
+
+
+def report_repair(saved: int, unreadable: int, folder: Path) -> None:
+    """Say on standard error how many videos were saved in part."""
+    if unreadable:
+        console.warn(f"{saved} of {unreadable} unreadable videos saved in part in {folder}")
+    else:
+        console.note(f"--repair {folder}: every video can be read, so there is nothing to save")
 
 
 def prepare(

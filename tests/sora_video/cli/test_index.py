@@ -72,6 +72,40 @@ def test_compact_export_and_import_keep_all(library, tmp_path):
     assert said.endswith("again: 3 slices of 3 videos\n")
 
 
+def test_an_empty_answer_is_told_in_words_and_is_valid_json(library):
+    def told(words, *more):
+        assert json.loads(sora(*words.split()[:-1], library, *more, "--json")[0]) in ([], {})
+        said, _ = sora(*words.split()[:-1], library, *more)
+        assert len(said.splitlines()) == 1
+        return said.replace(f"{library}: ", "")
+
+    passing = "none of its 3 videos passes --where and --exclude; leave one of them out\n"
+    assert told("search L", "slice:0", "--where", "videos=none*") == passing
+    assert told("index list L", "--where", "videos=none*") == "none of its videos passes --where\n"
+    assert told("duplicates L").startswith(
+        "no duplicates among its 3 videos by --threshold 0.5 and --cover 0.5; "
+    )
+    assert told("index ignored L") == "no removed video is kept from coming back\n"
+    assert told("index attributes L", "a.mp4") == "a.mp4: has no attributes; set one as camera=3\n"
+    assert "nothing is damaged\n" in sora("index", "verify", library)[0]
+    assert "nothing is damaged, so nothing was repaired\n" in sora("index", "repair", library)[0]
+    sora("index", "compact", library)
+    assert "nothing to merge or to free in 1 segments" in sora("index", "compact", library)[0]
+    sora("index", "remove", library, "a.mp4", "b.mp4")
+    last = told("search L", "slice:3", "--exclude", "a.mp4")
+    assert last.startswith("none of its 1 videos passes")
+    assert told("search L", "slice:3").startswith(
+        "none of its 1 videos is another than that of slice:3; add "
+    )
+    sora("index", "remove", library, "c.mp4")
+    assert told("index list L") == "holds no videos; add some with `sora index add`\n"
+    assert told("duplicates L").startswith("no duplicates among its 0 videos")
+    assert "holds no videos" in sora("index", "info", library)[0]
+    assert (
+        told("index tune L") == "holds no slices, so no index was built; add videos with `sora index add`\n"
+    )
+
+
 def test_damage_is_told_and_deleted_only_after_a_yes(library):
     damaged = library / "segments/000001.vectors.faiss"
     damaged.write_bytes(b"")

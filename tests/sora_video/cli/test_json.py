@@ -93,6 +93,7 @@ def test_libraries(told, place):
     check("index tune", told("index tune new --recall 0.9"))
     check("index info", told("index info new"))
     check("index remove", told("index remove new", "clip 2.mp4"))
+    check("index ignored", told("index ignored new"))
     check("index compact", told("index compact new"))
     check("index export", told("index export library all.parquet"))
     check("index import", told("index import again all.parquet"))
