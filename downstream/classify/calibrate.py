@@ -1,7 +1,10 @@
-"""Calibrated confidences by temperature scaling, and metrics of calibration.
+"""Calibrated confidences by temperature scaling, where that helps, and metrics of calibration.
 
 Guo et al., On Calibration of Modern Neural Networks, 2017.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from scipy.special import log_softmax
 
 from sora_video.downstream.probe.metrics import balanced_accuracy
 
-__all__ = ["fit_temperature", "log_loss", "score_logits"]
+__all__ = ["Calibration", "calibrate", "fit_temperature", "log_loss", "score_logits"]
 
 Logits = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -18,6 +21,56 @@ BINS = 15
 """Of equal width, for the expected calibration error."""
 RANGE = (-4.0, 6.0)
 """Logarithms of the temperatures that are tried."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature, and what it does to rows whose group neither it nor the head has seen."""
+
+    fitted: float
+    """The temperature that fits all of these rows best."""
+    kept: bool
+    """Whether it is used: whether log loss is lower with it."""
+    log_loss: float
+    """With temperatures."""
+    log_loss_uncalibrated: float
+    calibration_error: float
+    """With temperatures."""
+    calibration_error_uncalibrated: float
+
+    @property
+    def temperature(self) -> float:
+        """The divisor of logits: the one that was fitted, or 1."""
+        return self.fitted if self.kept else 1.0
+
+
+def calibrate(logits: Logits, codes: Codes, folds: Sequence[Codes]) -> Calibration:
+    """Fit a temperature, and keep it only where temperatures lower the log loss of unknown rows.
+
+    Args:
+        logits: (N, K), of each fold's rows by a head that was not trained on their groups.
+        codes: (N,) true classes.
+        folds: rows of each fold; those that are in none are ignored. The temperature that a fold's rows are
+            judged by is fitted to the other folds.
+
+    Returns:
+        The temperature and both scores.
+    """
+    checked = np.concatenate(folds)
+    scaled = logits.copy()
+    for fold in folds:
+        others = np.setdiff1d(checked, fold)
+        if len(fold) and len(others):
+            scaled[fold] /= fit_temperature(logits[others], codes[others])
+    before, after = (score_logits(each[checked], codes[checked]) for each in (logits, scaled))
+    return Calibration(
+        fitted=fit_temperature(logits[checked], codes[checked]),
+        kept=after["log_loss"] < before["log_loss"],
+        log_loss=after["log_loss"],
+        log_loss_uncalibrated=before["log_loss"],
+        calibration_error=after["calibration_error"],
+        calibration_error_uncalibrated=before["calibration_error"],
+    )
 
 
 def fit_temperature(logits: Logits, codes: Codes) -> float:

@@ -1,6 +1,7 @@
 """Heads, with C and the temperature chosen on rows whose group was not trained on."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sora_video.base.randomness import torch_seed
 from sora_video.configs.loader import check_settings, override
 from sora_video.downstream.probe.weights import class_weights as balanced_weights
 
-from .calibrate import fit_temperature, log_loss, score_logits
+from .calibrate import Calibration, calibrate, fit_temperature, log_loss, score_logits
 from .head import Head, fit
 from .parts import Recipe
 from .pool import Rows
@@ -90,15 +91,17 @@ def fit_task(task: Task, rows: Rows, recipe: Recipe) -> TaskHead:
     }
     best = min(losses, key=losses.__getitem__)
     head, logits = train_on_all(task, rows, recipe, STRENGTHS[: STRENGTHS.index(best) + 1])
-    scores = {"validation": cross_fitted(unseen[best], codes, folds_rows)}
+    calibration = calibrate(unseen[best], codes, folds_rows)
+    scores = {"validation": validated(unseen[best][checked], codes[checked], calibration)}
     if len(task.test):
-        scores["test"] = both(logits, logits / temperatures[best], codes[task.test])
+        scores["test"] = both(logits, logits / calibration.temperature, codes[task.test])
     return TaskHead(
         name=task.name,
         classes=task.classes,
         counts=tuple(np.bincount(codes[task.train]).tolist()),
         head=head.float().eval().requires_grad_(False),
-        temperature=temperatures[best],
+        temperature=calibration.temperature,
+        calibration=asdict(calibration),
         strength=best,
         scores=scores,
     )
@@ -184,17 +187,14 @@ def fit_rows(
     fit(head, rows.select(fitted), torch.from_numpy(codes), torch.from_numpy(weights), strength)
 
 
-def cross_fitted(
-    logits: NDArray[np.float64], codes: NDArray[np.int64], folds_rows: Sequence[NDArray[np.int64]]
+def validated(
+    raw: NDArray[np.float64], codes: NDArray[np.int64], calibration: Calibration
 ) -> dict[str, float]:
-    """Scores of each fold's rows under the temperature that the other folds give."""
-    scaled = logits.copy()
-    checked = np.concatenate(folds_rows)
-    for fold in folds_rows:
-        others = np.setdiff1d(checked, fold)
-        if len(fold) and len(others):
-            scaled[fold] /= fit_temperature(logits[others], codes[others])
-    return both(logits[checked], scaled[checked], codes[checked])
+    """Scores of the rows that calibration was judged on, as they are with what was kept, and without."""
+    scores = both(raw, raw, codes)
+    if calibration.kept:
+        scores |= {name: getattr(calibration, name) for name in ("log_loss", "calibration_error")}
+    return scores
 
 
 def both(raw: NDArray[np.float64], scaled: NDArray[np.float64], codes: NDArray[np.int64]) -> dict[str, float]:

@@ -6,7 +6,7 @@ head.json           classes, calibration, scores, training protocol, the encoder
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.base.files import write_bytes, write_json
 from sora_video.base.kinds import not_there
 
+from .calibrate import Calibration
 from .head import Head
 from .parts import HeadConfig, PoolConfig
 
@@ -43,12 +44,27 @@ class TaskHead:
     """Training rows of each class."""
     head: Head
     temperature: float
-    """Divisor of the logits."""
+    """Divisor of the logits; 1 where calibration does not help."""
     strength: float
     """C, see :func:`sora_video.downstream.classify.head.fit`."""
     scores: Mapping[str, Mapping[str, float]]
     """``validation``: rows of the training set by heads and temperatures that had not seen their group;
     ``test``: held-out rows, where there are any."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """What :class:`.calibrate.Calibration` holds; empty for heads of words and of version 0.1.0."""
+
+    @property
+    def told_calibration(self) -> str:
+        """What calibration does to rows of unknown groups, and whether it is kept, in a sentence."""
+        if not self.calibration:
+            return f"temperature {self.temperature:.3g}"
+        found = Calibration(**self.calibration)
+        said = "confidences are calibrated" if found.kept else "confidences are left as they are"
+        return (
+            f"{said}: with a temperature ({found.fitted:.2f}), held-out log loss is {found.log_loss:.3f} and "
+            f"calibration error {found.calibration_error:.3f}; without, {found.log_loss_uncalibrated:.3f} "
+            f"and {found.calibration_error_uncalibrated:.3f}"
+        )
 
     def chances(self, logits: Tensor) -> NDArray[np.float32]:
         """(..., K) logits to calibrated probabilities."""
@@ -91,7 +107,7 @@ class Classifier:
 
     def as_json(self) -> dict[str, Any]:
         """All but the weights as plain values."""
-        shown = ("name", "classes", "counts", "temperature", "strength", "scores")
+        shown = ("name", "classes", "counts", "temperature", "calibration", "strength", "scores")
         return {
             "fingerprint": self.fingerprint,
             "model": self.model,

@@ -135,6 +135,7 @@ def protocol(recipe: Recipe, tasks: Sequence[Task], group: str, split: str) -> d
         "class_weights": recipe.weights,
         "seed": recipe.seed,
         "selection": f"C of {list(STRENGTHS)} by class-weighted log loss, temperature by log loss, both on "
-        "training rows by heads that had not seen their group (5 folds)",
+        "training rows by heads that had not seen their group (5 folds); the temperature is kept where it "
+        "lowers the log loss of folds that it was not fitted to",
         "features": f"slices pooled by {recipe.pool.name}, L2-normalised, standardised",
     }

@@ -182,6 +182,8 @@ def train(
         for where, scores in task.scores.items()
     ]
     show.print_table(rows)
+    for task in done.classifier.tasks:
+        console.say(f"{task.name}: {task.told_calibration}")
     show.print_failures(done.failures, done.files)
     console.say(f"see {out / 'head.json'}")
 

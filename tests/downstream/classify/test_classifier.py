@@ -101,7 +101,7 @@ def test_a_timeline_switches_where_the_video_does(head, tmp_path, write_video):
     body = json.loads((tmp_path / "out/predictions.json").read_text())
     assert body["videos"][0]["tasks"]["label"]["label"] == answer.label
     page = (tmp_path / "out/timeline.html").read_text()
-    assert page.count('title="still') == 2
+    assert page.count('aria-label="still') == 2
     assert "http" not in page.split("</style>")[1]
 
 
