@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -78,33 +77,21 @@ def test_the_page_needs_nothing_from_elsewhere(page):
         assert not {"src", "href"} & attributes.keys(), tag
 
 
-def test_spans_are_read_by_keyboard_and_by_touch(page, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
+def test_spans_are_read_by_keyboard_and_by_touch(page, tmp_path, browser):
     page()
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        seen = browser.new_page(viewport={"width": 360, "height": 700}, has_touch=True)
-        seen.goto((tmp_path / "timeline.html").as_uri())
-        assert seen.evaluate("document.documentElement.scrollWidth") <= 360
-        short = seen.locator(".bar").nth(1).bounding_box()
-        assert short["width"] >= 5
-        seen.locator(".bar").first.focus()
-        for key, said in (
-            ("ArrowRight", "jump, confidence 0.80"),
-            ("End", "jump (unsure)"),
-            ("Home", "<b>run"),
-        ):
-            seen.keyboard.press(key)
-            assert seen.locator("output").inner_text().startswith(said)
-        track = seen.locator(".track").bounding_box()
-        seen.touchscreen.tap(track["x"] + 0.5 * track["width"], track["y"] + 2)  # above the bars
-        assert seen.locator("output").inner_text().startswith("rest")
-        seen.keyboard.press("Tab")  # a timeline is one stop
-        assert seen.evaluate("document.activeElement.tagName") == "SUMMARY"
-        browser.close()
+    seen = browser.new_page(viewport={"width": 360, "height": 700}, has_touch=True)
+    seen.goto((tmp_path / "timeline.html").as_uri())
+    assert seen.locator(".bar").nth(1).bounding_box()["width"] >= 5
+    seen.locator(".bar").first.focus()
+    for key, said in (("ArrowRight", "jump, confidence 0.80"), ("End", "jump (unsure)"), ("Home", "<b>run")):
+        seen.keyboard.press(key)
+        assert seen.locator("output").inner_text().startswith(said)
+    track = seen.locator(".track").bounding_box()
+    seen.touchscreen.tap(track["x"] + 0.5 * track["width"], track["y"] + 2)  # above the bars
+    assert seen.locator("output").inner_text().startswith("rest")
+    seen.keyboard.press("Tab")  # a timeline is one stop
+    assert seen.evaluate("document.activeElement.tagName") == "SUMMARY"
+    seen.close()
 
 
 def test_a_background_that_is_no_label_is_refused(page):
