@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from .console import printable
+
 __all__ = ["ACCENT", "GROUND", "INK", "MUTED", "STYLE", "draw", "embedding_map", "shortened"]
 
 GROUND, INK, ACCENT, MUTED = "#ffffff", "#1d2733", "#2f6fde", "#7d8b9b"
@@ -69,8 +71,9 @@ def shortened(name: str) -> str:
         name: of a class or of features.
 
     Returns:
-        The name, or its start where it is long.
+        The name, or its start where it is long; control characters are spelt out.
     """
+    name = printable(name)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…"
 
 

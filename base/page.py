@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
+from .console import printable
 from .files import write_text
 
 __all__ = ["Strip", "write_page"]
@@ -28,7 +30,7 @@ class Strip:
 def write_page(
     path: Path, package: str, template: str, *, warnings: Sequence[str] = (), **content: Any
 ) -> None:
-    """Write one self-contained HTML file.
+    """Write one self-contained HTML file; texts are escaped, and control characters are spelt out.
 
     Args:
         path: the file.
@@ -41,8 +43,14 @@ def write_page(
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(name, ".") for name in packages]),
         autoescape=select_autoescape(),
+        finalize=shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     write_text(path, environment.get_template(template).render(content, warnings=warnings))
+
+
+def shown(value: Any) -> Any:
+    """A variable as a page shows it: names of files may hold what a reader does not see."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
