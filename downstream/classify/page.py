@@ -96,6 +96,7 @@ def write_predictions(predictions: Predictions, folder: Path, drawing: Drawing |
         title="What happens when",
         lead=f"{len(shown)} of {len(predictions.videos)} videos. A slice's probabilities are averaged over "
         f"{predictions.smooth_s:g} s around its middle; the higher a bar, the surer.",
+        calibration=predictions.calibration,
         legend=legend(shown, marks, drawing),
         unsure=f"{drawing.unsure:g}",
         look=look,

@@ -221,4 +221,5 @@ def classify_corpus(
         )
     order = {video.video_id: entry for entry, video in reversed(list(enumerate(corpus.videos)))}
     videos.sort(key=lambda video: (order[video.video_id], video.start_s))
-    return Predictions(tuple(videos), tuple(failures), width_s, classifier.fingerprint)
+    told = {task.name: task.told_calibration for task in classifier.tasks if task.calibration}
+    return Predictions(tuple(videos), tuple(failures), width_s, classifier.fingerprint, told)

@@ -52,6 +52,8 @@ class Predictions:
     failures: tuple[Failure, ...]
     smooth_s: float
     fingerprint: str
+    calibration: Mapping[str, str] = field(default_factory=dict)
+    """By task, what calibration did to held-out rows, in a sentence; of heads that know."""
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""

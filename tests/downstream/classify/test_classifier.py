@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import numpy as np
@@ -102,6 +103,7 @@ def test_a_timeline_switches_where_the_video_does(head, tmp_path, write_video):
     assert body["videos"][0]["tasks"]["label"]["label"] == answer.label
     page = (tmp_path / "out/timeline.html").read_text()
     assert page.count('aria-label="still') == 2
+    assert re.search(r"label: confidences are (calibrated|left as they are): with a temperature", page)
     assert "http" not in page.split("</style>")[1]
 
 
