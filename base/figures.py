@@ -26,7 +26,7 @@ KINDS = (
     MUTED,
 )
 """Colours of classes; each stands out from white and from black."""
-MARKS = "os^DvPX"
+MARKS = "os^DvPX<*"
 """Shapes of classes, so that colour is not all that tells them apart."""
 STYLE: Any = {
     "axes.edgecolor": MUTED,

@@ -1,0 +1,112 @@
+"""Make the pictures of the documentation, by hand: ``python docs/building/pictures.py``.
+
+Takes minutes, Chromium and what ``make setup-test`` installs. Everything that they show is generated: the
+demo's clips, a small encoder that learns of them, and pages as the commands write them.
+"""
+
+import csv
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+import av
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+WIDTH, MOST_BYTES = 1120, 150_000
+SCENES, EXCERPTS = 3, 6
+"""Of a film whose timeline is drawn, and of each scene to learn it by."""
+
+
+def sora(*words: object) -> None:
+    """Run a command as a user does."""
+    subprocess.run([sys.executable, "-m", "sora_video", *map(str, words)], check=True, cwd=ROOT)
+
+
+def join_clips(clips: list[Path], film: Path, first: int = 0) -> None:
+    """Show clips one after another, each from a frame on."""
+    with av.open(film, "w") as made:
+        stream = made.add_stream("libx264", rate=16, options={"crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for clip in clips:
+            with av.open(clip) as opened:
+                for frame in islice(opened.decode(video=0), first, None):
+                    made.mux(stream.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"))))
+        made.mux(stream.encode())
+
+
+def write_pages(folder: Path) -> dict[str, Path]:
+    """The pages to show, by name."""
+    videos, run, library = folder / "videos", folder / "first", folder / "archive.library"
+    sora("demo", "--only-clips", 96, "--out", videos)
+    sora("pretrain", videos, "--out", run, "--config", "tiny-cpu", "optim.epochs=16", "encoder.width=8")
+    sora("probe", videos / "labels.csv", "--model", run, "--report", folder / "probe")
+    with (videos / "labels.csv").open(encoding="utf-8") as file:
+        clip_of = {row["label"]: videos / row["path"] for row in csv.DictReader(file)}
+    clips = list(clip_of.values())
+    query = folder / "query.mp4"
+    join_clips(clips[:1], query)  # encoded once more, as copies are
+    sora("index", "build", library, videos, "--model", run)
+    sora("search", library, query, "--top", 3, "--html", folder / "found.html")
+    return {
+        "report": folder / "probe" / "report.html",
+        "search": folder / "found.html",
+        "timeline": write_timeline(folder, dict(islice(clip_of.items(), SCENES))),
+    }
+
+
+def write_timeline(folder: Path, scenes: dict[str, Path]) -> Path:
+    """The timeline of a film of some scenes, by a classifier that knows excerpts of them."""
+    film, labels = folder / "film.mp4", folder / "labels.csv"
+    first, second, third = scenes.values()
+    join_clips([first, second, first, third, second], film)
+    lines = ["path,label"]
+    for name, clip in scenes.items():
+        for number in range(EXCERPTS):
+            join_clips([clip], folder / f"{name}{number}.mp4", 4 * number)
+            lines.append(f"{name}{number}.mp4,{name}")
+    labels.write_text("\n".join(lines), encoding="utf-8")
+    model = "package:efficientnet_lite0"
+    sora("classify", "train", labels, "--model", model, "--out", folder / "head")
+    sora("classify", "predict", folder / "head", film, "--smooth", "1", "--out", folder / "timeline")
+    return folder / "timeline" / "timeline.html"
+
+
+def take(browser: Browser, page: Path, top: str, height: int, out: Path) -> None:
+    """Take the part of a page that begins at an element."""
+    shown = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
+    shown.goto(page.as_uri())
+    box = shown.locator(top).first.bounding_box()
+    assert box is not None
+    clip = {"x": 0, "y": max(0, box["y"] - 24), "width": WIDTH, "height": height}
+    pixels = shown.screenshot(full_page=True, clip=clip)
+    shown.close()
+    picture = Image.open(io.BytesIO(pixels)).convert("RGB")
+    picture.save(out, optimize=True)
+    if out.stat().st_size > MOST_BYTES:
+        picture.quantize(256).save(out, optimize=True)
+
+
+def main() -> None:
+    """Replace the pictures."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        sys.exit("no Chromium on this machine; install it")
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        pages = write_pages(Path(folder))
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        take(browser, pages["report"], "h2:has-text('Pictures')", 880, PICTURES / "report.png")
+        take(browser, pages["search"], "h1", 730, PICTURES / "search.png")
+        take(browser, pages["timeline"], "h1", 430, PICTURES / "timeline.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
