@@ -86,7 +86,7 @@ def main() -> None:
     try:
         sys.exit(make_app()(prog_name="sora", standalone_mode=False))
     except Stopped as stop:
-        console.say(str(stop))
+        print(printable(str(stop)), file=sys.stderr)  # the output may be JSON
         sys.exit(stop.exit_code)
     except SoraError as error:
         refuse(str(error))

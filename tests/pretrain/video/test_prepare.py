@@ -511,7 +511,7 @@ def test_a_stopped_run_ends_in_one_line_and_cleans_up(many, tmp_path, number):
     out = tmp_path / "small"
     code, said, errors = interrupt(many, out, number)
     kept = f"stopped; {out} keeps the videos that are done, and the same command continues it\n"
-    assert (code, said, errors) == (128 + number, kept, "")
+    assert (code, said, errors) == (128 + number, "", kept)
     assert not list(out.glob(".*"))
     if number == signal.SIGTERM:
         check_continues(many, out)
