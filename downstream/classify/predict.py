@@ -125,7 +125,7 @@ def predict(
         rows = encoder.rows(item)
         video.slices += len(rows.vectors)
         for view in video.views if len(rows.vectors) else ():
-            view.take(*rows)
+            view.take(rows.start_s, rows.end_s, rows.vectors)
         if item.last:
             yield closed(video, corpus.videos[entry])
             del opened[entry]

@@ -30,6 +30,8 @@ class Compared:
     """(N,)"""
     likeness: NDArray[np.float32]
     """(Q, N)"""
+    still: NDArray[np.bool_]
+    """(N,) whether a slice shows nothing."""
 
     def select(self, kept: NDArray[np.bool_]) -> "Compared":
         """Some of the slices.
@@ -37,7 +39,7 @@ class Compared:
         Args:
             kept: (N,) mask.
         """
-        return Compared(self.start_s[kept], self.end_s[kept], self.likeness[:, kept])
+        return Compared(self.start_s[kept], self.end_s[kept], self.likeness[:, kept], self.still[kept])
 
 
 class Comparison:
@@ -124,9 +126,9 @@ class Comparison:
         else:
             lengths = self._lengths_of(segment, number, rows, vectors)
             likeness = self.whitening.likeness(directions, vectors, lengths)
-        _, _, start_s, end_s = segment.columns(rows)
+        _, _, start_s, end_s, still = segment.columns(rows)
         return {
-            member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part])
+            member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part], still[part])
             for member, part in zip(members, in_time(counts, start_s, end_s), strict=True)
         }
 

@@ -15,7 +15,7 @@ from ..store.place import FRAMES
 from ..store.video_source import VideoSource
 from .search import Hit
 
-__all__ = ["write_gallery"]
+__all__ = ["Part", "found_strip", "write_gallery"]
 
 MOST_PARTS = 4
 """Shown of one video; the best."""
@@ -23,7 +23,7 @@ MOST_PARTS = 4
 
 @dataclass(frozen=True)
 class Part:
-    """A span of a hit, with the matching part of the query."""
+    """A span of a video, with the matching part of the query."""
 
     found: Strip
     query: Strip | None = None
@@ -90,23 +90,14 @@ def standing(hit: Hit) -> str:
 
 def parts_of(hit: Hit, query: Path, source: VideoSource | None, indexes: Path | None) -> list[Part]:
     """The aligned spans of a hit with those of the query, else its moments."""
-    if source is None:
-        note = f"no frames: the folder of {hit.video_id!r} is unknown; name it with --videos"
-        return [Part(Strip("", "found", note))]
-    path = source.path(hit.video_id)
-    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(source.root)):
-        note = (
-            f"no frames: {hit.video_id!r} is outside of {source.root}; name a folder above it with --videos"
-        )
-        return [Part(Strip("", "found", note))]
+    name = hit.video_id
     if not hit.aligned:
         return [
             Part(
-                strip(
-                    path,
-                    "found",
-                    moment.start_s,
-                    moment.end_s,
+                found_strip(
+                    name,
+                    source,
+                    (moment.start_s, moment.end_s),
                     f", likeness {moment.likeness:.3f}",
                     indexes=indexes,
                 )
@@ -115,11 +106,10 @@ def parts_of(hit: Hit, query: Path, source: VideoSource | None, indexes: Path | 
         ]
     return [
         Part(
-            strip(
-                path,
-                "found",
-                span.start_s,
-                span.end_s,
+            found_strip(
+                name,
+                source,
+                (span.start_s, span.end_s),
                 f", likeness {span.likeness:.3f}, speed {span.speed:.2f}",
                 indexes=indexes,
             ),
@@ -127,6 +117,36 @@ def parts_of(hit: Hit, query: Path, source: VideoSource | None, indexes: Path | 
         )
         for span in hit.aligned[:MOST_PARTS]
     ]
+
+
+def found_strip(
+    name: str,
+    source: VideoSource | None,
+    span: tuple[float, float],
+    more: str = "",
+    *,
+    title: str = "found",
+    indexes: Path | None = None,
+) -> Strip:
+    """Frames of a span of a library's video, or the reason why there are none.
+
+    Args:
+        name: of the video.
+        source: where it came from; None: unknown.
+        span: its start and end in seconds.
+        more: to say beside the times.
+        title: of the strip.
+        indexes: folder of indexes of videos; None: there is none.
+    """
+    note = f"{clock(span[0])} to {clock(span[1])}{more}"
+    if source is None:
+        why = f"the folder of {name!r} is unknown; name it with --videos"
+        return Strip("", title, f"{note}; no frames: {why}")
+    path = source.path(name)
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(source.root)):
+        why = f"{name!r} is outside of {source.root}; name a folder above it with --videos"
+        return Strip("", title, f"{note}; no frames: {why}")
+    return strip(path, title, *span, more, indexes=indexes)
 
 
 def strip(

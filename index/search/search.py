@@ -152,7 +152,8 @@ def find(shelves: Sequence[Shelf], query: Embeddings, top: int) -> list[Hit]:
 def columns_of(shelves: Sequence[Shelf], segment: NDArray[np.int64], row: NDArray[np.int64]) -> Slices:
     """Ids, numbers and times of n slices, each a row of a segment; those of one segment are read together."""
     if not len(row):
-        return Slices(row, row.astype(np.int32), row.astype(np.float64), row.astype(np.float64))
+        times = row.astype(np.float64)
+        return Slices(row, row.astype(np.int32), times, times, row.astype(np.bool_))
     parts = [shelves[number].segment.columns(row[segment == number]) for number in np.unique(segment)]
     columns = Slices(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     return columns.take(np.argsort(np.argsort(segment, kind="stable")))

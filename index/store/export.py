@@ -18,7 +18,7 @@ from sora_video.base.files import atomic_path
 from sora_video.base.kinds import not_there
 from sora_video.base.unfinished import sweep
 from sora_video.pretrain.encoders.aspects import aspects_from, to_text
-from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows
+from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows, still_column
 from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
 from .compact import visible_blocks, whole
@@ -66,6 +66,7 @@ def export_library(snapshot: Snapshot, path: Path) -> None:
             "start_s": pa.float64(),
             "end_s": pa.float64(),
             "embedding": pa.list_(pa.float32(), manifest.dim),
+            "still": pa.bool_(),
             "slice_id": pa.int64(),
             "content": pa.string(),
             "attributes": pa.string(),
@@ -157,7 +158,8 @@ def read_blocks(file: pq.ParquetFile, manifest: Manifest) -> Iterator[Block]:
 def to_block(table: pa.Table, manifest: Manifest) -> Block:
     """Some videos of the file, verified as :meth:`sora_video.index.library.Library.add` does."""
     names = np.array(table["video_id"].to_pylist(), object)
-    slices = Slices(*(table[name].to_numpy() for name in Slices._fields))
+    known = {name: table[name].to_numpy() for name in Slices._fields if name != "still"}
+    slices = Slices(**known, still=still_column(table))
     flat = table["embedding"].combine_chunks().flatten()
     vectors = flat.to_numpy(zero_copy_only=False).reshape(len(table), manifest.dim)
     embeddings = Embeddings(

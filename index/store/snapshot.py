@@ -150,13 +150,14 @@ class Snapshot:
         """
         segment, entry = self.whole(held.segment_no), held.entry
         rows = np.arange(entry.first_row, entry.first_row + entry.rows)
-        _, slice_no, start_s, end_s = segment.columns(rows)
+        _, slice_no, start_s, end_s, still = segment.columns(rows)
         return Embeddings(
             video_id=np.full(len(rows), entry.video_id, object),
             slice_no=slice_no,
             start_s=start_s,
             end_s=end_s,
             vectors=segment.read(rows),
+            still=still,
             fingerprint=self.manifest.fingerprint,
             aspects=self.manifest.aspects,
         )

@@ -26,9 +26,11 @@ SCHEMA = """
 CREATE TABLE videos(number INTEGER PRIMARY KEY, video_id TEXT UNIQUE NOT NULL, content TEXT NOT NULL,
     attributes TEXT NOT NULL, first_row INTEGER NOT NULL);
 CREATE TABLE slices(row INTEGER PRIMARY KEY, slice_id INTEGER UNIQUE NOT NULL, slice_no INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL);
+    start_s REAL NOT NULL, end_s REAL NOT NULL, still INTEGER NOT NULL);
 """
-SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("end_s", "f8")])
+SCHEMAS = (SCHEMA.replace(", still INTEGER NOT NULL", ""), SCHEMA)
+"""That of libraries before version 4, which did not know still slices, and the present one."""
+SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("end_s", "f8"), ("still", "?")])
 LOOKUP = 3
 """Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
 long as reading the table would, which is then done, once."""
@@ -45,8 +47,11 @@ UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM
 TEXT = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
 """SQL of a video's attributes with a comma before and behind each."""
 
-TABLES = [(re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, SCHEMA.split(";"))) if sql]
-"""Name and SQL of each, by name."""
+TABLES = [
+    [("table", re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, schema.split(";"))) if sql]
+    for schema in SCHEMAS
+]
+"""Kind, name and SQL of each table of a schema, by name."""
 
 
 class Slices(NamedTuple):
@@ -60,6 +65,8 @@ class Slices(NamedTuple):
     """(n,) in seconds."""
     end_s: NDArray[np.float64]
     """(n,) in seconds."""
+    still: NDArray[np.bool_]
+    """(n,) whether it shows nothing."""
 
     def take(self, rows: NDArray[np.int64]) -> "Slices":
         """Some of the slices.
@@ -70,7 +77,8 @@ class Slices(NamedTuple):
         Returns:
             m slices in the order of ``rows``.
         """
-        return Slices(self.slice_id[rows], self.slice_no[rows], self.start_s[rows], self.end_s[rows])
+        times = self.start_s[rows], self.end_s[rows]
+        return Slices(self.slice_id[rows], self.slice_no[rows], *times, self.still[rows])
 
 
 class Entry(NamedTuple):
@@ -117,8 +125,11 @@ class Table:
     def _check_schema(self) -> None:
         """Refuse views and triggers, which may do anything, in place of this module's tables."""
         query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name LIMIT 3"
-        if self._all(query) != [("table", name, sql) for name, sql in TABLES]:
+        tables = self._all(query)
+        if tables not in TABLES:
             raise DamagedError("is damaged: it has other tables than a library")
+        still = "still" if tables == TABLES[-1] else "0"
+        self._select = f"SELECT slice_id, slice_no, start_s, end_s, {still} FROM slices"
 
     def check(self) -> None:
         """Read all, and refuse values that a correct writer does not write.
@@ -199,12 +210,11 @@ class Table:
     @cached_property
     def slices(self) -> NDArray[np.void]:
         """(rows,) all slices, as records of ``SLICE``."""
-        query = "SELECT slice_id, slice_no, start_s, end_s FROM slices ORDER BY row"
         with sqlite_errors(self._path):
-            return np.fromiter(self._connection.execute(query), SLICE, self.rows)
+            return np.fromiter(self._connection.execute(f"{self._select} ORDER BY row"), SLICE, self.rows)
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
-        """Ids, numbers and times of slices.
+        """Ids, numbers and times of slices, and whether they show nothing.
 
         Args:
             rows: (n,) row numbers.
@@ -216,7 +226,7 @@ class Table:
         if "slices" in self.__dict__ or self._looked_up * LOOKUP > self.rows:
             records = self.slices[rows]
         else:
-            query = "SELECT slice_id, slice_no, start_s, end_s FROM slices WHERE row = ?"
+            query = f"{self._select} WHERE row = ?"
             records = np.array([self._one(query, row) for row in rows.tolist()], SLICE)
         return Slices(*(records[name] for name in SLICE.names or ()))
 
@@ -335,7 +345,7 @@ class TableWriter:
         columns: Sequence[Any] = [column.tolist() for column in slices]
         rows = range(first_row, first_row + len(slices.slice_id))
         self._connection.executemany(
-            "INSERT INTO slices VALUES (?, ?, ?, ?, ?)", zip(rows, *columns, strict=True)
+            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?)", zip(rows, *columns, strict=True)
         )
 
     def to_bytes(self) -> bytes:

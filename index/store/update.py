@@ -243,6 +243,7 @@ def block_of(
         slice_no=embeddings.slice_no[rows],
         start_s=embeddings.start_s[rows],
         end_s=embeddings.end_s[rows],
+        still=embeddings.still[rows],
     )
     return Block(members, slices, embeddings.vectors[rows])
 

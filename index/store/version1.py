@@ -34,7 +34,8 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
         try:
             columns = read_parquet(path)
             names = columns["video_id"].to_pylist()
-            slices = Slices(*(columns[name].to_numpy() for name in Slices._fields))
+            known = {name: columns[name].to_numpy() for name in Slices._fields if name != "still"}
+            slices = Slices(**known, still=np.zeros(len(columns), np.bool_))
         except (pa.ArrowException, OSError, KeyError) as error:
             if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
                 raise

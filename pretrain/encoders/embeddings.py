@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,13 @@ __all__ = [
     "pool",
     "read_embeddings",
     "rows_by_entry",
+    "still_column",
     "to_arrow",
     "write_embeddings",
 ]
 
 TOLERANCE_S = 1e-6
-COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors")
+COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors", "still")
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
 MODEL = b"model"
@@ -68,6 +69,8 @@ class Embeddings:
     """(N,) end of the slice in seconds, not past the video's."""
     vectors: NDArray[np.float32]
     """(N, D) L2-normalised embeddings."""
+    still: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    """(N,) whether a slice shows nothing, see :mod:`sora_video.pretrain.video.still`; left out: none does."""
     fingerprint: str
     """Of the encoder that made them."""
     failures: tuple[Failure, ...] = ()
@@ -80,6 +83,8 @@ class Embeddings:
     """Spec of the encoder, absolute; None: unknown."""
 
     def __post_init__(self) -> None:
+        if not len(self.still):
+            object.__setattr__(self, "still", np.zeros(len(self.slice_no), np.bool_))
         lengths = {name: len(getattr(self, name)) for name in COLUMNS}
         if len(set(lengths.values())) > 1 or self.vectors.ndim != 2:
             raise ValueError(f"got columns of {lengths} rows and {self.vectors.shape = }")
@@ -259,6 +264,7 @@ def to_arrow(embeddings: Embeddings) -> pa.Table:
             "start_s": pa.array(embeddings.start_s, pa.float64()),
             "end_s": pa.array(embeddings.end_s, pa.float64()),
             "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings.dim),
+            "still": pa.array(embeddings.still, pa.bool_()),
         }
     )
     metadata = {b"fingerprint": embeddings.fingerprint.encode()}
@@ -330,6 +336,18 @@ def join(tables: Sequence[Embeddings], path: Path) -> Embeddings:
     return replace(first, **columns)
 
 
+def still_column(table: pa.Table) -> NDArray[np.bool_]:
+    """Which rows of a table show nothing; none where an older version wrote it.
+
+    Args:
+        table: of embeddings.
+    """
+    if "still" not in table.column_names:
+        return np.zeros(len(table), np.bool_)
+    still: NDArray[np.bool_] = table["still"].to_numpy().astype(np.bool_)
+    return still
+
+
 def read_table(path: Path) -> Embeddings:
     """Read one file."""
     try:
@@ -341,6 +359,7 @@ def read_table(path: Path) -> Embeddings:
             start_s=table["start_s"].to_numpy(),
             end_s=table["end_s"].to_numpy(),
             vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
+            still=still_column(table),
             fingerprint=metadata[b"fingerprint"].decode(),
             root=os.fsdecode(metadata[VIDEOS]) if VIDEOS in metadata else None,
             aspects=aspects_from(metadata[ASPECTS].decode()) if ASPECTS in metadata else (),

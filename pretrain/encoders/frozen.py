@@ -21,6 +21,7 @@ from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.read import read_videos
 from sora_video.pretrain.video.reader import Chunk
 from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.video.still import find_still
 
 from .aspects import Aspect
 from .embeddings import Embeddings
@@ -210,12 +211,13 @@ class VideoEncoder:
             chunk: slices of one corpus entry, with their times.
 
         Returns:
-            (n,) starts and ends in seconds, and (n, ``dim``) embeddings.
+            (n,) starts and ends in seconds, (n, ``dim``) embeddings, and which of them show nothing.
 
         Raises:
             RunError: an embedding is not finite.
         """
-        rows = Rows(chunk.start_s, chunk.end_s, self.embed_chunk(chunk))
+        still = find_still(chunk.slices.frames, chunk.slices.lengths)
+        rows = Rows(chunk.start_s, chunk.end_s, self.embed_chunk(chunk), still & (self.by != "sound"))
         return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
 
     def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:

@@ -25,6 +25,8 @@ class Rows(NamedTuple):
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
     vectors: NDArray[np.float32]
+    still: NDArray[np.bool_]
+    """Whether a slice shows nothing, see :mod:`sora_video.pretrain.video.still`."""
 
 
 class VideoRows(NamedTuple):
@@ -114,6 +116,7 @@ def table_of(
         start_s=np.concatenate([rows.start_s for _, rows in read]),
         end_s=np.concatenate([rows.end_s for _, rows in read]),
         vectors=np.concatenate([rows.vectors for _, rows in read]),
+        still=np.concatenate([rows.still for _, rows in read]),
         fingerprint=fingerprint,
         failures=tuple(video.failure for video in videos if video.failure),
         root=str(corpus.root.absolute()),

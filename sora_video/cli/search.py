@@ -53,7 +53,7 @@ FpsOption = Annotated[
 ]
 PageOption = Annotated[
     Path | None,
-    typer.Option("--html", metavar="FILE", help="HTML page to write, with frames of query and hits."),
+    typer.Option("--html", metavar="FILE", help="HTML page to write, with frames of what was found."),
 ]
 VideosOption = Annotated[
     Path | None,
@@ -73,7 +73,7 @@ def register(app: typer.Typer) -> None:
     """
     app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")(search)
     app.command(
-        epilog="Example: sora duplicates my.library --threshold 0.7   |   sora duplicates my.library --json"
+        epilog="Example: sora duplicates my.library --threshold 0.7   |   sora duplicates my.library --html pairs.html"
     )(duplicates)
 
 
@@ -217,11 +217,17 @@ def duplicates(
     ] = True,
     by: ByOption = None,
     agree: AgreeOption = None,
+    html: PageOption = None,
+    videos: VideosOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find groups of near-duplicate videos, and the parts that they share."""
+    """Find groups of videos of which every two are near-duplicates, and the parts that they share."""
     from sora_video.index.duplicates import AGREE, find_duplicates
+    from sora_video.index.pair_page import write_pairs
 
+    if html:
+        check_files("--html", [html], force=force)
     opened = open_and_warn(library)
     groups = find_duplicates(
         opened,
@@ -231,9 +237,15 @@ def duplicates(
         by=by,
         agree=AGREE if agree is None else agree,
     )
+    names = sorted({name for group in groups for name in group.videos})
+    if html:
+        sources = sources_in(videos, names) if videos else opened.sources(names)
+        write_pairs(html, groups, sources, library.expanduser())
     if as_json:
         show.print_json(groups)
         return
+    if html:
+        console.say(f"see {html}")
     if not groups:
         console.say(
             f"{library}: no duplicates among its {opened.info().videos} videos by --threshold {threshold:g} "
@@ -242,5 +254,5 @@ def duplicates(
         return
     show.print_table(
         [row for number, group in enumerate(groups, 1) for row in show.group_rows(number, group)],
-        title=f"{len(groups)} groups of {sum(len(group.videos) for group in groups)} near-duplicate videos",
+        title=f"{len(groups)} groups of {len(names)} near-duplicate videos",
     )

@@ -10,10 +10,11 @@ import pytest
 
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import ConfigError, LibraryError
-from sora_video.index.duplicates import find_duplicates, neighbours
+from sora_video.index.duplicates import find_duplicates
 from sora_video.index.example import Example, query_by_example
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
+from sora_video.index.pairs import neighbours
 from sora_video.index.query import Query, without_times
 from sora_video.index.search.nearest import nearest_videos
 from sora_video.index.search.shelf import EFFORT_BY_ASPECT, Shelf

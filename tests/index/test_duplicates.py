@@ -1,11 +1,15 @@
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.duplicates import Pair, find_duplicates, group, neighbours
+from sora_video.index.duplicates import find_duplicates, group
 from sora_video.index.library import Library
+from sora_video.index.pairs import Pair, neighbours
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 
@@ -60,7 +64,9 @@ def test_normalising_tells_copies_from_film_of_the_same_places(make_library, ran
     }
     held["copy.mp4"] = normed(held["place 3 take 07.mp4"] + 0.05 * random_vectors(70, 6, 64))
     library = make_library(held)
-    assert len(find_duplicates(library, normalize=False)) == 10
+    loose = find_duplicates(library, normalize=False)
+    assert {len({name[:7] for name in one.videos} - {"copy.mp"}) for one in loose} == {1}
+    assert len({one.videos[-1][:7] for one in loose}) == 10
     assert [one.videos for one in find_duplicates(library)] == [("copy.mp4", "place 3 take 07.mp4")]
 
 
@@ -91,19 +97,67 @@ def test_what_is_out_of_range_is_refused(make_library, random_vectors, wrong):
         find_duplicates(make_library({"0.mp4": random_vectors(0, 5, 8)}), **wrong)
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] != pair[1])))
-def test_groups_are_what_pairs_connect(edges):
-    """Reference: the reach of a matrix of neighbours."""
-    near = np.eye(10, dtype=bool)
-    for first, second in edges:
-        near[first, second] = near[second, first] = True
-    reach = np.linalg.matrix_power(near.astype(float), 10) > 0
-    wanted = {tuple(str(name) for name in np.flatnonzero(row)) for row in reach if row.sum() > 1}
-    pairs = [Pair(query_id=str(a), video_id=str(b), likeness=1.0, cover=1.0, spans=()) for a, b in edges]
-    groups = group(pairs)
-    assert {one.videos for one in groups} == wanted
-    assert len(groups) == len(wanted)
-    assert sum(len(one.pairs) for one in groups) == len(pairs)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda pair: pair[0] != pair[1])))
+def test_groups_are_linked_completely_and_have_each_pair(edges):
+    """Reference: the pairs themselves, each of which is in one group, as is every two of a group."""
+    likeness = {frozenset(map(str, edge)): 1 / (1 + number) for number, edge in enumerate(edges)}
+    pairs = {
+        names: Pair(query_id=min(names), video_id=max(names), likeness=value, cover=1.0, spans=())
+        for names, value in likeness.items()
+    }
+    groups = group(pairs.values(), lambda one, other: pairs.get(frozenset([one, other])))
+    for one in groups:
+        assert {frozenset([p.query_id, p.video_id]) for p in one.pairs} == {
+            frozenset(two) for two in combinations(one.videos, 2)
+        }
+    grouped = [frozenset([p.query_id, p.video_id]) for one in groups for p in one.pairs]
+    assert (set(grouped), len(grouped)) == (pairs.keys(), len(pairs))
+    together = [one for one in groups if len(one.videos) > 2]
+    for three in combinations("01234567", 3):  # where all is linked, all is one group
+        if all(frozenset(two) in pairs for two in combinations(three, 2)) and len(pairs) == 3:
+            assert [one.videos for one in together] == [three]
+
+
+def test_groups_do_not_chain(make_library, random_vectors):
+    """Each film goes on where the one before it is half over."""
+    film = random_vectors(0, 60, 64)
+    held = {f"{number}.mp4": film[10 * number : 10 * number + 20] for number in range(5)}
+    held |= {f"other {number}.mp4": random_vectors(number + 1, 20, 64) for number in range(6)}
+    groups = find_duplicates(make_library(held), cover=0.4)
+    assert [one.videos for one in groups] == [(f"{n}.mp4", f"{n + 1}.mp4") for n in range(4)]
+
+
+@pytest.fixture
+def led(tmp_path, make_embeddings, random_vectors, normed):
+    """A library of eight films with the same leader, one of them twice: with it, and cut behind another."""
+    leader, other = random_vectors(98, 1, 32).repeat(12, axis=0), random_vectors(99, 1, 32).repeat(6, axis=0)
+    films = {f"{number}.mp4": random_vectors(number, 8, 32) for number in range(8)}
+    held = {name: np.concatenate([leader, film]) for name, film in films.items()}
+    copy = normed(films["3.mp4"][1:7] + 0.02 * random_vectors(60, 6, 32))
+    held |= {"copy of 3.mp4": np.concatenate([other, copy]), "leader.mp4": leader}
+    embeddings = make_embeddings(held)
+    embeddings.end_s[:] = embeddings.start_s + 1
+    shown = {**dict.fromkeys(films, 8), "copy of 3.mp4": 6, "leader.mp4": 0}
+    still = [number < len(rows) - shown[name] for name, rows in held.items() for number in range(len(rows))]
+    library = Library.create(tmp_path / "library", embeddings.fingerprint, embeddings.dim)
+    library.add(replace(embeddings, still=np.array(still)))
+    return library
+
+
+@pytest.mark.parametrize("door", ["added", "compacted", "imported"])
+def test_what_shows_nothing_makes_no_duplicates_and_hides_none(led, tmp_path, door):
+    if door == "compacted":
+        led.set_attributes({"0.mp4": {"camera": 1}})
+        led.compact()
+    if door == "imported":
+        led.export(tmp_path / "all.parquet")
+        led = Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
+    ((pair,),) = [one.pairs for one in find_duplicates(led)]
+    assert (pair.query_id, pair.video_id) == ("3.mp4", "copy of 3.mp4")
+    (span,) = pair.spans
+    found = (span.query_start_s, span.query_end_s, span.start_s, span.end_s, pair.cover)
+    assert found == pytest.approx((13, 19, 6, 12, 1), abs=0.1)
+    assert led.embeddings("leader.mp4").still.all()
 
 
 @pytest.mark.parametrize("others", [0, 1, 2, 3])

@@ -155,7 +155,11 @@ def test_duplicates_are_told_by_group(videos, run, tmp_path):
     pair = together["pairs"][0]
     assert pair["likeness"] == pytest.approx(1, abs=1e-3)
     assert pair["cover"] > 0.95  # its ends are estimates, finer than slices
-    assert "near-duplicate" in sora("duplicates", tmp_path / "library", "--threshold", 0.999)
+    page = tmp_path / "pairs.html"
+    assert "near-duplicate" in sora("duplicates", tmp_path / "library", "--threshold", 0.999, "--html", page)
+    drawn = page.read_text(encoding="utf-8")
+    assert drawn.count("<img") >= 2
+    assert ("no frames" in drawn, "again.mp4" in drawn, "likeness 1.000" in drawn) == (False, True, True)
 
 
 def test_add_and_remove_change_what_is_found(videos, run, tmp_path):
