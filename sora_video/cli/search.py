@@ -73,7 +73,8 @@ def register(app: typer.Typer) -> None:
     """
     app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")(search)
     app.command(
-        epilog="Example: sora duplicates my.library --threshold 0.7   |   sora duplicates my.library --html pairs.html"
+        epilog="Example: sora duplicates my.library --threshold 0.7   |   "
+        "sora duplicates my.library --html pairs.html"
     )(duplicates)
 
 

@@ -77,19 +77,23 @@ def group_rows(number: int, group: "Group") -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     for pair in group.pairs:
-        pair_cells = {"group": number, "video": pair.query_id, "is in": pair.video_id}
         if not pair.spans:  # of videos without times
-            rows.append({**pair_cells, "likeness": pair.likeness})
-        for part in pair.spans:
-            cells = {
+            names = {"group": number, "video": pair.query_id, "is in": pair.video_id}
+            rows.append({**names, "likeness": pair.likeness})
+        rows += [
+            {
+                "group": number,
+                "video": pair.query_id,
                 "from": clock(part.query_start_s),
                 "to": clock(part.query_end_s),
+                "is in": pair.video_id,
                 "at": clock(part.start_s),
                 "until": clock(part.end_s),
                 "likeness": part.likeness,
                 "speed": f"{part.speed:.2f}",
             }
-            rows.append({**pair_cells, **cells})
+            for part in pair.spans
+        ]
     return rows
 
 
