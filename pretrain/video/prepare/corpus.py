@@ -162,7 +162,10 @@ def work(tasks: Mapping[Task, Entry], account: Account, workers: int, limits: Li
         return 0
     frames = made = ended = 0
     numbered = list(tasks)
-    requests = (Request(number, transcode_file, task, task[0]) for number, task in enumerate(numbered))
+    requests = (
+        Request(number, transcode_file, (source.absolute(), output.absolute(), settings), source)
+        for number, (source, output, settings) in enumerate(numbered)
+    )
     with (
         Bar("prepare", len(tasks), "frames") as bar,
         closing(read_apart(requests, min(workers, len(tasks)), limits)) as answers,

@@ -116,6 +116,15 @@ def test_frames_at_the_same_times_look_alike(tmp_path, write_video, moving_squar
     np.testing.assert_array_equal(nearest, np.rint(times * rate))
 
 
+def test_relative_paths_start_from_the_present_folder(tmp_path, write_video, moving_square, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name / "videos").mkdir(parents=True)
+        write_video(tmp_path / name / "videos" / "a.mp4", moving_square(0, 8))
+        monkeypatch.chdir(tmp_path / name)
+        assert not prepare_corpus("videos", "small", size=64).failures  # by a reader that is kept
+    assert (tmp_path / "second/small/a.mp4").is_file()
+
+
 def test_slices_on_the_grid_show_the_same_frames(tmp_path, write_video, moving_square):
     gaps = np.random.default_rng(0).integers(5, 150, 90)
     source = write_video(
