@@ -97,7 +97,7 @@ class Way:
 FROM_NOTHING, INIT, FROZEN = "from nothing", "from published weights", "time over frozen frames"
 WAYS = (
     Way(FROM_NOTHING, 5.0, recipe="tiny-cpu"),
-    Way(INIT, 3.6, settings=COPIES, init=LITE),
+    Way(INIT, 2.2, settings=COPIES, init=LITE),
     Way(FROZEN, 25.0, before=2.2, settings=TIME),
 )
 PUBLISHED, PIXELS, RANDOM = "published", "pixels", ", random weights"
