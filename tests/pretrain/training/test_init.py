@@ -242,4 +242,4 @@ def test_the_command_prints_what_a_run_takes_over(sora, lite, tmp_path):
     code, printed = sora("pretrain", "videos", "--out", tmp_path / "run", "--init", lite, "--dry-run")
     assert (code, "name: frames" in printed, f"spec: {lite}" in printed) == (0, True, True)
     code, printed = sora("pretrain", "videos", "--out", tmp_path / "run", "--init", lite, "--resume")
-    assert (code, "leave out --config, --init and key=value" in printed) == (2, True)
+    assert (code, "leave out --config, --init and --force" in printed) == (2, True)
