@@ -1,4 +1,4 @@
-"""The ``sora index`` commands that check, mend and copy a library."""
+"""The ``sora index`` commands that check, repair, export and import a library."""
 
 import sys
 from dataclasses import replace
