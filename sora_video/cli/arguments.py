@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,23 +31,29 @@ __all__ = [
     "StartOption",
     "VideoTimeOption",
     "WhereOption",
-    "read_time",
+    "time_option",
 ]
 
 
 def read_time(text: str | float) -> float:
-    """Read a time for an option, see :func:`sora_video.base.times.parse_time`.
-
-    Args:
-        text: as the user writes it, or the option's default in seconds.
-
-    Raises:
-        typer.BadParameter: it is no time.
-    """
+    """Read a time; of an option that is not given, ``text`` is the default in seconds."""
     try:
         return parse_time(str(text))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def time_option(name: str, help: str) -> Any:
+    """An option that takes a time, see :func:`sora_video.base.times.parse_time`.
+
+    Args:
+        name: of the option, with its dashes.
+        help: what it means.
+
+    Returns:
+        What ``Annotated`` takes beside the type; the option's value is in seconds.
+    """
+    return typer.Option(name, metavar="TIME", parser=read_time, help=help)
 
 
 CorpusArgument = Annotated[
@@ -112,18 +118,9 @@ SkipOption = Annotated[
         "--skip", metavar="SCAN", help="A table of `sora scan --out`; its unreadable videos are left out."
     ),
 ]
-FrameTimeOption = Annotated[
-    float,
-    typer.Option("--frame-s", metavar="TIME", parser=read_time, help="Most seconds without another frame."),
-]
+FrameTimeOption = Annotated[float, time_option("--frame-s", "Most seconds without another frame.")]
 VideoTimeOption = Annotated[
-    float | None,
-    typer.Option(
-        "--video-s",
-        metavar="TIME",
-        parser=read_time,
-        help="Most seconds for a file; default: 600, and 10 more per MB.",
-    ),
+    float | None, time_option("--video-s", "Most seconds for a file; default: 600, and 10 more per MB.")
 ]
 ReaderMemoryOption = Annotated[
     int, typer.Option("--memory-mb", metavar="MB", help="Most memory that reading a file may take.")
@@ -136,16 +133,8 @@ LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The li
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A corpus, or what `sora embed` wrote.")
 ]
-StartOption = Annotated[
-    float | None,
-    typer.Option(
-        "--start", metavar="TIME", parser=read_time, help="Start of the span, as 75, 1:15 or 0:01:15."
-    ),
-]
-EndOption = Annotated[
-    float | None,
-    typer.Option("--end", metavar="TIME", parser=read_time, help="End of the span, as 75, 1:15 or 0:01:15."),
-]
+StartOption = Annotated[float | None, time_option("--start", "Start of the span, as 75, 1:15 or 0:01:15.")]
+EndOption = Annotated[float | None, time_option("--end", "End of the span, as 75, 1:15 or 0:01:15.")]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(

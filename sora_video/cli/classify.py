@@ -18,7 +18,7 @@ from .arguments import (
     ModelOption,
     SkipOption,
     SplitOption,
-    read_time,
+    time_option,
 )
 from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sora_video.downstream.classify.values import Predictions
 
 __all__ = ["register"]
+
+DATASET_EXAMPLE = "sora datasets ucf101 ~/UCF101 --out ucf101.csv"
 
 PredictionsOption = Annotated[
     Path | None,
@@ -43,10 +45,7 @@ UnsureOption = Annotated[
     float, typer.Option("--unsure", metavar="P", help="Draw spans of a lower confidence as unsure.")
 ]
 SmoothOption = Annotated[
-    float | None,
-    typer.Option(
-        "--smooth", metavar="TIME", parser=read_time, help="Seconds to average over; default: three slices."
-    ),
+    float | None, time_option("--smooth", "Seconds to average over; default: three slices.")
 ]
 
 classify_app = typer.Typer(
@@ -61,7 +60,7 @@ def register(app: typer.Typer) -> None:
         app: the ``sora`` command.
     """
     app.add_typer(classify_app, name="classify")
-    app.command(epilog="Example: sora datasets ucf101 ~/UCF101 --out ucf101.csv")(datasets)
+    app.command(epilog=f"Example: {DATASET_EXAMPLE}")(datasets)
 
 
 def datasets(
@@ -101,7 +100,7 @@ def datasets(
             show.print_table(rows, prose=["data set", "splits", "groups"])
         return
     if folder is None or out is None or out.suffix.lower() != ".csv":
-        raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in {EXAMPLE}")
+        raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in `{DATASET_EXAMPLE}`")
     check_files("--out", files_of(name, out), force=force)
     written = write_dataset(name, folder, out, groups=not no_groups, join_labels=join_labels)
     if as_json:
@@ -112,9 +111,6 @@ def datasets(
         total = written.rows + len(written.missing)
         shown = ", ".join(written.missing[:5]) + ", …" * (len(written.missing) > 5)
         console.say(f"{len(written.missing)} of {total} videos are missing: {shown}")
-
-
-EXAMPLE = "`sora datasets ucf101 ~/UCF101 --out ucf101.csv`"
 
 
 @classify_app.command(epilog="Example: sora classify train labels.csv --model runs/first --out my.head")

@@ -9,10 +9,12 @@ from sora_video.base import console
 from sora_video.base.times import clock
 
 from . import show
-from .arguments import EndOption, JsonOption, ModelOption, StartOption, read_time
+from .arguments import EndOption, JsonOption, ModelOption, StartOption, time_option
 from .replace import ForceOption, check_files
 
 __all__ = ["register"]
+
+VideoArgument = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    video: VideoArgument,
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .png or .html file to write.")],
     start: StartOption = None,
@@ -61,17 +63,14 @@ def explain(
 
 
 def summarize(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    video: VideoArgument,
     model: ModelOption,
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to write.")],
     keyframes: Annotated[
         int | None, typer.Option("--keyframes", help="Slices to choose; default: 8.")
     ] = None,
     seconds: Annotated[
-        float | None,
-        typer.Option(
-            "--seconds", metavar="TIME", parser=read_time, help="Choose slices that last so long in total."
-        ),
+        float | None, time_option("--seconds", "Choose slices that last so long in total.")
     ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from sora_video.base import console
+from sora_video.pretrain.video.readers.limits import Limits
 
 from . import show
 from .arguments import (
@@ -52,15 +53,14 @@ def scan(
             "--repair", metavar="FOLDER", help="Folder for copies of the readable parts of unreadable videos."
         ),
     ] = None,
-    frame_s: FrameTimeOption = 60.0,
+    frame_s: FrameTimeOption = Limits.frame_s,
     video_s: VideoTimeOption = None,
-    memory_mb: ReaderMemoryOption = 2048,
+    memory_mb: ReaderMemoryOption = Limits.memory_mb,
     as_json: JsonOption = False,
 ) -> None:
     """List the properties of a corpus's videos, and the videos that cannot be read, with reasons."""
     from sora_video.pretrain.video.corpus import open_corpus
     from sora_video.pretrain.video.prepare.corpus import refuse_inside
-    from sora_video.pretrain.video.readers.limits import Limits
     from sora_video.pretrain.video.repair import repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
 
@@ -118,14 +118,13 @@ def prepare(
         int | None, typer.Option("--workers", help="Processes; default: one per processor, at most 8.")
     ] = None,
     skip: SkipOption = None,
-    frame_s: FrameTimeOption = 60.0,
+    frame_s: FrameTimeOption = Limits.frame_s,
     video_s: VideoTimeOption = None,
-    memory_mb: ReaderMemoryOption = 2048,
+    memory_mb: ReaderMemoryOption = Limits.memory_mb,
     as_json: JsonOption = False,
 ) -> None:
     """Transcode a corpus once to the size and frame rate that training needs."""
     from sora_video.pretrain.video.prepare import prepare_corpus
-    from sora_video.pretrain.video.readers.limits import Limits
 
     videos = without_unreadable(corpus, skip)
     limits = Limits(frame_s, video_s, memory_mb)

@@ -1,28 +1,25 @@
 """The command that watches a stream."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sora_video.base import console
 from sora_video.base.times import clock
+from sora_video.pretrain.video.readers.limits import Limits
 
-from .arguments import ByOption, FrameTimeOption, HintedModelOption, ReaderMemoryOption, read_time
+from .arguments import ByOption, FrameTimeOption, HintedModelOption, ReaderMemoryOption, time_option
+
+if TYPE_CHECKING:
+    from sora_video.watch.normal import Normal
+    from sora_video.watch.tell import Teller
 
 __all__ = ["register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file.
-
-    Args:
-        app: the ``sora`` command.
-    """
-    app.command(epilog="Example: sora watch normal.library rtsp://camera/1 --false-alarms 1/day")(watch)
 
 
 def read_moment(text: str | datetime) -> datetime:
@@ -35,88 +32,82 @@ def read_moment(text: str | datetime) -> datetime:
         raise typer.BadParameter(f"{text!r} is not a date; write 2026-05-01T08:00:00 or now") from None
 
 
+NormalArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")]
+StreamArgument = Annotated[
+    str,
+    typer.Argument(metavar="VIDEO|STREAM", help="File, pipe, http or rtsp address, or - for standard input."),
+]
+FalseAlarmsOption = Annotated[
+    str,
+    typer.Option("--false-alarms", metavar="RATE", help="For example 1/hour, or a fraction of the slices."),
+]
+NeighboursOption = Annotated[
+    int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
+]
+FollowOption = Annotated[float | None, time_option("--follow", "Wait so many seconds for a file to grow.")]
+TimeoutOption = Annotated[
+    float, time_option("--timeout", "Stop after so many seconds without data from an address.")
+]
+JoinOption = Annotated[float, time_option("--join", "Alerts that are at most so far apart are one.")]
+LeastOption = Annotated[float, time_option("--min-length", "Leave shorter alerts out.")]
+CooldownOption = Annotated[float, time_option("--cooldown", "After an alert, start no other for so long.")]
+BeginsOption = Annotated[
+    datetime | None,
+    typer.Option(
+        "--begins",
+        parser=read_moment,
+        metavar="DATE",
+        help="When the first picture was taken, as 2026-05-01T08:00:00+02:00, or now; default: unknown, "
+        "but for an address now.",
+    ),
+]
+EvidenceOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Write a clip and a picture of each alert there."),
+]
+CommandOption = Annotated[
+    str | None,
+    typer.Option(
+        "--exec", metavar="COMMAND", help="Run this for each alert, with JSON on its standard input."
+    ),
+]
+WebhookOption = Annotated[
+    str | None,
+    typer.Option("--webhook", metavar="URL", help="Post each alert there, with its clip and picture."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(epilog="Example: sora watch normal.library rtsp://camera/1 --false-alarms 1/day")(watch)
+
+
 def watch(
-    library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")],
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="VIDEO|STREAM", help="File, pipe, http or rtsp address, or - for standard input."
-        ),
-    ],
+    library: NormalArgument,
+    source: StreamArgument,
     model: HintedModelOption = None,
-    false_alarms: Annotated[
-        str,
-        typer.Option(
-            "--false-alarms", metavar="RATE", help="For example 1/hour, or a fraction of the slices."
-        ),
-    ] = "1/hour",
-    neighbours: Annotated[
-        int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
-    ] = 3,
+    false_alarms: FalseAlarmsOption = "1/hour",
+    neighbours: NeighboursOption = 3,
     by: ByOption = None,
-    follow: Annotated[
-        float | None,
-        typer.Option(
-            "--follow", metavar="TIME", parser=read_time, help="Wait so many seconds for a file to grow."
-        ),
-    ] = None,
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout",
-            metavar="TIME",
-            parser=read_time,
-            help="Stop after so many seconds without data from an address.",
-        ),
-    ] = 30.0,
-    join: Annotated[
-        float,
-        typer.Option(
-            "--join", metavar="TIME", parser=read_time, help="Alerts that are at most so far apart are one."
-        ),
-    ] = 0.0,
-    least: Annotated[
-        float,
-        typer.Option("--min-length", metavar="TIME", parser=read_time, help="Leave shorter alerts out."),
-    ] = 0.0,
-    cooldown: Annotated[
-        float,
-        typer.Option(
-            "--cooldown", metavar="TIME", parser=read_time, help="After an alert, start no other for so long."
-        ),
-    ] = 0.0,
-    begins: Annotated[
-        datetime | None,
-        typer.Option(
-            "--begins",
-            parser=read_moment,
-            metavar="DATE",
-            help="When the first picture was taken, as 2026-05-01T08:00:00+02:00, or now; default: unknown, "
-            "but for an address now.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Write a clip and a picture of each alert there."),
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            "--exec", metavar="COMMAND", help="Run this for each alert, with JSON on its standard input."
-        ),
-    ] = None,
-    hook: Annotated[
-        str | None,
-        typer.Option("--webhook", metavar="URL", help="Post each alert there, with its clip and picture."),
-    ] = None,
-    frame_s: FrameTimeOption = 60.0,
-    memory_mb: ReaderMemoryOption = 2048,
+    follow: FollowOption = None,
+    timeout: TimeoutOption = 30.0,
+    join: JoinOption = 0.0,
+    least: LeastOption = 0.0,
+    cooldown: CooldownOption = 0.0,
+    begins: BeginsOption = None,
+    out: EvidenceOption = None,
+    run: CommandOption = None,
+    hook: WebhookOption = None,
+    frame_s: FrameTimeOption = Limits.frame_s,
+    memory_mb: ReaderMemoryOption = Limits.memory_mb,
 ) -> None:
     """Watch a stream for anomalies; prints a line of JSON for each event."""
     from sora_video.downstream.anomaly import Rules
-    from sora_video.pretrain.video.readers.limits import Limits
     from sora_video.watch.evidence import Evidence
-    from sora_video.watch.foreign import doubts, try_foreign_films
     from sora_video.watch.normal import open_normal
     from sora_video.watch.stream import watch_stream
     from sora_video.watch.tell import Teller, command, webhook
@@ -125,24 +116,36 @@ def watch(
     ways = (("--exec", command, run), ("--webhook", webhook, hook))
     tell = {name: make(value) for name, make, value in ways if value is not None}
     normal = open_normal(library, model, false_alarms=false_alarms, neighbours=neighbours, by=by)
+    print_threshold(normal)
+    with TemporaryDirectory() as scratch:
+        evidence = Evidence(out or Path(scratch)) if out or tell else None
+        events = watch_stream(
+            normal, source, follow, timeout, limits, rules=rules, begins=begins, evidence=evidence
+        )
+        print_events(events, Teller(tell), keeps_files=out is not None)
+
+
+def print_threshold(normal: "Normal") -> None:
+    """Print the threshold as an event, and warn where it does not suit the encoder or the library."""
+    from sora_video.watch.foreign import doubts, try_foreign_films
+
     films = try_foreign_films(normal)
     warnings = doubts(normal, films)
     foreign = {"foreign": [asdict(film) for film in films], "warnings": warnings}
     print_event({"event": "threshold", **normal.as_json(), **foreign})
     for warning in warnings:
         console.warn(warning)
-    with TemporaryDirectory() as scratch:
-        evidence = Evidence(out or Path(scratch)) if out or tell else None
-        teller = Teller(tell)
-        for event in watch_stream(
-            normal, source, follow, timeout, limits, rules=rules, begins=begins, evidence=evidence
-        ):
-            if event["event"] == "alert":
-                teller.add(event)
-            if event["event"] == "summary":
-                event["told"] = teller.finish()
-                console.note(in_words(event))
-            print_event(event if out else without_files(event))
+
+
+def print_events(events: Iterable[dict[str, Any]], teller: "Teller", *, keeps_files: bool) -> None:
+    """Print events as they happen, and tell others of alerts."""
+    for event in events:
+        if event["event"] == "alert":
+            teller.add(event)
+        if event["event"] == "summary":
+            event["told"] = teller.finish()
+            console.note(in_words(event))
+        print_event(event if keeps_files else without_files(event))
 
 
 def print_event(event: dict[str, Any]) -> None:
