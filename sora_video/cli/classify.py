@@ -1,4 +1,4 @@
-"""The commands on labels: data sets and classifiers."""
+"""The ``sora classify`` commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-DATASET_EXAMPLE = "sora datasets ucf101 ~/UCF101 --out ucf101.csv"
-
 PredictionsOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
@@ -60,57 +58,6 @@ def register(app: typer.Typer) -> None:
         app: the ``sora`` command.
     """
     app.add_typer(classify_app, name="classify")
-    app.command(epilog=f"Example: {DATASET_EXAMPLE}")(datasets)
-
-
-def datasets(
-    name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A data set; without it, all are listed.")
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="The folder of your copy.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="The manifest to write, a .csv.")
-    ] = None,
-    no_groups: Annotated[
-        bool, typer.Option("--no-groups", help="Keep the splits, without a check of groups.")
-    ] = False,
-    join_labels: JoinLabelsOption = False,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """List the supported data sets, or write the manifest of your copy of one."""
-    from sora_video.base.errors import ConfigError
-    from sora_video.downstream.datasets.manifest import files_of, list_datasets, write_dataset
-
-    if name is None:
-        known = list_datasets()
-        if as_json:
-            show.print_json(known)
-        else:
-            columns = {
-                "name": "name",
-                "title": "data set",
-                "splits": "splits",
-                "groups": "groups",
-                "home": "from",
-            }
-            rows = [{columns[key]: text for key, text in row.items()} for row in known]
-            show.print_table(rows, prose=["data set", "splits", "groups"])
-        return
-    if folder is None or out is None or out.suffix.lower() != ".csv":
-        raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in `{DATASET_EXAMPLE}`")
-    check_files("--out", files_of(name, out), force=force)
-    written = write_dataset(name, folder, out, groups=not no_groups, join_labels=join_labels)
-    if as_json:
-        show.print_json({"manifest": out, "videos": written.rows, "missing": written.missing})
-        return
-    console.say(f"{written.rows} rows in {out}{written.note}")
-    if written.missing:
-        total = written.rows + len(written.missing)
-        shown = ", ".join(written.missing[:5]) + ", …" * (len(written.missing) > 5)
-        console.say(f"{len(written.missing)} of {total} videos are missing: {shown}")
 
 
 @classify_app.command(epilog="Example: sora classify train labels.csv --model runs/first --out my.head")

@@ -1,14 +1,12 @@
-"""The ``sora index`` commands."""
+"""The ``sora index`` commands that fill a library, and the group of all of them."""
 
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sora_video.base import console
-from sora_video.base.errors import LibraryError
 from sora_video.base.kinds import kind_of
 
 from . import show
@@ -21,8 +19,8 @@ from .arguments import (
     PrefixOption,
     SkipOption,
     SourceArgument,
-    WhereOption,
 )
+from .contents import contents_app
 from .library import change_of, open_and_warn, report_change
 from .replace import ForceOption, replacing
 from .skip import without_unreadable
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 DEFAULT_RECALL = 0.95
-KEY_DIGITS = 12
-MANY_SEGMENTS = 16
-"""Segments from which on compaction is recommended."""
 
 index_app = typer.Typer(no_args_is_help=True, help="Build and maintain a library of slice embeddings.")
+index_app.add_typer(contents_app)
 index_app.add_typer(upkeep_app)
 
 
@@ -193,148 +189,8 @@ def remove(
     report_change(opened, as_json)
 
 
-@index_app.command(
-    epilog="Example: sora index ignored my.library   |   sora index ignored my.library --lift beach.mp4"
-)
-def ignored(
-    library: LibraryArgument,
-    lift: Annotated[
-        list[str] | None,
-        typer.Option("--lift", metavar="VIDEO", help="A name, or the key of one, that may be added again."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List videos that `sora index add` leaves out since they were removed; what was purged has no name."""
-    opened = open_and_warn(library)
-    if lift:
-        opened.lift(lift)
-    entries = [{"video": entry.name, "key": entry.name_key[:KEY_DIGITS]} for entry in opened.ignored]
-    if as_json:
-        show.print_json(entries)
-    else:
-        rows = [{**entry, "video": entry["video"] or "(purged)"} for entry in entries]
-        show.print_table(rows, empty=f"{library}: no removed video is kept from coming back")
-
-
-@index_app.command(epilog="Example: sora index attributes my.library holiday/beach.mp4 camera=3 place=")
-def attributes(
-    library: LibraryArgument,
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video as `sora search` names it.")],
-    changes: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Attributes to set; NAME= deletes one."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show, or edit, the attributes of a video."""
-    from sora_video.index.store.filters import parse_value
-
-    opened, wanted = open_and_warn(library), {}
-    for word in changes or []:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise LibraryError(f"{word!r}: does not have the form NAME=VALUE; write for instance camera=3")
-        wanted[name] = parse_value(text) if text else None
-    if wanted:
-        opened.set_attributes({video: wanted})
-    values = opened.attributes(video)
-    if as_json:
-        show.print_json(values)
-    else:
-        rows = [{"": name, "value": str(value)} for name, value in values.items()]
-        show.print_table(
-            rows, video if rows else None, empty=f"{video}: has no attributes; set one as camera=3"
-        )
-
-
-@index_app.command(
-    "list",
-    epilog="Example: sora index list my.library --json   |   "
-    "sora index list my.library --where 'camera>2' --where 'videos=cam2/*'",
-)
-def list_videos(library: LibraryArgument, where: WhereOption = None, as_json: JsonOption = False) -> None:
-    """List the videos of a library, with the folder that each came from and its attributes."""
-    from sora_video.index.store.filters import parse_where
-
-    videos = open_and_warn(library).list_videos(parse_where(where) if where else None)
-    if as_json:
-        show.print_json(videos)
-        return
-    rows = [
-        {
-            "video": video.video_id,
-            "slices": video.slices,
-            "source": video.source or "",
-            "attributes": ", ".join(f"{name}={value}" for name, value in video.attributes.items()),
-        }
-        for video in videos
-    ]
-    empty = (
-        "none of its videos passes --where" if where else "holds no videos; add some with `sora index add`"
-    )
-    show.print_table(rows, empty=f"{library}: {empty}")
-
-
-@index_app.command(epilog="Example: sora index info my.library --json")
-def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
-    """Show numbers of a library: videos, slices, segments, size and indexes."""
-    facts = open_and_warn(library).info()
-    if as_json:
-        show.print_json(facts)
-        return
-    shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
-    shown["aspects"] = ", ".join(facts.aspects)
-    shown["model"] = facts.model or ""
-    for built in facts.indexes:
-        shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
-    show.print_table([{"": name, "value": value} for name, value in shown.items()])
-    if not facts.videos:
-        console.say(f"{library}: holds no videos; add some with `sora index add`")
-    if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
-        console.say(f"`sora index compact {library}` merges segments and frees the space of hidden slices")
-
-
-@index_app.command(
-    epilog="Example: sora index compact my.library   |   sora index compact my.library --max-rows 50000"
-)
-def compact(
-    library: LibraryArgument,
-    max_rows: Annotated[
-        int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Merge segments, and free the space of removed videos."""
-    opened = open_and_warn(library)
-    before = opened.info()
-    opened.compact(max_rows)
-    after = opened.info()
-    if as_json:
-        sizes = {"segments": after.segments, "bytes": after.bytes}
-        before_sizes = {"segments_before": before.segments, "bytes_before": before.bytes}
-        show.print_json({"library": library, **before_sizes, **sizes})
-        return
-    if (before.segments, before.bytes) == (after.segments, after.bytes):
-        console.say(
-            f"{library}: nothing to merge or to free in {after.segments} segments, {after.bytes:,} bytes"
-        )
-        return
-    console.say(
-        f"{library}: {before.segments} segments became {after.segments}, "
-        f"{before.bytes:,} bytes became {after.bytes:,}"
-    )
-
-
 def kept_of(library: Path) -> str:
     """What an addition that was stopped leaves."""
     if kind_of(library.expanduser()) is None:
         return f"no video was done, and {library} was not made"
     return f"{library} has the videos that were done, and the same command adds the rest"
-
-
-def measured(built: dict[str, Any]) -> str:
-    """The measurement of an index at its search parameters."""
-    for point in built["curve"]:
-        if all(point.get(name) == value for name, value in built["parameters"].items()):
-            return f"recall@10 {point['recall']:.3f}, {point['ms']:.3g} ms a query"
-    return "not measured"

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from sora_video.index.store.update import Added
     from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["change_of", "open_and_warn", "report_change"]
+__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "report_change"]
+
+NO_VIDEOS = "holds no videos; add some with `sora index add`"
+"""What is said of an empty library, after its path."""
 
 
 def open_and_warn(path: Path) -> "Library":

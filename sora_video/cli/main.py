@@ -26,6 +26,7 @@ COMMANDS = Registry(
         "index": "sora_video.cli.index:register",
         "search": "sora_video.cli.search:register",
         "probe": "sora_video.cli.probe:register",
+        "datasets": "sora_video.cli.datasets:register",
         "classify": "sora_video.cli.classify:register",
         "watch": "sora_video.cli.watch:register",
         "explain": "sora_video.cli.explain:register",

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from .arguments import (
 from .replace import ForceOption, check_files
 from .skip import without_unreadable
 from .stop import stopping
+
+if TYPE_CHECKING:
+    from sora_video.downstream.probe.results import Results
 
 __all__ = ["register"]
 
@@ -122,15 +125,20 @@ def probe(
     if as_json:
         show.print_json({name: value for name, value in result.as_json().items() if name != "table"})
         return
+    print_results(result)
+    if report:
+        console.say(f"see {report / 'report.html'}")
+
+
+def print_results(result: "Results") -> None:
+    """Print the table of measures, and what could not be read."""
+    score = "mAP over classes" if result.split.multi else "balanced accuracy"
     show.print_table(
         result.table(),
         title=f"{len(result.split.train)} training, {len(result.split.test)} test videos, "
-        f"{len(result.split.classes)} classes; linear, attentive and knn are "
-        + ("mAP over classes" if result.split.multi else "balanced accuracy"),
+        f"{len(result.split.classes)} classes; linear, attentive and knn are {score}",
     )
     show.print_failures(result.failures, len({video.video_id for video in result.videos}))
-    if report:
-        console.say(f"see {report / 'report.html'}")
 
 
 def kept_of(cache: Path | None) -> str:

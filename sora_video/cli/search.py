@@ -21,7 +21,7 @@ from .arguments import (
     StartOption,
     WhereOption,
 )
-from .library import open_and_warn
+from .library import NO_VIDEOS, open_and_warn
 from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def no_hits(library: "Library", source: Path | str | None, is_filtered: bool) ->
     """Why nothing was found, and what to try."""
     videos = library.info().videos
     if not videos:
-        return "holds no videos; add some with `sora index add`"
+        return NO_VIDEOS
     if is_filtered:
         return f"none of its {videos} videos passes --where and --exclude; leave one of them out"
     return f"none of its {videos} videos is another than that of {source}; add more with `sora index add`"

@@ -1,4 +1,4 @@
-"""The ``sora index`` commands that check, repair, export and import a library."""
+"""The ``sora index`` commands that compact, check, repair, export and import a library."""
 
 import sys
 from dataclasses import replace
@@ -22,6 +22,37 @@ if TYPE_CHECKING:
 __all__ = ["upkeep_app"]
 
 upkeep_app = typer.Typer()
+
+
+@upkeep_app.command(
+    epilog="Example: sora index compact my.library   |   sora index compact my.library --max-rows 50000"
+)
+def compact(
+    library: LibraryArgument,
+    max_rows: Annotated[
+        int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge segments, and free the space of removed videos."""
+    opened = open_and_warn(library)
+    before = opened.info()
+    opened.compact(max_rows)
+    after = opened.info()
+    if as_json:
+        sizes = {"segments": after.segments, "bytes": after.bytes}
+        before_sizes = {"segments_before": before.segments, "bytes_before": before.bytes}
+        show.print_json({"library": library, **before_sizes, **sizes})
+        return
+    if (before.segments, before.bytes) == (after.segments, after.bytes):
+        console.say(
+            f"{library}: nothing to merge or to free in {after.segments} segments, {after.bytes:,} bytes"
+        )
+        return
+    console.say(
+        f"{library}: {before.segments} segments became {after.segments}, "
+        f"{before.bytes:,} bytes became {after.bytes:,}"
+    )
 
 
 @upkeep_app.command(epilog="Example: sora index verify my.library --json")
