@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings
-from sora_video.pretrain.encoders.rows import VideoRows, none_left
+from sora_video.pretrain.encoders.rows import VideoRows, none_left, without_zeros
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
@@ -53,7 +53,7 @@ def embeddings_of(source: Source, model: str | Path | None = None) -> Embeddings
         model: spec of the encoder; not looked at where the embeddings are there.
 
     Returns:
-        The embeddings; videos that could not be read are in its ``failures``.
+        The embeddings; videos that could not be read, or have no embedding, are in its ``failures``.
 
     Raises:
         CorpusError: the table cannot be read, or no slice of the corpus.
@@ -61,7 +61,7 @@ def embeddings_of(source: Source, model: str | Path | None = None) -> Embeddings
         RunError: the run is not finished, or damaged.
     """
     if is_table(source):
-        return read_embeddings(Path(source).expanduser())
+        return without_zeros(read_embeddings(Path(source).expanduser()))
     return open_encoder(model).embed(source)
 
 
@@ -225,7 +225,8 @@ def add_to_library(
     prefix = check_prefix(prefix)
     if is_table(source):
         embeddings = prefixed_rows(embeddings_of(source), prefix)
-        return Change(library, (), library.add(embeddings, model, prefix=prefix, replace=replace))
+        added = library.add(embeddings, model, prefix=prefix, replace=replace)
+        return Change(library, embeddings.failures, added)
     corpus = prefixed(open_for(source, library.model if model is None else model), prefix)
     contents = contents_of(corpus)
     if not replace:

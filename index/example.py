@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.video.corpus import open_span
 from sora_video.pretrain.video.images import as_film
@@ -152,6 +153,8 @@ def query_by_example(
         SoraError: see :meth:`Example.embed` and :class:`~sora_video.index.query.Query`.
     """
     embeddings = example.embed(library)
+    by = example.searched_by(embeddings)
+    check_aspect(example, embeddings, library.aspect(by, embeddings.aspects))
     excluded = {exclude} if isinstance(exclude, str) else set(exclude)
     if example.is_slice:
         excluded.update(embeddings.videos())
@@ -161,9 +164,21 @@ def query_by_example(
         exclude=excluded,
         where=where,
         words=example.is_text,
-        by=example.searched_by(embeddings),
+        by=by,
         agree=agree,
     )
+
+
+def check_aspect(example: Example, embeddings: Embeddings, aspect: Aspect | None) -> None:
+    """Refuse an example that has nothing of the aspect it is to be compared by.
+
+    Raises:
+        LibraryError: it has not.
+    """
+    if aspect and not aspect.part(embeddings.vectors).any():
+        raise LibraryError(
+            f"query {example.source}: the encoder sees no {aspect.name} in it; search without --by"
+        )
 
 
 def read_vectors(path: Path, library: "OpenedLibrary") -> Embeddings:

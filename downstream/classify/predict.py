@@ -12,6 +12,7 @@ from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, L
 from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.rows import why_empty
 from sora_video.pretrain.video.corpus import Corpus, Source, Video, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
@@ -65,7 +66,7 @@ class Open:
     start_s: float
     end_s: float
     slices: int = 0
-    """That were embedded; by sound, those that have audio."""
+    """That have an embedding."""
 
 
 def encoder_of(classifier: Classifier, model: str | Path | None = None) -> VideoEncoder:
@@ -127,14 +128,14 @@ def predict(
         for view in video.views if len(rows.vectors) else ():
             view.take(rows.start_s, rows.end_s, rows.vectors)
         if item.last:
-            yield closed(video, corpus.videos[entry])
+            yield closed(video, corpus.videos[entry], why_empty(encoder.by))
             del opened[entry]
 
 
-def closed(video: Open, known: Video) -> Prediction | Failure:
-    """The answers for a video that was read to its end."""
+def closed(video: Open, known: Video, empty: str) -> Prediction | Failure:
+    """The answers for a video that was read to its end, or why it has none where no slice has an embedding."""
     if not video.slices:
-        return Failure(known.video_id, "no sound in any of its slices")
+        return Failure(known.video_id, empty)
     answers = {view.task.name: view.end() for view in video.views}
     return Prediction(known.video_id, video.start_s, video.end_s, answers, known.columns)
 

@@ -10,6 +10,7 @@ from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import column_of, members_by_class, plain_sides
 from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings, rows_by_entry
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.rows import without_zeros
 from sora_video.pretrain.encoders.spec import absolute_spec
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
@@ -118,7 +119,7 @@ def embed(corpus: Corpus, model: str | Path, by: str | None) -> Embeddings:
     """The slices of a corpus, computed once for all tasks, or read."""
     if is_table(model):
         embeddings = read_embeddings(Path(model).expanduser())
-        return embeddings if by is None else embeddings.alone(by)
+        return without_zeros(embeddings if by is None else embeddings.alone(by))
     absent = [video.path for video in corpus.videos if not video.path.is_file()]
     if absent:
         raise LabelsError(

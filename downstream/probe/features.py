@@ -17,6 +17,7 @@ from sora_video.base.progress import Bar
 from sora_video.pretrain.encoders.embeddings import pool
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.inputs import Clips, whole
+from sora_video.pretrain.encoders.rows import SILENT
 from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.reader import Chunk
@@ -82,7 +83,8 @@ class Frozen:
     """The features of N videos' views by one encoder."""
 
     vectors: Features
-    """(M, D) L2-normalised, mapped into memory; a slice's crops are neighbours."""
+    """(M, D) L2-normalised, or zeros where the encoder sees nothing; mapped into memory; a slice's crops are
+    neighbours."""
     first: NDArray[np.int64]
     """(N,) first row of each video."""
     count: NDArray[np.int64]
@@ -222,7 +224,7 @@ def keep(
     for number, (_, store) in enumerate(pairs):
         rows = np.concatenate([part[number] for part in parts])
         if not len(rows):
-            failures[entry] = "no sound in any of its slices"
+            failures[entry] = SILENT
         elif key not in store:
             store.add(key, rows)
     return failures

@@ -41,7 +41,8 @@ def check_embeddings(embeddings: Embeddings, what: str, manifest: Manifest) -> N
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= NORM_TOLERANCE))  # catches NaN too
     if len(wrong):
         name, length = embeddings.video_id[wrong[0]], norms[wrong[0]]
-        raise LibraryError(f"{what}: a vector of {name} has length {length:g}, not 1; L2-normalise it")
+        remedy = "leave it out" if length == 0 else "L2-normalise it"
+        raise LibraryError(f"{what}: a vector of {name} has length {length:g}, not 1; {remedy}")
 
 
 def check_added(embeddings: Embeddings) -> None:

@@ -28,7 +28,7 @@ from .embeddings import Embeddings
 from .fingerprint import fingerprint
 from .inputs import Clips, whole
 from .registry import Encoder, build_encoder
-from .rows import Gathering, Rows, VideoRows, none_left, table_of
+from .rows import Gathering, Rows, VideoRows, has_embedding, none_left, table_of, why_empty
 from .words import Words, check_texts, without_words
 
 __all__ = ["VideoEncoder", "random_encoder"]
@@ -147,33 +147,39 @@ class VideoEncoder:
         """
         return random_encoder(self.config, draw=draw, by=self.by)
 
-    def embed(self, source: Source, *, progress: bool = True, indexes: Path | None = None) -> Embeddings:
+    def embed(
+        self, source: Source, *, progress: bool = True, indexes: Path | None = None, zeros: bool = False
+    ) -> Embeddings:
         """Embed every slice of a corpus, computing in float32.
 
         Slices start ``slice.hop_s`` apart, one more ends at the video's end, and a video shorter than a slice
-        gives one slice that holds its last frame. By sound, slices without audio are left out.
+        gives one slice that holds its last frame. By sound, slices without audio are left out, and by any
+        encoder those that it embeds as zeros, as an untrained one of motion does where nothing moves.
 
         Args:
             source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
             progress: show a bar on standard error when that is a terminal.
             indexes: see :func:`sora_video.pretrain.video.read.read_videos`.
+            zeros: keep slices that are embedded as zeros.
 
         Returns:
-            The embeddings by video and time; videos that could not be read are in its ``failures``.
+            The embeddings by video and time; videos that could not be read, or have no slice with an
+            embedding, are in its ``failures``.
 
         Raises:
             CorpusError: no slice could be read.
         """
         corpus = open_corpus(source)
         videos = sorted(
-            self.embed_videos(corpus, progress=progress, indexes=indexes), key=lambda video: video.entry
+            self.embed_videos(corpus, progress=progress, indexes=indexes, zeros=zeros),
+            key=lambda video: video.entry,
         )
         if not any(video.rows for video in videos):
             raise none_left([video.failure for video in videos if video.failure])
         return self.table(corpus, videos)
 
     def embed_videos(
-        self, corpus: Corpus, *, progress: bool = True, indexes: Path | None = None
+        self, corpus: Corpus, *, progress: bool = True, indexes: Path | None = None, zeros: bool = False
     ) -> Iterator[VideoRows]:
         """Embed a corpus as :meth:`embed` does, video by video; only those being read are held in memory.
 
@@ -181,14 +187,16 @@ class VideoEncoder:
             corpus: which videos or spans.
             progress: see :meth:`embed`.
             indexes: see :meth:`embed`.
+            zeros: see :meth:`embed`.
 
         Yields:
             What became of each video, in the order in which they are done.
         """
-        gathering, slices, done = Gathering(corpus), 0, 0
+        gathering, slices, done = Gathering(corpus, why_empty(self.by)), 0, 0
         with Bar("embed", len(corpus), "slices", shown=progress) as bar:
             for entry, item in self.read(corpus, indexes):
-                rows, last = (item, True) if isinstance(item, Failure) else (self.rows(item), item.last)
+                rows = item if isinstance(item, Failure) else self.rows(item, zeros=zeros)
+                last = isinstance(item, Failure) or item.last
                 slices += len(rows.start_s) if isinstance(rows, Rows) else 0
                 done += last
                 bar.advance(done, slices)
@@ -204,11 +212,12 @@ class VideoEncoder:
         """
         return table_of(corpus, videos, self.fingerprint, self.spans, self.spec)
 
-    def rows(self, chunk: Chunk) -> Rows:
-        """Embed a chunk of slices; by sound, slices without audio are left out.
+    def rows(self, chunk: Chunk, *, zeros: bool = False) -> Rows:
+        """Embed a chunk of slices; those that have no embedding are left out, see :meth:`embed`.
 
         Args:
             chunk: slices of one corpus entry, with their times.
+            zeros: see :meth:`embed`.
 
         Returns:
             (n,) starts and ends in seconds, (n, ``dim``) embeddings, and which of them show nothing.
@@ -218,7 +227,10 @@ class VideoEncoder:
         """
         still = find_still(chunk.slices.frames, chunk.slices.lengths)
         rows = Rows(chunk.start_s, chunk.end_s, self.embed_chunk(chunk), still & (self.by != "sound"))
-        return Rows(*(column[chunk.slices.has_audio] for column in rows)) if self.by == "sound" else rows
+        is_there = has_embedding(rows.vectors) | zeros
+        if self.by == "sound":
+            is_there &= chunk.slices.has_audio
+        return Rows(*(column[is_there] for column in rows))
 
     def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
         """Decode a corpus into this encoder's slices; see :func:`sora_video.pretrain.video.read.read_videos`.
@@ -241,7 +253,7 @@ class VideoEncoder:
             chunk: n slices that :meth:`read` gave.
 
         Returns:
-            (n, ``dim``) float32, L2-normalised.
+            (n, ``dim``) float32, L2-normalised; zeros where the network's output is 0.
 
         Raises:
             RunError: an embedding is not finite.
@@ -271,7 +283,7 @@ class VideoEncoder:
             slices: n of them.
 
         Returns:
-            (n, ``dim``) float32, L2-normalised.
+            (n, ``dim``) float32, L2-normalised; zeros where the network's output is 0.
 
         Raises:
             RunError: an embedding is not finite.
@@ -287,7 +299,7 @@ class VideoEncoder:
             clips: n slices, on the encoder's device.
 
         Returns:
-            (n, ``dim``) float32, L2-normalised.
+            (n, ``dim``) float32, L2-normalised; zeros where the network's output is 0.
 
         Raises:
             RunError: an embedding is not finite.

@@ -22,6 +22,8 @@ from .words import Words
 
 __all__ = ["JoinedEncoder"]
 
+TINY = 1e-12
+
 
 class JoinedEncoder(VideoEncoder):
     """Encoders that look at the same slices, each through its own preprocessing.
@@ -29,7 +31,8 @@ class JoinedEncoder(VideoEncoder):
     Slices are those of the first encoder. Another one whose slices are longer or shorter sees the span of its
     own length with the same middle, moved into the video where it would reach beyond. The embedding is
     ``normalize(concat(w_i * e_i))`` of the L2-normalised embeddings e_i; so the cosine of two is the mean of
-    the encoders' cosines, weighted by the squares of w_i. So are the inverse temperatures of their texts.
+    the encoders' cosines, weighted by the squares of w_i. So are the inverse temperatures of their texts. Of
+    a slice that one encoder embeds as zeros, the embedding is that of the others.
 
     Args:
         encoders: two or more.
@@ -94,7 +97,11 @@ class JoinedEncoder(VideoEncoder):
     def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See :meth:`.VideoEncoder.join`."""
         weighted = [share**0.5 * part for share, part in zip(self.shares, parts, strict=True)]
-        return np.concatenate(weighted, axis=-1).astype(np.float32)
+        joined = np.concatenate(weighted, axis=-1).astype(np.float32)
+        is_partial = ~np.all([part.any(axis=-1) for part in parts], axis=0)
+        lengths = np.linalg.norm(joined[is_partial], axis=-1, keepdims=True)
+        joined[is_partial] /= np.maximum(lengths, TINY)
+        return joined
 
 
 class JoinedWords(Words):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,22 @@ from sora_video.pretrain.video.quarantine import Failure
 from .aspects import Aspect
 from .embeddings import Embeddings
 
-__all__ = ["Gathering", "Rows", "VideoRows", "none_left", "table_of"]
+__all__ = [
+    "SILENT",
+    "Gathering",
+    "Rows",
+    "VideoRows",
+    "has_embedding",
+    "none_left",
+    "table_of",
+    "why_empty",
+    "without_zeros",
+]
 
 SILENT = "no sound in any of its slices"
+BLANK = "the encoder sees nothing in any of its slices, as some do where nothing moves"
+LEAST_LENGTH = 0.5
+"""Of an embedding; others have a length of 1."""
 
 
 class Rows(NamedTuple):
@@ -36,7 +50,8 @@ class VideoRows(NamedTuple):
     """Its first in the corpus."""
     video_id: str
     rows: Rows | None
-    """All its slices, by entry and time; None: it cannot be read to its end, or has no sound."""
+    """All its slices that have an embedding, by entry and time; None: it cannot be read to its end, or none
+    has."""
     failure: Failure | None
     """Why it, or one of its spans, has no rows; None: all of it has some."""
 
@@ -46,9 +61,11 @@ class Gathering:
 
     Args:
         corpus: what is read; its entries may be spans of one video.
+        empty: why an entry of which no slice has an embedding has none.
     """
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, empty: str) -> None:
+        self.empty = empty
         self.names = [video.video_id for video in corpus.videos]
         self.left = Counter(self.names)
         self.begun: dict[str, dict[int, list[Rows] | str]] = {}
@@ -73,13 +90,13 @@ class Gathering:
             assert isinstance(chunks, list)
             chunks.append(item)
         self.left[name] -= last
-        return None if self.left[name] else whole(name, self.begun.pop(name))
+        return None if self.left[name] else whole(name, self.begun.pop(name), self.empty)
 
 
-def whole(name: str, entries: dict[int, list[Rows] | str]) -> VideoRows:
+def whole(name: str, entries: dict[int, list[Rows] | str], empty: str) -> VideoRows:
     """One video, of the chunks of its entries or the reasons why these cannot be read.
 
-    One that cannot be read to its end has no rows; a span without sound leaves the others alone.
+    One that cannot be read to its end has no rows; a span without embeddings leaves the others alone.
     """
     reason, chunks, is_readable = None, [], True
     for _, item in sorted(entries.items()):
@@ -88,7 +105,7 @@ def whole(name: str, entries: dict[int, list[Rows] | str]) -> VideoRows:
         elif any(len(part.vectors) for part in item):
             chunks += item
         else:
-            reason = SILENT
+            reason = empty
     rows = Rows(*map(np.concatenate, zip(*chunks, strict=True))) if chunks and is_readable else None
     return VideoRows(min(entries), name, rows, Failure(name, reason) if reason else None)
 
@@ -125,14 +142,60 @@ def table_of(
     )
 
 
+def has_embedding(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which slices have an embedding; an encoder of motion may make zeros of those in which nothing moves.
+
+    Args:
+        vectors: (N, D) of length 1 or 0.
+
+    Returns:
+        (N,) True where the length is 1.
+    """
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.asarray(~(lengths < LEAST_LENGTH))  # what is not finite is for others to refuse
+
+
+def without_zeros(embeddings: Embeddings) -> Embeddings:
+    """A table without rows that are no embeddings, see :func:`has_embedding`.
+
+    Args:
+        embeddings: of any videos.
+
+    Returns:
+        The other rows; videos that have none are added to its ``failures``.
+
+    Raises:
+        CorpusError: no row is left.
+    """
+    is_there = has_embedding(embeddings.vectors)
+    if is_there.all():
+        return embeddings
+    rest = embeddings.select(is_there)
+    left = set(rest.videos())
+    empty = [Failure(name, BLANK) for name in embeddings.videos() if name not in left]
+    if not left:
+        raise none_left(empty)
+    return replace(rest, failures=(*rest.failures, *empty))
+
+
+def why_empty(by: str | None) -> str:
+    """Why a video that can be read has no embedding.
+
+    Args:
+        by: the aspect that its slices were embedded by; None: all.
+    """
+    return SILENT if by == "sound" else BLANK
+
+
 def none_left(failures: Sequence[Failure]) -> CorpusError:
-    """The error of a corpus of which no slice can be read.
+    """The error of a corpus of which no slice can be read, or none has an embedding.
 
     Args:
         failures: of all its videos.
     """
-    first = failures[0]
-    return CorpusError(
-        f"{first.video_id}: {first.reason}; none of {len(failures)} videos can be read, see `sora scan`",
-        list(failures),
-    )
+    first, count = failures[0], len(failures)
+    if any(failure.reason not in (SILENT, BLANK) for failure in failures):
+        told = f"none of {count} videos can be read, see `sora scan`"
+    else:
+        told = f"none of {count} videos has an embedding; choose other videos, or another --model or --by"
+    return CorpusError(f"{first.video_id}: {first.reason}; {told}", list(failures))

@@ -423,3 +423,15 @@ def test_stored_slices_and_vectors_are_examples_by_an_aspect(tmp_path, library, 
     assert localize(library, asked)[0].video_id == "12.mp4"
     with pytest.raises(ConfigError, match="by=sound"):
         localize(library, query_by_example(library, Example(f"slice:{slice_id}", by="sound")))
+
+
+def test_an_example_with_nothing_of_an_aspect_is_refused_by_it(tmp_path, held, film, parted):
+    library = Library.create(tmp_path / "library", "f" * 64, 40, aspects=ASPECTS)
+    held["still.mp4"] = parted(0, 3)
+    held["still.mp4"][:, MOTION.start :] = 0
+    held["still.mp4"] = unit(held["still.mp4"])
+    library.add(film(held))
+    number = next(hit.slice_id for hit in library.search(Query(film({"q": held["still.mp4"]}))))
+    with pytest.raises(LibraryError, match=rf"query slice:{number}: the encoder sees no motion in it"):
+        query_by_example(library, Example(f"slice:{number}", by="motion"))
+    assert query_by_example(library, Example(f"slice:{number}", by="look")).by == "look"

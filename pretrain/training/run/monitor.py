@@ -106,7 +106,7 @@ class Monitor:
             CorpusError: no video can be read.
             LabelsError: the videos that can be read do not allow a vote.
         """
-        embeddings = encoder.embed(self.corpus, progress=False)
+        embeddings = encoder.embed(self.corpus, progress=False, zeros=True)
         features, read = pool(embeddings, self.corpus), set(embeddings.videos())
         rows = np.array([video.video_id in read for video in self.corpus.videos])
         rows &= np.isfinite(features).all(axis=1)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, CorpusError
 from sora_video.pretrain.encoders.frozen import random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
@@ -40,6 +40,19 @@ def test_the_other_sees_its_own_length_around_the_same_middle(tiny_run, other, v
             spans.append(replace(video, start_s=start_s, end_s=start_s + 1.5))
     expected = other.embed(Corpus(videos, tuple(spans)))
     np.testing.assert_allclose(together.vectors[:, first.dim :] * np.sqrt(2), expected.vectors, atol=1e-5)
+
+
+def test_a_slice_of_which_one_makes_zeros_has_the_embedding_of_the_others(
+    make_config, other, tmp_path, write_video
+):
+    black = write_video(tmp_path / "black.mp4", [np.zeros((48, 64, 3), np.uint8)] * 50)
+    of_motion = random_encoder(make_config("encoder.input=residual"))
+    assert not of_motion.embed(black, zeros=True).vectors.any()
+    with pytest.raises(CorpusError, match=r"black\.mp4: the encoder sees nothing in any of its slices"):
+        of_motion.embed(black)
+    together = JoinedEncoder([of_motion, other], [1.0, 0.5]).embed(black)
+    np.testing.assert_allclose(np.linalg.norm(together.vectors, axis=1), 1, atol=1e-6)
+    assert not together.vectors[:, : of_motion.dim].any()
 
 
 def test_what_decides_the_embedding_decides_the_fingerprint(tiny_run, other):

@@ -243,6 +243,16 @@ def test_files_that_cannot_be_read_are_named_and_left_out(videos, make_monitor, 
     assert "none of 9 videos can be read" in told[-1]
 
 
+def test_videos_in_which_nothing_moves_are_scored_too(tmp_path, write_video, moving_square, make_monitor):
+    for number in range(3):
+        write_video(tmp_path / f"still/{number}.mp4", [np.zeros((48, 64, 3), np.uint8)] * 25)
+        write_video(tmp_path / f"moving/{number}.mp4", moving_square(number, 25))
+    told = []
+    monitor = make_monitor(tmp_path, told.append)  # whose untrained encoder makes zeros of them
+    assert told == []
+    assert monitor.untrained.features.any(1).tolist() == [True] * 3 + [False] * 3
+
+
 def test_an_encoder_that_is_broken_is_warned_of(videos, make_config, make_monitor):
     told = []
     network = random_encoder(make_config(), "cpu").network
