@@ -133,7 +133,7 @@ def predict(
 
 
 def closed(video: Open, known: Video, empty: str) -> Prediction | Failure:
-    """The answers for a video that was read to its end, or why it has none where no slice has an embedding."""
+    """The answers for a video that was read to its end; where no slice has an embedding, why it has none."""
     if not video.slices:
         return Failure(known.video_id, empty)
     answers = {view.task.name: view.end() for view in video.views}
