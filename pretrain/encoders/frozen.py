@@ -230,7 +230,7 @@ class VideoEncoder:
         is_there = has_embedding(rows.vectors) | zeros
         if self.by == "sound":
             is_there &= chunk.slices.has_audio
-        return Rows(*(column[is_there] for column in rows))
+        return rows.select(is_there)
 
     def read(self, corpus: Corpus, indexes: Path | None = None) -> Iterator[tuple[int, Chunk | Failure]]:
         """Decode a corpus into this encoder's slices; see :func:`sora_video.pretrain.video.read.read_videos`.

@@ -42,6 +42,14 @@ class Rows(NamedTuple):
     still: NDArray[np.bool_]
     """Whether a slice shows nothing, see :mod:`sora_video.pretrain.video.still`."""
 
+    def select(self, rows: NDArray[np.bool_]) -> "Rows":
+        """Some of the slices.
+
+        Args:
+            rows: (n,) mask.
+        """
+        return Rows(self.start_s[rows], self.end_s[rows], self.vectors[rows], self.still[rows])
+
 
 class VideoRows(NamedTuple):
     """What became of one video."""
