@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,6 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 """Control characters, those that turn the direction of text, and halves of characters."""
 
 console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 listeners: list[list[str]] = []
 """Lists of warnings that :func:`heard` fills."""
 
@@ -37,7 +37,7 @@ def note(text: str) -> None:
     Args:
         text: the line, taken literally.
     """
-    errors.print(Text(printable(text)))
+    print(printable(text), file=sys.stderr)  # rich sets it above a bar that is shown
 
 
 def warn(text: str) -> None:

@@ -9,7 +9,6 @@ import typer
 
 from sora_video import __version__
 from sora_video.base import console
-from sora_video.base.console import printable
 from sora_video.base.errors import SoraError, Stopped
 from sora_video.base.registry import Registry
 
@@ -87,7 +86,7 @@ def main() -> None:
     try:
         sys.exit(make_app()(prog_name="sora", standalone_mode=False))
     except Stopped as stop:
-        print(printable(str(stop)), file=sys.stderr)  # the output may be JSON
+        console.note(str(stop))  # the output may be JSON
         sys.exit(stop.exit_code)
     except SoraError as error:
         refuse(str(error))
@@ -102,7 +101,7 @@ def main() -> None:
 def refuse(line: str) -> None:
     """Print an error in one line and end the process with exit code 2; an empty line is left out."""
     if line:
-        print(printable(f"error: {line}"), file=sys.stderr)
+        console.note(f"error: {line}")
     sys.exit(2)
 
 

@@ -42,6 +42,16 @@ def test_a_narrow_terminal_shows_steps_time_left_and_loss():
     assert len(last) <= 80
 
 
+def test_a_warning_stands_on_a_line_of_its_own_above_the_bar():
+    warned = SCRIPT.replace("    bar.update", "    warn('a.mp4: [red]odd[/red]')\n    bar.update")
+    warned = "from sora_video.base.console import warn" + warned
+    lines = on_a_terminal(80, sys.executable, "-c", warned).replace("\r\n", "\n").split("\n")
+    shown = [line.split("\r")[-1] for line in lines]
+    assert shown[0] == "warning: a.mp4: [red]odd[/red]"
+    assert shown[1].startswith("pretrain")
+    assert len([line for line in shown if line]) == 2
+
+
 def test_a_run_tells_its_numbers_from_the_first_step_on(videos, tmp_path):
     settings = ("encoder.width=4", "slice.size=32", "augment.size=32", "optim.batch_size=4", "data.workers=1")
     command = (sys.executable, "-m", "sora_video", "pretrain", videos, "--out", tmp_path / "run", *settings)

@@ -1,10 +1,9 @@
 """The decoded frames that a run keeps on disk while it lasts."""
 
 import shutil
-import sys
 from pathlib import Path
 
-from sora_video.base.console import printable
+from sora_video.base import console
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.cache import FrameCache, frames_budget
 from sora_video.pretrain.video.corpus import Corpus
@@ -48,4 +47,4 @@ def drop_frames(run: Run, cache: FrameCache) -> None:
         shutil.rmtree(cache.folder, ignore_errors=True)
     if freed >= TOLD_BYTES:
         told = f"{cache.folder}: {freed / 1e6:.0f} MB of decoded frames were deleted"
-        print(printable(f"{told}; data.keep_cache=true keeps them"), file=sys.stderr)
+        console.note(f"{told}; data.keep_cache=true keeps them")
