@@ -100,4 +100,4 @@ def prediction_from(value: Mapping[str, Any]) -> Prediction:
         name: Answer(**{**task, "spans": tuple(Span(**span) for span in task["spans"])})
         for name, task in value["tasks"].items()
     }
-    return Prediction(value["video"], value["start_s"], value["end_s"], answers, value["columns"])
+    return Prediction(value["video_id"], value["start_s"], value["end_s"], answers, value["columns"])

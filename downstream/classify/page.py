@@ -114,7 +114,7 @@ def table(predictions: Predictions) -> str:
     """The spans as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("video", "task", "start_s", "end_s", "label", "confidence"))
+    writer.writerow(("video_id", "task", "start_s", "end_s", "label", "confidence"))
     for video in predictions.videos:
         for name, answer in video.answers.items():
             for span in answer.spans:

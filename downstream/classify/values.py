@@ -41,7 +41,7 @@ class Prediction:
             name: {**vars(answer), "spans": [span._asdict() for span in answer.spans]}
             for name, answer in self.answers.items()
         }
-        return {"video": self.video_id, "start_s": self.start_s, "end_s": self.end_s, "tasks": tasks}
+        return {"video_id": self.video_id, "start_s": self.start_s, "end_s": self.end_s, "tasks": tasks}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ class KeyFrame:
 class Summary:
     """What was chosen, in order of time."""
 
-    video: str
+    video_id: str
+    """Name of the file."""
     keyframes: tuple[KeyFrame, ...]
     highlights: tuple[tuple[float, float], ...]
     """Spans of the clip in seconds: the chosen slices, joined where they touch."""

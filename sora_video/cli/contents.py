@@ -36,11 +36,11 @@ def ignored(
     opened = open_and_warn(library)
     if lift:
         opened.lift(lift)
-    entries = [{"video": entry.name, "key": entry.name_key[:KEY_DIGITS]} for entry in opened.ignored]
+    entries = [{"video_id": entry.name, "key": entry.name_key[:KEY_DIGITS]} for entry in opened.ignored]
     if as_json:
         show.print_json(entries)
     else:
-        rows = [{**entry, "video": entry["video"] or "(purged)"} for entry in entries]
+        rows = [{"video": entry["video_id"] or "(purged)", "key": entry["key"]} for entry in entries]
         show.print_table(rows, empty=f"{library}: no removed video is kept from coming back")
 
 

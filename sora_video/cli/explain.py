@@ -51,7 +51,7 @@ def explain(
     if as_json:
         show.print_json(
             {
-                "video": video,
+                "video_id": video.name,
                 "file": out,
                 "slices": slices,
                 "shown": shown,

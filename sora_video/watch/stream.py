@@ -173,4 +173,4 @@ def place_of(nearest: Hit | None) -> dict[str, Any] | None:
     """Where in the library a hit is."""
     if nearest is None:
         return None
-    return {"video": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}
+    return {"video_id": nearest.video_id, "start_s": nearest.start_s, "end_s": nearest.end_s}

@@ -123,7 +123,7 @@ def test_the_command_line_purges_shows_and_lifts(tmp_path, films, tiny_run, sora
     assert info["removed_slices"] > 0
     assert sora("index", "remove", library, NAME, "--purge")[0] == 0
     shown = json.loads(sora("index", "ignored", library, "--json")[1])
-    assert [entry["video"] for entry in shown] == ["b.mp4", None]
+    assert [entry["video_id"] for entry in shown] == ["b.mp4", None]
     assert "(purged)" in sora("index", "ignored", library)[1]
     assert "0 added, 0 replaced, 2 unchanged" in sora("index", "add", library, films)[1]
     assert sora("index", "ignored", library, "--lift", shown[1]["key"], "--lift", "b.mp4")[0] == 0

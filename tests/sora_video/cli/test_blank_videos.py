@@ -81,7 +81,7 @@ def test_classifiers_neither_learn_nor_label_them(sora, clips, run, tmp_path):
     code, said = sora("classify", "predict", head, clips, "--json")
     found = json.loads(said)
     assert (code, found["unreadable"]) == (0, NAMED)
-    assert [video["video"] for video in found["videos"]] == sorted(ROWS)
+    assert [video["video_id"] for video in found["videos"]] == sorted(ROWS)
 
 
 @pytest.mark.slow

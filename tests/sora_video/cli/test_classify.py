@@ -111,7 +111,7 @@ def test_videos_are_classified_by_words(sora, videos, tiny_model, tiny_run, tmp_
     check("classify words", both)
     assert both["beside"]["rows"] == both["scores"]["rows"] == 8
     known = json.loads(sora("classify", "predict", head, videos, "--json"))["videos"]
-    right = [one["tasks"]["label"]["label"] == one["video"].split("/")[0] for one in known]
+    right = [one["tasks"]["label"]["label"] == one["video_id"].split("/")[0] for one in known]
     assert both["beside"]["accuracy"] == sum(right) / 8
     refused = sora("classify", "words", videos, "--model", tiny_run.path, *asked, code=2)
     assert refused.startswith(

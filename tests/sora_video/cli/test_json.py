@@ -101,3 +101,7 @@ def test_libraries(told, place):
     check("index verify", told("index verify new"), told("index verify again", code=2))
     left = told("index repair again", code=2)
     check("index repair", left, told("index repair again --drop --yes"))
+
+
+def test_a_video_has_one_name_in_the_results_of_all_verbs():
+    assert not [(verb, field) for verb, fields in documented().items() for field in fields if "video" in field]
