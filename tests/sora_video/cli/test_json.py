@@ -104,4 +104,6 @@ def test_libraries(told, place):
 
 
 def test_a_video_has_one_name_in_the_results_of_all_verbs():
-    assert not [(verb, field) for verb, fields in documented().items() for field in fields if "video" in field]
+    assert not [
+        (verb, field) for verb, fields in documented().items() for field in fields if "video" in field
+    ]

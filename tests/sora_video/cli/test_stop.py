@@ -121,7 +121,9 @@ def test_classify_predict(interrupt, sora, many, tmp_path):
     body["videos"][name]["predictions"][0]["end_s"] = 77.0  # which shows that it is not computed again
     (out / "stopped.json").write_text(json.dumps(body))
     assert sora(*predict, "--out", out)[0] == 0
-    videos = {video["video_id"]: video for video in json.loads((out / "predictions.json").read_text())["videos"]}
+    videos = {
+        video["video_id"]: video for video in json.loads((out / "predictions.json").read_text())["videos"]
+    }
     assert len(videos) == VIDEOS
     (answered,) = marked["predictions"]
     assert videos[name] == {key: answered[key] for key in videos[name]} | {"end_s": 77.0}
