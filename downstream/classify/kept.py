@@ -1,6 +1,6 @@
-"""Predictions that a classification which was stopped leaves in its folder, for the next call to go on from.
+"""Predictions that a classification which was stopped leaves in a file, for the next call to go on from.
 
-``stopped.json`` has ``classifier`` (the SHA-256 of what decides an answer) and ``videos`` by name, each with
+It has ``classifier`` (the SHA-256 of what decides an answer) and ``videos`` by name, each with
 the size and time of change of its file and its predictions; it goes when all videos are done.
 """
 
@@ -19,22 +19,23 @@ from .store import Classifier
 from .timeline import Span
 from .values import Answer, Prediction
 
-__all__ = ["Kept"]
+__all__ = ["BESIDE", "STOPPED", "Kept"]
 
-NAME = "stopped.json"
+STOPPED, BESIDE = "stopped.json", "stopped-beside.json"
+"""Names of the files: of a classifier, and of one that it is compared with."""
 
 
 class Kept:
-    """The predictions that a folder keeps of one classifier.
+    """The predictions that a file keeps of one classifier.
 
     Args:
-        folder: made when missing, once there is something to keep.
+        path: the file; its folder is made when missing, once there is something to keep.
         classifier: what answers.
         smooth_s: width of the smoothing window.
     """
 
-    def __init__(self, folder: Path, classifier: Classifier, smooth_s: float) -> None:
-        self.path = folder.expanduser() / NAME
+    def __init__(self, path: Path, classifier: Classifier, smooth_s: float) -> None:
+        self.path = path.expanduser()
         self.digest = json_sha256([classifier.as_json(), smooth_s])
 
     def take(self, corpus: Corpus) -> list[Prediction]:

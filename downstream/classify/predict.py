@@ -154,8 +154,8 @@ def classify_videos(
         source: what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: run folder of the encoder; None: the one that the classifier was trained with.
         smooth_s: see :mod:`.timeline`; None: the length of three slices.
-        keep: folder in which a call that is interrupted leaves what it has, and from which the same call goes
-            on; None: nowhere.
+        keep: file in which a call that is interrupted leaves what it has, and from which the same call goes
+            on; None: none.
 
     Returns:
         A prediction a video in the corpus's order, and videos that could not be read.

@@ -1,6 +1,7 @@
 """Classifying by words alone: texts of the classes are the weights of a linear head; nothing is trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,10 +14,11 @@ from sora_video.base.errors import ConfigError, LabelsError
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec
-from sora_video.pretrain.video.corpus import Source, open_corpus
+from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 
 from .calibrate import score_logits
 from .head import Head
+from .kept import BESIDE, STOPPED, Kept
 from .parts import HeadConfig, PoolConfig
 from .predict import classify_corpus, classify_videos
 from .store import Classifier, TaskHead, load_classifier
@@ -51,6 +53,7 @@ def classify_by_words(
     smooth_s: float | None = None,
     class_folders: bool = False,
     beside: str | Path | None = None,
+    keep: Path | None = None,
 ) -> ByWords:
     """Classify videos by the names of classes, without any labelled video.
 
@@ -64,6 +67,8 @@ def classify_by_words(
         class_folders: whether the source is a folder with one folder a class.
         beside: folder of a trained classifier of this column, to score on the same videos, which it must not
             have been trained on; None: none.
+        keep: folder in which a call that is interrupted leaves what it has, and from which the same call goes
+            on; None: nowhere.
 
     Returns:
         The same predictions as a trained classifier gives, and their scores.
@@ -76,16 +81,29 @@ def classify_by_words(
     encoder, corpus = load_encoder(model), open_corpus(source, class_folders=class_folders)
     classifier = words_classifier(encoder, labels, prompts, column, absolute_spec(model))
     trained = None if beside is None else classes_of(load_classifier(beside), column)
-    predictions = classify_corpus(classifier, encoder, corpus, smooth_s)
+    predictions = classify_corpus(classifier, encoder, corpus, smooth_s, keep and keep / STOPPED)
     names = classifier.tasks[0].classes
     known = {video.columns[column] for video in predictions.videos if video.columns.get(column)}
     scores = score(predictions, names, names, column)
-    others = (
-        {}
-        if trained is None or beside is None
-        else score(classify_videos(beside, corpus, smooth_s=smooth_s), trained, names, column)
-    )
+    others: dict[str, float] = {}
+    if trained is not None and beside is not None:
+        with keeping(predictions, classifier, corpus, keep):
+            answers = classify_videos(beside, corpus, smooth_s=smooth_s, keep=keep and keep / BESIDE)
+        others = score(answers, trained, names, column)
     return ByWords(predictions, scores, tuple(sorted(known - set(names))), others)
+
+
+@contextmanager
+def keeping(
+    predictions: Predictions, classifier: Classifier, corpus: Corpus, keep: Path | None
+) -> Iterator[None]:
+    """Keep predictions where the block is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if keep:
+            Kept(keep / STOPPED, classifier, predictions.smooth_s).write(corpus, predictions.videos)
+        raise
 
 
 def words_classifier(

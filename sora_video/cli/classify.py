@@ -145,17 +145,17 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict the labels of videos, with confidences and a timeline."""
+    from sora_video.downstream.classify.kept import STOPPED
     from sora_video.downstream.classify.page import FILES, Drawing, write_predictions
     from sora_video.downstream.classify.predict import classify_videos
 
     drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
-    kept = "nothing is kept; name a folder with --out"
-    if out is not None:
-        kept = f"{out} keeps the videos that are done, and the same command continues it"
-    with stopping(lambda: kept):
-        predictions = classify_videos(head, without_unreadable(source, skip), model, smooth, out)
+    with stopping(lambda: kept_in(out)):
+        predictions = classify_videos(
+            head, without_unreadable(source, skip), model, smooth, out and out / STOPPED
+        )
     if out is not None:
         write_predictions(predictions, out, drawing)
     if as_json:
@@ -205,16 +205,18 @@ def words(
     drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
-    done = classify_by_words(
-        without_unreadable(source, skip),
-        label,
-        model,
-        prompts=prompt or PROMPTS,
-        column=column,
-        smooth_s=smooth,
-        class_folders=class_folders,
-        beside=beside,
-    )
+    with stopping(lambda: kept_in(out)):
+        done = classify_by_words(
+            without_unreadable(source, skip),
+            label,
+            model,
+            prompts=prompt or PROMPTS,
+            column=column,
+            smooth_s=smooth,
+            class_folders=class_folders,
+            beside=beside,
+            keep=out,
+        )
     if out is not None:
         write_predictions(done.predictions, out, drawing)
     scores = {"scores": done.scores, "beside": done.beside, "unknown": done.unknown}
@@ -229,6 +231,13 @@ def words(
         console.say(f"not scored: no video's true class, in the column {column}, is among the labels")
     if done.unknown:
         console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
+
+
+def kept_in(out: Path | None) -> str:
+    """What is kept of a classification that was stopped."""
+    if out is None:
+        return "nothing is kept; name a folder with --out"
+    return f"{out} keeps the videos that are done, and the same command continues it"
 
 
 def print_predictions(predictions: "Predictions", out: Path | None) -> None:

@@ -29,22 +29,22 @@ def test_kept_predictions_are_those_that_were_made(corpus, tmp_path):
         return classify_videos(EXAMPLES / "head", corpus, EXAMPLES / "run", keep=keep)
 
     made = classify(None)
-    kept = Kept(tmp_path / "out", load_classifier(EXAMPLES / "head"), made.smooth_s)
+    kept = Kept(tmp_path / "out/stopped.json", load_classifier(EXAMPLES / "head"), made.smooth_s)
     kept.write(corpus, made.videos[1:])  # of a.mp4 one span alone, so that it is not done
     assert kept.take(corpus) == list(made.videos[2:])
     kept.write(corpus, made.videos)
-    assert classify(tmp_path / "out") == made
+    assert classify(tmp_path / "out/stopped.json") == made
     assert not kept.path.exists()
 
 
 def test_what_changed_is_not_taken(corpus, tmp_path):
     classifier = load_classifier(EXAMPLES / "head")
     made = classify_videos(EXAMPLES / "head", corpus, EXAMPLES / "run")
-    kept = Kept(tmp_path / "out", classifier, made.smooth_s)
+    kept = Kept(tmp_path / "out/stopped.json", classifier, made.smooth_s)
     kept.write(corpus, made.videos)
     os.utime(corpus.videos[2].path, (1, 1))
     assert [video.video_id for video in kept.take(corpus)] == ["a.mp4", "a.mp4"]
-    assert Kept(tmp_path / "out", classifier, 9.0).take(corpus) == []
-    assert Kept(tmp_path / "out", replace(classifier, by="look"), made.smooth_s).take(corpus) == []
+    assert Kept(tmp_path / "out/stopped.json", classifier, 9.0).take(corpus) == []
+    assert Kept(tmp_path / "out/stopped.json", replace(classifier, by="look"), made.smooth_s).take(corpus) == []
     kept.path.write_text("{")
     assert kept.take(corpus) == []

@@ -8,8 +8,10 @@ from scipy.special import softmax
 
 from sora_video.base.errors import ConfigError
 from sora_video.downstream.classify.predict import classify_videos
-from sora_video.downstream.classify.words import PROMPTS, classify_by_words, words_classifier
+from sora_video.downstream.classify.words import PROMPTS, classify_by_words, keeping, words_classifier
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.spec import absolute_spec
+from sora_video.pretrain.video.corpus import open_corpus
 
 LABELS = ("a person falls", "a dog runs", "a red video")
 
@@ -52,6 +54,26 @@ def test_it_is_a_classifier_as_any_other(fetched, videos, tmp_path):
     words_classifier(load_encoder(model), LABELS, model=model).save(tmp_path / "head")
     found, expected = classify_videos(tmp_path / "head", videos), classify_by_words(videos, LABELS, model)
     assert json.dumps(found.as_json()) == json.dumps(expected.predictions.as_json())
+
+
+def test_answers_of_an_interrupted_call_are_taken_for_the_same_words_alone(fetched, videos, tmp_path):
+    model, corpus = fetched("hf:tiny/clip"), open_corpus(videos)
+    classifier = words_classifier(load_encoder(model), LABELS, model=absolute_spec(model))
+    made = classify_by_words(corpus, LABELS, model)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        keeping(made.predictions, classifier, corpus, tmp_path),  # while another is scored beside
+    ):
+        raise KeyboardInterrupt
+    kept = tmp_path / "stopped.json"
+    body = json.loads(kept.read_text())
+    assert sorted(body["videos"]) == sorted(video.video_id for video in corpus.videos)
+    body["videos"]["odd/clip 1.mp4"]["predictions"][0]["end_s"] = 77.0  # shows that it is not made again
+    for labels, ends in ((LABELS[1:], []), (LABELS, ["odd/clip 1.mp4"])):
+        kept.write_text(json.dumps(body))
+        again = classify_by_words(corpus, labels, model, keep=tmp_path).predictions
+        assert [video.video_id for video in again.videos if video.end_s == 77.0] == ends
+        assert not kept.exists()
 
 
 @pytest.mark.parametrize(

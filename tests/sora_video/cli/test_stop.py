@@ -130,6 +130,17 @@ def test_classify_predict(interrupt, sora, many, tmp_path):
     assert not (out / "stopped.json").exists()
 
 
+@pytest.mark.slow
+def test_classify_words(interrupt, sora, many, tmp_path, fetched):
+    words = ("--label", "a person falls", "--label", "a dog runs", "--model", fetched("hf:tiny/clip"))
+    out = tmp_path / "out"
+    assert f"{out} keeps the videos that are done" in interrupt("classify", "words", many, *words, "--out", out)
+    assert 0 < len(json.loads((out / "stopped.json").read_text())["videos"]) < VIDEOS
+    assert sora("classify", "words", many, *words, "--out", out)[0] == 0
+    assert len(json.loads((out / "predictions.json").read_text())["videos"]) == VIDEOS
+    assert not (out / "stopped.json").exists()
+
+
 def test_prepare(interrupt, sora, many, tmp_path):
     prepare = ("prepare", many, "--out", tmp_path / "small", "--size", 32, "--fps", 5)
     said = interrupt(*prepare)
