@@ -45,6 +45,8 @@ def test_what_changed_is_not_taken(corpus, tmp_path):
     os.utime(corpus.videos[2].path, (1, 1))
     assert [video.video_id for video in kept.take(corpus)] == ["a.mp4", "a.mp4"]
     assert Kept(tmp_path / "out/stopped.json", classifier, 9.0).take(corpus) == []
-    assert Kept(tmp_path / "out/stopped.json", replace(classifier, by="look"), made.smooth_s).take(corpus) == []
+    assert (
+        Kept(tmp_path / "out/stopped.json", replace(classifier, by="look"), made.smooth_s).take(corpus) == []
+    )
     kept.path.write_text("{")
     assert kept.take(corpus) == []

@@ -134,7 +134,9 @@ def test_classify_predict(interrupt, sora, many, tmp_path):
 def test_classify_words(interrupt, sora, many, tmp_path, fetched):
     words = ("--label", "a person falls", "--label", "a dog runs", "--model", fetched("hf:tiny/clip"))
     out = tmp_path / "out"
-    assert f"{out} keeps the videos that are done" in interrupt("classify", "words", many, *words, "--out", out)
+    assert f"{out} keeps the videos that are done" in interrupt(
+        "classify", "words", many, *words, "--out", out
+    )
     assert 0 < len(json.loads((out / "stopped.json").read_text())["videos"]) < VIDEOS
     assert sora("classify", "words", many, *words, "--out", out)[0] == 0
     assert len(json.loads((out / "predictions.json").read_text())["videos"]) == VIDEOS
