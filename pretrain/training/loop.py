@@ -1,14 +1,16 @@
 """The training loop, from corpus to finished run folder."""
 
-import sys
 import time
+from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sora_video.base.console import printable
+from torch import Tensor
+
+from sora_video.base import console
 from sora_video.base.errors import ConfigError, RunError, Stopped, StorageError
 from sora_video.base.processes import keep_freed_memory
 from sora_video.configs.loader import check_settings
@@ -19,20 +21,19 @@ from sora_video.pretrain.video.quarantine import Quarantine
 from .batch import Batch
 from .init import adopt, initial_weights
 from .kept import KeptFeatures
-from .learner import Learner, StepReport
+from .learner import Learner
 from .loader import train_loader, video_numbers
 from .meter import Meter
 from .model import check_order
 from .ranks import Common, confer, make_fabric, on_first
-from .run.checkpoint import Checkpoints, pack, unpack
+from .run.checkpoint import Checkpoints, pack
 from .run.finish import Ending, attempted, finish
 from .run.folder import Run
 from .run.frames import drop_frames, frame_cache
-from .run.guard import COLLAPSED, Guard
 from .run.identity import check_identity, identity
+from .run.journal import Journal
 from .run.monitor import make_monitor
-from .run.noted import Noted
-from .run.tracking import BarTracker, JsonlTracker, Tracker, Trackers, WandbTracker
+from .run.recovery import Recovery
 from .run.views import draw_views
 from .sampler import EpochSampler
 from .schedule import set_learning_rate
@@ -90,7 +91,8 @@ def pretrain_encoder(
     if run and run.finished:
         raise RunError(f"run {out}: is finished already; choose another --out to train again")
     run = run or Run.new(out, started(config or PretrainConfig(), init))
-    run = run if epochs is None else replace(run, config=of_length(run.config, epochs))
+    if epochs is not None:
+        run = replace(run, config=of_length(run.config, epochs))
     keep_freed_memory()
     Training(run, corpus, StopSignal(max_minutes), extended=epochs is not None).complete(finish=finish)
     return run
@@ -119,84 +121,81 @@ class Training:
     """
 
     def __init__(self, run: Run, corpus: Corpus, stop: StopSignal, *, extended: bool = False) -> None:
-        self.run, self.corpus, self.stop, self.config = run, corpus, stop, run.config
-        self.extended = extended
         config, out = run.config, run.path
+        self.run, self.corpus, self.stop, self.config, self.extended = run, corpus, stop, config, extended
         self.fabric = make_fabric(config.optim)
         self.texts = read_texts(corpus, config)
-        self.monitor = on_first(self.fabric, lambda: make_monitor(config, self.fabric.device, warn))
+        self.monitor = on_first(self.fabric, lambda: make_monitor(config, self.fabric.device, console.warn))
         self.checkpoints = Checkpoints(out / "checkpoints", config.checkpoint.keep)
-        self.guard = Guard(config.guard)
-        state = self.checkpoints.load(self.say)
+        state = self.checkpoints.load(self.warn)
         self.identity = on_first(self.fabric, lambda: self.identify(state))
-        self.sampler = EpochSampler(
-            len(corpus),
-            config,
-            state["step"] if state else 0,
-            self.fabric.global_rank,
-            self.fabric.world_size,
-        )
-        if self.extended and self.sampler.first_step >= self.sampler.total_steps:
-            raise ConfigError(
-                f"optim.epochs={config.optim.epochs}: the run has taken "
-                f"{self.sampler.first_step / self.sampler.steps_per_epoch:.3g} epochs; give more, or --finish"
-            )
+        self.sampler = self.make_sampler(state["step"] if state else 0)
         self.cache = frame_cache(out, config, corpus)
-        pin = self.fabric.device.type == "cuda"
         self.kept = KeptFeatures(corpus, config, self.cache) if config.augment.kept_views else None
-        loader = (
-            self.kept.batches(self.sampler, pin=pin)
-            if self.kept
-            else train_loader(corpus, config, self.cache, self.sampler, pin=pin)
-        )
+        batches = self.read_batches()
         weights = None if state else initial_weights(config)
         self.learner = Learner(config, self.fabric, self.sampler, weights, self.texts)
         self.meter = Meter(self.learner.clock, self.fabric.world_size)
-        self.noted = Noted(config.checkpoint, pack(self.learner.state()), self.fabric.device)
+        self.recovery = Recovery(config, self.learner)
         if state:
             self.take_over(state)
         else:
             check_order(self.learner.inner, config)
         self.quarantine = Quarantine(corpus.files, config.data.max_bad_fraction)
         self.quarantine.read(out / "quarantine.json")
-        self.bar: BarTracker | None = None
-        self.tracker: Tracker = Trackers([])
-        self.events: Tracker = Trackers([])
+        self.journal = Journal(run)
         on_first(self.fabric, self.begin_folder)
-        self.batches = on_device(loader, self.fabric.device)
+        self.batches = on_device(batches, self.fabric.device)
 
     def identify(self, state: dict[str, Any] | None) -> dict[str, Any]:
         """The run's identity, which a resume is compared with, after a comparison with the saved one."""
         if state:
-            planned = state.get("config", {}).get("optim", {}).get("epochs") if self.extended else None
-            config = self.config if planned is None else of_length(self.config, planned)
-            check_identity(self.run.path, state, self.corpus, config, self.texts)
+            check_identity(self.run.path, state, self.corpus, self.config, self.texts, extended=self.extended)
         return identity(self.corpus, self.config, self.texts)
+
+    def make_sampler(self, done: int) -> EpochSampler:
+        """The order of the videos from a step on."""
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        sampler = EpochSampler(len(self.corpus), self.config, done, rank, world)
+        if self.extended and done >= sampler.total_steps:
+            raise ConfigError(
+                f"optim.epochs={self.config.optim.epochs}: the run has taken "
+                f"{done / sampler.steps_per_epoch:.3g} epochs; give more, or --finish"
+            )
+        return sampler
+
+    def read_batches(self) -> Generator[Batch, None, None]:
+        """Batches in main memory, of frames or of kept features."""
+        pin = self.fabric.device.type == "cuda"
+        if self.kept:
+            return self.kept.batches(self.sampler, pin=pin)
+        return train_loader(self.corpus, self.config, self.cache, self.sampler, pin=pin)
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state; those of version 0.1.0 have no meter."""
+        try:
+            self.recovery.load(state)
+            if "noted" in state:
+                self.meter.load(state["meter"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"run {self.run.path}: its state is from another version of sora-video; "
+                "finish the run with that version, or train again"
+            ) from error
 
     def begin_folder(self) -> None:
         """Write what a run starts with. A run that cannot start leaves no folder."""
-        new = not self.run.begun
-        if self.extended and self.sampler.first_step:
-            self.save(self.sampler.first_step)  # with the new number of epochs
+        new, done = not self.run.begun, self.sampler.first_step
+        if self.extended and done:
+            self.save(done)  # with the new number of epochs
         self.run.begin()
         self.cache.recount()
         try:
-            self.tracker, self.events = self.open_trackers()
+            self.journal.open(done, self.sampler.total_steps)
         except BaseException:
             if new:
                 self.run.discard()
             raise
-
-    def open_trackers(self) -> tuple[Tracker, Tracker]:
-        """Where metrics and events go."""
-        out, first = self.run.path, self.sampler.first_step
-        more: list[Tracker] = [WandbTracker(self.config, out)] if self.config.tracking.wandb else []
-        log = JsonlTracker(out / "log.jsonl", first)
-        self.bar = BarTracker(self.sampler.total_steps, first)
-        return (
-            Trackers([log, self.bar, *more]),
-            JsonlTracker(out / "events.jsonl", first),
-        )
 
     def complete(self, *, finish: bool = False) -> None:
         """Take every step that is left and finish the run; with ``finish`` it is finished as it is.
@@ -212,7 +211,7 @@ class Training:
 
     def work(self, *, finish: bool) -> None:
         """See :meth:`complete`."""
-        with closing(self.batches), closing(self.tracker), closing(self.events):
+        with closing(self.batches), closing(self.journal):
             try:
                 with self.stop.watched():
                     if finish:
@@ -220,12 +219,12 @@ class Training:
                     else:
                         self.keep_features()
                         self.steps()
-                self.guard.check_end()
+                self.recovery.guard.check_end()
             except BaseException:
                 with suppress(StorageError):
                     self.write_quarantine()
                 raise
-            restored = self.restore_best()
+            restored = self.recovery.restore_best()
             steps = self.sampler.first_step if finish else self.sampler.total_steps
             on_first(self.fabric, lambda: self.end(steps, restored=restored))
 
@@ -268,16 +267,8 @@ class Training:
             unreadable=len(self.quarantine.failures),
             texts=self.learner.texts,
         )
-        finish(ending, self.monitor, self.tracker, warn)
+        finish(ending, self.monitor, self.journal)
         self.checkpoints.drop()
-
-    def restore_best(self) -> bool:
-        """Go back to the best state if that is asked for and better than the last; return whether it was."""
-        best = self.noted.better_than_now()
-        if best is None:
-            return False
-        self.learner.load(unpack(best))
-        return True
 
     def steps(self) -> None:
         """Take every step that is left; log, save and react to signals."""
@@ -291,13 +282,12 @@ class Training:
             if common.computable:
                 self.take(step, batch, common)
             done, last = step + 1, step + 1 == self.sampler.total_steps
-            if self.noted.due(done):
-                self.noted.note(pack(self.learner.state()))
+            self.recovery.note(done)
             if self.log_due(done) or last:
                 on_first(self.fabric, partial(self.log, done))
                 self.meter.reset()
-            elif self.bar:
-                self.bar.log(done, self.meter.glance()) if self.bar.is_empty else self.bar.step(done)
+            else:
+                self.journal.step(done, self.meter)
             if (common.stop or common.save) and not last:
                 on_first(self.fabric, partial(self.save, done))
                 saved = time.monotonic()
@@ -306,33 +296,25 @@ class Training:
 
     def take(self, step: int, batch: Batch, common: Common) -> None:
         """Take one step, or skip it where its loss or gradient is not finite."""
-        set_learning_rate(self.learner, self.guard.lr_scale, step)
+        set_learning_rate(self.learner, self.recovery.guard.lr_scale, step)
         report = self.learner.step(batch, common, step)
         if report.culprits is None:
-            self.guard.taken()
+            self.recovery.taken(report.metrics)
             self.meter.add(batch, report.metrics)
-            self.noted.measure(report.metrics)
         else:
-            self.skip(step + 1, report)
+            self.skip(step + 1, report.metrics, report.culprits)
         if step == 0 and not self.kept:
             on_first(self.fabric, lambda: self.show_views(batch))
 
-    def skip(self, done: int, report: StepReport) -> None:
+    def skip(self, done: int, metrics: dict[str, Tensor], culprits: list[int]) -> None:
         """Note a step that was not taken; go back to an earlier state after too many of them."""
-        on_first(self.fabric, lambda: self.events.log(done, self.skipped(report)))
-        if self.guard.skipped():
-            self.learner.load(unpack(self.noted.last))
-            event = {"event": "rollback", "lr_scale": self.guard.lr_scale}
-            on_first(self.fabric, lambda: self.events.log(done, event))
-            self.say(f"step {done}: went back to an earlier state; learning rate x {self.guard.lr_scale:g}")
-
-    def skipped(self, report: StepReport) -> dict[str, Any]:
-        """The entry in events.jsonl of a step that was not taken."""
         ids = (video.video_id for video in self.corpus.videos)
         names = dict(zip(video_numbers(self.corpus, self.config), ids, strict=True))
-        record = {name: repr(report.metrics[name].item()) for name in ("loss", "gradient")}
-        videos = [names[number] for number in report.culprits or ()]
-        return {"event": "skipped", **record, "videos": videos}
+        videos = [names[number] for number in culprits]
+        on_first(self.fabric, lambda: self.journal.skipped(done, metrics, videos))
+        if self.recovery.skipped():
+            scale = self.recovery.guard.lr_scale
+            on_first(self.fabric, lambda: self.journal.went_back(done, scale))
 
     def log_due(self, done: int) -> bool:
         """Whether to write a line after so many steps; the same in all processes."""
@@ -341,19 +323,13 @@ class Training:
         return done % self.config.tracking.every == 0 or look
 
     def log(self, done: int) -> None:
-        """Write a line of metrics, and warn of a collapse; for the first process."""
+        """Write a line of metrics; for the first process."""
         self.run.check_there()
         with self.meter.paused():
             seen = self.look(done)
         rate = max(group["lr"] for group in self.learner.optimizer.param_groups)
         metrics = {"epoch": done / self.sampler.steps_per_epoch, "lr": rate, **self.meter.read(), **seen}
-        self.tracker.log(done, metrics)
-        if metrics.get("std", 1.0) < COLLAPSED:
-            self.events.log(done, {"event": "collapse", "std": metrics["std"]})
-            self.say(
-                f"step {done}: embeddings are nearly all equal (std {metrics['std']:.3f}, normal is near 1); "
-                f"lower optim.lr, or raise {self.config.method.against_collapse}"
-            )
+        self.journal.log(done, metrics)
 
     def look(self, done: int) -> dict[str, float]:
         """The monitor's metrics, when they are due."""
@@ -365,43 +341,15 @@ class Training:
     def show_views(self, batch: Batch) -> None:
         """Draw what the network saw of the run's first batch."""
         path = self.run.path / "views.png"
-        with self.meter.paused(), attempted(path, warn):
+        with self.meter.paused(), attempted(path):
             draw_views(batch, self.config.augment, self.learner.projector.dtype, path)
-            self.tracker.picture(0, "views", path)
-
-    def say(self, text: str) -> None:
-        """Warn the user once for all processes."""
-        if self.fabric.is_global_zero:
-            warn(text)
-
-    def take_over(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state; those of version 0.1.0 have neither noted states nor a meter."""
-        try:
-            self.guard.load(state["guard"])
-            self.learner.load(state)
-            if "noted" in state:
-                self.noted.load(state["noted"])
-                self.meter.load(state["meter"])
-            else:
-                self.noted.note(pack(self.learner.state()))
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise RunError(
-                f"run {self.run.path}: its state is from another version of sora-video; "
-                "finish the run with that version, or train again"
-            ) from error
+            self.journal.picture(0, "views", path)
 
     def save(self, done: int) -> None:
         """Save all that the rest of the run depends on; for the first process."""
         self.run.check_there()
-        state = {
-            "step": done,
-            **(self.identity or {}),
-            "guard": self.guard.state(),
-            "noted": self.noted.state(),
-            "meter": self.meter.state(),
-            **self.learner.state(),
-        }
-        self.checkpoints.save(done, pack(state))
+        changed = {"meter": self.meter.state(), **self.recovery.state()}
+        self.checkpoints.save(done, pack({"step": done, **(self.identity or {}), **changed}))
 
     def stopped(self, done: int, stop: Stop) -> Stopped:
         """The exception for a run that was asked to stop."""
@@ -409,7 +357,7 @@ class Training:
             f"run {self.run.path}: stopped after step {done}; continue it with --resume", stop.exit_code
         )
 
-
-def warn(text: str) -> None:
-    """Print a warning on standard error."""
-    print(printable(f"warning: {text}"), file=sys.stderr)
+    def warn(self, text: str) -> None:
+        """Warn the user once for all processes."""
+        if self.fabric.is_global_zero:
+            console.warn(text)

@@ -1,11 +1,12 @@
 """The end of a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sora_video.base import console
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json, write_text
 from sora_video.pretrain.encoders.fingerprint import fingerprint
@@ -17,8 +18,8 @@ from sora_video.pretrain.video.corpus import Corpus
 from ..texts import TextLoss
 from .card import model_card
 from .folder import Run
+from .journal import Journal
 from .monitor import Look, Monitor
-from .tracking import Tracker
 
 __all__ = ["Ending", "attempted", "finish"]
 
@@ -43,14 +44,13 @@ class Ending:
     """What learnt the texts; None: nothing did."""
 
 
-def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Callable[[str], None]) -> None:
+def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
     """Write the metrics, the model card, the weights, and then the pictures.
 
     Args:
         ending: what to write.
         monitor: evaluates the weights; None: nothing does.
-        tracker: receives the map.
-        warn: is called with a line for a picture that could not be drawn.
+        journal: receives the map.
 
     Raises:
         RunError: no step was taken.
@@ -83,9 +83,9 @@ def finish(ending: Ending, monitor: Monitor | None, tracker: Tracker, warn: Call
     write_weights(run.path, weights, mark)
     if monitor and look:
         path = run.path / "map.png"
-        with attempted(path, warn):
+        with attempted(path):
             monitor.draw_map(look, path)
-            tracker.picture(ending.steps, "map", path)
+            journal.picture(ending.steps, "map", path)
 
 
 def facts(learnt: TextLoss) -> dict[str, Any]:
@@ -99,14 +99,13 @@ def facts(learnt: TextLoss) -> dict[str, Any]:
 
 
 @contextmanager
-def attempted(picture: Path, warn: Callable[[str], None]) -> Iterator[None]:
+def attempted(picture: Path) -> Iterator[None]:
     """Draw a picture, on which no run depends: an error becomes a warning.
 
     Args:
         picture: the file, for the message.
-        warn: is called with a line that says what went wrong.
     """
     try:
         yield
     except Exception as error:
-        warn(f"{picture}: could not be drawn: {error}")
+        console.warn(f"{picture}: could not be drawn: {error}")

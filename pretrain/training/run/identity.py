@@ -1,7 +1,7 @@
 """What must be the same when a run is continued: the videos, their content, and the settings."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ DIGEST = 8
 FREE_SECTIONS = ("data.", "tracking.")
 FREE = ("checkpoint.every_s", "checkpoint.keep")
 """Settings, and sections of them, that the weights do not depend on: a resume may change them."""
+EPOCHS = "optim.epochs"
 
 
 def identity(corpus: Corpus, config: PretrainConfig, texts: Texts | None = None) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def check_identity(
     corpus: Corpus,
     config: PretrainConfig,
     texts: Texts | None = None,
+    *,
+    extended: bool = False,
 ) -> None:
     """Refuse to continue a run with other videos or settings than it was started with.
 
@@ -67,6 +70,7 @@ def check_identity(
         corpus: the videos now.
         config: the settings now.
         texts: that the run learns now, if any.
+        extended: whether the number of epochs may differ.
 
     Raises:
         RunError: something differs; the message names the first.
@@ -84,7 +88,7 @@ def check_identity(
                 "changed since it was started; restore them, or train again"
             )
     if "config" in state:
-        check_config(run, state["config"], config)
+        check_config(run, state["config"], config, (*FREE, EPOCHS) if extended else FREE)
     if texts and state.get("texts") != texts.digest():
         raise RunError(
             f"run {run}: the texts of {corpus.root} changed since it was started; restore them, or train "
@@ -92,8 +96,8 @@ def check_identity(
         )
 
 
-def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -> None:
-    """Refuse settings that were edited, but for those that the weights do not depend on."""
+def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig, free: Collection[str]) -> None:
+    """Refuse settings that were edited, but for those that may be."""
     try:
         checked = PretrainConfig.model_validate(before, context={"stored": True})
     except ValidationError as error:
@@ -103,7 +107,7 @@ def check_config(run: Path, before: Mapping[str, Any], config: PretrainConfig) -
         ) from error
     old, new = (dict(leaves(values.model_dump(mode="json"))) for values in (checked, config))
     for key in [*new, *(key for key in old if key not in new)]:
-        if new.get(key) != old.get(key) and key not in FREE and not key.startswith(FREE_SECTIONS):
+        if new.get(key) != old.get(key) and key not in free and not key.startswith(FREE_SECTIONS):
             raise RunError(
                 f"run {run}: config.yaml was edited: {key}={new.get(key)}, it was started with "
                 f"{old.get(key)}; restore it, or train again"
