@@ -19,6 +19,7 @@ from .arguments import (
     SkipOption,
     VideoTimeOption,
 )
+from .replace import ForceOption, check_files
 from .skip import without_unreadable
 from .stop import stopping
 
@@ -56,18 +57,20 @@ def scan(
     frame_s: FrameTimeOption = Limits.frame_s,
     video_s: VideoTimeOption = None,
     memory_mb: ReaderMemoryOption = Limits.memory_mb,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the properties of a corpus's videos, and the videos that cannot be read, with reasons."""
     from sora_video.pretrain.video.corpus import open_corpus
     from sora_video.pretrain.video.prepare.corpus import refuse_inside
-    from sora_video.pretrain.video.repair import repair_videos
+    from sora_video.pretrain.video.repair import foreign_files, repair_videos
     from sora_video.pretrain.video.scan import scan as scan_corpus
 
     opened = open_corpus(corpus)
+    limits = Limits(frame_s, video_s, memory_mb)
     if repair:
         refuse_inside("--repair", repair.expanduser(), corpus, opened.root)
-    limits = Limits(frame_s, video_s, memory_mb)
+        check_files("--repair", foreign_files(opened, repair, limits), force=force)
     result = scan_corpus(opened, out, limits=limits)
     saved: dict[str, Path] = {}
     if repair:

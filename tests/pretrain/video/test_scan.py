@@ -153,7 +153,9 @@ def test_names_that_read_the_same_are_two_videos(tmp_path, write_video, moving_s
     )
 
 
-def test_what_can_be_saved_of_a_damaged_video_is_copied(tmp_path, write_video, moving_square):
+@pytest.fixture
+def damaged(tmp_path, write_video, moving_square):
+    """A folder of one video, of which 72 of 120 frames can be saved."""
     (tmp_path / "films").mkdir()
     groups = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0"}
     path = write_video(tmp_path / "films/a.mp4", moving_square(3, 120), options=groups)
@@ -163,13 +165,40 @@ def test_what_can_be_saved_of_a_damaged_video_is_copied(tmp_path, write_video, m
     for packet in packets[24:72]:
         data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     path.write_bytes(data)
-    corpus = open_corpus(tmp_path / "films")
+    return tmp_path / "films"
+
+
+def test_what_can_be_saved_of_a_damaged_video_is_copied(damaged, tmp_path):
+    corpus = open_corpus(damaged)
     found = scan(corpus)
     assert [failure.reason for failure in found.failures] == ["frame 59 of 120 cannot be decoded"]
     saved = repair_videos(corpus, found.failures, tmp_path / "saved")
     assert saved == {"a.mp4": tmp_path / "saved/a.mkv"}
     assert scan(open_corpus(tmp_path / "saved")).failures == ()
     assert len(inspect(saved["a.mp4"]).times) == 72
+
+
+def test_copies_replace_earlier_copies_of_the_same_video_and_by_force_alone_other_files(
+    damaged, tmp_path, write_video, moving_square, sora
+):
+    saved = tmp_path / "saved"
+    copy, scan_ = saved / "a.mkv", ("scan", damaged, "--repair", saved)
+    write_video(saved / "b.mkv", moving_square(0, 24))  # which no copy may be named
+    assert sora(*scan_)[0] == 0
+    made = copy.stat().st_ino
+    assert sora(*scan_)[0] == 0
+    assert copy.stat().st_ino != made
+    other = tmp_path / "moved"
+    damaged.rename(other)
+    refused = f"error: --repair {copy}: exists already, a video; give --force to replace it, or choose another"
+    refused += " name\n"
+    assert sora("scan", other, "--repair", saved) == (2, refused)
+    mine = write_video(copy, moving_square(0, 24)).read_bytes()
+    assert sora("scan", other, "--repair", saved) == (2, refused)
+    assert copy.read_bytes() == mine
+    assert sora("scan", other, "--repair", saved, "--force")[0] == 0
+    assert len(inspect(copy).times) == 72
+    assert len(inspect(saved / "b.mkv").times) == 24
 
 
 def test_copies_of_damaged_videos_stay_in_their_folder_and_replace_none(tmp_path, write_video, moving_square):
