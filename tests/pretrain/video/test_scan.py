@@ -190,7 +190,9 @@ def test_copies_replace_earlier_copies_of_the_same_video_and_by_force_alone_othe
     assert copy.stat().st_ino != made
     other = tmp_path / "moved"
     damaged.rename(other)
-    refused = f"error: --repair {copy}: exists already, a video; give --force to replace it, or choose another"
+    refused = (
+        f"error: --repair {copy}: exists already, a video; give --force to replace it, or choose another"
+    )
     refused += " name\n"
     assert sora("scan", other, "--repair", saved) == (2, refused)
     mine = write_video(copy, moving_square(0, 24)).read_bytes()
