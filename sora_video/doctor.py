@@ -34,6 +34,17 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
+class Devices(NamedTuple):
+    """What computes beside the processors; versions of CUDA as 1000 x major + 10 x minor, 0 for none."""
+
+    gpus: tuple[str, ...] = ()
+    """Names of NVIDIA's GPUs."""
+    driver: int = 0
+    """The CUDA version that their driver has."""
+    torch: int = 0
+    """The CUDA version that torch was built for."""
+
+
 def examine(films: str | None = None) -> list[Check]:
     """Look at packages, devices, space, decoders, and whether browsers play the films of a folder.
 
@@ -46,17 +57,17 @@ def examine(films: str | None = None) -> list[Check]:
     Raises:
         CorpusError: there are no films.
     """
-    gpus, cuda = find_gpus()
+    devices = find_devices()
     return [
         Check("python", "ok", f"{platform.python_version()} on {platform.platform()}"),
         check_packages(),
         check_faiss(),
         check_extras(),
         Check("processors", "ok", str(processors())),
-        check_gpus(gpus, cuda),
+        check_gpus(devices),
         check_memory(),
         check_disk(),
-        *check_shm(len(gpus)),
+        *check_shm(len(devices.gpus), free_bytes(Path("/dev/shm"))),
         check_decoders(),
         *([] if films is None else [check_films(films)]),
     ]
@@ -104,25 +115,26 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def find_gpus() -> tuple[list[str], int]:
-    """Names of NVIDIA's GPUs, and the CUDA version that their driver has, as 1000 x major + 10 x minor."""
+def find_devices() -> Devices:
+    """Ask NVIDIA's driver."""
+    built = torch_cuda()
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return [], 0
+        return Devices(torch=built)
     number, count, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(100)
     driver.cuDriverGetVersion(ctypes.byref(number))
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-        return [], number.value
+        return Devices(driver=number.value, torch=built)
     names = []
     for device in range(count.value):
         driver.cuDeviceGetName(name, len(name), device)
         names.append(name.value.decode())
-    return names, number.value
+    return Devices(tuple(names), number.value, built)
 
 
 def torch_cuda() -> int:
-    """The CUDA version that torch was built for, as that of :func:`find_gpus`; 0: none."""
+    """The CUDA version that torch was built for, see :class:`Devices`."""
     spec = find_spec("torch")
     path = Path(spec.origin).with_name("version.py") if spec and spec.origin else None
     text = path.read_text(encoding="utf-8") if path and path.is_file() else ""
@@ -130,9 +142,9 @@ def torch_cuda() -> int:
     return 1000 * int(built[1]) + 10 * int(built[2]) if built else 0
 
 
-def check_gpus(names: list[str], driver: int) -> Check:
+def check_gpus(devices: Devices) -> Check:
     """Whether torch can compute on a GPU."""
-    built = torch_cuda()
+    names, driver, built = devices
     if not names:
         remedy = "the processor computes; choose small encoders such as r3d_tiny"
         return Check("gpu", "note", "none", remedy)
@@ -181,13 +193,17 @@ def check_disk() -> Check:
     return Check("disk", "ok", told)
 
 
-def check_shm(gpus: int) -> Iterator[Check]:
+def free_bytes(folder: Path) -> int | None:
+    """Free space of a file system; None where there is no such folder."""
+    return shutil.disk_usage(folder).free if folder.is_dir() else None
+
+
+def check_shm(gpus: int, free: int | None) -> Iterator[Check]:
     """Shared memory, where the system has some: only several GPUs exchange something by it."""
-    if not Path("/dev/shm").is_dir():
+    if free is None:
         return
-    space = shutil.disk_usage("/dev/shm")
-    told = f"{space.free / GB:.2f} GB free"
-    if gpus > 1 and space.free < LOW_SHM:
+    told = f"{free / GB:.2f} GB free"
+    if gpus > 1 and free < LOW_SHM:
         yield Check("/dev/shm", "note", told, "several GPUs share a step by it; docker run --shm-size 2g")
     else:
         yield Check("/dev/shm", "ok", f"{told}; frames do not travel by it")

@@ -2,7 +2,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
+import torch
 
+from sora_video.doctor import Devices, check_gpus, check_shm, find_devices
 from sora_video.pretrain.video.browsers import playable
 
 SCRIPT = """
@@ -13,6 +16,44 @@ make_app()
 examine(sys.argv[1])
 print([name for name in ("torch", "faiss", "lightly", "sklearn", "matplotlib") if name in sys.modules])
 """
+
+
+H200 = ("NVIDIA H200",)
+
+
+@pytest.mark.parametrize(
+    ("devices", "verdict", "found", "remedy"),
+    [
+        (Devices(torch=13000), "note", "none", "the processor computes; choose small encoders"),
+        (Devices(driver=13000, torch=13000), "note", "none", "the processor computes"),
+        (Devices(H200, 13000, 12080), "ok", "NVIDIA H200; driver for CUDA 13.0, torch for 12.8", ""),
+        (Devices(H200 * 2, 12080, 12090), "ok", "NVIDIA H200, NVIDIA H200; driver for CUDA 12.8", ""),
+        (Devices(H200, 12040, 13000), "missing", "NVIDIA H200; driver for CUDA 12.4", "update the driver"),
+        (Devices(H200, 13000, 0), "note", "driver for CUDA 13.0, torch for none", "install its CUDA build"),
+    ],
+)
+def test_a_gpu_needs_a_driver_that_torch_can_use(devices, verdict, found, remedy):
+    check = check_gpus(devices)
+    assert check.verdict == verdict
+    assert found in check.found
+    assert remedy in check.remedy
+    assert bool(check.remedy) == bool(remedy)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "free", "verdicts"),
+    [(0, 10**8, ["ok"]), (1, 10**8, ["ok"]), (2, 10**8, ["note"]), (2, 2 * 10**9, ["ok"]), (2, None, [])],
+)
+def test_shared_memory_matters_to_several_gpus_alone(gpus, free, verdicts):
+    assert [check.verdict for check in check_shm(gpus, free)] == verdicts
+
+
+def test_devices_are_those_that_torch_finds():
+    devices = find_devices()
+    built = [int(part) for part in (torch.version.cuda or "0.0").split(".")]
+    assert devices.torch == 1000 * built[0] + 10 * built[1]
+    if torch.version.cuda:  # a torch for processors alone finds none
+        assert len(devices.gpus) == torch.cuda.device_count()
 
 
 def test_nothing_that_takes_seconds_is_imported(videos):
