@@ -32,7 +32,9 @@ from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.kinds import RERANK, IndexKind, make_kind
 from sora_video.index.store.segment import Segment
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Candidate, Exam, Point, Target, kinds, sweep
+from sora_video.index.tune.choose import Candidate, kinds, sweep
+from sora_video.index.tune.exam import Exam, Point
+from sora_video.index.tune.target import Target
 from sora_video.index.tune.tune import write_index
 from sora_video.pretrain.encoders.embeddings import Embeddings
 

@@ -40,7 +40,7 @@ from .store.update import Added
 from .store.vectors import PRECISIONS
 from .store.video_source import VideoSource, check_prefix
 from .tune import tune as tuning
-from .tune.choose import Target
+from .tune.target import Target
 
 __all__ = ["Library"]
 

@@ -12,7 +12,7 @@ from .store.guard import NORM_TOLERANCE
 from .store.manifest import Manifest, read_manifest
 from .store.segment import Segment
 from .store.snapshot import Snapshot, open_snapshot
-from .tune.choose import Exam
+from .tune.exam import Exam
 
 __all__ = ["Verification", "verify"]
 

@@ -17,8 +17,9 @@ from ..store.segment import Segment
 from ..store.snapshot import Snapshot
 from ..store.source import Source
 from ..store.update import succeed
-from .choose import Target, choose_index
+from .choose import choose_index
 from .on_disk import SEGMENT_BLOCK, build_on_disk
+from .target import Target
 
 __all__ = ["rebuild", "tune", "write_index"]
 

@@ -29,7 +29,7 @@ from .upkeep import upkeep_app
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
-    from sora_video.index.tune.choose import Target
+    from sora_video.index.tune.target import Target
 
 __all__ = ["register"]
 
@@ -113,7 +113,7 @@ def tune(
 
 def parse_target(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Target":
     """What an index has to reach, from the command line."""
-    from sora_video.index.tune.choose import Target, parse_bytes, parse_ms
+    from sora_video.index.tune.target import Target, parse_bytes, parse_ms
 
     return Target(
         recall=recall,

@@ -13,7 +13,7 @@ from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.filters import Where
 from sora_video.index.store.kinds import make_kind
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Target
+from sora_video.index.tune.target import Target
 
 DIM = 8
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from sora_video.index.library import Library
 from sora_video.index.store import compact, table
-from sora_video.index.tune.choose import Target
+from sora_video.index.tune.target import Target
 
 MANY = """
 import resource

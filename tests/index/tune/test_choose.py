@@ -12,8 +12,10 @@ from sora_video.index.library import Library
 from sora_video.index.query import Query, without_times
 from sora_video.index.store.kinds import make_kind
 from sora_video.index.store.source import Source
-from sora_video.index.tune.choose import Exam, Target, kinds, parse_bytes, parse_ms
+from sora_video.index.tune.choose import kinds
+from sora_video.index.tune.exam import Exam
 from sora_video.index.tune.on_disk import build_on_disk
+from sora_video.index.tune.target import Target, parse_bytes, parse_ms
 
 ROWS, DIM, PER_VIDEO = 6000, 16, 4
 

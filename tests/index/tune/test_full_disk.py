@@ -9,7 +9,7 @@ from sora_video.index.library import Library
 
 TUNE = """
 from sora_video.base.errors import StorageError
-from sora_video.index.tune.choose import Target
+from sora_video.index.tune.target import Target
 library = Library.open(sys.argv[1])
 try:
     library.tune(Target(recall=0.9, memory=60_000))
