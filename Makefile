@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream tests benchmarks docs/building
+CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream sora_video/serve tests benchmarks docs/building
 
 .PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-gpu clean
 
@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,test,timm]'
+	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,serve,test,timm]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -1,6 +1,6 @@
 """An example: a video, a slice of the library or a file of embeddings, to find more like it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,14 @@ from .query import AGREE, Query, without_times
 from .store.filters import Where
 
 if TYPE_CHECKING:
+    from sora_video.pretrain.encoders.frozen import VideoEncoder
+
     from .opened import OpenedLibrary
 
 __all__ = ["Example", "query_by_example"]
 
+OpenEncoder = Callable[[str | Path | None, str | None], "VideoEncoder"]
+"""Gives the encoder of a model spec, by an aspect; see :func:`.encoder.open_encoder`."""
 SLICE = "slice:"
 """Starts the name of a slice of the library."""
 TEXT = "text:"
@@ -81,11 +85,12 @@ class Example:
         """Whether it is taken for a video file."""
         return not (self.is_slice or self.is_text or self.is_folder or self.is_vectors)
 
-    def embed(self, library: "OpenedLibrary") -> Embeddings:
+    def embed(self, library: "OpenedLibrary", encoders: OpenEncoder = open_encoder) -> Embeddings:
         """Its slices; those of a video have the video's times.
 
         Args:
             library: the library to search.
+            encoders: gives the encoder, where one is needed.
 
         Raises:
             ConfigError: the encoder has no such aspect, or no text tower.
@@ -95,13 +100,13 @@ class Example:
             VideoError: the file has no video that can be read, or the span is not within it.
         """
         if self.is_slice:
-            return library.slice(self._slice_id())
+            return library.slice(self.slice_number)
         if self.is_vectors:
             return read_vectors(self.path, library)
-        encoder = open_encoder(library.model if self.model is None else self.model, self.by)
+        encoder = encoders(library.model if self.model is None else self.model, self.by)
         if self.is_text:
-            text = str(self.source).removeprefix(TEXT)
-            return without_times(encoder.embed_text([text]), encoder.fingerprint, text, encoder.spans)
+            vectors = encoder.embed_text([self.words])
+            return without_times(vectors, encoder.fingerprint, self.words, encoder.spans)
         if not self.is_folder:
             return encoder.embed(open_span(self.path, self.start_s, self.end_s))
         with as_film(self.path, encoder.config.slice.fps if self.fps is None else self.fps) as film:
@@ -119,8 +124,18 @@ class Example:
         is_span = any(aspect.name == self.by for aspect in embeddings.aspects)
         return self.by if is_span or self.is_slice or self.is_vectors else None
 
-    def _slice_id(self) -> int:
-        """The number in its name."""
+    @property
+    def words(self) -> str:
+        """The words that it is."""
+        return str(self.source).removeprefix(TEXT)
+
+    @property
+    def slice_number(self) -> int:
+        """The id of the slice that it is.
+
+        Raises:
+            LibraryError: its name has none.
+        """
         number = str(self.source).removeprefix(SLICE)
         if not number.isdecimal():
             raise LibraryError(f"query {self.source}: no slice id; write for instance {SLICE}12")
@@ -135,6 +150,7 @@ def query_by_example(
     exclude: Collection[str] = (),
     where: Where | None = None,
     agree: bool = AGREE,
+    encoders: OpenEncoder = open_encoder,
 ) -> Query:
     """Embed an example, to look for where else in a library it happens.
 
@@ -145,6 +161,7 @@ def query_by_example(
         exclude: see there; a slice of the library leaves its own video out as well.
         where: see there.
         agree: see there.
+        encoders: gives the encoder, where one is needed; who searches often keeps those that are loaded.
 
     Returns:
         The query, for :func:`sora_video.index.localize.localize`.
@@ -152,7 +169,7 @@ def query_by_example(
     Raises:
         SoraError: see :meth:`Example.embed` and :class:`~sora_video.index.query.Query`.
     """
-    embeddings = example.embed(library)
+    embeddings = example.embed(library, encoders)
     by = example.searched_by(embeddings)
     check_aspect(example, embeddings, library.aspect(by, embeddings.aspects))
     excluded = {exclude} if isinstance(exclude, str) else set(exclude)

@@ -91,14 +91,28 @@ class Library(OpenedLibrary):
         Raises:
             LibraryError: there is none, or its manifest is damaged.
         """
-        path = Path(path).expanduser()
+        return cls._opened(Path(path).expanduser())
+
+    @classmethod
+    def _opened(cls, path: Path, before: Snapshot | None = None) -> "Library":
+        """Open a library; segments that an earlier snapshot has are not read again."""
         manifest = read_manifest(path)
         while True:
-            library = cls(path, open_snapshot(Checks(path), manifest))
+            library = cls(path, open_snapshot(Checks(path), manifest, before))
             now = read_manifest(path) if library.damage else manifest
             if now == manifest:
                 return library
             manifest = now  # a writer has compacted since, so that files were gone before they were opened
+
+    def reopened(self) -> "Library":
+        """The library as it is on the disk now; this object stays as it is.
+
+        Segments that have not changed are not read again.
+
+        Raises:
+            LibraryError: there is none any more, or its manifest is damaged.
+        """
+        return self._opened(self.path, self._snapshot)
 
     @classmethod
     def from_export(cls, path: str | Path, source: str | Path) -> "Library":

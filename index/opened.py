@@ -24,6 +24,7 @@ from .store.guard import check_embeddings
 from .store.ignored import barred
 from .store.manifest import Ignored
 from .store.snapshot import Snapshot
+from .store.table import Slices
 from .store.video_source import VideoSource
 from .verify import Verification, verify
 
@@ -142,6 +143,17 @@ class OpenedLibrary:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
+
+    def slices(self, video_id: str) -> Slices:
+        """The slices of a video with their ids, by number, without their vectors.
+
+        Args:
+            video_id: a video of the library.
+
+        Raises:
+            LibraryError: the library does not hold it, or is damaged.
+        """
+        return self._snapshot.slices(self._snapshot.find_all([video_id])[video_id])
 
     def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
         """SHA-256 of the content of videos; see :meth:`add`.

@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from sora_video.pretrain.video.corpus import open_corpus
     from sora_video.pretrain.video.prepare import prepare_corpus
     from sora_video.pretrain.video.scan import scan
+    from sora_video.serve.client import Client
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Client",
     "Condition",
     "Embeddings",
     "Example",
@@ -69,6 +71,7 @@ __all__ = [
 ]
 
 HOME = {
+    "Client": "serve.client",
     "Condition": "index.store.filters",
     "Embeddings": "pretrain.encoders.embeddings",
     "Example": "index.example",

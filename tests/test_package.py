@@ -9,7 +9,7 @@ import pytest
 import sora_video
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("base", "configs", "pretrain", "index", "downstream")
+ROOMS = ("base", "configs", "pretrain", "index", "downstream", "serve")
 
 
 def test_all_is_exact():
@@ -70,7 +70,7 @@ def test_the_wheel_holds_real_files(wheel):
     wanted = {
         f"sora_video/{path.relative_to(ROOT).as_posix()}"
         for room in ROOMS
-        for pattern in ("*.py", "*.yaml", "*.html")
+        for pattern in ("*.py", "*.yaml", "*.html", "*.css", "*.js")
         for path in (ROOT / room).rglob(pattern)
     }
     assert wanted <= names

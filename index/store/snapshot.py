@@ -19,7 +19,7 @@ from .files import Checks, Damage, DamagedError, access_errors
 from .filters import Attributes, Value, Where, attributes_from, check_order
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
-from .table import Entry
+from .table import Entry, Slices
 from .video_source import VideoSource, attributes_alone, source_of
 from .whitening import ALL, Whitening, fit_whitening, from_bytes
 
@@ -161,6 +161,19 @@ class Snapshot:
             fingerprint=self.manifest.fingerprint,
             aspects=self.manifest.aspects,
         )
+
+    def slices(self, held: Held) -> Slices:
+        """The slices of a video, without their vectors.
+
+        Args:
+            held: the video, see :meth:`find`.
+
+        Raises:
+            LibraryError: its segment is damaged.
+        """
+        entry = held.entry
+        rows = np.arange(entry.first_row, entry.first_row + entry.rows)
+        return self.whole(held.segment_no).columns(rows)
 
     def whitening(self, aspect: Aspect | None = None) -> Whitening:
         """A whitening as it is stored; fitted where none is stored, or it is damaged.

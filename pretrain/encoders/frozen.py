@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.progress import Bar
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.schema import DataConfig, PretrainConfig
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.read import read_videos
@@ -64,6 +64,8 @@ class VideoEncoder:
 
     spec: str | None = None
     """Model spec that it was loaded by, absolute; None: it was made otherwise."""
+    data: DataConfig | None = None
+    """How many readers it reads by, and what they may take; None: as its config says."""
 
     def __init__(
         self,
@@ -244,7 +246,7 @@ class VideoEncoder:
         Yields:
             The entry's number in the corpus, with a chunk of its slices or the reason why it cannot be read.
         """
-        return read_videos(corpus, *self.configs, indexes=indexes)
+        return read_videos(corpus, *self.configs, indexes=indexes, data=self.data)
 
     def embed_chunk(self, chunk: Chunk) -> NDArray[np.float32]:
         """Embed a chunk of slices.

@@ -1,6 +1,6 @@
 """Which films browsers play as they are: by container, codec and kind of pixels, as headers tell them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +9,10 @@ import av
 from sora_video.base.errors import VideoError
 
 from .opening import open_media, reason, video_stream
+from .readers.limits import Limits
+from .readers.readers import Request, read_once
 
-__all__ = ["Playable", "playable"]
+__all__ = ["Playable", "obstacle_apart", "playable"]
 
 PLAYED = {
     "mov,mp4,m4a,3gp,3g2,mj2": ("h264", "av1", "vp9"),
@@ -49,6 +51,25 @@ def playable(films: Iterable[tuple[str, Path]]) -> Playable:
         except (av.FFmpegError, OSError, ValueError) as error:
             unreadable[name] = reason(error)
     return Playable(count, refused, unreadable)
+
+
+def obstacle_apart(path: Path, limits: Limits | None = None) -> str | None:
+    """Why browsers do not play a film, as a supervised reader finds it; None where they do.
+
+    Args:
+        path: the file.
+        limits: of the reader.
+
+    Raises:
+        VideoError: it has no video whose header can be read.
+    """
+    obstacle: str | None = read_once(Request(0, read_obstacle, path.absolute(), path), limits)
+    return obstacle
+
+
+def read_obstacle(path: Path) -> Iterator[str | None]:
+    """What a reader does for :func:`obstacle_apart`."""
+    yield obstacle_of(path)
 
 
 def obstacle_of(path: Path) -> str | None:

@@ -17,7 +17,11 @@ __all__ = ["grid_of", "limits_of", "picture_of", "read_videos", "span_of"]
 
 
 def read_videos(
-    corpus: Corpus, config: PretrainConfig, *others: PretrainConfig, indexes: Path | None = None
+    corpus: Corpus,
+    config: PretrainConfig,
+    *others: PretrainConfig,
+    indexes: Path | None = None,
+    data: DataConfig | None = None,
 ) -> Iterator[tuple[int, Chunk | Failure]]:
     """All slices of a corpus, every video opened once.
 
@@ -30,6 +34,7 @@ def read_videos(
         config: how slices are cut, whether they have sound, and what readers may take.
         others: how further encoders see the same slices, see :class:`.reader.Chunk`.
         indexes: folder to keep indexes of the videos in, see :class:`.kept.IndexStore`; None: nowhere.
+        data: what readers may take; None: as ``config`` says.
 
     Yields:
         Number of the entry, and some of its slices in order, or a failure, after which nothing of it follows.
@@ -40,8 +45,9 @@ def read_videos(
         Request(entry, all_slices, (span_of(video), grids, hop_s, indexes), video.path)
         for entry, video in enumerate(corpus.videos)
     )
-    count = min(worker_count(config.data.workers), len(corpus))
-    for entry, kind, value, _ in read_apart(requests, count, limits_of(config.data)):
+    data = config.data if data is None else data
+    count = min(worker_count(data.workers), len(corpus))
+    for entry, kind, value, _ in read_apart(requests, count, limits_of(data)):
         if kind == "item":
             yield entry, value
         elif kind == "failed":

@@ -27,6 +27,7 @@ COMMANDS = Registry(
         "probe": "sora_video.cli.probe:register",
         "datasets": "sora_video.cli.datasets:register",
         "classify": "sora_video.cli.classify:register",
+        "serve": "sora_video.cli.serve:register",
         "watch": "sora_video.cli.watch:register",
         "explain": "sora_video.cli.explain:register",
         "tour": "sora_video.cli.tour:register",

@@ -153,18 +153,22 @@ def read_apart(
             yield answer
 
 
-def read_once(request: Request) -> Any:
+def read_once(request: Request, limits: Limits | None = None) -> Any:
     """Read the one item of a request.
 
     Args:
         request: to one reader.
+        limits: what reading the file may take.
 
     Raises:
         SoraError: no reader can be started.
         VideoError: the file cannot be read.
     """
-    with closing(read_apart([request], 1)) as found:
-        answer = next(found)
-    if answer.kind == "failed":
-        raise VideoError(answer.value)
-    return answer.value
+    found = None
+    with closing(read_apart([request], 1, limits)) as answers:
+        for answer in answers:  # to the last one, or the reader would be ended as well
+            if answer.kind == "failed":
+                raise VideoError(answer.value)
+            if answer.kind != "done":
+                found = answer.value
+    return found

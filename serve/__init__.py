@@ -1,0 +1,1 @@
+"""A library over HTTP: search, media and jobs from one process, the page on it, and a Python client."""

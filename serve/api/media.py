@@ -1,0 +1,108 @@
+"""Routes of media: by opaque ids alone."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse
+
+from sora_video.base.errors import VideoError
+
+from ..refusals import BusyError, MissingError
+from ..service import Service, ServiceDep
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["media"])
+WAIT_S = 20.0
+"""Most seconds that an answer waits for a preview, which goes on being made."""
+TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+CACHING = "private, max-age=0, must-revalidate"
+Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
+
+
+@router.head("/media/{media_id}", include_in_schema=False)
+@router.get("/media/{media_id}", response_class=Response)
+async def play(media_id: str, request: Request, service: ServiceDep) -> Response:
+    """A video as browsers play it: its file, or a small preview; with byte ranges."""
+    path, is_played = await service.making.run(source_of, service, media_id)
+    return sent(path if is_played else await preview_of(service, path), request)
+
+
+@router.get("/media/{media_id}/poster.jpg", response_class=Response)
+async def poster(media_id: str, request: Request, service: ServiceDep, at_s: Seconds = 0.0) -> Response:
+    """A picture of a video, at most 360 pixels high."""
+    return sent(await service.making.run(frames_of, service, media_id, (at_s, at_s), 1, 360), request)
+
+
+@router.get("/media/{media_id}/strip.jpg", response_class=Response)
+async def strip(
+    media_id: str,
+    request: Request,
+    service: ServiceDep,
+    start_s: Seconds,
+    end_s: Seconds,
+    count: Annotated[int, Query(ge=1, le=24)] = 6,
+    height: Annotated[int, Query(ge=16, le=360)] = 72,
+) -> Response:
+    """Frames of a span side by side."""
+    return sent(
+        await service.making.run(frames_of, service, media_id, (start_s, end_s), count, height), request
+    )
+
+
+def source_of(service: Service, media_id: str) -> tuple[Path, bool]:
+    """The file of a video, and whether browsers play it.
+
+    Raises:
+        MissingError: there is no such video, or no file of it.
+    """
+    served = service.library.now()
+    path = service.media.file(served.library, served.name_of(media_id))
+    try:
+        return path, service.media.obstacle(path) is None
+    except (VideoError, OSError) as error:
+        raise MissingError(f"the file of this video cannot be read: {error}") from error
+
+
+async def preview_of(service: Service, path: Path) -> Path:
+    """The preview of a file; of several requests at a time, one has it made.
+
+    Raises:
+        BusyError: it is still being made.
+        MissingError: the file cannot be decoded.
+    """
+    if path not in service.previews:
+        made = asyncio.create_task(service.copying.run(service.media.preview, path))
+        made.add_done_callback(lambda _: service.previews.pop(path, None))
+        service.previews[path] = made
+    made = service.previews[path]
+    await asyncio.wait({made}, timeout=WAIT_S)
+    if not made.done():
+        raise BusyError("a preview of this video is being made; try again later")
+    try:
+        return made.result()
+    except VideoError as error:
+        raise MissingError(f"the file of this video cannot be read: {error}") from error
+
+
+def frames_of(service: Service, media_id: str, span: tuple[float, float], count: int, height: int) -> Path:
+    """Frames of a span of a video as a JPEG file."""
+    served = service.library.now()
+    path = service.media.file(served.library, served.name_of(media_id))
+    try:
+        return service.media.frames(served.library, path, span, count, height)
+    except VideoError as error:
+        raise MissingError(f"the file of this video cannot be read: {error}") from error
+
+
+def sent(path: Path, request: Request) -> Response:
+    """A file with its type and its tag; not again to those who have it."""
+    media_type = TYPES.get(path.suffix.lower(), "video/mp4")
+    answer = FileResponse(
+        path, media_type=media_type, headers={"Cache-Control": CACHING}, stat_result=path.stat()
+    )
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return NotModifiedResponse(answer.headers) if answer.headers["etag"] in known else answer

@@ -1,0 +1,156 @@
+"""Routes of videos, their slices and their attributes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from sora_video.base.plain import plain
+from sora_video.index.duplicates import COVER, THRESHOLD, find_duplicates
+from sora_video.index.info import VideoInfo
+from sora_video.index.store.filters import Where, parse_where
+
+from ..refusals import MissingError
+from ..served import Served, facets_of
+from ..service import Service, ServiceDep
+from .answers import json_response
+from .values import Changes, Duplicates, SliceList, Video, VideoList
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/v1", tags=["videos"])
+MediaId = Annotated[str, Path(description="An opaque id, as hits and lists have it.", max_length=64)]
+WhereQuery = Annotated[
+    list[str],
+    Query(description="Filters as of `sora search --where`.", examples=[["camera>2"]], max_length=100),
+]
+
+
+@router.get("/videos", response_model=VideoList)
+async def list_videos(
+    service: ServiceDep,
+    where: WhereQuery = [],  # noqa: B006 - FastAPI copies it
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 100,
+) -> Response:
+    """List videos by name, page by page, and count the values of their attributes."""
+    return await service.searching.run(listed, service, where, offset, limit)
+
+
+@router.get("/videos/{media_id}", response_model=Video)
+async def show_video(media_id: MediaId, service: ServiceDep) -> Response:
+    """Show one video."""
+    return await service.searching.run(shown, service, media_id)
+
+
+@router.get("/videos/{media_id}/slices", response_model=SliceList)
+async def list_slices(media_id: MediaId, service: ServiceDep) -> Response:
+    """List the slices of a video."""
+    return await service.searching.run(slices_of, service, media_id)
+
+
+@router.get("/attributes", response_model=dict[str, str | bool | int | float])
+async def show_attributes(
+    service: ServiceDep, video_id: Annotated[str, Query(description="Name of a video.")]
+) -> Response:
+    """Show the attributes of a video."""
+    return await service.searching.run(attributes_of, service, video_id)
+
+
+@router.post("/attributes", status_code=204)
+async def set_attributes(body: Changes, service: ServiceDep) -> Response:
+    """Set attributes of videos, all of them or none."""
+    await service.writing.run(change_attributes, service, body)
+    return Response(status_code=204)
+
+
+@router.get("/duplicates", response_model=Duplicates)
+async def list_duplicates(
+    service: ServiceDep,
+    threshold: Annotated[float, Query(ge=-1, le=1)] = THRESHOLD,
+    cover: Annotated[float, Query(gt=0, le=1)] = COVER,
+    normalize: bool = True,
+    by: str | None = None,
+    agree: bool = False,
+) -> Response:
+    """Find groups of near-duplicate videos; see `sora duplicates`."""
+    return await service.comparing.run(duplicates_of, service, threshold, cover, normalize, by, agree)
+
+
+def listed(service: Service, where: list[str], offset: int, limit: int) -> Response:
+    """A page of the list."""
+    served = service.library.now()
+    videos = filtered(served, parse_where(where) if where else None)
+    return json_response(
+        {
+            "total": len(videos),
+            "offset": offset,
+            "videos": [values_of(served, video) for video in videos[offset : offset + limit]],
+            "facets": {
+                name: [{"value": value, "count": count} for value, count in values]
+                for name, values in facets_of(videos).items()
+            },
+        }
+    )
+
+
+def filtered(served: Served, where: Where | None) -> list[VideoInfo]:
+    """The videos that pass a filter."""
+    return served.listing if where is None else served.library.list_videos(where)
+
+
+def values_of(served: Served, video: VideoInfo) -> dict[str, object]:
+    """A video as answers have it: its folder is not told."""
+    return {
+        "media_id": served.media_id(video.video_id),
+        "video_id": video.video_id,
+        "slices": video.slices,
+        "attributes": plain(video.attributes),
+    }
+
+
+def shown(service: Service, media_id: str) -> Response:
+    """One video."""
+    served = service.library.now()
+    name = served.name_of(media_id)
+    count = len(served.library.slices(name).slice_id)
+    video = VideoInfo(
+        video_id=name, slices=count, source=None, path=None, attributes=served.library.attributes(name)
+    )
+    return json_response(values_of(served, video))
+
+
+def slices_of(service: Service, media_id: str) -> Response:
+    """The slices of a video."""
+    served = service.library.now()
+    slices = served.library.slices(served.name_of(media_id))
+    rows = zip(*(column.tolist() for column in slices), strict=True)
+    return json_response({"slices": [dict(zip(slices._fields, row, strict=True)) for row in rows]})
+
+
+def attributes_of(service: Service, video_id: str) -> Response:
+    """The attributes of a video."""
+    served = service.library.now()
+    if not served.library.contents([video_id]):
+        raise MissingError(f"video {video_id}: the library has no such video; correct the name")
+    return json_response(served.library.attributes(video_id))
+
+
+def change_attributes(service: Service, body: Changes) -> None:
+    """Commit changed attributes."""
+    service.library.now().library.reopened().set_attributes(body.changes)
+
+
+def duplicates_of(
+    service: Service, threshold: float, cover: float, normalize: bool, by: str | None, agree: bool
+) -> Response:
+    """Groups of duplicates."""
+    served = service.library.now()
+    groups = find_duplicates(served.library, threshold, cover, normalize, by=by, agree=agree)
+    return json_response(
+        {
+            "groups": [
+                {**plain(group), "media_ids": {name: served.media_id(name) for name in group.videos}}
+                for group in groups
+            ]
+        }
+    )

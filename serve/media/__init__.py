@@ -1,0 +1,1 @@
+"""Media of a library's videos: the files themselves, previews, posters and strips."""

@@ -1,0 +1,85 @@
+"""Files that were made and can be made again, in a folder of bounded size."""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sora_video.base.files import atomic_path
+from sora_video.base.unfinished import sweep
+
+__all__ = ["Cache"]
+
+
+class Cache:
+    """A folder whose longest unused files are deleted.
+
+    Args:
+        folder: made when something is kept.
+        most_bytes: of all files together, the newest one excepted.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
+        self.lock = threading.Lock()
+        self.making: dict[str, threading.Lock] = {}
+        sweep(folder)
+
+    def get(self, name: str, make: Callable[[Path], None]) -> Path:
+        """A file, which is made where it is missing; of several calls at a time, one makes it.
+
+        Args:
+            name: of the file; it says all that decides the content.
+            make: writes it to a path, or raises.
+        """
+        target = self.folder / name
+        with self.lock:
+            lock = self.making.setdefault(name, threading.Lock())
+        with lock:
+            if not self.touch(target):
+                with atomic_path(target) as beside:
+                    make(beside)
+                self.trim()
+        with self.lock:
+            self.making.pop(name, None)
+        return target
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there.
+
+        Args:
+            name: of the file.
+        """
+        return (self.folder / name).is_file()
+
+    def touch(self, path: Path) -> bool:
+        """Note that a file is used now; False where it is missing."""
+        with suppress(OSError):
+            os.utime(path)
+            return True
+        return False
+
+    def files(self) -> list[tuple[int, int, Path]]:
+        """Time of the last use, size and path of each file, the latest first."""
+        found = []
+        with suppress(OSError):
+            for entry in os.scandir(self.folder):
+                if not entry.name.startswith("."):
+                    with suppress(OSError):
+                        status = entry.stat()
+                        found.append((status.st_mtime_ns, status.st_size, Path(entry.path)))
+        return sorted(found, reverse=True)
+
+    @property
+    def bytes(self) -> int:
+        """Of all files together."""
+        return sum(size for _, size, _ in self.files())
+
+    def trim(self) -> None:
+        """Delete the longest unused files, as many as are too much."""
+        left = self.most_bytes
+        for number, (_, size, path) in enumerate(self.files()):
+            left -= size
+            if left < 0 and number > 0:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""What is made of a video to be seen: a preview where browsers do not play it, a poster, strips of frames."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sora_video.base.errors import StorageError, VideoError
+from sora_video.index.library import Library
+from sora_video.index.store.place import FRAMES
+from sora_video.pretrain.video.browsers import obstacle_apart
+from sora_video.pretrain.video.pictures import pictures_at
+from sora_video.pretrain.video.prepare.picture import Settings as CopySettings
+from sora_video.pretrain.video.prepare.transcode import transcode_file
+from sora_video.pretrain.video.readers.limits import Limits
+from sora_video.pretrain.video.readers.readers import Request, read_apart
+
+from ..settings import Settings
+from .cache import Cache
+from .files import file_of
+
+__all__ = ["Media"]
+
+LIMITS = Limits(frame_s=30.0, video_s=900.0)
+PREVIEW = CopySettings(size=360, fps=30.0)
+REMEMBERED = 10_000
+"""Files of which it is remembered whether browsers play them."""
+POSTER_HEIGHT = 360
+
+
+class Media:
+    """Makes and keeps media of a library's videos.
+
+    Args:
+        settings: of the server.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.videos = settings.videos
+        self.cache = Cache(settings.state / "media", settings.cache_mb << 20)
+        self.obstacles: OrderedDict[str, str | None] = OrderedDict()
+
+    def file(self, library: Library, video_id: str) -> Path:
+        """The file of a video; see :func:`.files.file_of`."""
+        return file_of(library, video_id, self.videos)
+
+    def obstacle(self, path: Path) -> str | None:
+        """Why browsers do not play a file; None where they do.
+
+        Args:
+            path: the file.
+
+        Raises:
+            VideoError: it is no video.
+        """
+        key = key_of(path)
+        if key not in self.obstacles:
+            self.obstacles[key] = obstacle_apart(path, LIMITS)
+            while len(self.obstacles) > REMEMBERED:
+                self.obstacles.popitem(last=False)
+        return self.obstacles[key]
+
+    def preview_name(self, path: Path) -> str:
+        """The name of a file's preview in the cache.
+
+        Args:
+            path: the file.
+        """
+        return f"{key_of(path, 'preview', PREVIEW.size, PREVIEW.fps)}.mp4"
+
+    def preview(self, path: Path) -> Path:
+        """A small copy that browsers play.
+
+        Args:
+            path: the file.
+
+        Raises:
+            StorageError: the disk refused the copy.
+            VideoError: the file cannot be read.
+        """
+        return self.cache.get(self.preview_name(path), lambda target: make_preview(path, target))
+
+    def poster(self, library: Library, path: Path, at_s: float) -> Path:
+        """A picture of a video as JPEG.
+
+        Args:
+            library: that holds it.
+            path: its file.
+            at_s: seconds from its start.
+
+        Raises:
+            VideoError: the file cannot be read.
+        """
+        return self.frames(library, path, (at_s, at_s), 1, POSTER_HEIGHT)
+
+    def frames(
+        self, library: Library, path: Path, span: tuple[float, float], count: int, height: int
+    ) -> Path:
+        """Frames of a span side by side, as JPEG.
+
+        Args:
+            library: that holds the video.
+            path: its file.
+            span: its start and end in seconds.
+            count: frames, spread evenly over it.
+            height: most pixels of their short side.
+
+        Raises:
+            VideoError: the file cannot be read.
+        """
+
+        def make(target: Path) -> None:
+            moments = span[0] + (np.arange(count) + 0.5) * (span[1] - span[0]) / count
+            frames = pictures_at(path, height, moments, library.path.absolute() / FRAMES)
+            Image.fromarray(np.concatenate(list(frames), axis=1)).save(target, "JPEG", quality=85)
+
+        return self.cache.get(f"{key_of(path, 'frames', *span, count, height)}.jpg", make)
+
+
+def key_of(path: Path, *more: Any) -> str:
+    """A name for what is made of a file as it is now."""
+    status = path.stat()
+    text = json.dumps([str(path), status.st_size, status.st_mtime_ns, *more])
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:40]
+
+
+def make_preview(path: Path, target: Path) -> None:
+    """Copy a video, by a supervised reader."""
+    request = Request(0, transcode_file, (path.absolute(), target.absolute(), PREVIEW), path, attempts=1)
+    with closing(read_apart([request], 1, LIMITS)) as answers:
+        for _, kind, value, _ in answers:
+            if isinstance(value, StorageError):
+                raise value
+            if kind == "failed":
+                raise VideoError(value)

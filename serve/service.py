@@ -1,0 +1,88 @@
+"""Everything that requests share."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from .encoders import Encoders
+from .media.media import Media
+from .metrics import GaugeMetricFamily, Metrics
+from .pool import Pool
+from .secret import kept_secret
+from .served import ServedLibrary
+from .settings import Settings
+
+__all__ = ["Service", "ServiceDep"]
+
+
+class Service:
+    """What a server holds while it runs.
+
+    Args:
+        settings: of the server.
+
+    Raises:
+        ConfigError: the files of its secrets can be read by others.
+        LibraryError: there is no such library.
+        StorageError: its folder cannot be written.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.key = kept_secret(settings.state / "key")
+        self.token = kept_secret(settings.state / "token") if settings.needs_token else None
+        self.library = ServedLibrary(settings.library, self.key)
+        self.encoders = Encoders(settings.uploads.reading)
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+        self.searching = Pool("search", max(2, processors), 200)
+        self.embedding = Pool("embedding", 2, 20)
+        self.making = Pool("media", 2, 100)
+        self.copying = Pool("previews", 1, 20)
+        self.comparing = Pool("duplicates", 1, 5)
+        self.writing = Pool("changes", 1, 100)
+        self.previews: dict[Path, asyncio.Task[Path]] = {}
+        self.media = Media(settings)
+        self.metrics = Metrics(self.look)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The kinds of work."""
+        return (self.searching, self.embedding, self.making, self.copying, self.comparing, self.writing)
+
+    def roots(self) -> Iterator[str | Path]:
+        """Folders that no answer may name."""
+        settings = self.settings
+        yield from (settings.state, settings.library, Path.cwd(), Path.home())
+        yield from (path for path in (settings.head, settings.videos) if path)
+        served = self.library.served
+        yield from served.__dict__.get("roots", ())
+
+    def look(self) -> Iterator[GaugeMetricFamily]:
+        """Numbers of the library, of media and of work, as they are now."""
+        library = self.library.served.library
+        yield GaugeMetricFamily("sora_library_slices", "Slices that can be searched.", len(library))
+        yield GaugeMetricFamily("sora_library_damage", "Damaged files.", len(library.damage))
+        yield GaugeMetricFamily("sora_media_cache_bytes", "Of media that were made.", self.media.cache.bytes)
+        calls = GaugeMetricFamily("sora_pool_calls", "Calls that run or wait.", labels=("pool",))
+        for pool in self.pools:
+            calls.add_metric([pool.name], pool.calls)
+        yield calls
+
+    def close(self) -> None:
+        """Take no more work."""
+        for pool in self.pools:
+            pool.close()
+
+
+def service_of(request: Request) -> Service:
+    """The service of a request's server."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDep = Annotated[Service, Depends(service_of)]
+"""Parameter of a route: the service."""

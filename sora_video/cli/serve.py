@@ -1,0 +1,98 @@
+"""The command that serves a library over HTTP."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sora_video.base import console
+from sora_video.base.errors import ConfigError
+
+from .arguments import LibraryArgument
+
+if TYPE_CHECKING:
+    from sora_video.serve.run import Running
+
+__all__ = ["register"]
+
+MODULES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file.
+
+    Args:
+        app: the ``sora`` command.
+    """
+    app.command(
+        epilog="Example: sora serve my.library   |   sora serve my.library --host 0.0.0.0 --videos /media"
+    )(serve)
+
+
+def serve(
+    library: LibraryArgument,
+    head: Annotated[
+        Path | None, typer.Option("--head", metavar="HEAD", help="A classifier for the page and for jobs.")
+    ] = None,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            "--videos",
+            metavar="FOLDER",
+            help="Folder of the library's videos; default: where they were added from.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any but a loopback one asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one.")] = 8000,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="Name that the server is reached by, besides localhost and addresses."),
+    ] = None,
+    token: Annotated[
+        bool, typer.Option("--token", help="Ask for the token on a loopback address too.")
+    ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Refuse all that changes the library, labels or heads.")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FOLDER", help="What the server keeps; default: LIBRARY.serve."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option("--rate", help="Requests a second of one address; 0: any number.")
+    ] = 100.0,
+    cache_mb: Annotated[
+        int, typer.Option("--cache-mb", metavar="MB", help="Most disk space of previews and pictures.")
+    ] = 4096,
+) -> None:
+    """Serve a library over HTTP: the API, and a page on it."""
+    if lacking := [module for module in MODULES if find_spec(module) is None]:
+        raise ConfigError(f"sora serve: needs the packages {', '.join(lacking)}; install sora-video[serve]")
+    from sora_video.serve.run import run_server
+    from sora_video.serve.settings import Settings, state_folder
+
+    settings = Settings(
+        library=library.expanduser(),
+        state=(state or state_folder(library)).expanduser(),
+        head=head,
+        videos=videos,
+        host=host,
+        port=port,
+        names=tuple(name or ()),
+        ask_token=token,
+        read_only=read_only,
+        rate=rate,
+        cache_mb=cache_mb,
+    )
+    run_server(settings, announce)
+
+
+def announce(running: "Running") -> None:
+    """Say where the server is, and where its token."""
+    settings = running.service.settings
+    console.say(f"serving {settings.library} at {running.address}; Ctrl-C ends it")
+    if running.service.token is not None:
+        console.say(f"clients need the token in {settings.state / 'token'}")

@@ -1,0 +1,127 @@
+"""Servers on loopback ports, over a small library of real clips."""
+
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+
+import httpx
+import pytest
+
+from sora_video.index.build import build_library
+from sora_video.index.library import Library
+from sora_video.serve.run import run_server
+from sora_video.serve.settings import Settings
+
+CLIPS = 7
+
+
+@pytest.fixture(scope="session")
+def tiny(untrained_run, tmp_path_factory):
+    """The run folder of a tiny encoder."""
+    small = ("encoder.width=4", "slice.size=32", "augment.size=32", "data.workers=1")
+    return untrained_run(tmp_path_factory.mktemp("serve") / "tiny", *small)
+
+
+@pytest.fixture(scope="session")
+def films(data, tmp_path_factory):
+    """A folder of real clips in two folders, of which one is there twice, and one is an AVI."""
+    folder = tmp_path_factory.mktemp("films")
+    clips = sorted((data / "survfight").rglob("*.mp4"))[:CLIPS]
+    for number, clip in enumerate(clips):
+        place = folder / ("yard" if number % 2 else "hall 1") / clip.name
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(clip, place)
+    shutil.copy(clips[0], folder / "yard" / "copy of a clip.mp4")
+    write_avi(clips[1], folder / "old.avi")
+    return folder
+
+
+def write_avi(clip, path):
+    """A clip in a container and a codec that no browser plays."""
+    import av
+
+    with av.open(str(clip)) as given, av.open(str(path), "w") as made:
+        (video,) = given.streams.video
+        stream = made.add_stream("mpeg4", rate=15, width=video.width, height=video.height, pix_fmt="yuv420p")
+        for number, frame in enumerate(given.decode(video)):
+            frame.pts, frame.time_base = number, 1 / stream.codec_context.framerate
+            frame.pict_type = 0
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="session")
+def built(films, tiny, tmp_path_factory):
+    """A library of them, not to be changed."""
+    path = tmp_path_factory.mktemp("built") / "films.library"
+    library = build_library(path, films, tiny).library
+    names = library.videos()
+    library.set_attributes({name: {"camera": number % 3} for number, name in enumerate(names)})
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(built, tmp_path_factory):
+    """A copy of the library for the tests of one file."""
+    return shutil.copytree(built, tmp_path_factory.mktemp("served") / "films.library")
+
+
+@contextmanager
+def serving(library, **settings):
+    """A server in a thread of this process, on a port of its own."""
+    started, ended = Queue(), Queue()
+
+    def work():
+        try:
+            run_server(values, started.put)
+        except BaseException as error:  # the test says so
+            started.put(error)
+            raise
+        finally:
+            ended.put(None)
+
+    state = settings.pop("state", Path(library).with_name("state"))
+    values = Settings(library=Path(library), state=state, port=0, **{"rate": 0, **settings})
+    threading.Thread(target=work, daemon=True).start()
+    running = started.get(timeout=60)
+    assert not isinstance(running, BaseException), running
+    try:
+        yield running
+    finally:
+        running.stop()
+        ended.get(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """A function that starts a server of a library, for a ``with`` block."""
+    return serving
+
+
+@pytest.fixture(scope="module")
+def running(folder):
+    """A server of the module's copy of the library."""
+    with serving(folder) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def http(running):
+    """A client of plain HTTP of the module's server."""
+    with httpx.Client(base_url=running.address, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def library(folder):
+    """The module's library, as it is now."""
+    return Library.open(folder)
+
+
+@pytest.fixture(scope="session")
+def machine_paths(films, tiny, built):
+    """Beginnings of paths that no answer may hold."""
+    return [str(path) for path in (films, tiny, built.parent, Path.home(), Path.cwd())] + [os.sep + "tmp"]
