@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .opened import OpenedLibrary
 
-__all__ = ["Example", "query_by_example"]
+__all__ = ["Example", "check_aspect", "query_by_example"]
 
 OpenEncoder = Callable[[str | Path | None, str | None], "VideoEncoder"]
 """Gives the encoder of a model spec, by an aspect; see :func:`.encoder.open_encoder`."""
@@ -171,7 +171,7 @@ def query_by_example(
     """
     embeddings = example.embed(library, encoders)
     by = example.searched_by(embeddings)
-    check_aspect(example, embeddings, library.aspect(by, embeddings.aspects))
+    check_aspect(str(example.source), embeddings, library.aspect(by, embeddings.aspects))
     excluded = {exclude} if isinstance(exclude, str) else set(exclude)
     if example.is_slice:
         excluded.update(embeddings.videos())
@@ -186,15 +186,20 @@ def query_by_example(
     )
 
 
-def check_aspect(example: Example, embeddings: Embeddings, aspect: Aspect | None) -> None:
+def check_aspect(source: str, embeddings: Embeddings, aspect: Aspect | None) -> None:
     """Refuse an example that has nothing of the aspect it is to be compared by.
+
+    Args:
+        source: of the example, for the message.
+        embeddings: of it.
+        aspect: by which; None: by all.
 
     Raises:
         LibraryError: it has not.
     """
     if aspect and not aspect.part(embeddings.vectors).any():
         raise LibraryError(
-            f"query {example.source}: the encoder sees no {aspect.name} in it; search without --by"
+            f"query {source}: the encoder sees no {aspect.name} in it; search without --by"
         )
 
 

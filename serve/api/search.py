@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, File, Form, Response, UploadFile
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.plain import plain
-from sora_video.index.example import Example, query_by_example
+from sora_video.index.example import Example, check_aspect, query_by_example
 from sora_video.index.localize import localize
 from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
@@ -135,9 +135,10 @@ def vectors_query(served: Served, request: SearchRequest) -> Query:
     rows = request.vectors or []
     if len({len(row) for row in rows}) != 1:
         raise ConfigError("vectors: rows differ in length; send (N, D) numbers, one vector a row")
-    vectors = np.array(rows, np.float32)
+    embeddings = without_times(np.array(rows, np.float32), served.library.fingerprint)
+    check_aspect("vectors", embeddings, served.library.aspect(request.by))
     return Query(
-        without_times(vectors, served.library.fingerprint),
+        embeddings,
         top=request.top,
         exclude=request.exclude,
         where=filter_of(request),

@@ -1,6 +1,5 @@
 """Hosts, tokens, other sites, rates, sizes, and what answers may not tell."""
 
-import os
 import stat
 
 import httpx
@@ -51,7 +50,7 @@ def test_the_token_is_kept_in_a_file_of_mode_600(guarded, tmp_path):
     assert len(guarded.service.token) >= 43
     open_file = tmp_path / "token"
     assert kept_secret(open_file) != guarded.service.token
-    os.chmod(open_file, 0o644)
+    open_file.chmod(0o644)
     with pytest.raises(ConfigError, match="others may read it"):
         kept_secret(open_file)
     (tmp_path / "link").symlink_to(open_file)
