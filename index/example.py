@@ -198,9 +198,7 @@ def check_aspect(source: str, embeddings: Embeddings, aspect: Aspect | None) -> 
         LibraryError: it has not.
     """
     if aspect and not aspect.part(embeddings.vectors).any():
-        raise LibraryError(
-            f"query {source}: the encoder sees no {aspect.name} in it; search without --by"
-        )
+        raise LibraryError(f"query {source}: the encoder sees no {aspect.name} in it; search without --by")
 
 
 def read_vectors(path: Path, library: "OpenedLibrary") -> Embeddings:
