@@ -16,7 +16,8 @@ from .files import Checks, Damage, DamagedError, StoredFile, store, storing
 from .filters import Attributes, Where
 from .kinds import IndexKind, make_kind, stored_kind
 from .manifest import BuiltIndex, Manifest, SegmentRecord
-from .table import Entry, Slices, Table, TableWriter
+from .table import Entry, Slices, Table
+from .table_writer import TableWriter
 from .vectors import open_index, open_vectors, write_header, write_vectors
 
 __all__ = ["Block", "Member", "Segment", "write_segment"]

@@ -1,12 +1,10 @@
 """The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
 
-import errno
 import json
-import re
 import resource
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,19 +15,12 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import check_slices, check_video_id
 
-from .files import DamagedError, access_errors
-from .filters import Attributes, Where, attributes_from, pairs, to_json
+from .files import DamagedError
+from .filters import Attributes, Where, attributes_from, pairs
+from .sqlite import TABLES, sqlite_errors
 
-__all__ = ["Entry", "Slices", "Table", "TableWriter"]
+__all__ = ["Entry", "Slices", "Table"]
 
-SCHEMA = """
-CREATE TABLE videos(number INTEGER PRIMARY KEY, video_id TEXT UNIQUE NOT NULL, content TEXT NOT NULL,
-    attributes TEXT NOT NULL, first_row INTEGER NOT NULL);
-CREATE TABLE slices(row INTEGER PRIMARY KEY, slice_id INTEGER UNIQUE NOT NULL, slice_no INTEGER NOT NULL,
-    start_s REAL NOT NULL, end_s REAL NOT NULL, still INTEGER NOT NULL);
-"""
-SCHEMAS = (SCHEMA.replace(", still INTEGER NOT NULL", ""), SCHEMA)
-"""That of libraries before version 4, which did not know still slices, and the present one."""
 SLICE = np.dtype([("slice_id", "i8"), ("slice_no", "i4"), ("start_s", "f8"), ("end_s", "f8"), ("still", "?")])
 LOOKUP = 3
 """Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
@@ -41,17 +32,8 @@ FILES_SHARE = 4
 """Tables keep one in so many of the files open that a process may; further ones are read into memory."""
 ON_DISK: "WeakSet[Table]" = WeakSet()
 """Those that keep a file open."""
-UNREADABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR)
-"""SQLite's error codes for refusals of the operating system."""
-
 TEXT = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
 """SQL of a video's attributes with a comma before and behind each."""
-
-TABLES = [
-    [("table", re.split(r"\W", sql)[2], sql) for sql in sorted(map(str.strip, schema.split(";"))) if sql]
-    for schema in SCHEMAS
-]
-"""Kind, name and SQL of each table of a schema, by name."""
 
 
 class Slices(NamedTuple):
@@ -106,7 +88,7 @@ class Table:
     """Reads a table.
 
     Args:
-        connection: to a database of this module's schema.
+        connection: to a database of one of the schemas.
         path: of its file, for messages.
 
     Raises:
@@ -123,7 +105,7 @@ class Table:
         (self.rows,) = self._one("SELECT coalesce(max(row) + 1, 0) FROM slices")
 
     def _check_schema(self) -> None:
-        """Refuse views and triggers, which may do anything, in place of this module's tables."""
+        """Refuse views and triggers, which may do anything, in place of a table's own."""
         query = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name LIMIT 3"
         tables = self._all(query)
         if tables not in TABLES:
@@ -307,77 +289,6 @@ class Table:
             return self._connection.execute(query, values).fetchone()
 
 
-class TableWriter:
-    """Collects a table, video by video."""
-
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        self._connection.executescript(SCHEMA)
-        self.videos = self.rows = 0
-
-    def add(self, video_id: str, content: str, attributes: Attributes, rows: int) -> None:
-        """Append a video, whose rows come next.
-
-        Args:
-            video_id: its name.
-            content: SHA-256 of its content.
-            attributes: of the video.
-            rows: how many slices it has.
-
-        Raises:
-            sqlite3.IntegrityError: the table has this video already.
-        """
-        values = (self.videos, video_id, content, to_json(attributes), self.rows)
-        self._connection.execute("INSERT INTO videos VALUES (?, ?, ?, ?, ?)", values)
-        self.videos += 1
-        self.rows += rows
-
-    def add_slices(self, slices: Slices, first_row: int) -> None:
-        """Append the rows of one or more videos.
-
-        Args:
-            slices: in the order of their videos.
-            first_row: row of the first of them.
-
-        Raises:
-            sqlite3.IntegrityError: the table has one of the slices already.
-        """
-        columns: Sequence[Any] = [column.tolist() for column in slices]
-        rows = range(first_row, first_row + len(slices.slice_id))
-        self._connection.executemany(
-            "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?)", zip(rows, *columns, strict=True)
-        )
-
-    def to_bytes(self) -> bytes:
-        """The database file."""
-        self._connection.commit()
-        return self._connection.serialize()
-
-    def table(self, path: Path) -> Table:
-        """The collected table, to read from memory.
-
-        Args:
-            path: of the file that it was collected from, for messages.
-        """
-        self._connection.commit()
-        return Table(self._connection, path)
-
-
 def most_files() -> int:
     """How many tables may keep a file open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE
-
-
-@contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn content that SQLite cannot read into damage, and refusals of the operating system into errors."""
-    with access_errors(path):
-        try:
-            yield
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in UNREADABLE:
-                path.open("rb").close()  # the operating system says why
-                raise OSError(errno.EIO, str(error)) from error
-            raise DamagedError(f"is damaged: SQLite cannot read {path.name}: {error}") from error
-        except (TypeError, ValueError, OverflowError) as error:
-            raise DamagedError(f"is damaged: it holds other values than a library: {error}") from error

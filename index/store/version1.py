@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sora_video.base.files import read_parquet
 
 from .files import DamagedError, access_errors
-from .table import Slices, Table, TableWriter
+from .table import Slices, Table
+from .table_writer import TableWriter
 
 __all__ = ["SUFFIX", "open_table"]
 
