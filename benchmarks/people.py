@@ -20,12 +20,8 @@ from sora_video.downstream.classify.fit import fit_tasks, make_recipe
 from sora_video.downstream.classify.parts import POOLS
 from sora_video.downstream.classify.tasks import read_tasks
 from sora_video.index.build import build_library
-from sora_video.pretrain.encoders.embeddings import (
-    Embeddings,
-    read_embeddings,
-    rows_by_entry,
-    write_embeddings,
-)
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.entries import rows_by_entry
 from sora_video.pretrain.encoders.fingerprint import fingerprint
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.registry import build_encoder

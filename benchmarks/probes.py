@@ -8,7 +8,8 @@ import numpy as np
 from sora_video.downstream.probe.labels import read_split
 from sora_video.downstream.probe.quick import score_features
 from sora_video.downstream.probe.split import Split
-from sora_video.pretrain.encoders.embeddings import Embeddings, pool
+from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.entries import pool
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
 from .real import DATA, TASKS, task_videos

@@ -8,7 +8,8 @@ import numpy as np
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import column_of, members_by_class, plain_sides
-from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings, rows_by_entry
+from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings
+from sora_video.pretrain.encoders.entries import rows_by_entry
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.rows import without_zeros
 from sora_video.pretrain.encoders.spec import absolute_spec

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import ConfigError
 from sora_video.base.progress import Bar
-from sora_video.pretrain.encoders.embeddings import pool
+from sora_video.pretrain.encoders.entries import pool
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.inputs import Clips, whole
 from sora_video.pretrain.encoders.rows import SILENT

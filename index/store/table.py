@@ -13,7 +13,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.pretrain.encoders.embeddings import check_slices, check_video_id
+from sora_video.pretrain.encoders.checks import check_slices, check_video_id
 
 from .files import DamagedError
 from .filters import Attributes, Where, attributes_from, pairs

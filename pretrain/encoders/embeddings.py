@@ -15,28 +15,23 @@ from sora_video.base.errors import CorpusError, FingerprintError
 from sora_video.base.files import atomic_path, read_parquet
 from sora_video.base.kinds import PARTS, not_there
 from sora_video.base.unfinished import sweep
-from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from .aspects import Aspect, aspects_from, check_aspects, find_aspect, to_text
+from .checks import check_slices, check_video_id
 
 __all__ = [
     "Embeddings",
     "check_rows",
-    "check_slices",
-    "check_video_id",
     "is_parts",
     "join",
     "part_paths",
-    "pool",
     "read_embeddings",
-    "rows_by_entry",
     "still_column",
     "to_arrow",
     "write_embeddings",
 ]
 
-TOLERANCE_S = 1e-6
 COLUMNS = ("video_id", "slice_no", "start_s", "end_s", "vectors", "still")
 VIDEOS = b"videos"
 """Where a file's metadata has the folder of the videos."""
@@ -44,11 +39,6 @@ MODEL = b"model"
 """Where it has the spec of the encoder."""
 ASPECTS = b"aspects"
 """Where it has the aspects of the embeddings."""
-MOST_NAME_BYTES = 4096
-"""Of a path, for the operating system."""
-MOST_SLICE_NO = (1 << 31) - 1
-MOST_S = 1e12
-"""Of a time in seconds; some 30,000 years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,58 +116,6 @@ class Embeddings:
         return replace(self, vectors=aspect.alone(self.vectors))
 
 
-def check_video_id(video_id: object) -> None:
-    """Refuse what cannot name a file.
-
-    Names may hold any other text: file names do, and a manifest of videos may name files anywhere.
-
-    Args:
-        video_id: the name.
-
-    Raises:
-        ValueError: it is empty, too long, no text or not UTF-8, or holds a zero character.
-    """
-    if not isinstance(video_id, str) or not video_id or "\0" in video_id:
-        raise ValueError(f"video {video_id!a}: is not the name of a file")
-    try:
-        size = len(video_id.encode())
-    except UnicodeEncodeError as error:
-        raise ValueError(f"video {video_id!a}: its name is not UTF-8") from error
-    if size > MOST_NAME_BYTES:
-        raise ValueError(
-            f"video {video_id[:40]!a}...: its name has {size} bytes, more than {MOST_NAME_BYTES}"
-        )
-
-
-def check_slices(
-    video: NDArray[np.integer[Any]],
-    slice_no: NDArray[np.integer[Any]],
-    start_s: NDArray[np.float64],
-    end_s: NDArray[np.float64],
-) -> None:
-    """Refuse numbers and times that no slice has.
-
-    Args:
-        video: (N,) which video, as a number.
-        slice_no: (N,) number within the video.
-        start_s: (N,) seconds.
-        end_s: (N,) seconds.
-
-    Raises:
-        ValueError: a number is negative, too large or there twice, or a time is negative, infinite, too large
-            or before its slice's start.
-    """
-    if not len(slice_no):
-        return
-    if not np.issubdtype(slice_no.dtype, np.integer) or slice_no.min() < 0 or slice_no.max() > MOST_SLICE_NO:
-        raise ValueError("a slice_no is negative, too large or no whole number")
-    if not ((start_s >= 0) & (start_s <= end_s) & (end_s <= MOST_S)).all():  # catches NaN too
-        raise ValueError("a slice's times are negative, infinite, too large or reversed")
-    order = np.lexsort((slice_no, video))
-    if ((np.diff(video[order]) == 0) & (np.diff(slice_no[order]) == 0)).any():
-        raise ValueError("a slice of a video is there twice")
-
-
 def check_rows(embeddings: Embeddings) -> None:
     """Refuse names, numbers and times that no slice has.
 
@@ -192,46 +130,6 @@ def check_rows(embeddings: Embeddings) -> None:
     for name in numbers:
         check_video_id(name)
     check_slices(np.array(video, np.int64), embeddings.slice_no, embeddings.start_s, embeddings.end_s)
-
-
-def pool(embeddings: Embeddings, corpus: Corpus) -> NDArray[np.float32]:
-    """Mean of the slices that lie in each corpus entry's span, L2-normalised; zeros where there are none.
-
-    Args:
-        embeddings: slices of the corpus.
-        corpus: N videos or spans of videos.
-
-    Returns:
-        (N, D) features.
-    """
-    features = np.zeros((len(corpus), embeddings.dim), np.float32)
-    for entry, rows in enumerate(rows_by_entry(embeddings, corpus)):
-        if len(rows):
-            mean = embeddings.vectors[rows].mean(0)
-            features[entry] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return features
-
-
-def rows_by_entry(embeddings: Embeddings, corpus: Corpus) -> list[NDArray[np.int64]]:
-    """The rows of the slices that lie in each corpus entry's span, in order of time.
-
-    Args:
-        embeddings: of any videos.
-        corpus: its entries may be spans of one video.
-
-    Returns:
-        By entry, (n,) row numbers; none where the embeddings lack the video.
-    """
-    rows: dict[str, list[int]] = {}
-    for row, video_id in enumerate(embeddings.video_id):
-        rows.setdefault(video_id, []).append(row)
-    rows_of_entries = []
-    for video in corpus.videos:
-        video_rows = np.array(rows.get(video.video_id, []), np.int64)
-        end_s = np.inf if video.end_s is None else video.end_s + TOLERANCE_S
-        starts_inside = embeddings.start_s[video_rows] >= video.start_s - TOLERANCE_S
-        rows_of_entries.append(video_rows[starts_inside & (embeddings.end_s[video_rows] <= end_s)])
-    return rows_of_entries
 
 
 def write_embeddings(embeddings: Embeddings, path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sora_video.base.errors import ConfigError, CorpusError, LabelsError, RunError
 from sora_video.base.files import atomic_path
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.encoders.embeddings import pool
+from sora_video.pretrain.encoders.entries import pool
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.neighbours import vote
 from sora_video.pretrain.encoders.registry import Encoder

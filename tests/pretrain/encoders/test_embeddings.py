@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sora_video.pretrain.encoders.embeddings import Embeddings, pool
+from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.entries import pool
 from sora_video.pretrain.video.corpus import Corpus, Video
 
 

@@ -11,7 +11,8 @@ from sora_video.downstream.classify.predict import classify_videos
 from sora_video.downstream.classify.train import train_classifier
 from sora_video.downstream.probe.features import frozen_features
 from sora_video.index.library import Library
-from sora_video.pretrain.encoders.embeddings import pool, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.embeddings import read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.entries import pool
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
