@@ -18,7 +18,7 @@ from sora_video.pretrain.training.reading import read_sample
 from sora_video.pretrain.training.sampler import EpochSampler, Position
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
-from sora_video.pretrain.video.decode import KNOWN
+from sora_video.pretrain.video.known import KNOWN
 from sora_video.pretrain.video.prepare import prepare_corpus
 from sora_video.pretrain.video.read import grid_of, picture_of
 from sora_video.pretrain.video.reader import CHUNK, Span, all_slices

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import StorageError
 from sora_video.base.files import atomic_path
-from sora_video.pretrain.video.decode import KNOWN, Frames, open_video
+from sora_video.pretrain.video.decode import Frames, open_video
+from sora_video.pretrain.video.known import KNOWN
 from sora_video.pretrain.video.pictures import screen_size
 from sora_video.pretrain.video.readers.readers import Request, read_once
 from sora_video.pretrain.video.slices import frames_at

@@ -9,7 +9,8 @@ import numpy as np
 
 from sora_video.base.errors import VideoError
 
-from .decode import KNOWN, open_video
+from .decode import open_video
+from .known import KNOWN
 from .sound import read_sound
 
 __all__ = ["Properties", "check_file"]

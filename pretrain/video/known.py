@@ -7,7 +7,7 @@ from pathlib import Path
 from .inspect import VideoInfo, inspect
 from .kept import IndexStore
 
-__all__ = ["KnownVideos"]
+__all__ = ["KNOWN", "KnownVideos"]
 
 
 class KnownVideos:
@@ -68,3 +68,7 @@ class KnownVideos:
         while self.room < 0 and len(self.infos) > 1:
             _, forgotten = self.infos.popitem(last=False)
             self.room += len(forgotten.times)
+
+
+KNOWN = KnownVideos(frames=2_000_000)
+"""The videos that this process has opened."""

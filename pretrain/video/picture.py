@@ -12,7 +12,7 @@ from sora_video.base.errors import VideoError
 
 from .pixels import to_rgb
 
-__all__ = ["MOST_SIDE", "Fit", "Picture"]
+__all__ = ["MOST_SIDE", "Fit", "Picture", "Size", "fit_of"]
 
 Pixels = NDArray[np.uint8]
 MOST_SIDE = 2**14
@@ -92,3 +92,20 @@ class Picture:
                 f"long one has more than {MOST_SIDE:,}; convert it, or train with slice.resize=null"
             )
         return (self.resize, long) if height <= width else (long, self.resize)
+
+
+Size = tuple[int, int] | Picture
+"""What is asked of frames: (height, width) in pixels to stretch them to, or how they become squares."""
+
+
+def fit_of(size: Size, shown_size: tuple[float, float]) -> Fit:
+    """How a video's frames are scaled and cropped.
+
+    Args:
+        size: what is asked for.
+        shown_size: see :meth:`Picture.fit`.
+
+    Raises:
+        VideoError: see :meth:`Picture.fit`.
+    """
+    return size.fit(shown_size) if isinstance(size, Picture) else Fit(size, size, "bicubic")

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode import KNOWN, open_video
+from .decode import open_video
 from .inspect import VideoInfo
+from .known import KNOWN
 from .picture import MOST_SIDE
 from .readers.readers import Request, read_once
 from .slices import frames_at

@@ -16,7 +16,8 @@ from sora_video.base.errors import VideoError
 from sora_video.base.randomness import generator
 
 from .cache import FrameCache
-from .decode import KNOWN, Frames, open_forward
+from .decode import Frames, open_forward
+from .known import KNOWN
 from .picture import Picture
 from .slices import (
     Playback,

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, VideoError
 
-from ..decode import MOST_HELD
 from ..inspect import VideoInfo
 from ..pixels import orientation, shown_size, to_rgb
+from ..pyav_frames import MOST_HELD
 from ..slices import thin
 
 __all__ = ["Picture", "Settings", "clock", "reduced"]

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from sora_video.base.errors import VideoError
-from sora_video.pretrain.video.decode import DecordFrames, ForwardFrames, PyAVFrames, open_video
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.pyav_frames import ForwardFrames, PyAVFrames
 
 SIZE = (80, 128)
 TOLERANCE = 4.0

@@ -4,10 +4,11 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from sora_video.pretrain.video.decode import KNOWN, DecordFrames, open_video
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.kept import IndexStore
-from sora_video.pretrain.video.known import KnownVideos
+from sora_video.pretrain.video.known import KNOWN, KnownVideos
 
 
 def test_a_video_is_probed_once_until_it_changes(tmp_path, write_video, grey_ramp):

@@ -13,12 +13,14 @@ from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
 from sora_video.downstream.explain.film import write_highlight
 from sora_video.pretrain.video.cache import SUFFIX, FrameCache
-from sora_video.pretrain.video.decode import DecordFrames, PyAVFrames, open_forward, open_video
+from sora_video.pretrain.video.decode import open_forward, open_video
+from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.picture import MOST_SIDE, Picture
 from sora_video.pretrain.video.pictures import pictures_at, screen_size
 from sora_video.pretrain.video.prepare.picture import Settings
 from sora_video.pretrain.video.prepare.transcode import transcode
+from sora_video.pretrain.video.pyav_frames import PyAVFrames
 from sora_video.pretrain.video.stream import VideoStream
 
 TOLERANCE = 1.75

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from sora_video.pretrain.video.cache import FrameCache
-from sora_video.pretrain.video.decode import PyAVFrames
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.picture import Picture
+from sora_video.pretrain.video.pyav_frames import PyAVFrames
 from sora_video.pretrain.video.reader import Draw, Grid, Span, drawn_slices, read_slices
 from sora_video.pretrain.video.slices import Playback, cells_shown, draw_playback
 

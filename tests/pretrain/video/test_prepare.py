@@ -17,7 +17,8 @@ import pytest
 import sora_video
 from sora_video.base.errors import ConfigError, CorpusError, LabelsError, RunError, VideoError
 from sora_video.pretrain.video.corpus import open_corpus
-from sora_video.pretrain.video.decode import DecordFrames, open_video
+from sora_video.pretrain.video.decode import open_video
+from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.forward import decode_packets
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.opening import video_stream

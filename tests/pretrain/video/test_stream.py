@@ -12,8 +12,8 @@ import pytest
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import PretrainConfig, SliceConfig
 from sora_video.pretrain.video.corpus import open_corpus
-from sora_video.pretrain.video.decode import PyAVFrames
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.pyav_frames import PyAVFrames
 from sora_video.pretrain.video.read import picture_of, read_videos
 from sora_video.pretrain.video.slices import cell_times, frames_at, slice_starts
 from sora_video.pretrain.video.stream import VideoStream

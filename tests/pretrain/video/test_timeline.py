@@ -11,9 +11,12 @@ import pytest
 from benchmarks.films import Film, draw_number, read_number, write_film
 from sora_video.base.errors import VideoError
 from sora_video.configs.schema import SliceConfig
-from sora_video.pretrain.video.decode import KNOWN, DecordFrames, PyAVFrames, open_forward, open_video
+from sora_video.pretrain.video.decode import open_forward, open_video
+from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.known import KNOWN
 from sora_video.pretrain.video.pictures import pictures_at
+from sora_video.pretrain.video.pyav_frames import PyAVFrames
 from sora_video.pretrain.video.stream import VideoStream
 
 SIZE = (64, 64)
