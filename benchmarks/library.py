@@ -1,9 +1,8 @@
 """What libraries cost and find: index types, growth, and overhead over FAISS, beside autofaiss and USearch.
 
-Vectors are drawn from Gaussian clusters on the sphere, queries are further draws from the same clusters. As
-embeddings do, they vary along few directions, here ``LATENT`` of all. Each slice of a video is drawn from a
-cluster of its own, except in the crowded library, whose videos lie each in one cluster. Every row is printed
-and kept as it comes: a run that was stopped goes on after its last one.
+Vectors are drawn from clusters, see :mod:`.clusters`. Each slice of a video is drawn from a cluster of its
+own, except in the crowded library, whose videos lie each in one cluster. Every row is printed and kept as it
+comes: a run that was stopped goes on after its last one.
 """
 
 import argparse
@@ -24,6 +23,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.clusters import FINGERPRINT, PER_VIDEO, Clusters, Floats, embeddings
 from benchmarks.peer_indexes import PEERS, Search
 from sora_video.base.files import write_text
 from sora_video.index.library import Library
@@ -36,19 +36,9 @@ from sora_video.index.tune.choose import Candidate, kinds, sweep
 from sora_video.index.tune.exam import Exam, Point
 from sora_video.index.tune.target import Target
 from sora_video.index.tune.tune import write_index
-from sora_video.pretrain.encoders.embeddings import Embeddings
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
-FINGERPRINT = "b" * 64
-PER_VIDEO = 20
-"""Slices of a video."""
-LATENT = 64
-"""Directions along which vectors vary, where there are so many."""
-NOISE = 0.7
-"""Length of the noise around a centre of length 1: two slices of a cluster have a cosine of about 0.67."""
-BLOCK = 50_000
-"""Slices of one add."""
 ADDED = 1000
 SINGLE = 200
 """Queries asked one by one, at most."""
@@ -65,50 +55,6 @@ HEADERS = {
     "crowded": "index, parameters | videos found of 10 | batch, queries/s | FAISS alone, slices, queries/s",
     "peers": "index | build, s | bytes a slice | recall@10 | one query, ms p50 / p99 | batch, queries/s",
 }
-Floats = NDArray[np.float32]
-
-
-class World:
-    """Clusters, and what is drawn from them; all by seed."""
-
-    def __init__(self, dim: int, clusters: int, queries: int) -> None:
-        rng, self.latent = np.random.default_rng(0), min(LATENT, dim)
-        self.axes = np.linalg.qr(rng.normal(size=(dim, self.latent)))[0].T.astype(np.float32)
-        self.centres = unit(rng.normal(size=(clusters, self.latent)).astype(np.float32))
-        self.queries = self.draw(np.random.default_rng(1), queries)
-
-    def draw(self, rng: np.random.Generator, count: int, runs: int = 1) -> Floats:
-        """(count, dim) vectors, ``runs`` in a row from the same cluster."""
-        cluster = np.repeat(rng.integers(0, len(self.centres), -(-count // runs)), runs)[:count]
-        noise = rng.standard_normal((count, self.latent), np.float32) * np.float32(NOISE / self.latent**0.5)
-        return unit((self.centres[cluster] + noise) @ self.axes)
-
-    def fill(self, library: Library, first: int, end: int, runs: int = 1) -> None:
-        """Add slices ``first`` to ``end``."""
-        for start in range(first, end, BLOCK):
-            count = min(BLOCK, end - start)
-            vectors = self.draw(np.random.default_rng([2, start]), count, runs)
-            library.add(embeddings(vectors, start))
-
-
-def unit(vectors: Floats) -> Floats:
-    """Vectors of length 1."""
-    scaled: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return scaled
-
-
-def embeddings(vectors: Floats, first: int) -> Embeddings:
-    """Slices from number ``first`` on, as embeddings of videos."""
-    number = np.arange(first, first + len(vectors))
-    place = number % PER_VIDEO
-    return Embeddings(
-        video_id=np.array([f"{n:08d}.mp4" for n in number // PER_VIDEO], dtype=object),
-        slice_no=place.astype(np.int32),
-        start_s=place.astype(np.float64),
-        end_s=place.astype(np.float64) + 2,
-        vectors=vectors,
-        fingerprint=FINGERPRINT,
-    )
 
 
 class Bench:
@@ -116,7 +62,7 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.folder = options, options.work
-        self.world = World(options.dim, options.clusters, options.queries)
+        self.clusters = Clusters(options.dim, options.clusters, options.queries)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -136,7 +82,7 @@ class Bench:
         path = self.folder / f"library.{self.options.count}"
         if not path.exists():
             library = self.library("partial")
-            self.world.fill(library, 0, self.options.count)
+            self.clusters.fill(library, 0, self.options.count)
             library.compact()
             (self.folder / "partial").rename(path)
         (segment,) = Library.open(path)._snapshot.searchable
@@ -145,20 +91,20 @@ class Bench:
     @cached_property
     def exact(self) -> Floats:
         """(Q, 1) score of the tenth nearest slice of each query."""
-        scores = self.segment.vectors.search(self.world.queries, K)[0]
+        scores = self.segment.vectors.search(self.clusters.queries, K)[0]
         return np.asarray(scores[:, -1:] - 1e-5, np.float32)
 
     def recall(self, rows: NDArray[np.int64]) -> float:
         """Recall@10 of the (Q, 10) rows that were found for the first Q queries."""
-        found = Shelf(self.segment).cosines(self.world.queries[: len(rows)], rows)
+        found = Shelf(self.segment).cosines(self.clusters.queries[: len(rows)], rows)
         return float((found >= self.exact[: len(rows)]).mean())
 
     def times(self, search: Callable[[Floats], Any], most: int = SINGLE) -> str:
         """Milliseconds of single queries, of ``FEWEST`` at least."""
         taken = []
-        for number in range(min(max(FEWEST, most), SINGLE, len(self.world.queries))):
+        for number in range(min(max(FEWEST, most), SINGLE, len(self.clusters.queries))):
             began = time.perf_counter()
-            search(self.world.queries[number : number + 1])
+            search(self.clusters.queries[number : number + 1])
             taken.append(1e3 * (time.perf_counter() - began))
         return f"{np.percentile(taken, 50):.2f} / {np.percentile(taken, 99):.2f}"
 
@@ -170,10 +116,10 @@ class Bench:
     def grown(self, size: int) -> list[Any]:
         """What a library of a size costs, in segments as they were added; opened by a fresh process."""
         library = self.library("growth")
-        seconds, _ = timed(lambda: self.world.fill(library, 0, size))
+        seconds, _ = timed(lambda: self.clusters.fill(library, 0, size))
         info = library.info()
         opened = [fresh(library.path) for _ in range(ROUNDS)][1:]  # the first one verifies
-        extra = embeddings(self.world.draw(np.random.default_rng(3), ADDED), 10**7)
+        extra = embeddings(self.clusters.draw(np.random.default_rng(3), ADDED), 10**7)
         added, _ = timed(lambda: library.add(extra))
         shutil.rmtree(library.path)
         open_s, search_s = (min(column) for column in zip(*opened, strict=True))
@@ -207,7 +153,7 @@ class Bench:
 
     def compare(self, known: list[str], shelf: Shelf, point: Point) -> list[Any]:
         """One index with its parameters, as the library searches it and as FAISS does alone."""
-        queries = self.world.queries[: max(FEWEST, int(BATCH_S * point.queries_per_second))]
+        queries = self.clusters.queries[: max(FEWEST, int(BATCH_S * point.queries_per_second))]
         raw = self.raw(shelf, point.parameters)
         ours, alone = in_turns(lambda: nearest_videos([shelf], queries, K), lambda: raw(queries))
         rows = np.asarray(raw(queries)[1])
@@ -235,7 +181,7 @@ class Bench:
         """Rows on videos whose slices are all alike, so that ten videos take many more than ten slices."""
         count = min(self.options.count, 100_000)
         library = self.library("crowded")
-        self.world.fill(library, 0, count, runs=PER_VIDEO)
+        self.clusters.fill(library, 0, count, runs=PER_VIDEO)
         library.compact()
         (segment,) = library._snapshot.searchable
         for kind, parameters in ((make_kind(), {}), (make_kind("HNSW", links=32), {"efSearch": 64})):
@@ -246,7 +192,7 @@ class Bench:
 
     def crowd(self, shelf: Shelf, parameters: dict[str, int]) -> list[Any]:
         """One index, by videos and by slices."""
-        queries, raw = self.world.queries, self.raw(shelf, parameters)
+        queries, raw = self.clusters.queries, self.raw(shelf, parameters)
         ours, alone = in_turns(lambda: nearest_videos([shelf], queries, K), lambda: raw(queries))
         found = np.count_nonzero(nearest_videos([shelf], queries, K).rows >= 0, axis=1).mean()
         return [f"{found:.2f}", f"{len(queries) / ours:.0f}", f"{len(queries) / alone:.0f}"]
@@ -260,14 +206,14 @@ class Bench:
         """One peer."""
         vectors = self.segment.read(np.arange(self.segment.record.rows))
         seconds, (size, search) = timed(lambda: build(vectors))
-        rows = search(self.world.queries, K)
-        (batch,) = in_turns(lambda: search(self.world.queries, K))
+        rows = search(self.clusters.queries, K)
+        (batch,) = in_turns(lambda: search(self.clusters.queries, K))
         return [
             f"{seconds:.0f}",
             f"{size / len(vectors):.0f}",
             f"{self.recall(np.ascontiguousarray(rows, np.int64)):.3f}",
             self.times(lambda query: search(query, K)),
-            f"{len(self.world.queries) / batch:.0f}",
+            f"{len(self.clusters.queries) / batch:.0f}",
         ]
 
 
