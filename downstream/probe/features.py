@@ -192,6 +192,23 @@ def add_missing(
     if not entries:
         return {}
     rest = Corpus(corpus.root, tuple(corpus.videos[entry] for entry in entries))
+    try:
+        failures = embed_entries(pairs, rest, entries, keys, crops)
+    finally:  # what is done is kept after Ctrl-C too
+        for _, store in pairs:
+            store.commit()
+    same = {keys[entry]: reason for entry, reason in failures.items()}
+    return {entry: same[key] for entry, key in enumerate(keys) if key in same}
+
+
+def embed_entries(
+    pairs: Sequence[tuple[VideoEncoder, FeatureStore]],
+    rest: Corpus,
+    entries: Sequence[int],
+    keys: Sequence[str | None],
+    crops: int,
+) -> dict[int, str]:
+    """Embed some entries and keep their rows; ``entries`` has their numbers in the whole corpus."""
     parts: dict[int, list[list[Features]]] = {}
     failures: dict[int, str] = {}
     with Bar("embed", len(rest), "slices") as bar:
@@ -210,10 +227,7 @@ def add_missing(
                     videos += 1
                     failures |= keep(pairs, keys[entry] or "", entry, parts.pop(entry))
             bar.advance(videos, slices)
-    for _, store in pairs:
-        store.commit()
-    same = {keys[entry]: reason for entry, reason in failures.items()}
-    return {entry: same[key] for entry, key in enumerate(keys) if key in same}
+    return failures
 
 
 def keep(

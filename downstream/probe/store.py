@@ -112,7 +112,7 @@ class FeatureStore:
             )
         self.row_ranges: dict[str, tuple[int, int]] = {}
         self.pending: list[tuple[str, NDArray[np.float32]]] = []
-        self.committed = 0.0
+        self.committed, self.is_writing = 0.0, False
         self.refresh()
 
     def __contains__(self, key: str) -> bool:
@@ -144,7 +144,14 @@ class FeatureStore:
             self.commit()
 
     def commit(self) -> None:
-        """Bring what was added to the disk: first the rows, then the lines that name them."""
+        """Bring what was added to the disk: first the rows, then the lines that name them.
+
+        What a call that was interrupted left half-written is cut off by the next.
+        """
+        if self.is_writing:
+            self.start()
+            self.pending = [(key, rows) for key, rows in self.pending if key not in self]
+        self.is_writing = True
         ranges: dict[str, tuple[int, int]] = {}
         for key, rows in self.pending:
             ranges[key] = self.rows, len(rows)
@@ -157,7 +164,7 @@ class FeatureStore:
         append(self.vectors, data)
         append(self.lines, "".join(lines).encode())
         self.row_ranges.update(ranges)
-        self.pending, self.committed = [], time.monotonic()
+        self.pending, self.committed, self.is_writing = [], time.monotonic(), False
 
     def read(
         self, keys: Sequence[str | None]

@@ -4,6 +4,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import count
 
 import numpy as np
 import pytest
@@ -93,6 +95,27 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
     check(folder, range(kept))
     fill(folder, range(kept, kept + 3))
     check(folder, range(kept + 3))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that open() just opened
+def test_a_writer_interrupted_at_any_moment_keeps_all_that_was_added(tmp_path):
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # which raises as Ctrl-C does
+    store, added, numbers = FeatureStore(tmp_path / "store", ABOUT), set(), count()
+    store.start()
+    try:
+        for delay_s in np.linspace(1e-4, 1e-2, 60):
+            with suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, delay_s)
+                for number in numbers:
+                    store.add(f"video {number}", rows_of(number))
+                    added.add(number)
+                    store.commit()
+            store.commit()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    kept = sorted(int(key.removeprefix("video ")) for key in store.row_ranges)
+    assert added <= set(kept)
+    check(tmp_path / "store", kept)
 
 
 def test_another_kind_of_features_is_refused(tmp_path):

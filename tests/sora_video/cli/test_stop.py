@@ -18,8 +18,6 @@ from sora_video.pretrain.encoders.embeddings import read_embeddings
 
 EXAMPLES = Path(__file__).parents[2] / "examples/0.1.0"
 VIDEOS = 60
-DONE = re.compile(rb"(\d+)/%d" % VIDEOS)
-"""How a bar shows how many are done."""
 
 
 @pytest.fixture
@@ -35,9 +33,10 @@ def many(tmp_path):
 
 @pytest.fixture
 def interrupt():
-    """A function that presses Ctrl-C in a command once its bar shows that something is done."""
+    """A function that presses Ctrl-C in a command once its bar shows that one of so many videos is done."""
 
-    def run(*words):
+    def run(*words, of=VIDEOS):
+        done = re.compile(rb"(\d+)/%d\b" % of)
         ours, theirs = pty.openpty()
         (environment := dict(os.environ)).pop("COLUMNS", None)
         process = subprocess.Popen(
@@ -52,7 +51,7 @@ def interrupt():
         os.close(theirs)
         drawn = b""
         try:
-            while not any(int(found[1]) for found in DONE.finditer(drawn)):
+            while not any(int(found[1]) for found in done.finditer(drawn)):
                 drawn += os.read(ours, 4096)
             os.killpg(process.pid, signal.SIGINT)
             while block := os.read(ours, 4096):
@@ -107,6 +106,23 @@ def test_probe(interrupt, many, tmp_path):
         "probe", many, "--class-folders", "--model", EXAMPLES / "run", "--cache", cache, "--views", "2x1"
     )
     assert said.startswith(f"stopped; {cache} keeps the features that were computed")
+
+
+@pytest.mark.slow
+def test_probe_goes_on(interrupt, many, tmp_path):
+    cache = tmp_path / "cache"
+    probe = ("probe", many, "--class-folders", "--model", EXAMPLES / "run", "--cache", cache, "--views", "1x1")
+
+    def kept():
+        """Videos whose features by every encoder are there."""
+        lines = [path.read_text().splitlines() for path in cache.glob("*/rows.jsonl")]
+        return set.intersection(*({json.loads(line)["key"] for line in each} for each in lines))
+
+    interrupt(*probe)
+    first = kept()
+    assert 0 < len(first) < VIDEOS
+    interrupt(*probe, of=VIDEOS - len(first))  # the bar counts those that are left
+    assert first < kept()
 
 
 def test_classify_predict(interrupt, sora, many, tmp_path):
