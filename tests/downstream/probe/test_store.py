@@ -97,7 +97,9 @@ def test_a_writer_killed_at_any_moment_loses_nothing_committed(tmp_path):
     check(folder, range(kept + 3))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that open() just opened
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # files that open() just opened
 def test_a_writer_interrupted_at_any_moment_keeps_all_that_was_added(tmp_path):
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # which raises as Ctrl-C does
     store, added, numbers = FeatureStore(tmp_path / "store", ABOUT), set(), count()

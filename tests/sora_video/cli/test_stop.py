@@ -111,7 +111,17 @@ def test_probe(interrupt, many, tmp_path):
 @pytest.mark.slow
 def test_probe_goes_on(interrupt, many, tmp_path):
     cache = tmp_path / "cache"
-    probe = ("probe", many, "--class-folders", "--model", EXAMPLES / "run", "--cache", cache, "--views", "1x1")
+    probe = (
+        "probe",
+        many,
+        "--class-folders",
+        "--model",
+        EXAMPLES / "run",
+        "--cache",
+        cache,
+        "--views",
+        "1x1",
+    )
 
     def kept():
         """Videos whose features by every encoder are there."""
