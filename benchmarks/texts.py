@@ -238,7 +238,7 @@ TASKS = {
     "thaisign": Task(
         rows=signs,
         by=None,
-        settings=("slice.frames=16", "slice.fps=8", "optim.epochs=60"),
+        settings=("slice.frames=16", "slice.fps=8", "optim.epochs=30"),
     ),
 }
 

@@ -11,27 +11,39 @@ from sora_video.downstream.datasets.motions import make_motions
 from tests.json_page import check
 
 
-def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora):
+@pytest.mark.parametrize("seeds", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora, seeds):
     monkeypatch.setattr("sora_video.demo.make_motions", partial(make_motions, clips_per_class=6))
     monkeypatch.chdir(tmp_path)
     out = Path("demo")
-    code, said = sora("demo", "--out", out, "--seeds", 2, "optim.epochs=1", "encoder.width=4")
+    code, said = sora("demo", "--out", out, "--seeds", seeds, "optim.epochs=1", "encoder.width=4")
     assert code == 0, said
     command, answer = re.search(r"^sora (search demo/library .*) says:\n(.*)", said, re.M | re.S).groups()
     shutil.move("demo", "elsewhere")
     assert sora(*shlex.split(command.replace("demo", "elsewhere"))) == (0, answer)
     shutil.move("elsewhere", "demo")
-    for name in ("corpus/labels.csv", "run-0/README.md", "run-1/model.safetensors", "library/manifest.json"):
+    for name in (
+        "corpus/labels.csv",
+        "run-0/README.md",
+        f"run-{seeds - 1}/model.safetensors",
+        "library/manifest.json",
+    ):
         assert (out / name).is_file()
     stored = json.loads((out / "metrics.json").read_text())
-    assert len(stored["pretrained"]) == len(stored["random"]) == len(stored["margins"]) == 2
+    assert len(stored["pretrained"]) == len(stored["random"]) == len(stored["margins"]) == seeds
     assert stored["mean_frame"] < 0.3
     html = (out / "report.html").read_text(encoding="utf-8")
     assert html.count("<svg") == 4
     assert html.count('class="strip query"') == 8
     assert f"{min(stored['margins']) * 100:.0f} to " in html
-    once = ("--seeds", 1, "optim.epochs=1", "encoder.width=4", "--force", "--json")
-    code, said = sora("demo", "--out", out, *once)
+
+
+@pytest.mark.slow
+def test_the_demo_tells_what_it_found_as_json(tmp_path, monkeypatch, sora):
+    monkeypatch.setattr("sora_video.demo.make_motions", partial(make_motions, clips_per_class=6))
+    code, said = sora(
+        "demo", "--out", tmp_path / "demo", "--seeds", 1, "optim.epochs=1", "encoder.width=4", "--json"
+    )
     assert code == 0, said
     check("demo", json.loads(said), absent=("labels", "videos"))
 

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -164,11 +163,7 @@ def read_once(request: Request, limits: Limits | None = None) -> Any:
         SoraError: no reader can be started.
         VideoError: the file cannot be read.
     """
-    found = None
-    with closing(read_apart([request], 1, limits)) as answers:
-        for answer in answers:  # to the last one, or the reader would be ended as well
-            if answer.kind == "failed":
-                raise VideoError(answer.value)
-            if answer.kind != "done":
-                found = answer.value
-    return found
+    *items, last = read_apart([request], 1, limits)  # all of them, or the reader would be ended as well
+    if last.kind == "failed":
+        raise VideoError(last.value)
+    return (items or [last])[0].value

@@ -4,6 +4,7 @@ import json
 import resource
 
 import numpy as np
+import pytest
 
 from sora_video.index.library import Library
 from sora_video.index.store import compact, table
@@ -55,6 +56,7 @@ def many(script, path, videos, growth):
     return json.loads(output)
 
 
+@pytest.mark.slow
 def test_hundreds_of_adds_leave_few_segments(tmp_path, script):
     segments, damage, ids, attributes = many(script, tmp_path / "library", 120, compact.GROWTH)
     kept = [number for number in range(120) if number not in GONE]
@@ -83,6 +85,7 @@ def test_a_merge_keeps_the_whitening(tmp_path, versions):
         assert library.verify().damage == ()
 
 
+@pytest.mark.slow
 def test_a_library_of_many_segments_keeps_few_files_open(tmp_path, script):
     segments, damage, ids, _ = many(script, tmp_path / "library", 80, 1000)
     assert (segments, damage, len(ids)) == (72, 0, 72)

@@ -196,6 +196,7 @@ print(hashlib.sha256(faiss.serialize_index(index)).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_a_graph_built_by_one_thread_is_the_same_again(library):
     library.compact()
     command = [sys.executable, "-c", GRAPH, str(library.path)]

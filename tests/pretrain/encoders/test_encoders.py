@@ -38,19 +38,22 @@ these kernels that may be wrong."""
 needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor has no kernels for bf16")
 
 
-NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SIBLINGS else ()) for name in encoder_names()]
+SELDOM = [*SIBLINGS, "mc3_18", "r2plus1d_18", "mvit_v2_s"]
+"""Large networks of whose kind the others are."""
+NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in encoder_names()]
 
 
 def with_streams(first, second):
     """All networks with the first choice of streams; few with the second, which networks know nothing of."""
-    repeats = [name for name in TORCHVISION_NAMES if name != "mc3_18"]
     return [
         *(
-            pytest.param(name, first, marks=pytest.mark.slow if name in SIBLINGS else ())
+            pytest.param(name, first, marks=pytest.mark.slow if name in SELDOM else ())
             for name in encoder_names()
         ),
         *(
-            pytest.param(name, second, marks=pytest.mark.slow if name in {*repeats, *SIBLINGS} else ())
+            pytest.param(
+                name, second, marks=pytest.mark.slow if name in {*TORCHVISION_NAMES, *SIBLINGS} else ()
+            )
             for name in encoder_names()
         ),
     ]
@@ -152,7 +155,7 @@ def test_residual_input_sees_no_still_picture():
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in PUBLISHED_SIZE else name
+        pytest.param(name, marks=pytest.mark.slow) if name != "r3d_18" else name
         for name in (*TORCHVISION_NAMES, "mvit_v1_b")
     ],
 )
@@ -182,7 +185,7 @@ def test_running_statistics_are_those_of_the_last_batches(name):
     assert {norm.momentum for norm in norms} <= {0.1}
 
 
-@pytest.mark.parametrize("name", ["mvit_v2_s", "swin3d_t"])
+@pytest.mark.parametrize("name", [pytest.param("mvit_v2_s", marks=pytest.mark.slow), "swin3d_t"])
 def test_dropped_blocks_are_a_function_of_torchs_seed(name):
     network, batch = encoder(name), clips(4, 4)
 
@@ -201,8 +204,8 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
 @pytest.mark.parametrize(
     ("name", "streams", "time", "size", "count"),
     [
-        ("r3d_tiny", "residual", 8, 56, 4),
-        ("r3d_tiny", "residual", 8, 64, 4),
+        pytest.param("r3d_tiny", "residual", 8, 56, 4, marks=needs_bf16_kernels),
+        pytest.param("r3d_tiny", "residual", 8, 64, 4, marks=[needs_bf16_kernels, pytest.mark.slow]),
         ("sora", "residual", 8, 56, 4),
         pytest.param("sora", "rgb", 8, 64, 4, marks=needs_bf16_kernels),
         pytest.param("sora_multiscale", "residual", 8, 56, 4, marks=needs_bf16_kernels),
@@ -255,7 +258,7 @@ def check_bf16_gradients(config, time, size, count):
 @pytest.mark.parametrize(
     ("time", "size"),
     [
-        (2, 16),
+        pytest.param(2, 16, marks=pytest.mark.slow),
         pytest.param(8, 56, marks=needs_bf16_kernels),
         pytest.param(8, 64, marks=[needs_bf16_kernels, pytest.mark.slow]),
     ],

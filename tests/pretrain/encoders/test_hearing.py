@@ -14,7 +14,7 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 SOUND = ("encoder.name=sora_av", "encoder.av.dim=16", "encoder.av.mels=16", "optim.epochs=2")
 
 
-@pytest.fixture(scope="module", params=["concat", "attention"])
+@pytest.fixture(scope="module", params=["concat", pytest.param("attention", marks=pytest.mark.slow)])
 def run(request, tmp_path_factory, heard_videos, make_config):
     """A finished run with sound."""
     config = make_config(*SOUND, f"encoder.av.fusion={request.param}")

@@ -161,7 +161,7 @@ def test_a_run_learns_over_time_alone_and_leaves_no_cache(unbroken, lite, videos
     "method",
     [
         (),
-        ("loss.intra=either", "loss.intra_slices=2"),
+        pytest.param(("loss.intra=either", "loss.intra_slices=2"), marks=pytest.mark.slow),
         pytest.param(
             ("method.name=moco", "method.queue=8", "optim.groups=2", "loss.intra=shuffle"),
             marks=pytest.mark.slow,

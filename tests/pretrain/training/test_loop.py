@@ -226,6 +226,7 @@ def test_a_run_can_end_with_the_weights_of_its_best_state(videos, make_config, t
     assert same == (best == len(quality) - 1)
 
 
+@pytest.mark.slow
 def test_moco_learns_to_tell_few_videos_apart(videos, make_config, tmp_path):
     config = make_config(
         "method.name=moco", "method.momentum=0.9", "method.queue=8", "optim.epochs=48",

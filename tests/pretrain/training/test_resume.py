@@ -54,10 +54,10 @@ def assert_same_run(first, second):
     ("method", "final", "every_s"),
     [
         pytest.param([], "last", "1e-6", marks=pytest.mark.slow),
-        ([], "best", "1e6"),
+        pytest.param([], "best", "1e6", marks=pytest.mark.slow),
         (["method.name=moco", "method.queue=16"], "best", "1e-6"),
-        (WEIGHTED, "best", "1e-6"),
-        (["method.name=sigreg"], "last", "1e-6"),
+        pytest.param(WEIGHTED, "best", "1e-6", marks=pytest.mark.slow),
+        pytest.param(["method.name=sigreg"], "last", "1e-6", marks=pytest.mark.slow),
         pytest.param(["method.name=vicreg"], "last", "1e-6", marks=pytest.mark.slow),
     ],
 )
@@ -214,6 +214,7 @@ def tracked(videos, out, config, **environment):
     )
 
 
+@pytest.mark.slow
 def test_a_failed_start_leaves_nothing_in_the_way(videos, make_config, tmp_path):
     config = make_config("tracking.wandb=true", "optim.epochs=1")
     done = tracked(videos, tmp_path / "run", config, WANDB_BASE_URL="http://127.0.0.1:9")
@@ -223,6 +224,7 @@ def test_a_failed_start_leaves_nothing_in_the_way(videos, make_config, tmp_path)
     Run.new(tmp_path / "run", config)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_continued_is_one_run_of_weights_and_biases(videos, make_config, tmp_path):
     out, config = tmp_path / "run", make_config("tracking.wandb=true", "optim.epochs=1")
     done = tracked(videos, out, config, WANDB_MODE="offline")

@@ -252,7 +252,10 @@ def test_texts_and_tasks_are_of_whole_slices_alone(described, make_config, tmp_p
     assert lines[0]["loss"] != lines[1]["loss"]
 
 
-@pytest.mark.parametrize("method", [("method.name=simclr", *TEXTS), (*MOCO, "optim.groups=2")])
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(("method.name=simclr", *TEXTS), marks=pytest.mark.slow), (*MOCO, "optim.groups=2")],
+)
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(described, make_config, tmp_path, method):
     config = make_config(*method, *ALTERED, *LOCAL, "optim.epochs=2", "data.workers=1")
     unbroken = pretrain_encoder(described, tmp_path / "unbroken", config)

@@ -180,7 +180,13 @@ def test_without_weight_a_run_is_what_it_was(off, coloured, config_of, make_conf
         load_encoder(without.path).embed_text(["a red film"])
 
 
-@pytest.mark.parametrize("method", [["method.name=simclr"], ["method.name=moco", "method.queue=16"]])
+@pytest.mark.parametrize(
+    "method",
+    [
+        ["method.name=moco", "method.queue=16"],
+        pytest.param(["method.name=simclr"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(coloured, config_of, tmp_path, method):
     config = config_of("optim.epochs=2", *method)
     unbroken = pretrain_encoder(coloured, tmp_path / "unbroken", config)

@@ -321,6 +321,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(videos, run, tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.slow
 def test_odd_files_go_through_scan_embed_and_search(odd_files, run, tmp_path):
     found = json.loads(sora("scan", odd_files, "--json"))
     unreadable = {failure["video_id"] for failure in found["unreadable"]}

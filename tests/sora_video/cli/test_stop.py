@@ -100,6 +100,7 @@ def test_embed(interrupt, sora, many, tmp_path):
     assert f"{done} videos were there" in sora(*embed)[1]
 
 
+@pytest.mark.slow
 def test_probe(interrupt, many, tmp_path):
     cache = tmp_path / "cache"
     said = interrupt(
@@ -169,6 +170,7 @@ def test_classify_words(interrupt, sora, many, tmp_path, fetched):
     assert not (out / "stopped.json").exists()
 
 
+@pytest.mark.slow
 def test_prepare(interrupt, sora, many, tmp_path):
     prepare = ("prepare", many, "--out", tmp_path / "small", "--size", 32, "--fps", 5)
     said = interrupt(*prepare)

@@ -40,8 +40,9 @@ OTHERS = {
 MINUTES = {("mvit_v2_s", "onnx")}
 """What takes too long: onnxscript tries its rules on each of 2,800 operations; mvit_v1_b has 1,200.
 It differs from ("mvit_v1_b", "onnx") in what ("mvit_v2_s", "torch") traces."""
+SHORT = {("r3d_tiny", "torch"), ("lite0", "onnx")}
 CASES = [
-    pytest.param(name, format, marks=() if name in QUICK else pytest.mark.slow)
+    pytest.param(name, format, marks=() if (name, format) in SHORT else pytest.mark.slow)
     for name in (*QUICK, *OTHERS)
     for format in ("onnx", "torch")
     if (name, format) not in MINUTES
@@ -110,6 +111,7 @@ def test_published_encoders_of_every_family_are_exported(published, format, fetc
         assert load_encoder(tmp_path / "out").fingerprint == load_encoder(fetched(published)).fingerprint
 
 
+@pytest.mark.slow
 def test_programs_of_sound_hear(spec, heard_videos, tmp_path):
     export_encoder(spec("sora_av"), tmp_path / "out", "torch")
     encoder = load_encoder(spec("sora_av"), "cpu")

@@ -12,7 +12,7 @@ import pytest
 from sora_video.base.errors import SoraError
 from sora_video.pretrain.video.readers.limits import Limits
 from sora_video.pretrain.video.readers.process import Reader
-from sora_video.pretrain.video.readers.readers import Readers, Request, read_apart
+from sora_video.pretrain.video.readers.readers import Readers, Request, read_apart, read_once
 
 HERE = Path(__file__).parent
 
@@ -187,6 +187,8 @@ def test_a_reader_that_is_done_is_kept_for_the_next_caller(film):
     assert outcome(read_apart(requests(film, {"pictures": 1}), 1)) == [(1, None)]
     before = children()
     assert outcome(read_apart(requests(film, {"pictures": 1}), 1)) == [(1, None)]
+    (single,) = requests(film, {"pictures": 1})
+    assert read_once(single).shape == (4, 6, 3)
     assert children() == before
 
 
