@@ -94,7 +94,11 @@ def make_film(task: tuple[Sequence[Path], float, Path]) -> Iterator[Path]:
 
 
 def by_number(path: Path) -> list[tuple[int, str]]:
-    """Sorts frame-2 before frame-10."""
+    """What files are sorted by, so that frame-2 comes before frame-10.
+
+    Args:
+        path: of a file; its name counts.
+    """
     parts = re.split(r"(\d+)", path.name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 

@@ -28,6 +28,46 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+LabelsArgument = Annotated[
+    str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")
+]
+ModelsOption = Annotated[
+    list[str],
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="A run folder, repeated for runs of other seeds; KIND:NAME of a published encoder; or "
+        "several joined by +.",
+    ),
+]
+LabelOption = Annotated[str, typer.Option("--label", help="Column of the class; a cell a;b has two classes.")]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="FOLDER", help="Folder for report.html and metrics.json.")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="FOLDER",
+        help="Folder that keeps features; default: RUN/features; for published encoders none.",
+    ),
+]
+ViewsOption = Annotated[
+    str,
+    typer.Option(
+        "--views", metavar="SxC", help="Slices (a number or all) x crops (1 or 3) per video to average."
+    ),
+]
+CentreOption = Annotated[
+    bool, typer.Option("--centre", help="Subtract the gallery's mean from features for retrieval.")
+]
+FinetuneOption = Annotated[
+    int,
+    typer.Option(
+        "--finetune", metavar="EPOCHS", help="Also train all weights for so many epochs, as a comparison."
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file.
@@ -45,50 +85,18 @@ def register(app: typer.Typer) -> None:
 
 
 def probe(
-    labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label and split columns.")],
-    model: Annotated[
-        list[str],
-        typer.Option(
-            "--model",
-            metavar="SPEC",
-            help="A run folder, repeated for runs of other seeds; KIND:NAME of a published encoder; or "
-            "several joined by +.",
-        ),
-    ],
-    label: Annotated[
-        str, typer.Option("--label", help="Column of the class; a cell a;b has two classes.")
-    ] = "label",
+    labels: LabelsArgument,
+    model: ModelsOption,
+    label: LabelOption = "label",
     group: GroupOption = "group",
     split: SplitOption = "split",
     class_folders: ClassFoldersOption = False,
     by: ByOption = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="FOLDER", help="Folder for report.html and metrics.json."),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache",
-            metavar="FOLDER",
-            help="Folder that keeps features; default: RUN/features; for published encoders none.",
-        ),
-    ] = None,
-    views: Annotated[
-        str,
-        typer.Option(
-            "--views", metavar="SxC", help="Slices (a number or all) x crops (1 or 3) per video to average."
-        ),
-    ] = "allx1",
-    centre: Annotated[
-        bool, typer.Option("--centre", help="Subtract the gallery's mean from features for retrieval.")
-    ] = False,
-    finetune: Annotated[
-        int,
-        typer.Option(
-            "--finetune", metavar="EPOCHS", help="Also train all weights for so many epochs, as a comparison."
-        ),
-    ] = 0,
+    report: ReportOption = None,
+    cache: CacheOption = None,
+    views: ViewsOption = "allx1",
+    centre: CentreOption = False,
+    finetune: FinetuneOption = 0,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
     force: ForceOption = False,

@@ -123,8 +123,7 @@ def search(
         hits = localize(opened, asked)
     doubts = doubts_of(example, hits)
     if html:
-        names = [hit.video_id for hit in hits]
-        sources = sources_in(videos, names) if videos else opened.sources(names)
+        sources = sources_of(opened, [hit.video_id for hit in hits], videos)
         draw(html, example, hits, sources, library, [*warnings, *doubts])
     if as_json:
         show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
@@ -156,11 +155,15 @@ def check_options(example: "Example", html: Path | None) -> None:
         )
 
 
-def sources_in(videos: Path, names: "Sequence[str]") -> "dict[str, VideoSource | None]":
-    """Videos that all lie below one folder by their names."""
+def sources_of(
+    library: "Library", names: "Sequence[str]", below: Path | None
+) -> "Mapping[str, VideoSource | None]":
+    """Where videos are: all below one folder, where one is given, else where they were added from."""
     from sora_video.index.store.video_source import VideoSource
 
-    return dict.fromkeys(names, VideoSource(str(videos.expanduser())))
+    if below is None:
+        return library.sources(names)
+    return dict.fromkeys(names, VideoSource(str(below.expanduser())))
 
 
 def draw(
@@ -240,8 +243,7 @@ def duplicates(
     )
     names = sorted({name for group in groups for name in group.videos})
     if html:
-        sources = sources_in(videos, names) if videos else opened.sources(names)
-        write_pairs(html, groups, sources, library.expanduser())
+        write_pairs(html, groups, sources_of(opened, names, videos), library.expanduser())
     if as_json:
         show.print_json(groups)
         return

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,39 @@ from .replace import ForceOption, check_files, replacing
 from .skip import without_unreadable
 from .stop import stopping
 
+if TYPE_CHECKING:
+    from sora_video.configs.schema import PretrainConfig
+
 __all__ = ["register"]
 
 RUNS = "a run folder", "a run folder that is not finished"
+
+RunOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="RUN", help="The run folder to create; with --resume, to continue."),
+]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
+]
+InitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="SPEC",
+        help="Start from the weights, network and preprocessing of a run or a published encoder.",
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Continue a run that was stopped, also to another optim.epochs=N.")
+]
+FinishOption = Annotated[
+    bool, typer.Option("--finish", help="End a run that was stopped with its last saved state.")
+]
+MinutesOption = Annotated[
+    float | None,
+    typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -35,59 +65,26 @@ def register(app: typer.Typer) -> None:
 
 def pretrain(
     corpus: CorpusArgument,
-    out: Annotated[
-        Path,
-        typer.Option("--out", metavar="RUN", help="The run folder to create; with --resume, to continue."),
-    ],
+    out: RunOption,
     overrides: OverridesArgument = None,
-    config: Annotated[
-        str | None, typer.Option("--config", metavar="NAME|FILE", help="A recipe's name or a YAML file.")
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            "--init",
-            metavar="SPEC",
-            help="Start from the weights, network and preprocessing of a run or a published encoder.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue a run that was stopped, also to another optim.epochs=N."),
-    ] = False,
-    finish: Annotated[
-        bool, typer.Option("--finish", help="End a run that was stopped with its last saved state.")
-    ] = False,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
-    ] = None,
+    config: ConfigOption = None,
+    init: InitOption = None,
+    resume: ResumeOption = False,
+    finish: FinishOption = False,
+    max_minutes: MinutesOption = None,
     skip: SkipOption = None,
     force: ForceOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Learn an encoder from unlabelled video; started by torchrun or srun, all processes share the work."""
-    from sora_video.configs.loader import check_settings, dump_config, read_settings
-    from sora_video.configs.schema import PretrainConfig
-
     goes_on = resume or finish
     epochs = new_length(overrides or [], finish) if goes_on else None
     if goes_on and (config or init or force):
         raise ConfigError("--resume: a run keeps its config; leave out --config, --init and --force")
-    from sora_video.pretrain.training.init import adopt
-
-    given = [] if goes_on else overrides or []
-    resolved = check_settings(PretrainConfig, adopt(read_settings(config, given), init))
+    resolved = resolve(config, [] if goes_on else overrides or [], init)
     if dry_run:
-        from sora_video.pretrain.training.run.folder import Run
-
-        planned = Run.open(out).config if goes_on else resolved
-        if as_json:
-            show.print_json(planned.model_dump(mode="json"))
-            return
-        for line in dump_config(planned).strip().splitlines():
-            console.say(line)
+        print_config(out, None if goes_on else resolved, as_json)
         return
     from sora_video.pretrain.training.loop import pretrain_encoder
     from sora_video.pretrain.training.ranks import is_alone, is_first_process
@@ -97,9 +94,8 @@ def pretrain(
     room = nullcontext() if goes_on else replacing("--out", out, *RUNS, force=force)
     try:
         with room:
-            videos = without_unreadable(corpus, skip)
             run = pretrain_encoder(
-                videos,
+                without_unreadable(corpus, skip),
                 out,
                 resolved,
                 resume=goes_on,
@@ -117,6 +113,28 @@ def pretrain(
         console.say(f"finished {run.path}: loss {run.metrics()['loss']:.4f}; see {run.path / 'README.md'}")
 
 
+def resolve(config: str | None, overrides: list[str], init: str | None) -> "PretrainConfig":
+    """The settings of a new run."""
+    from sora_video.configs.loader import check_settings, read_settings
+    from sora_video.configs.schema import PretrainConfig
+    from sora_video.pretrain.training.init import adopt
+
+    return check_settings(PretrainConfig, adopt(read_settings(config, overrides), init))
+
+
+def print_config(run: Path, config: "PretrainConfig | None", as_json: bool) -> None:
+    """Print the settings of a run; where none are given, those that its folder has."""
+    from sora_video.configs.loader import dump_config
+    from sora_video.pretrain.training.run.folder import Run
+
+    planned = config or Run.open(run).config
+    if as_json:
+        show.print_json(planned.model_dump(mode="json"))
+        return
+    for line in dump_config(planned).strip().splitlines():
+        console.say(line)
+
+
 def report_stop(run: Path, stop: Stopped, as_json: bool) -> None:
     """Print that a run was stopped."""
     if as_json:
@@ -131,7 +149,6 @@ def new_length(overrides: list[str], finish: bool) -> int | None:
     Raises:
         ConfigError: other settings are given.
     """
-    from sora_video.base.errors import ConfigError
     from sora_video.configs.loader import override
 
     if not overrides:
