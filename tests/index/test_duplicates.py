@@ -1,12 +1,14 @@
 from dataclasses import replace
 from itertools import combinations
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
+from sora_video.index.build import build_library
 from sora_video.index.duplicates import find_duplicates, group
 from sora_video.index.library import Library
 from sora_video.index.pairs import Pair, neighbours
@@ -195,3 +197,33 @@ def test_likeness_is_that_of_a_plain_loop(make_library, held):
         for other, likeness in near.items():
             assert likeness == pytest.approx((white[name] @ white[other].T).max(), abs=1e-4)
         assert set(near) == set(white) - {name}
+
+
+FILM = "odd/real/moviepy__media_big_buck_bunny_0_30.webm"
+FPS = 12
+
+
+@pytest.mark.slow
+def test_spans_of_one_film_that_only_a_third_one_overlaps_are_not_together(
+    data, tmp_path, write_video, moving_square, untrained_run
+):
+    """A and B share 7 s, and so do B and C; A ends where C starts."""
+    with av.open(data / FILM) as film:
+        film.streams.video[0].thread_type = "AUTO"
+        pictures = [
+            frame.reformat(96, 54, "rgb24").to_ndarray()
+            for number, frame in enumerate(film.decode(video=0))
+            if number % 2 == 0
+        ]
+    for name, start_s, end_s, quality in (("a", 0, 12, 10), ("b", 5, 19, 25), ("c", 12, 24, 18)):
+        span = pictures[FPS * start_s : FPS * end_s]
+        write_video(tmp_path / f"films/{name}.mp4", span, fps=FPS, options={"crf": str(quality)})
+    for number in range(5):
+        write_video(tmp_path / f"films/other {number}.mp4", moving_square(number, 72), fps=FPS)
+    small = ("encoder.input=rgb", "encoder.width=8", "slice.size=32", "augment.size=32")
+    library = build_library(tmp_path / "library", tmp_path / "films", untrained_run(tmp_path / "run", *small)).library
+    first, second = find_duplicates(library)
+    assert (first.videos, second.videos) == (("a.mp4", "b.mp4"), ("b.mp4", "c.mp4"))
+    (one,), (two,) = first.pairs[0].spans, second.pairs[0].spans
+    assert [one.query_start_s, one.query_end_s, one.start_s, one.end_s] == pytest.approx([5, 12, 0, 7], abs=0.5)
+    assert [two.query_start_s, two.query_end_s, two.start_s, two.end_s] == pytest.approx([7, 14, 0, 7], abs=0.5)
