@@ -221,9 +221,15 @@ def test_spans_of_one_film_that_only_a_third_one_overlaps_are_not_together(
     for number in range(5):
         write_video(tmp_path / f"films/other {number}.mp4", moving_square(number, 72), fps=FPS)
     small = ("encoder.input=rgb", "encoder.width=8", "slice.size=32", "augment.size=32")
-    library = build_library(tmp_path / "library", tmp_path / "films", untrained_run(tmp_path / "run", *small)).library
+    library = build_library(
+        tmp_path / "library", tmp_path / "films", untrained_run(tmp_path / "run", *small)
+    ).library
     first, second = find_duplicates(library)
     assert (first.videos, second.videos) == (("a.mp4", "b.mp4"), ("b.mp4", "c.mp4"))
     (one,), (two,) = first.pairs[0].spans, second.pairs[0].spans
-    assert [one.query_start_s, one.query_end_s, one.start_s, one.end_s] == pytest.approx([5, 12, 0, 7], abs=0.5)
-    assert [two.query_start_s, two.query_end_s, two.start_s, two.end_s] == pytest.approx([7, 14, 0, 7], abs=0.5)
+    assert [one.query_start_s, one.query_end_s, one.start_s, one.end_s] == pytest.approx(
+        [5, 12, 0, 7], abs=0.5
+    )
+    assert [two.query_start_s, two.query_end_s, two.start_s, two.end_s] == pytest.approx(
+        [7, 14, 0, 7], abs=0.5
+    )
