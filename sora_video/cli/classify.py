@@ -29,6 +29,48 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+LabelsArgument = Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label columns.")]
+FeaturesOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="SPEC",
+        help="A run folder, KIND:NAME of a published encoder, several joined by +, or embeddings "
+        "of one as .parquet.",
+    ),
+]
+HeadOption = Annotated[Path, typer.Option("--out", metavar="HEAD", help="The folder to write.")]
+HeadSettingsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the head or pool, as in head.hidden=512."),
+]
+ColumnsOption = Annotated[
+    list[str] | None, typer.Option("--label", help="Column of classes; repeat for more tasks.")
+]
+NetworkOption = Annotated[str, typer.Option("--head", help="Network that classifies, such as linear or mlp.")]
+PoolOption = Annotated[
+    str, typer.Option("--pool", help="How slices become one feature, such as mean or attention.")
+]
+WeightsOption = Annotated[str, typer.Option("--weights", help="Weights of classes: balanced or none.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of folds and of an MLP's first weights.")]
+ClassesOption = Annotated[
+    list[str], typer.Option("--label", metavar="WORDS", help="A class in words; two or more of them.")
+]
+PromptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt", metavar="TEXT", help="What is said of a class, {} standing for it; may be repeated."
+    ),
+]
+ColumnOption = Annotated[
+    str, typer.Option("--column", help="Column of true classes, to score the answers by.")
+]
+BesideOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--beside", metavar="HEAD", help="A trained classifier to score on the same videos, unseen by it."
+    ),
+]
 PredictionsOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="Folder for JSON, CSV and an HTML timeline."),
@@ -62,37 +104,18 @@ def register(app: typer.Typer) -> None:
 
 @classify_app.command(epilog="Example: sora classify train labels.csv --model runs/first --out my.head")
 def train(
-    labels: Annotated[str, typer.Argument(metavar="LABELS", help="A manifest with label columns.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            metavar="SPEC",
-            help="A run folder, KIND:NAME of a published encoder, several joined by +, or embeddings "
-            "of one as .parquet.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="HEAD", help="The folder to write.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the head or pool, as in head.hidden=512."),
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option("--label", help="Column of classes; repeat for more tasks.")
-    ] = None,
+    labels: LabelsArgument,
+    model: FeaturesOption,
+    out: HeadOption,
+    overrides: HeadSettingsArgument = None,
+    label: ColumnsOption = None,
     group: GroupOption = "group",
     split: SplitOption = "split",
     class_folders: ClassFoldersOption = False,
-    head: Annotated[
-        str, typer.Option("--head", help="Network that classifies, such as linear or mlp.")
-    ] = "linear",
-    pool: Annotated[
-        str, typer.Option("--pool", help="How slices become one feature, such as mean or attention.")
-    ] = "mean",
-    weights: Annotated[
-        str, typer.Option("--weights", help="Weights of classes: balanced or none.")
-    ] = "balanced",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of folds and of an MLP's first weights.")] = 0,
+    head: NetworkOption = "linear",
+    pool: PoolOption = "mean",
+    weights: WeightsOption = "balanced",
+    seed: SeedOption = 0,
     by: ByOption = None,
     skip: SkipOption = None,
     join_labels: JoinLabelsOption = False,
@@ -171,25 +194,11 @@ def predict(
 def words(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video or a corpus to classify.")],
     model: ModelOption,
-    label: Annotated[
-        list[str], typer.Option("--label", metavar="WORDS", help="A class in words; two or more of them.")
-    ],
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--prompt", metavar="TEXT", help="What is said of a class, {} standing for it; may be repeated."
-        ),
-    ] = None,
-    column: Annotated[
-        str, typer.Option("--column", help="Column of true classes, to score the answers by.")
-    ] = "label",
+    label: ClassesOption,
+    prompt: PromptOption = None,
+    column: ColumnOption = "label",
     class_folders: ClassFoldersOption = False,
-    beside: Annotated[
-        Path | None,
-        typer.Option(
-            "--beside", metavar="HEAD", help="A trained classifier to score on the same videos, unseen by it."
-        ),
-    ] = None,
+    beside: BesideOption = None,
     out: PredictionsOption = None,
     smooth: SmoothOption = None,
     background: BackgroundOption = None,

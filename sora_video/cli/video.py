@@ -1,7 +1,7 @@
 """The commands that read a corpus: scan and prepare."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from .arguments import (
 from .replace import ForceOption, check_files
 from .skip import without_unreadable
 from .stop import stopping
+
+if TYPE_CHECKING:
+    from sora_video.pretrain.video.scan import Scan
 
 __all__ = ["register"]
 
@@ -79,6 +82,11 @@ def scan(
     if as_json:
         show.print_json({**result.as_json(), "repaired": saved})
         return
+    print_scan(result, corpus)
+
+
+def print_scan(result: "Scan", corpus: str) -> None:
+    """Print how many videos have which properties, what was ignored, and what could not be read."""
     total = len(result.videos) + len(result.failures)
     console.say(f"{total} videos, {len(result.videos)} readable, {result.hours:.2f} hours")
     rows = [
