@@ -71,13 +71,16 @@ class Drawing:
             raise ConfigError(f"--background {unknown[0]}: is no label; choose of {', '.join(sorted(known))}")
 
 
-def write_predictions(predictions: Predictions, folder: Path, drawing: Drawing | None = None) -> None:
+def write_predictions(
+    predictions: Predictions, folder: Path, drawing: Drawing | None = None, warnings: Sequence[str] = ()
+) -> None:
     """Write ``predictions.json``, ``timeline.csv`` (a row a span) and ``timeline.html``.
 
     Args:
         predictions: of a corpus.
         folder: where to write; made when missing.
         drawing: how timelines are drawn; None: no background, spans below 0.5 unsure.
+        warnings: what else the reader must know; videos that could not be read are named by themselves.
 
     Raises:
         ConfigError: the background is no label.
@@ -93,6 +96,7 @@ def write_predictions(predictions: Predictions, folder: Path, drawing: Drawing |
         folder / PAGE,
         __package__,
         "timeline.html",
+        warnings=[*warnings, *(failure.told for failure in predictions.failures)],
         title="What happens when",
         lead=f"{len(shown)} of {len(predictions.videos)} videos. A slice's probabilities are averaged over "
         f"{predictions.smooth_s:g} s around its middle; the higher a bar, the surer.",

@@ -14,7 +14,6 @@ from sora_video.base.randomness import generator
 from sora_video.pretrain.encoders.neighbours import nearest
 from sora_video.pretrain.video.corpus import Video
 from sora_video.pretrain.video.header import duration_of
-from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.strip import frame_strip
 
 from .figures import class_bars, confusion, embedding_map, score_bars
@@ -60,7 +59,7 @@ def write_results(results: Results, folder: Path, command: str, warnings: Sequen
         gallery=gallery(results),
         protocol=facts(results, command),
         mistakes=mistakes(results),
-        warnings=[*warnings, *told(results.failures)],
+        warnings=[*warnings, *(failure.told for failure in results.failures)],
     )
 
 
@@ -68,11 +67,6 @@ def retrieval_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of retrieval, whose metrics are others than those of labels."""
     found = [row for row in rows if row["protocol"] == "retrieval"]
     return [{name: value for name, value in row.items() if name != "protocol"} for row in found]
-
-
-def told(failures: Sequence[Failure]) -> list[str]:
-    """What could not be read, in a line each."""
-    return [f"{failure.video_id} could not be read: {failure.reason}" for failure in failures]
 
 
 def draw_figures(results: Results, classes: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -17,6 +17,11 @@ class Failure:
     video_id: str
     reason: str
 
+    @property
+    def told(self) -> str:
+        """The same in words, as pages have it."""
+        return f"{self.video_id} could not be read: {self.reason}"
+
 
 @dataclass
 class Quarantine:

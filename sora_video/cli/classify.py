@@ -175,12 +175,12 @@ def predict(
     drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
-    with stopping(lambda: kept_in(out)):
+    with stopping(lambda: kept_in(out)), console.heard() as warnings:
         predictions = classify_videos(
             head, without_unreadable(source, skip), model, smooth, out and out / STOPPED
         )
     if out is not None:
-        write_predictions(predictions, out, drawing)
+        write_predictions(predictions, out, drawing, warnings)
     if as_json:
         show.print_json(predictions.as_json())
         return
@@ -214,7 +214,7 @@ def words(
     drawing = Drawing(background or [], unsure)
     if out is not None:
         check_files("--out", (out / file for file in FILES), force=force)
-    with stopping(lambda: kept_in(out)):
+    with stopping(lambda: kept_in(out)), console.heard() as warnings:
         done = classify_by_words(
             without_unreadable(source, skip),
             label,
@@ -226,8 +226,10 @@ def words(
             beside=beside,
             keep=out,
         )
+        if done.unknown:
+            console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
     if out is not None:
-        write_predictions(done.predictions, out, drawing)
+        write_predictions(done.predictions, out, drawing, warnings)
     scores = {"scores": done.scores, "beside": done.beside, "unknown": done.unknown}
     if as_json:
         show.print_json({**done.predictions.as_json(), **scores})
@@ -238,8 +240,6 @@ def words(
         show.print_table(rows, title=f"against the column {column}")
     else:
         console.say(f"not scored: no video's true class, in the column {column}, is among the labels")
-    if done.unknown:
-        console.warn(f"{column}: no --label names {', '.join(done.unknown)}; their videos are not scored")
 
 
 def kept_in(out: Path | None) -> str:

@@ -11,6 +11,7 @@ from sora_video.downstream.classify.marks import marks_of
 from sora_video.downstream.classify.page import Drawing, ticks, write_predictions
 from sora_video.downstream.classify.timeline import Span
 from sora_video.downstream.classify.values import Answer, Prediction, Predictions
+from sora_video.pretrain.video.quarantine import Failure
 
 SPANS = (
     Span(10.0, 12.0, "<b>run</b>", 0.9),
@@ -70,6 +71,17 @@ def test_every_span_is_a_button_that_says_all(page):
     assert all(
         text.count(f'id="{name}"') == 1 for name in found.all("div", "track")[0]["aria-labelledby"].split()
     )
+
+
+def test_the_page_says_what_was_warned_of_and_what_could_not_be_read(tmp_path):
+    failures = (Failure("<cut>.mp4", "file is empty (0 bytes)"),)
+    write_predictions(Predictions((), failures, 3.0, "f" * 64), tmp_path, warnings=["5 videos are left out"])
+    text = (tmp_path / "timeline.html").read_text()
+    warned = re.findall("<li>(.*?)</li>", text[text.index('class="warnings"') :])
+    assert warned == [
+        "5 videos are left out",
+        "&lt;cut&gt;.mp4 could not be read: file is empty (0 bytes)",
+    ]
 
 
 def test_the_page_needs_nothing_from_elsewhere(page):

@@ -103,7 +103,7 @@ def test_videos_are_classified_by_words(sora, videos, tiny_model, tiny_run, tmp_
     said = sora("classify", "words", videos, "--model", there["model"], *asked, "--out", tmp_path / "out")
     assert "balanced_accuracy" in said
     assert "no --label names odd" in sora.errors
-    assert (tmp_path / "out/timeline.html").is_file()
+    assert "no --label names odd" in (tmp_path / "out/timeline.html").read_text()
     head = tmp_path / "head"
     sora("classify", "train", videos, "--class-folders", "--model", tiny_run.path, "--out", head)
     beside = ("--beside", head, "--label", "odd", "--json")
