@@ -1,7 +1,7 @@
 """The tour: each page's commands are run in order as they stand, and print what the page shows.
 
-`make test` takes the quicker commands that a page gives for those in a hurry; `make test-all` takes the
-others, on real videos where there are some.
+`make test` takes the quicker commands that two pages give for those in a hurry; `make test-all` takes all,
+the others on real videos where there are some.
 """
 
 import os
@@ -86,7 +86,11 @@ def test_a_page_is_read_as_a_reader_does():
 
 
 @pytest.mark.usefixtures("quick_probe")
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.slow if path.stem == "researcher" else ()) for path in PAGES],
+    ids=lambda path: path.stem,
+)
 def test_the_way_of_one_in_a_hurry(path, sora, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")

@@ -80,7 +80,7 @@ for seed in range(int(sys.argv[2])):
 """
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(24, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(24, marks=pytest.mark.slow)])
 def test_a_killed_writer_loses_nothing_that_was_committed(tmp_path, script, versions, kills):
     Library.create(tmp_path / "library", "f" * 64, 8)
     output, errors = script(KILLED, tmp_path, kills).communicate()

@@ -55,6 +55,7 @@ def test_copies_are_told_from_videos_that_are_like_all(make_library, random_vect
     assert [one.videos for one in find_duplicates(library, normalize=False)] == [("3.mp4", "copy.mp4")]
 
 
+@pytest.mark.slow
 def test_normalising_tells_copies_from_film_of_the_same_places(make_library, random_vectors, normed):
     """Ten places, each filmed by 15 videos."""
     held = {

@@ -49,6 +49,7 @@ def sora(*verbs):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_build_and_add_end_and_name_what_is_no_file(corpus, tmp_path, tiny_run):
     library, listed = tmp_path / "library", tmp_path / "listed"
     (corpus / "videos.csv").write_text("path\na.mp4\nfolder.mp4\npipe.mp4\n")

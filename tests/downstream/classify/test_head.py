@@ -136,7 +136,7 @@ def test_a_training_is_decided_by_its_seed():
     assert not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("pool", ["mean", "attention"])
+@pytest.mark.parametrize("pool", ["mean", pytest.param("attention", marks=pytest.mark.slow)])
 def test_shuffled_labels_fall_to_chance(pool):
     rows, codes = draw(videos=300, spread=0.3)
     found = {}

@@ -66,6 +66,7 @@ def motion_statistics(clip: np.ndarray) -> np.ndarray:
     )
 
 
+@pytest.mark.slow
 def test_clips_are_real_videos_of_the_promised_kind(corpus: Corpus) -> None:
     for video in corpus.videos[::8]:
         opened = open_video(video.path, (96, 128))

@@ -77,6 +77,7 @@ def test_models_side_by_side_are_models_alone(task):
     assert np.abs(together[0] - together[1]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_several_classes_a_row_are_learnt(task):
     frozen, split = task
     labels = np.array([f"{name};{'x' if name == 'a' else 'y'}" for name in split.labels])

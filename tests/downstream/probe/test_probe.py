@@ -108,6 +108,7 @@ def test_the_same_bytes_under_two_names_may_not_cross_the_split(labels, tiny_run
         linear_probe(labels, tiny_run.path)
 
 
+@pytest.mark.slow
 def test_rows_without_label_or_split_are_not_even_opened(probe, labels, tiny_run):
     labels.write_text(labels.read_text() + "absent.mp4,,train\nabsent.mp4,even,\n")
     after = linear_probe(labels, tiny_run.path)
@@ -197,6 +198,7 @@ def test_fine_tuning_sees_one_view_of_slices_that_play_as_they_are(manifest, tin
     np.testing.assert_array_equal(*found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_probe")
 def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
     table = linear_probe(labels, tiny_run.path, finetune=1).table()
@@ -209,6 +211,7 @@ def test_fine_tuning_stands_beside_the_frozen_probe(labels, tiny_run):
         linear_probe(labels, tiny_run.path, finetune=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_probe")
 def test_views_and_centring_are_told(labels, tiny_run):
     probe = linear_probe(labels, tiny_run.path, views="2x3", centre=True)
@@ -252,6 +255,7 @@ def structured():
     return Frozen(vectors, 4 * np.arange(300), np.full(300, 4)), split
 
 
+@pytest.mark.slow
 def test_shuffled_labels_fall_to_chance_by_every_protocol(structured):
     frozen, split = structured
     found = score_frozen("learnt", [frozen], split).estimates

@@ -6,9 +6,14 @@ from sora_video.index.library import Library
 
 FILES = [
     "manifest.json",
-    "segments/000001.vectors.faiss",
-    "segments/000001.slices.sqlite",
-    "attributes/000002.json",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in (
+            "segments/000001.vectors.faiss",
+            "segments/000001.slices.sqlite",
+            "attributes/000002.json",
+        )
+    ),
 ]
 ATTEMPT = """
 import resource

@@ -68,6 +68,7 @@ def test_hundreds_of_adds_leave_few_segments(tmp_path, script):
     assert stored == 2 * segments
 
 
+@pytest.mark.slow
 def test_an_add_stays_where_the_merge_after_it_finds_no_room(tmp_path, script):
     output, errors = script(FULL, tmp_path / "library").communicate()
     assert (output, errors) == ("", "")

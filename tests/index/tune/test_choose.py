@@ -69,8 +69,8 @@ def exact_recall(segment, parameters, queries=300):
     ("memory", "fitting"),
     [
         (None, ("Flat", "HNSW", "IVF", "OPQ")),
-        (384_000, ("Flat", "SQ8", "OPQ")),
-        (200_000, ("SQ8", "OPQ")),
+        pytest.param(384_000, ("Flat", "SQ8", "OPQ"), marks=pytest.mark.slow),
+        pytest.param(200_000, ("SQ8", "OPQ"), marks=pytest.mark.slow),
         (100_000, ("OPQ",)),
     ],
 )

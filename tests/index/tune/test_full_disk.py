@@ -59,7 +59,11 @@ def content(folder):
 
 @pytest.mark.parametrize(
     ("lists", "needed"),
-    [(0.5, ""), (1.5, f"it takes {LISTS} bytes"), (6, None)],
+    [
+        (0.5, ""),
+        pytest.param(1.5, f"it takes {LISTS} bytes", marks=pytest.mark.slow),
+        pytest.param(6, None, marks=pytest.mark.slow),
+    ],
     ids=["parts", "whole", "none"],
 )
 def test_lists_without_space_are_an_error_and_leave_the_library_as_it_was(

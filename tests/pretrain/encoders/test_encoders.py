@@ -38,7 +38,7 @@ these kernels that may be wrong."""
 needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor has no kernels for bf16")
 
 
-SELDOM = [*SIBLINGS, "mc3_18", "r2plus1d_18", "mvit_v2_s"]
+SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s"]
 """Large networks of whose kind the others are."""
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in encoder_names()]
 

@@ -21,6 +21,7 @@ def run(request, tmp_path_factory, heard_videos, make_config):
     return pretrain_encoder(heard_videos, tmp_path_factory.mktemp("hearing") / "run", config)
 
 
+@pytest.mark.slow
 def test_losses_are_finite_and_a_run_can_be_repeated(run, heard_videos, tmp_path):
     assert all(np.isfinite(line["loss"]) for line in run.log())
     again = pretrain_encoder(heard_videos, tmp_path / "again", run.config)
@@ -71,6 +72,7 @@ def test_a_library_is_searched_by_either_sense(run, heard_videos, tmp_path, by):
         assert has_audio[0].cosine == pytest.approx(1.0 if by is None else 0.5**0.5, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["concat"], indirect=True)
 def test_the_command_takes_a_sense(run, heard_videos, tmp_path, tiny_run, sora):
     library = tmp_path / "library"

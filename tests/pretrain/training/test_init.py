@@ -173,6 +173,7 @@ def test_the_card_names_the_ancestor_and_its_licence(half_frozen, lite):
         assert words in card
 
 
+@pytest.mark.slow
 def test_a_frame_model_is_the_frozen_frame_cnn_of_another_network(videos, lite, tmp_path):
     config = started(lite, "encoder.name=sora", "encoder.width=4", "encoder.input=both", "slice.frames=3")
     assert (config.encoder.frame, config.encoder.mean[0], config.encoder.freeze) == (LITE, 127 / 255, 1)

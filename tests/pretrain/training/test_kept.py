@@ -71,7 +71,9 @@ def unbroken(tmp_path_factory, videos, lite):
     return pretrain_encoder(videos / "even", tmp_path_factory.mktemp("kept") / "run", started(lite))
 
 
-@pytest.mark.parametrize("copies", [(), ("augment.compress=1", "augment.border=0.6")])
+@pytest.mark.parametrize(
+    "copies", [pytest.param((), marks=pytest.mark.slow), ("augment.compress=1", "augment.border=0.6")]
+)
 def test_features_are_those_of_each_view_of_each_frame(videos, lite, tmp_path, copies):
     config, corpus = started(lite, *copies), open_corpus(videos)
     fabric, sampler = make_fabric(config.optim), EpochSampler(8, config)

@@ -143,7 +143,7 @@ def test_shuffled_keys_are_normalised_with_other_slices(make_learner):
 
 
 @pytest.mark.parametrize("method", [["method.name=simclr"], ["method.name=moco"]])
-@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("groups", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_views_of_one_slice_are_as_slices_that_were_read_twice(make_learner, method, groups):
     """The loss, the gradients and MoCo's keys; shuffled, too."""
     found = []

@@ -286,7 +286,13 @@ def test_the_statistics_tell_collapse_from_a_gaussian(make, name):
     assert spread < 0.1 * min(flat, collapsed)
 
 
-@pytest.mark.parametrize("settings", [["vicreg", "method.invariance=10"], ["sigreg", "method.weight=0.5"]])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["vicreg", "method.invariance=10"],
+        pytest.param(["sigreg", "method.weight=0.5"], marks=pytest.mark.slow),
+    ],
+)
 def test_batches_of_four_videos_suffice_to_learn(videos, make_config, tmp_path, settings):
     config = make_config(
         f"method.name={settings[0]}", *settings[1:], "optim.epochs=24", "optim.batch_size=4", "optim.lr=1e-2",

@@ -199,7 +199,7 @@ def test_projections_in_bf16_have_a_finite_loss_near_that_in_fp32():
     assert projections.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("method", ["simclr", "moco"])
+@pytest.mark.parametrize("method", [pytest.param("simclr", marks=pytest.mark.slow), "moco"])
 def test_a_run_that_never_gets_warm_is_the_run_without(videos, make_config, tmp_path, method):
     never = ("method.negatives.ignore=0.5", "method.negatives.hardness=2", "method.negatives.warmup=1")
     always = (*never[:2], "method.negatives.warmup=0")

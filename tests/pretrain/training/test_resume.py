@@ -74,6 +74,7 @@ def test_going_back_and_the_best_do_not_depend_on_the_clock(
     assert_same_run(finish_stepwise(videos, tmp_path / "resumed", config)[0], unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("broken_steps")
 def test_a_run_goes_back_to_the_state_of_the_last_noted_step(videos, make_config, tmp_path):
     config = make_config("checkpoint.every_steps=4", "guard.max_skips=3", "optim.epochs=5")

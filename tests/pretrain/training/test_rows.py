@@ -210,6 +210,7 @@ def test_shuffled_keys_are_the_same_keys(make_learner, missing):
     torch.testing.assert_close(*keys, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(make_learner):
     losses, found = [], []
     for precision in ("fp32", "bf16"):

@@ -96,6 +96,7 @@ def test_a_run_that_is_continued_is_the_unbroken_run(videos, make_config, tmp_pa
     assert_same(finish_stepwise(videos, tmp_path / "resumed", config)[0], unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_started_before_is_continued_as_it_was_started(videos, make_config, tmp_path):
     """Its config and its states say nothing of losses of each stream."""
     config, out = make_config(*TOGETHER, "optim.epochs=2"), tmp_path / "older"

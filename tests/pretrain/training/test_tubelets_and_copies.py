@@ -107,6 +107,7 @@ def test_a_view_depends_on_its_own_slice_alone(make_learner):
         torch.testing.assert_close(clips, together[2 * sample : 2 * sample + 2], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(make_learner):
     losses = [
         take(learner, 0, batch_of(learner, 3)).metrics["loss"].item()
@@ -117,6 +118,7 @@ def test_bfloat16_is_near_float32(make_learner):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)  # noise is compressed to other multiples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [(), pytest.param((*MOCO, "optim.groups=2"), marks=pytest.mark.slow)])
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, method):
     config = make_config(*method, *TUBELETS, *COPIES, *LOCAL, "optim.epochs=2", "data.workers=1")

@@ -73,6 +73,7 @@ def test_a_table_is_continued_and_only_what_changed_is_read_again(
     assert {row["video_id"] for row in read_table(table) if row["reason"]} >= {"a.mp4", "empty.mp4"}
 
 
+@pytest.mark.slow
 def test_a_scan_that_is_interrupted_keeps_what_it_has(folder, tmp_path):
     table = tmp_path / "scan.parquet"
     for number in range(400):

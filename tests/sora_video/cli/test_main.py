@@ -217,6 +217,10 @@ def test_encoders_are_listed_with_what_they_cost():
     r3d = next(row for row in rows if row["name"] == "r3d_18")
     assert (r3d["frames"], r3d["size"], r3d["parameters"], r3d["dim"]) == (16, 112, 33_166_272, 512)
     assert 80e9 < r3d["flops"] < 82e9
+
+
+@pytest.mark.slow
+def test_encoders_are_a_table():
     table = sora("encoders")
     assert "r3d_18" in table
     assert "8 x 64 x 64" in table

@@ -91,6 +91,7 @@ def test_index_build_and_add(interrupt, sora, many, tmp_path):
     assert f"{2 * VIDEOS - now} added, 0 replaced" in sora("index", "add", path, many, "--prefix", "more")[1]
 
 
+@pytest.mark.slow
 def test_embed(interrupt, sora, many, tmp_path):
     said = interrupt("embed", many, "--model", EXAMPLES / "run", "--out", tmp_path / "parts")
     assert said.startswith(f"stopped; {tmp_path / 'parts'} keeps the videos that are done")

@@ -40,7 +40,7 @@ OTHERS = {
 MINUTES = {("mvit_v2_s", "onnx")}
 """What takes too long: onnxscript tries its rules on each of 2,800 operations; mvit_v1_b has 1,200.
 It differs from ("mvit_v1_b", "onnx") in what ("mvit_v2_s", "torch") traces."""
-SHORT = {("r3d_tiny", "torch"), ("lite0", "onnx")}
+SHORT = {("r3d_tiny", "torch"), ("r3d_tiny", "onnx")}
 CASES = [
     pytest.param(name, format, marks=() if (name, format) in SHORT else pytest.mark.slow)
     for name in (*QUICK, *OTHERS)

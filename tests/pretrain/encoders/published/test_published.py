@@ -68,6 +68,7 @@ def test_a_fetched_encoder_is_loaded_from_its_folder(lite, videos, monkeypatch):
     assert load_encoder(LITE).fingerprint == encoder.fingerprint
 
 
+@pytest.mark.slow
 def test_motion_is_pooled_beside_the_mean(tmp_path, videos):
     settings = {**SMALL, "encoder": {"pool": "mean+motion", "depths": [2, 4], "cells": 1}}
     fetch_model(LITE, tmp_path / "motion", settings)
