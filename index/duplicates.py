@@ -76,14 +76,14 @@ def find_duplicates(
     pairings = [Pairing(library, threshold, cover, normalize, name) for name in (by, *aspects)]
 
     def find_pair(first: str, second: str) -> Pair | None:
-        pairs = [pairing.pair(first, second) for pairing in pairings]
-        return pairs[0] if all(pairs) else None
+        ways = [pairing.pair(first, second) for pairing in pairings]
+        return ways[0] if all(ways) else None
 
-    found = (find_pair(*names) for names in pairings[0].candidates())
-    return group([pair for pair in found if pair], find_pair)
+    pairs = (find_pair(*names) for names in pairings[0].candidates())
+    return group_pairs([pair for pair in pairs if pair], find_pair)
 
 
-def group(pairs: Iterable[Pair], find_pair: FindPair) -> list[Group]:
+def group_pairs(pairs: Iterable[Pair], find_pair: FindPair) -> list[Group]:
     """Groups of which every two videos are a pair, and that have each pair once.
 
     Args:
@@ -105,7 +105,7 @@ def group(pairs: Iterable[Pair], find_pair: FindPair) -> list[Group]:
     for pair in ranked:
         if (pair.query_id, pair.video_id) not in done:
             group = grown(pair, beside, find_left)
-            done |= {(each.query_id, each.video_id) for each in group.pairs}
+            done |= {(member.query_id, member.video_id) for member in group.pairs}
             groups.append(group)
     return sorted(groups, key=lambda group: (-len(group.videos), group.videos))
 
@@ -116,8 +116,10 @@ def grown(pair: Pair, beside: dict[str, list[str]], find_pair: FindPair) -> Grou
     for name in beside[pair.query_id]:
         if name not in members and all(find_pair(name, member) for member in members):
             members.append(name)
-    pairs = [found for one, other in combinations(members, 2) if (found := find_pair(one, other))]
-    return Group(videos=tuple(sorted(members)), pairs=tuple(sorted(pairs, key=rank)))
+    pairs = [find_pair(first, second) for first, second in combinations(members, 2)]
+    return Group(
+        videos=tuple(sorted(members)), pairs=tuple(sorted((pair for pair in pairs if pair), key=rank))
+    )
 
 
 def rank(pair: Pair) -> tuple[float, str, str]:

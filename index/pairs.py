@@ -31,12 +31,12 @@ __all__ = ["Pair", "Pairing", "neighbours"]
 
 LEAST_SHOWN = 0.25
 """Least part of a video's slices that show something."""
-FEWEST = 5
+FEWEST_OTHERS = 5
 """Least number of other videos for a background."""
-BLOCK = 2048
+BLOCK_SLICES = 2048
 """Slices searched for at once."""
-MOST = 0.9
-"""Highest background: videos that are nearly identical are found however many copies there are."""
+MOST_BACKGROUND = 0.9
+"""Videos that are nearly identical are found however many copies there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def blocks(library: OpenedLibrary) -> Iterator[list[Embeddings]]:
         video = library.embeddings(name)
         if shows(video.still):
             block.append(shown(video))
-        if sum(map(len, block)) >= BLOCK:
+        if sum(map(len, block)) >= BLOCK_SLICES:
             yield block
             block = []
     if block:
@@ -180,7 +180,7 @@ def shown(video: Embeddings) -> Embeddings:
 def background_of(near: Mapping[str, float]) -> float:
     """The likeness that a video has with unrelated ones; 0 with too few others to estimate it."""
     ranked = sorted(near.values(), reverse=True)
-    return min(MOST, ranked[min(RIVALS, len(ranked)) - 1]) if len(ranked) >= FEWEST else 0.0
+    return min(MOST_BACKGROUND, ranked[min(RIVALS, len(ranked)) - 1]) if len(ranked) >= FEWEST_OTHERS else 0.0
 
 
 def best_pairs(near: Mapping[str, Mapping[str, float]]) -> list[tuple[tuple[str, str], float]]:

@@ -75,7 +75,8 @@ class VideoStream:
         """The slices, each as soon as its last frame has been seen.
 
         Raises:
-            VideoError: the source cannot be opened, has no frame, or its reader hangs, dies or swells.
+            VideoError: the source cannot be opened, has no frame, or its reader hangs, dies or takes too much
+                memory.
         """
         with self.requested() as (request, limits), closing(read_apart([request], 1, limits)) as answers:
             for answer in answers:

@@ -50,7 +50,7 @@ def watch_stream(
 
     Raises:
         VideoError: the source cannot be opened or has no frame; or, after the summary, its reader has hung,
-            died or swollen.
+            died or taken too much memory.
     """
     first, *others = (config.slice for config in normal.encoder.configs)
     if evidence:

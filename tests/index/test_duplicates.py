@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sora_video.base.errors import LibraryError
 from sora_video.index.build import build_library
-from sora_video.index.duplicates import find_duplicates, group
+from sora_video.index.duplicates import find_duplicates, group_pairs
 from sora_video.index.library import Library
 from sora_video.index.pairs import Pair, neighbours
 from sora_video.pretrain.encoders.embeddings import Embeddings
@@ -108,7 +108,7 @@ def test_groups_are_linked_completely_and_have_each_pair(edges):
         names: Pair(query_id=min(names), video_id=max(names), likeness=value, cover=1.0, spans=())
         for names, value in likeness.items()
     }
-    groups = group(pairs.values(), lambda one, other: pairs.get(frozenset([one, other])))
+    groups = group_pairs(pairs.values(), lambda one, other: pairs.get(frozenset([one, other])))
     for one in groups:
         assert {frozenset([p.query_id, p.video_id]) for p in one.pairs} == {
             frozenset(two) for two in combinations(one.videos, 2)

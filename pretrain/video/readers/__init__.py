@@ -1,1 +1,1 @@
-"""Supervised readers: processes that decode, and may hang, swell or die without harm to the run."""
+"""Supervised readers: processes that decode, and may hang, die or take too much memory; the run goes on."""
