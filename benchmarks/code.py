@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOMS = ("base", "configs", "pretrain", "index", "downstream", "sora_video")
+ROOMS = ("base", "configs", "pretrain", "index", "downstream", "serve", "sora_video")
 
 
 def sources(root: Path) -> Iterator[tuple[str, Path]]:

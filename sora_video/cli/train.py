@@ -140,7 +140,7 @@ def report_stop(run: Path, stop: Stopped, as_json: bool) -> None:
     if as_json:
         show.print_json({"run": run, "finished": False, "stopped": str(stop)})
     else:
-        console.say(str(stop))
+        console.note(str(stop))
 
 
 def new_length(overrides: list[str], finish: bool) -> int | None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from sora_video.base.errors import Stopped
+from sora_video.cli.train import report_stop
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.embeddings import read_embeddings
 
@@ -179,3 +181,8 @@ def test_prepare(interrupt, sora, many, tmp_path):
     done = (tmp_path / "small" / "prepared.jsonl").read_text().count('"status": "done"')
     assert 0 < done < VIDEOS
     assert f"{VIDEOS - done} of them new" in sora(*prepare)[1]
+
+
+def test_the_line_of_a_stopped_pretraining_is_no_result(capsys):
+    report_stop(Path("run"), Stopped("run run: stopped after step 3", 0), as_json=False)
+    assert capsys.readouterr() == ("", "run run: stopped after step 3\n")
