@@ -277,9 +277,16 @@ class PretrainConfig(Section):
     def _older_runs_played_pixels_as_they_are(cls, values: Any, info: ValidationInfo) -> Any:
         """Configs from before there were tasks spell out rate and order, which only kept views had."""
         augment = values.get("augment") if isinstance(values, Mapping) else None
-        if not is_stored(info) or "tasks" in values or not isinstance(augment, Mapping):
+        if not isinstance(augment, Mapping) or "tasks" in values or augment.get("kept_views"):
             return values
-        return values if augment.get("kept_views") else {**values, "augment": without_playback(augment)}
+        if is_stored(info):
+            return {**values, "augment": without_playback(augment)}
+        if augment.get("playback") == 2 and values.keys() >= SECTIONS_OF_RUNS:
+            raise ValueError(
+                "augment.playback=2: an older version wrote this config.yaml, in which it meant kept views "
+                "alone; leave it out, or add `tasks: {}` to play slices up to twice as fast"
+            )
+        return values
 
     @model_validator(mode="after")
     def _kept_slices_have_one_view(self) -> "PretrainConfig":
@@ -387,6 +394,8 @@ def without_playback(augment: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in augment.items() if name not in ("playback", "reverse")}
 
 
+SECTIONS_OF_RUNS = {"slice", "augment", "encoder", "method", "loss", "optim", "guard", "checkpoint", "data"}
+"""That every run's config.yaml spells out."""
 SOUND = (
     ("loss", "within"),
     ("loss", "cross"),

@@ -183,3 +183,18 @@ def test_aliases_within_bounds_are_followed(tmp_path):
 )
 def test_values_that_no_machine_could_serve_are_refused(override):
     assert override.split("=")[0] in message(None, override)
+
+
+def test_a_config_of_before_there_were_tasks_does_not_speed_up_pixels(tmp_path):
+    """Such versions wrote ``playback: 2`` for every run, and heeded it for kept views alone."""
+    path = tmp_path / "config.yaml"
+    written = dump_config(load_config(None, ["augment.playback=2"]))
+    path.write_text(written.replace("tasks: {}\n", ""), encoding="utf-8")
+    assert "tasks" not in path.read_text(encoding="utf-8")
+    assert "augment.playback=2: an older version wrote this config.yaml" in message(str(path))
+    assert load_config(str(path), stored=True).augment.rates == (1,)
+    assert load_config(str(path), ["augment.playback=null"]).augment.rates == (1,)
+    path.write_text(written, encoding="utf-8")
+    assert load_config(str(path)).augment.rates == (1, 2)
+    path.write_text("augment: {playback: 2}\n", encoding="utf-8")
+    assert load_config(str(path)).augment.rates == (1, 2)
