@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sora_video.configs.augment import AugmentConfig
 from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig, SliceConfig
 from sora_video.pretrain.video.corpus import Corpus
@@ -28,7 +29,7 @@ A slice encoder pretrained {"with texts" if "texts" in metrics else "without lab
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
 | objective | {objective(config)} |
-{tasks(config)}{started_from(config)}{texts(config, metrics)}\
+{views(config.augment)}{tasks(config)}{started_from(config)}{texts(config, metrics)}\
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps{early(metrics)}, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
@@ -60,6 +61,21 @@ def rows(slices: SliceConfig) -> str:
     """What is compared of a video, in words."""
     views = f" in {slices.views} views each" if slices.views > 1 else ""
     return f"{slices.per_video} slices a video{views}"
+
+
+def views(augment: AugmentConfig) -> str:
+    """The row that says which views look like copies or are local; empty where none are."""
+    copies = {
+        "compressed": augment.compress,
+        "covered by rectangles": augment.overlay,
+        "with bars": augment.border,
+        "with moving patches": augment.tubelet,
+    }
+    made = [f"{name} with probability {share:g}" for name, share in copies.items() if share > 0]
+    if count := augment.local_views:
+        frames = "all frames of a slice" if augment.local_frames is None else f"{augment.local_frames} frames"
+        made.append(f"{count} local views a video, {augment.local_size} px square, of {frames}")
+    return f"| views | {', '.join(made)} |\n" if made else ""
 
 
 def tasks(config: PretrainConfig) -> str:
