@@ -1,5 +1,6 @@
 """The application: routes behind a guard, with refusals in one line each."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from sora_video import __version__
 from sora_video.base.errors import SoraError
 
 from . import login
-from .api import health, media, search, videos
+from .api import health, jobs, media, search, videos
 from .api.answers import json_response
 from .api.values import REFUSALS
 from .guard.guard import Guard
@@ -45,8 +46,10 @@ def make_app(service: Service) -> Guard:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if not service.settings.read_only:
+            service.runner.start()
         yield
-        service.close()
+        await asyncio.to_thread(service.close)
 
     app = FastAPI(
         title="sora-video",
@@ -64,6 +67,7 @@ def make_app(service: Service) -> Guard:
     uploads = service.settings.uploads
     app.include_router(health.router)
     app.include_router(videos.router)
+    app.include_router(jobs.router)
     app.include_router(search.router)
     app.include_router(
         search.uploads,

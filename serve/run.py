@@ -61,6 +61,7 @@ def run_server(settings: Settings, started: Callable[[Running], None]) -> None:
             ws="none",
         )
         server = uvicorn.Server(config)
+        service.is_stopping = lambda: server.should_exit
         listener.listen(config.backlog)
         started(Running(address(settings, listener), service, server))
         server.run(sockets=[listener])

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from .alerts import Alerts
 from .encoders import Encoders
+from .jobs.runner import Runner
+from .jobs.store import Jobs
 from .media.media import Media
 from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
@@ -46,6 +49,10 @@ class Service:
         self.writing = Pool("changes", 1, 100)
         self.previews: dict[Path, asyncio.Task[Path]] = {}
         self.media = Media(settings)
+        self.jobs = Jobs(settings.state / "jobs.sqlite")
+        self.runner = Runner(settings, self.jobs)
+        self.alerts, self.streams = Alerts(settings.events), 0
+        self.is_stopping: Callable[[], bool] = lambda: False
         self.metrics = Metrics(self.look)
 
     @property
@@ -74,6 +81,7 @@ class Service:
 
     def close(self) -> None:
         """Take no more work."""
+        self.runner.stop()
         for pool in self.pools:
             pool.close()
 

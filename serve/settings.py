@@ -41,6 +41,8 @@ class Settings:
     """A classifier's folder; None: there is none."""
     videos: Path | None = None
     """Folder of the library's videos; None: where they were added from."""
+    events: Path | None = None
+    """Folder to which `sora watch --out` writes; None: there is none."""
     host: str = "127.0.0.1"
     port: int = 8000
     """0: any free one."""

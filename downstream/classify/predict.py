@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError, CorpusError, FingerprintError, LabelsError
 from sora_video.base.progress import Bar
+from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.rows import why_empty
@@ -23,6 +24,7 @@ from .values import Answer, Prediction, Predictions
 
 __all__ = [
     "classify_corpus",
+    "classify_embeddings",
     "classify_videos",
     "encoder_of",
     "predict",
@@ -169,6 +171,41 @@ def classify_videos(
     """
     classifier = load_classifier(head)
     return classify_corpus(classifier, encoder_of(classifier, model), open_corpus(source), smooth_s, keep)
+
+
+def classify_embeddings(
+    classifier: Classifier, embeddings: Embeddings, smooth_s: float | None = None
+) -> Prediction:
+    """Classify one video by embeddings that are there, such as those of a library.
+
+    Args:
+        classifier: heads on slices of this kind.
+        embeddings: the slices of one video, by all aspects of their encoder.
+        smooth_s: see :mod:`.timeline`; None: the length of three slices.
+
+    Raises:
+        ConfigError: ``smooth_s`` is below 0, or the embeddings lack the aspect of the classifier.
+        FingerprintError: another encoder made them.
+        LabelsError: there is no slice.
+    """
+    if embeddings.fingerprint != classifier.fingerprint:
+        remedy = "name a classifier that was trained on this encoder"
+        raise FingerprintError("the video", embeddings.fingerprint, classifier.fingerprint, remedy)
+    if not len(embeddings):
+        raise LabelsError("the video has no slice; add it to the library again")
+    if smooth_s is not None and not smooth_s >= 0:
+        raise ConfigError(f"smooth_s={smooth_s:g}: must be at least 0")
+    length_s = float(np.median(embeddings.end_s - embeddings.start_s))
+    rows = embeddings if classifier.by is None else embeddings.alone(classifier.by)
+    video = Open(
+        [View(task, SMOOTH_SLICES * length_s if smooth_s is None else smooth_s) for task in classifier.tasks],
+        float(rows.start_s[0]),
+        float(rows.end_s[-1]),
+    )
+    for view in video.views:
+        view.take(rows.start_s, rows.end_s, rows.vectors)
+    answers = {view.task.name: view.end() for view in video.views}
+    return Prediction(str(rows.video_id[0]), video.start_s, video.end_s, answers)
 
 
 def classify_corpus(

@@ -1,10 +1,10 @@
 """Routes of media: by opaque ids alone."""
 
 import asyncio
-from pathlib import Path
+import pathlib
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.staticfiles import NotModifiedResponse
 
@@ -53,7 +53,20 @@ async def strip(
     )
 
 
-def source_of(service: Service, media_id: str) -> tuple[Path, bool]:
+@router.get("/media/events/{name}", response_class=Response)
+async def event_media(
+    name: Annotated[str, Path(pattern=r"^event-[0-9]{4,9}\.(mp4|jpg)$")],
+    request: Request,
+    service: ServiceDep,
+) -> Response:
+    """A clip or a picture of an alert, as its event names it."""
+    folder = service.settings.events
+    if folder is None or not (folder / name).is_file() or (folder / name).is_symlink():
+        raise MissingError("there is no such clip or picture")
+    return sent(folder / name, request)
+
+
+def source_of(service: Service, media_id: str) -> tuple[pathlib.Path, bool]:
     """The file of a video, and whether browsers play it.
 
     Raises:
@@ -67,7 +80,7 @@ def source_of(service: Service, media_id: str) -> tuple[Path, bool]:
         raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
-async def preview_of(service: Service, path: Path) -> Path:
+async def preview_of(service: Service, path: pathlib.Path) -> pathlib.Path:
     """The preview of a file; of several requests at a time, one has it made.
 
     Raises:
@@ -88,7 +101,9 @@ async def preview_of(service: Service, path: Path) -> Path:
         raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
-def frames_of(service: Service, media_id: str, span: tuple[float, float], count: int, height: int) -> Path:
+def frames_of(
+    service: Service, media_id: str, span: tuple[float, float], count: int, height: int
+) -> pathlib.Path:
     """Frames of a span of a video as a JPEG file."""
     served = service.library.now()
     path = service.media.file(served.library, served.name_of(media_id))
@@ -98,7 +113,7 @@ def frames_of(service: Service, media_id: str, span: tuple[float, float], count:
         raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
-def sent(path: Path, request: Request) -> Response:
+def sent(path: pathlib.Path, request: Request) -> Response:
     """A file with its type and its tag; not again to those who have it."""
     media_type = TYPES.get(path.suffix.lower(), "video/mp4")
     answer = FileResponse(

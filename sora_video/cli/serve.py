@@ -43,6 +43,12 @@ def serve(
             help="Folder of the library's videos; default: where they were added from.",
         ),
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", metavar="FOLDER", help="Folder of `sora watch --out`, whose events are passed on."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; any but a loopback one asks for a token.")
     ] = "127.0.0.1",
@@ -79,6 +85,7 @@ def serve(
         state=(state or state_folder(library)).expanduser(),
         head=head,
         videos=videos,
+        events=events,
         host=host,
         port=port,
         names=tuple(name or ()),

@@ -63,7 +63,7 @@ BeginsOption = Annotated[
 ]
 EvidenceOption = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Write a clip and a picture of each alert there."),
+    typer.Option("--out", metavar="FOLDER", help="Write a clip and a picture of each alert there, and events.jsonl."),
 ]
 CommandOption = Annotated[
     str | None,
@@ -122,7 +122,7 @@ def watch(
         events = watch_stream(
             normal, source, follow, timeout, limits, rules=rules, begins=begins, evidence=evidence
         )
-        print_events(events, Teller(tell), keeps_files=out is not None)
+        print_events(events, Teller(tell), out)
 
 
 def print_threshold(normal: "Normal") -> None:
@@ -137,15 +137,29 @@ def print_threshold(normal: "Normal") -> None:
         console.warn(warning)
 
 
-def print_events(events: Iterable[dict[str, Any]], teller: "Teller", *, keeps_files: bool) -> None:
-    """Print events as they happen, and tell others of alerts."""
+def print_events(events: Iterable[dict[str, Any]], teller: "Teller", out: Path | None) -> None:
+    """Print events as they happen, keep them in the folder of clips, and tell others of alerts."""
     for event in events:
         if event["event"] == "alert":
             teller.add(event)
         if event["event"] == "summary":
             event["told"] = teller.finish()
             console.note(in_words(event))
-        print_event(event if keeps_files else without_files(event))
+        print_event(without_files(event) if out is None else event)
+        if out is not None:
+            keep_event(out, event)
+
+
+def keep_event(out: Path, event: dict[str, Any]) -> None:
+    """Add an event to the file that `sora serve --events` reads; the watch goes on where the disk refuses."""
+    from sora_video.serve.alerts import EVENTS
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(f"{console.json_text(event)}\n")
+    except OSError as error:
+        console.warn(f"{out / EVENTS}: cannot be written: {error.strerror}; the watch goes on")
 
 
 def print_event(event: dict[str, Any]) -> None:
