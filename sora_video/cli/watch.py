@@ -63,7 +63,9 @@ BeginsOption = Annotated[
 ]
 EvidenceOption = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Write a clip and a picture of each alert there, and events.jsonl."),
+    typer.Option(
+        "--out", metavar="FOLDER", help="Write a clip and a picture of each alert there, and events.jsonl."
+    ),
 ]
 CommandOption = Annotated[
     str | None,
