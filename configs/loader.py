@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from sora_video.base.errors import ConfigError
 
-from .parts import setting_names
+from .nested import setting_names
 from .schema import PretrainConfig
 from .text import plain, read_yaml
 

@@ -8,7 +8,7 @@ from pydantic_core import InitErrorDetails
 
 from sora_video.base.registry import Registry
 
-from .parts import refusal, split
+from .nested import refusal, split
 from .section import Section
 
 __all__ = ["TASKS", "TaskConfig", "resolve_tasks"]

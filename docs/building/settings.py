@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sora_video.configs.loader import recipe_names, recipe_path
-from sora_video.configs.parts import ENCODERS, METHODS, TOWERS, section_of
+from sora_video.configs.nested import section_of
+from sora_video.configs.parts import ENCODERS, METHODS, TOWERS
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.tasks import TASKS, TaskConfig
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sora_video.base.errors import ConfigError
-from sora_video.configs.parts import leaves
+from sora_video.configs.nested import leaves
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 
 __all__ = ["check_seeds"]

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.parts import ENCODERS, EncoderConfig, leaves
+from sora_video.configs.nested import leaves
+from sora_video.configs.parts import ENCODERS, EncoderConfig
 from sora_video.configs.schema import InitConfig, PretrainConfig
 from sora_video.pretrain.encoders.fingerprint import merged
 from sora_video.pretrain.encoders.frame_nets import FrameNet

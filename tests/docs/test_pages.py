@@ -12,14 +12,8 @@ import yaml
 import sora_video
 from sora_video.cli.main import make_app
 from sora_video.configs.loader import load_config
-from sora_video.configs.parts import (
-    ENCODERS,
-    METHODS,
-    TOWERS,
-    EncoderConfig,
-    MethodConfig,
-    setting_names,
-)
+from sora_video.configs.nested import setting_names
+from sora_video.configs.parts import ENCODERS, METHODS, TOWERS, EncoderConfig, MethodConfig
 from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.tasks import TASKS
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sora_video.base.digests import sampled_sha256, text_sha256
 from sora_video.base.errors import RunError
-from sora_video.configs.parts import leaves
+from sora_video.configs.nested import leaves
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.corpus import Corpus
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from sora_video.configs.parts import setting_names
+from sora_video.configs.nested import setting_names
 from sora_video.pretrain.encoders.checkpoint import recompute
 from sora_video.pretrain.encoders.registry import build_encoder, encoder_config, encoder_names
 
