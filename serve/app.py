@@ -46,8 +46,7 @@ def make_app(service: Service) -> Guard:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if not service.settings.read_only:
-            service.runner.start()
+        service.start()
         yield
         await asyncio.to_thread(service.close)
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from .alerts import Alerts
 from .encoders import Encoders
+from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
 from .media.media import Media
@@ -51,6 +52,16 @@ class Service:
         self.media = Media(settings)
         self.jobs = Jobs(settings.state / "jobs.sqlite")
         self.runner = Runner(settings, self.jobs)
+        self.folder = (
+            FolderWatch(
+                settings.videos,
+                lambda: self.library.now().listing,
+                self.jobs.add,
+                takes_away=settings.takes_away,
+            )
+            if settings.follows and settings.videos
+            else None
+        )
         self.alerts, self.streams = Alerts(settings.events), 0
         self.is_stopping: Callable[[], bool] = lambda: False
         self.metrics = Metrics(self.look)
@@ -79,8 +90,17 @@ class Service:
             calls.add_metric([pool.name], pool.calls)
         yield calls
 
+    def start(self) -> None:
+        """Begin to work on jobs, and to look at the folder of videos."""
+        if not self.settings.read_only:
+            self.runner.start()
+        if self.folder is not None:
+            self.folder.start()
+
     def close(self) -> None:
         """Take no more work."""
+        if self.folder is not None:
+            self.folder.stop()
         self.runner.stop()
         for pool in self.pools:
             pool.close()

@@ -41,6 +41,10 @@ class Settings:
     """A classifier's folder; None: there is none."""
     videos: Path | None = None
     """Folder of the library's videos; None: where they were added from."""
+    follows: bool = False
+    """Add what comes to the folder of videos."""
+    takes_away: bool = False
+    """Remove videos whose files are gone from that folder."""
     events: Path | None = None
     """Folder to which `sora watch --out` writes; None: there is none."""
     host: str = "127.0.0.1"
@@ -68,6 +72,14 @@ class Settings:
         ):
             if value < least:
                 raise ConfigError(f"--{name.replace('_', '-')} {value:g}: must be at least {least}")
+        if (self.follows or self.takes_away) and self.videos is None:
+            raise ConfigError("--watch-folder: needs a folder; name it with --videos")
+        if self.follows and self.read_only:
+            raise ConfigError(
+                "--watch-folder with --read-only: would change the library; leave one of them out"
+            )
+        if self.takes_away and not self.follows:
+            raise ConfigError("--take-away: applies to --watch-folder; name both")
         if self.port > 65535:
             raise ConfigError(f"--port {self.port}: must be at most 65535")
 

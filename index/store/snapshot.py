@@ -118,10 +118,9 @@ class Snapshot:
             LibraryError: the library does not hold one of them; or see :meth:`find`.
         """
         held = self.find(video_ids)
-        unknown = ", ".join(sorted(set(video_ids) - held.keys()))
-        if unknown:
+        if unknown := sorted(set(video_ids) - held.keys()):
             raise LibraryError(
-                f"library {self.folder}: has no video {unknown}; nothing was done, correct the name"
+                f"library {self.folder}: has no video {', '.join(unknown)}; nothing was done, correct the name"
             )
         return held
 

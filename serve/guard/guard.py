@@ -1,7 +1,6 @@
 """What stands before all routes: it refuses what may not pass, and puts the same headers on every answer."""
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard"]
 
-log = logging.getLogger("sora_video.serve")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -37,7 +35,7 @@ OPEN = ("/healthz", "/readyz", "/login")
 SAFE = ("GET", "HEAD", "OPTIONS")
 CHANGES_NOTHING = ("/api/v1/search", "/api/v1/search/upload", "/login", "/logout")
 """Paths of requests that a read-only server takes although their method may change something."""
-TOO_LARGE = 413
+TOO_LARGE, FAULT = 413, 500
 LARGE = b'{"error":"more was sent than is taken; see upload_megabytes and the others of /api/v1/info"}'
 """What is said in place of Starlette's own words."""
 ENDLESS = ("/media/", "/api/v1/events")
@@ -89,6 +87,9 @@ class Guard:
                     await refusal(scope, receive, send_guarded)
                 else:
                     await self.pass_on(scope, receive, send_guarded, lambda: status != 0)
+            except Exception:
+                if status != FAULT:  # which Starlette raises again once it is answered and logged
+                    raise
             finally:
                 route = getattr(scope.get("route"), "path", "")
                 self.service.metrics.count(scope["method"], route, status or 499, time.monotonic() - begun)

@@ -43,6 +43,12 @@ def serve(
             help="Folder of the library's videos; default: where they were added from.",
         ),
     ] = None,
+    watch_folder: Annotated[
+        bool, typer.Option("--watch-folder", help="Add what comes to the folder of --videos.")
+    ] = False,
+    take_away: Annotated[
+        bool, typer.Option("--take-away", help="With --watch-folder, remove videos whose files are gone.")
+    ] = False,
     events: Annotated[
         Path | None,
         typer.Option(
@@ -85,6 +91,8 @@ def serve(
         state=(state or state_folder(library)).expanduser(),
         head=head,
         videos=videos,
+        follows=watch_folder,
+        takes_away=take_away,
         events=events,
         host=host,
         port=port,

@@ -93,7 +93,8 @@ def test_videos_go_on_being_added_after_the_server_and_the_process_are_killed(sh
     words = ["serve", shelf, "--videos", more, "--state", state, "--port", "0"]
     command = [sys.executable, "-m", "sora_video", *map(str, words)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    address = server.stdout.readline().split(" at ")[1].split(";")[0]
+    with server.stdout as printed:
+        address = printed.readline().split(" at ")[1].split(";")[0]
     with httpx.Client(base_url=address, trust_env=False) as client:
         job = client.post("/api/v1/jobs", json={"kind": "add"}).json()
     jobs = Jobs(state / "jobs.sqlite")
