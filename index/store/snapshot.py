@@ -119,8 +119,9 @@ class Snapshot:
         """
         held = self.find(video_ids)
         if unknown := sorted(set(video_ids) - held.keys()):
+            names = ", ".join(unknown)
             raise LibraryError(
-                f"library {self.folder}: has no video {', '.join(unknown)}; nothing was done, correct the name"
+                f"library {self.folder}: has no video {names}; nothing was done, correct the name"
             )
         return held
 
