@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Body, File, Form, Response, UploadFile
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.base.plain import plain
 from sora_video.index.example import Example, check_aspect, query_by_example
 from sora_video.index.localize import localize
@@ -17,7 +17,7 @@ from ..served import Served
 from ..service import Service, ServiceDep
 from ..uploads import Upload, received
 from .answers import json_response
-from .values import Hits, Searched, SearchRequest
+from .values import Hits, Searched, SearchRequest, Words
 
 __all__ = ["hit_values", "router", "uploads"]
 
@@ -64,6 +64,21 @@ async def search_upload(
     how = Searched(top=top, exclude=exclude, where=where, by=by, agree=agree)
     async with received(file, service) as upload:
         return await service.embedding.run(answer_upload, service, how, upload, (start_s, end_s), fps)
+
+
+@router.get("/encoder", response_model=Words)
+async def about_encoder(service: ServiceDep) -> Response:
+    """Say whether the encoder takes words; the first request loads it."""
+    return await service.embedding.run(words_of, service)
+
+
+def words_of(service: Service) -> Response:
+    """Whether the encoder has a text tower."""
+    try:
+        service.encoders(service.library.now().library.model).words  # noqa: B018 - loads it
+    except (ConfigError, LibraryError):
+        return json_response({"words": False})
+    return json_response({"words": True})
 
 
 def check_one(request: SearchRequest) -> None:

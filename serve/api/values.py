@@ -11,12 +11,14 @@ __all__ = [
     "Duplicates",
     "Facet",
     "Hits",
+    "PlacedSlice",
     "Problem",
     "SearchRequest",
     "Searched",
     "SliceList",
     "Video",
     "VideoList",
+    "Words",
 ]
 
 MOST_TOP = 1000
@@ -174,6 +176,19 @@ class SliceValue(BaseModel):
     start_s: float
     end_s: float
     still: Annotated[bool, Field(description="Whether it shows nothing.")]
+
+
+class PlacedSlice(SliceValue):
+    """A slice, and its video."""
+
+    media_id: str
+    video_id: str
+
+
+class Words(BaseModel):
+    """Whether the library can be searched by words."""
+
+    words: bool
 
 
 class SliceList(BaseModel):

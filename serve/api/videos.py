@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
+from sora_video.base.errors import LibraryError
 from sora_video.base.plain import plain
 from sora_video.index.duplicates import COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
@@ -13,7 +14,7 @@ from ..refusals import MissingError
 from ..served import Served, facets_of
 from ..service import Service, ServiceDep
 from .answers import json_response
-from .values import Changes, Duplicates, SliceList, Video, VideoList
+from .values import Changes, Duplicates, PlacedSlice, SliceList, Video, VideoList
 
 __all__ = ["router"]
 
@@ -46,6 +47,12 @@ async def show_video(media_id: MediaId, service: ServiceDep) -> Response:
 async def list_slices(media_id: MediaId, service: ServiceDep) -> Response:
     """List the slices of a video."""
     return await service.searching.run(slices_of, service, media_id)
+
+
+@router.get("/slices/{slice_id}", response_model=PlacedSlice)
+async def show_slice(slice_id: Annotated[int, Path(ge=0)], service: ServiceDep) -> Response:
+    """Show one slice, and its video."""
+    return await service.searching.run(placed, service, slice_id)
 
 
 @router.get("/attributes", response_model=dict[str, str | bool | int | float])
@@ -125,6 +132,20 @@ def slices_of(service: Service, media_id: str) -> Response:
     slices = served.library.slices(served.name_of(media_id))
     rows = zip(*(column.tolist() for column in slices), strict=True)
     return json_response({"slices": [dict(zip(slices._fields, row, strict=True)) for row in rows]})
+
+
+def placed(service: Service, slice_id: int) -> Response:
+    """One slice with its video."""
+    served = service.library.now()
+    try:
+        row = served.library.slice(slice_id)
+    except LibraryError as error:
+        raise MissingError(str(error)) from error
+    name = str(row.video_id[0])
+    slices = served.library.slices(name)
+    at = slices.slice_id.tolist().index(slice_id)
+    values = {key: column[at] for key, column in slices._asdict().items()}
+    return json_response({"media_id": served.media_id(name), "video_id": name, **values})
 
 
 def attributes_of(service: Service, video_id: str) -> Response:

@@ -59,12 +59,30 @@ def test_slices_of_a_video_are_listed(http, library):
     assert library.slice(rows[0]["slice_id"]).start_s[0] == rows[0]["start_s"]
 
 
+def test_a_slice_is_shown_with_its_video(http, library):
+    name = library.videos()[2]
+    wanted = library.slices(name)
+    slice_id = wanted.slice_id.tolist()[-1]
+    shown = http.get(f"/api/v1/slices/{slice_id}").json()
+    assert (shown["video_id"], shown["slice_id"], shown["end_s"]) == (name, slice_id, wanted.end_s[-1])
+    assert http.get(f"/api/v1/videos/{shown['media_id']}").json()["video_id"] == name
+    answer = http.get("/api/v1/slices/123456")
+    assert answer.status_code == 404
+    assert "123456" in answer.json()["error"]
+
+
+def test_an_encoder_without_a_text_tower_says_so(http):
+    assert http.get("/api/v1/encoder").json() == {"words": False}
+
+
 def test_answers_have_the_shapes_that_the_schema_promises(http):
     media_id = http.get("/api/v1/videos").json()["videos"][0]["media_id"]
     for shape, answer in (
         (values.Hits, http.post(SEARCH, json={"slice_id": 0})),
         (values.VideoList, http.get("/api/v1/videos")),
         (values.Video, http.get(f"/api/v1/videos/{media_id}")),
+        (values.PlacedSlice, http.get("/api/v1/slices/0")),
+        (values.Words, http.get("/api/v1/encoder")),
         (values.SliceList, http.get(f"/api/v1/videos/{media_id}/slices")),
         (values.Duplicates, http.get("/api/v1/duplicates", params={"threshold": 0.5})),
     ):

@@ -1,0 +1,57 @@
+/** Filters of the library's videos: by attribute with counts, by name, and others as `camera>2`. */
+
+import { ask } from "./api.js";
+import { button, choice, field, make } from "./dom.js";
+import { go } from "./state.js";
+
+const nameOf = (word) => /^\s*([^=<>!]*[^=<>!\s])\s*=(?!=)/.exec(word)?.[1];
+const valueOf = (word) => word.slice(word.indexOf("=") + 1).trim();
+
+/**
+ * @param {URLSearchParams} state
+ * @param {AbortSignal} signal
+ * @returns {Promise<HTMLElement>}
+ */
+export async function filters(state, signal) {
+  const where = state.getAll("where");
+  const facets = await facetsOf(where, signal);
+  const set = (name, word) => {
+    const others = where.filter((each) => nameOf(each) !== name);
+    go({ where: word ? [...others, word] : others, offset: null });
+  };
+  const chosen = (name) => where.find((each) => nameOf(each) === name);
+  const selects = Object.entries(facets).map(([name, values]) => {
+    const present = chosen(name) ? valueOf(chosen(name)) : "";
+    const options = values.map(({ value, count }) => [String(value), `${value} (${count.toLocaleString("en")})`]);
+    if (present && !options.some(([value]) => value === present)) options.push([present, `${present} (0)`]);
+    return field(name, choice(`filter-${name}`, [["", "any"], ...options], present, (value) =>
+      set(name, value && `${name}=${value}`)));
+  });
+  const names = make("input", {
+    id: "filter-videos", type: "search", placeholder: "holiday/*",
+    value: chosen("videos") ? valueOf(chosen("videos")) : "", onchange: () => set("videos", names.value && `videos=${names.value}`),
+  });
+  const other = make("input", { id: "filter-other", placeholder: "camera>2" });
+  const form = make("form.row", { onsubmit: (event) => {
+    event.preventDefault();
+    if (other.value) go({ where: [...where, other.value], offset: null });
+  } }, field("Other filter", other), make("button", { type: "submit" }, "Add"));
+  const chips = where.map((word) => make("li", {}, button(`${word} ✕`,
+    () => go({ where: where.filter((each) => each !== word), offset: null }), { "aria-label": `Remove filter ${word}` })));
+  return make("details.filters", { open: where.length > 0 },
+    make("summary", {}, where.length ? `Filters (${where.length})` : "Filters"),
+    make("div.row", {}, selects, field("Name", names), form),
+    chips.length > 0 && make("ul.chips", { "aria-label": "Filters that are set" }, chips));
+}
+
+/** Counts of each attribute under the other filters, so that another value of it can be chosen. */
+async function facetsOf(where, signal) {
+  const of = async (words) => (await ask("videos", { query: { where: words, limit: 0 }, signal })).facets;
+  const facets = await of(where);
+  const set = [...new Set(where.map(nameOf))].filter((name) => name && !["videos", "start_s", "end_s"].includes(name));
+  for (const name of set) {
+    const values = (await of(where.filter((word) => nameOf(word) !== name)))[name];
+    if (values) facets[name] = values;
+  }
+  return facets;
+}

@@ -1,0 +1,86 @@
+/** What was found: for each video its best moment, how sure it is, and where else in it. */
+
+import { ask, stripUrl } from "./api.js";
+import { button, make } from "./dom.js";
+import { moment } from "./moment.js";
+import { address, go, link } from "./state.js";
+import { clock, spanText } from "./times.js";
+
+/** The moments of a hit, best first. @param {import("./api.js").Hit} hit @returns {import("./api.js").Moment[]} */
+export function momentsOf(hit) {
+  if (hit.aligned.length) return [...hit.aligned].sort((one, other) => other.likeness - one.likeness);
+  return hit.moments.length ? hit.moments : [{ start_s: hit.start_s, end_s: hit.end_s, likeness: hit.cosine }];
+}
+
+/** Whether a hit is sure, in words. @param {import("./api.js").Hit} hit */
+export function verdict(hit) {
+  if (hit.lead === null) return "Not judged: ranked by likeness alone";
+  const lead = `lead ${hit.lead.toFixed(2)}`;
+  return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: other videos are about as like, ${lead}`;
+}
+
+/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal */
+export const hitList = (hits, state, signal) =>
+  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state, signal)));
+
+function card(hit, rank, state, signal) {
+  const moments = momentsOf(hit), [best] = moments;
+  const player = moment(hit.media_id, hit.video_id, best);
+  const isSlice = best.start_s === hit.start_s && best.end_s === hit.end_s;
+  const like = { video: null, start: null, end: null, text: null, upload: null, slice: null, exclude: null };
+  const span = { video: hit.media_id, start: best.start_s, end: best.end_s };
+  return make("li.card.hit", {},
+    player.element,
+    make("div.about", {},
+      make("h3", { id: `hit-${rank}` }, `${rank}. ${hit.video_id}`),
+      make(`p.verdict${hit.sure ? ".sure" : ""}`, {}, verdict(hit)),
+      make("p.soft", {}, `${spanText(best)}, likeness ${best.likeness.toFixed(3)}`, ...aligned(best)),
+      make("img.strip", { src: stripUrl(hit.media_id, best.start_s, best.end_s), loading: "lazy",
+        alt: `Frames of ${hit.video_id}, ${spanText(best)}` }),
+      timeline(hit, moments, player, signal),
+      make("p.actions", {},
+        link("More like this moment", { ...like, ...(isSlice || !best.speed ? { slice: hit.slice_id } : span) }, state),
+        link("Look at the video", { ...like, video: hit.media_id, where: null }, state),
+        button("Exclude this video", () => go({ exclude: [...state.getAll("exclude"), hit.video_id] }, state),
+          { "aria-describedby": `hit-${rank}` }))));
+}
+
+/** Which part of the query a moment is. */
+function aligned(best) {
+  if (best.query_start_s === undefined) return [];
+  const query = { start_s: best.query_start_s, end_s: best.query_end_s };
+  return [`; it is ${spanText(query)} of the query, at speed ${best.speed.toFixed(2)}`];
+}
+
+/** Where in its video each moment lies; a press plays it. */
+function timeline(hit, moments, player, signal) {
+  const bars = moments.map((each) => {
+    const text = `${spanText(each)}, likeness ${each.likeness.toFixed(3)}`;
+    return button("", () => player.show(each), { class: "bar", title: text, "aria-label": `Play ${text}` });
+  });
+  const end = make("span");
+  const place = (duration) => {
+    moments.forEach((each, number) => {
+      bars[number].style.left = `${Math.min(97, (100 * each.start_s) / duration)}%`;
+      bars[number].style.width = `${Math.min(100, (100 * (each.end_s - each.start_s)) / duration)}%`;
+    });
+    end.textContent = clock(duration);
+  };
+  place(Math.max(...moments.map((each) => each.end_s)));
+  ask(`videos/${hit.media_id}/slices`, { signal }).then(({ slices }) => place(durationOf(slices)), () => {});
+  return make("div.timeline", {},
+    make("div.track", { role: "group", "aria-label": `Moments of ${hit.video_id}` }, bars),
+    make("div.ends", { "aria-hidden": "true" }, make("span", {}, clock(0)), end));
+}
+
+/** The end of a video's last slice, seconds. @param {{end_s: number}[]} slices */
+export const durationOf = (slices) => Math.max(0.1, ...slices.slice(-1).map((slice) => slice.end_s));
+
+/** The videos that are left out, with a way to take each back. @param {URLSearchParams} state */
+export function excluded(state) {
+  const names = state.getAll("exclude");
+  return names.length > 0 && make("p.soft", {}, "Left out: ",
+    make("ul.chips", {}, names.map((name) => make("li", {}, make("a", {
+      href: address({ exclude: names.filter((each) => each !== name) }, state), "aria-label": `Take back ${name}`,
+    }, `${name} ✕`)))));
+}
