@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { button, choice, field, make } from "./dom.js";
+import { sayError } from "./say.js";
 import { go } from "./state.js";
 
 const nameOf = (word) => /^\s*([^=<>!]*[^=<>!\s])\s*=(?!=)/.exec(word)?.[1];
@@ -14,7 +15,7 @@ const valueOf = (word) => word.slice(word.indexOf("=") + 1).trim();
  */
 export async function filters(state, signal) {
   const where = state.getAll("where");
-  const facets = await facetsOf(where, signal);
+  const facets = await facetsOf(where, signal).catch((error) => (sayError(error), {})); // a wrong filter can be removed
   const set = (name, word) => {
     const others = where.filter((each) => nameOf(each) !== name);
     go({ where: word ? [...others, word] : others, offset: null });

@@ -25,7 +25,7 @@ export async function grid(state, signal, more) {
     make("h3", {}, video.video_id),
     make("p.soft", {}, [counted(video.slices, "slice"), ...Object.entries(video.attributes).map(([name, value]) => `${name} ${value}`)].join(", ")),
     more(video)));
-  return { total, videos, content: [make("ul.videos", { "aria-label": "Videos" }, items), pages(total, offset, state)] };
+  return { total, videos, content: [make("ul.videos", { "aria-label": "Videos" }, items), pages(total, offset, state)].filter(Boolean) };
 }
 
 function pages(total, offset, state) {

@@ -16,7 +16,7 @@ export function momentsOf(hit) {
 export function verdict(hit) {
   if (hit.lead === null) return "Not judged: ranked by likeness alone";
   const lead = `lead ${hit.lead.toFixed(2)}`;
-  return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: other videos are about as like, ${lead}`;
+  return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: it does not stand out enough, ${lead}`;
 }
 
 /** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal */

@@ -18,7 +18,7 @@ async function render() {
   const state = now(), { signal } = controller;
   const name = Object.hasOwn(VIEWS, state.get("view") ?? "") ? state.get("view") : "search";
   const [title, load] = VIEWS[name];
-  const focused = document.activeElement?.id, isNew = shown && shown !== name;
+  const focused = document.activeElement?.id, isFirst = !shown, isNew = shown !== name;
   shown = name;
   document.title = `${title}: sora-video`;
   document.getElementById("title").textContent = title;
@@ -30,7 +30,7 @@ async function render() {
     const content = await show(state, signal, info);
     if (signal.aborted) return;
     document.getElementById("view").replaceChildren(...[content].flat());
-    document.getElementById(isNew || !focused ? "title" : focused)?.focus({ preventScroll: !isNew });
+    if (!isFirst) document.getElementById(isNew || !focused ? "title" : focused)?.focus({ preventScroll: !isNew });
   } catch (error) {
     if (!signal.aborted) sayError(error);
   }

@@ -37,14 +37,16 @@ export function load(video, id, fragment, tell) {
  * @returns {{element: HTMLElement, show: (span: {start_s: number, end_s: number}) => void}} `show` plays another span
  */
 export function moment(id, name, span) {
-  const video = make("video", { playsinline: true, preload: "none", "aria-hidden": "true", tabindex: -1 });
+  const video = make("video", { playsinline: true, preload: "none", "aria-hidden": "true", tabindex: -1, hidden: true });
+  const picture = make("img", { loading: "lazy", alt: "" });
   const note = make("small.note", { role: "status" });
   const play = make("button.play", { type: "button", "aria-pressed": "false" });
   video.muted = true;
-  let held = false, playing = false;
+  let held = false, playing = false; // held: by a press, so that it goes on when the pointer leaves
 
   const face = () => {
-    video.poster = posterUrl(id, (span.start_s + span.end_s) / 2);
+    picture.src = posterUrl(id, (span.start_s + span.end_s) / 2);
+    picture.alt = `A picture of ${name}`;
     play.setAttribute("aria-label", `Play ${spanText(span)} of ${name}`);
   };
   const start = () => {
@@ -55,6 +57,7 @@ export function moment(id, name, span) {
   };
   const stop = () => {
     playing = false;
+    video.hidden = true;
     play.setAttribute("aria-pressed", "false");
     video.pause();
     video.removeAttribute("src"); // ends the transfer
@@ -66,6 +69,7 @@ export function moment(id, name, span) {
     video.currentTime = span.start_s;
     video.play().catch(() => {});
   };
+  video.addEventListener("playing", () => (video.hidden = false));
   video.addEventListener("pause", again);
   video.addEventListener("ended", again);
   video.addEventListener("canplay", () => playing && video.paused && video.play().catch(() => {}));
@@ -79,7 +83,7 @@ export function moment(id, name, span) {
   play.addEventListener("pointerleave", () => !held && stop());
   face();
   return {
-    element: make("div.moment", {}, video, play, note),
+    element: make("div.moment", {}, picture, video, play, note),
     show(other) {
       stop();
       span = other;

@@ -1,0 +1,160 @@
+"""The page in a real browser: searches, what is found, and the list of videos."""
+
+import csv
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.browser import WIDTHS
+from tests.serve.visit import Visit
+
+
+@pytest.fixture
+def visit(browser, running):
+    """A function that opens a state of the page."""
+    opened = []
+
+    def start(state="", scheme="light"):
+        opened.append(Visit(browser, running.address, state, scheme))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.page.close()
+
+
+@pytest.fixture
+def first(http):
+    """The first video of the library."""
+    return http.get("/api/v1/videos", params={"limit": 1}).json()["videos"][0]
+
+
+def test_a_span_is_chosen_and_searched_by_keyboard_alone(visit, http, first):
+    shown = visit()
+    shown.tab_to("#to-browse")
+    shown.page.keyboard.press("Enter")
+    shown.said("9 videos")
+    shown.tab_to(".video a")
+    shown.page.keyboard.press("Enter")
+    shown.page.wait_for_selector("#search-span")
+    shown.tab_to("#end-range")
+    shown.page.keyboard.press("Home")
+    for _ in range(14):
+        shown.page.keyboard.press("ArrowRight")
+    assert shown.page.input_value("#end-number") == "1.5"
+    shown.tab_to("#search-span")
+    shown.page.keyboard.press("Enter")
+    shown.said("found")
+    assert f"video={first['media_id']}&start=0&end=1.5" in shown.page.url
+    asked = {"video_id": first["video_id"], "start_s": 0, "end_s": 1.5, "exclude": [first["video_id"]]}
+    hits = http.post("/api/v1/search", json=asked).json()["hits"]
+    assert shown.names() == [hit["video_id"] for hit in hits]
+    shown.tab_to(".hit .play")
+    shown.page.keyboard.press("Enter")
+    shown.wait_until_moved(".hit video")
+    shown.page.go_back()
+    shown.page.wait_for_selector(".hit", state="detached")
+    assert "start=" not in shown.page.url
+    assert shown.errors == []
+
+
+def test_an_upload_finds_itself_and_its_moment_plays_on_and_again(visit, films):
+    shown = visit()
+    shown.page.set_input_files("#file", films / "yard" / "copy of a clip.mp4")
+    assert "sure" in shown.said("found")
+    assert "yard/copy of a clip.mp4" in shown.names()[:2]
+    shown.page.hover(".hit .play")
+    shown.wait_until_moved(".hit video")
+    start, end = map(float, shown.page.get_attribute(".hit video", "src").split("#t=")[1].split(","))
+    seen = shown.page.evaluate(
+        """() => new Promise((done) => {
+          const video = document.querySelector(".hit video"), seen = [];
+          video.ontimeupdate = () => {
+            seen.push(video.currentTime);
+            if (seen.length > 2 && seen.at(-1) < seen.at(-2)) done(seen);
+          };
+        })"""
+    )
+    assert start - 0.1 < min(seen) < max(seen) < end + 0.5
+    shown.page.hover("h1")
+    assert shown.page.get_attribute(".hit video", "src") is None
+    assert shown.errors == []
+
+
+def test_filters_and_exclusions_are_kept_in_the_address(visit, library):
+    shown = visit("view=search&slice=0")
+    shown.said("found")
+    gone = shown.names()[0]
+    shown.page.click(".hit button:has-text('Exclude')")
+    shown.page.wait_for_function("location.search.includes('exclude')")
+    shown.said("7 videos found")
+    assert gone not in shown.names()
+    shown.page.click("summary:has-text('Filters')")
+    assert "1 (3)" in shown.page.inner_text("#filter-camera")
+    shown.page.select_option("#filter-camera", "1")
+    shown.page.wait_for_selector(".filters .chips")
+    shown.said("found")
+    assert {library.attributes(name)["camera"] for name in shown.names()} == {1}
+    assert "where=camera%3D1" in shown.page.url
+    names = shown.names()
+    shown.open(shown.page.url.split("?")[1])
+    shown.said("found")
+    assert shown.names() == names
+    assert shown.errors == []
+
+
+@pytest.mark.slow
+def test_hits_are_saved_as_they_are(visit, http):
+    shown = visit("view=search&slice=0&top=5")
+    shown.said("found")
+    hits = http.post("/api/v1/search", json={"slice_id": 0, "top": 5}).json()["hits"]
+    texts = {}
+    for kind in ("CSV", "JSON", "EDL"):
+        with shown.page.expect_download() as saved:
+            shown.page.click(f"button:has-text('Save as {kind}')")
+        texts[kind] = Path(saved.value.path()).read_text()
+    assert json.loads(texts["JSON"]) == hits
+    rows = list(csv.DictReader(texts["CSV"].splitlines()))
+    assert {row["video_id"] for row in rows} == {hit["video_id"] for hit in hits}
+    assert float(rows[0]["start_s"]) == hits[0]["moments"][0]["start_s"]
+    assert texts["EDL"].count("FROM CLIP NAME") == 5
+    assert f"* FROM CLIP NAME: {hits[0]['video_id']}" in texts["EDL"]
+
+
+def test_what_goes_wrong_is_said_in_words(visit):
+    shown = visit("view=browse&where=nonsense")
+    problem = shown.page.wait_for_selector("#problem:not([hidden])")
+    assert "NAME=VALUE" in problem.inner_text()
+    assert problem.get_attribute("role") == "alert"
+    shown.page.click("button[aria-label='Remove filter nonsense']")
+    shown.said("9 videos")
+    assert problem.is_hidden()
+
+
+def test_the_page_is_good_on_a_telephone_at_night(visit):
+    shown = visit("view=search&slice=0&top=3", "dark")
+    shown.said("found")
+    assert shown.faults(WIDTHS[0]) == []
+    ground, text = shown.brightness()
+    assert ground < 0.05 < 0.6 < text
+    assert shown.unreached() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", ["view=search", "view=search&video={}", "view=search&slice=0", "view=browse"])
+def test_every_view_is_good_at_every_width(visit, first, state, scheme):
+    shown = visit(state.format(first["media_id"]), scheme)
+    shown.page.wait_for_load_state("networkidle")
+    for width in WIDTHS:
+        assert shown.faults(width) == []
+    assert shown.unreached() == []
+
+
+@pytest.mark.slow
+def test_a_film_that_browsers_do_not_play_is_played_as_a_preview(visit):
+    shown = visit(f"view=browse&where={quote('videos=old.avi')}")
+    shown.page.click(".video .play")
+    shown.wait_until_moved(".video video")
