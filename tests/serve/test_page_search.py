@@ -144,7 +144,9 @@ def test_the_page_is_good_on_a_telephone_at_night(visit):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("state", ["view=search", "view=search&video={}", "view=search&slice=0", "view=browse"])
+@pytest.mark.parametrize(
+    "state", ["view=search", "view=search&video={}", "view=search&slice=0", "view=browse"]
+)
 def test_every_view_is_good_at_every_width(visit, first, state, scheme):
     shown = visit(state.format(first["media_id"]), scheme)
     shown.page.wait_for_load_state("networkidle")

@@ -33,7 +33,9 @@ class Visit(Shown):
 
     def said(self, part: str) -> str:
         """What the page says of its state, once that has a part."""
-        self.page.wait_for_function("part => document.getElementById('status').innerText.includes(part)", arg=part)
+        self.page.wait_for_function(
+            "part => document.getElementById('status').innerText.includes(part)", arg=part
+        )
         return str(self.page.inner_text("#status"))
 
     def names(self, items: str = ".hit h3") -> list[str]:
