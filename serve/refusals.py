@@ -18,6 +18,7 @@ from sora_video.base.errors import (
 )
 
 __all__ = [
+    "AwayError",
     "BusyError",
     "ForbiddenError",
     "MissingError",
@@ -53,6 +54,12 @@ class TooLargeError(RefusedError):
     """More was sent than the server takes."""
 
     status = 413
+
+
+class AwayError(RefusedError):
+    """The library cannot be read now."""
+
+    status = 503
 
 
 class BusyError(RefusedError):

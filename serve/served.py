@@ -9,12 +9,13 @@ from pathlib import Path
 from threading import Lock
 
 from sora_video.base import console
+from sora_video.base.errors import LibraryError
 from sora_video.index.info import VideoInfo
 from sora_video.index.library import Library
 from sora_video.index.opening import open_library
 from sora_video.index.store.filters import Value, spell
 
-from .refusals import MissingError
+from .refusals import AwayError, MissingError
 
 __all__ = ["Served", "ServedLibrary", "facets_of"]
 
@@ -92,12 +93,15 @@ class ServedLibrary:
         """The library as it was committed last; what has not changed is not read again.
 
         Raises:
-            LibraryError: it cannot be read any more.
+            AwayError: it cannot be read any more.
         """
         with self.lock:
             stamp = self.read_stamp()
             if stamp != self.stamp or stamp is None:
-                self.served = Served(self.served.library.reopened(), self.key)
+                try:
+                    self.served = Served(self.served.library.reopened(), self.key)
+                except LibraryError as error:
+                    raise AwayError(str(error)) from error
                 self.stamp = stamp
             return self.served
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sora_video.base.errors import CorpusError, LibraryError
+from sora_video.base.errors import CorpusError, SoraError
 from sora_video.index.info import VideoInfo
 from sora_video.pretrain.video.corpus import open_corpus
 
@@ -87,7 +87,7 @@ class FolderWatch:
         root = str(self.folder.absolute())
         try:
             held = {video.video_id for video in self.listing() if video.source == root}
-        except LibraryError:
+        except SoraError:
             return
         self.gone &= held
         if gone := sorted(held - stamps.keys() - self.gone):

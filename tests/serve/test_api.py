@@ -1,7 +1,10 @@
 """Routes of the API, asked by plain HTTP."""
 
 import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -167,3 +170,64 @@ def test_info_is_that_of_the_command_without_paths(http, folder, sora, machine_p
     wanted.pop("model")
     assert facts == wanted
     assert not any(path in answer.text for path in machine_paths)
+
+
+def test_a_library_that_is_away_is_told_until_it_is_back(http, folder):
+    manifest = folder / "manifest.json"
+    manifest.rename(folder / "elsewhere")
+    for path in ("/readyz", "/api/v1/videos"):
+        answer = http.get(path)
+        assert answer.status_code == 503
+        assert "no library there" in answer.json()["error"]
+        assert str(folder) not in answer.text
+    assert http.get("/healthz").status_code == 200
+    (folder / "elsewhere").rename(manifest)
+    assert http.get("/readyz").status_code == 200
+
+
+def test_many_clients_at_once_are_told_what_each_is_told_alone(http, library):
+    media_id = http.get("/api/v1/videos").json()["videos"][0]["media_id"]
+    asks = [
+        lambda: http.post(SEARCH, json={"slice_id": 1}),
+        lambda: http.post(SEARCH, json={"slice_id": 5, "where": ["camera>0"]}),
+        lambda: http.get("/api/v1/videos", params={"where": "videos=yard/*"}),
+        lambda: http.get(f"/api/v1/videos/{media_id}/slices"),
+        lambda: http.get("/api/v1/duplicates", params={"threshold": 0.9}),
+    ]
+    alone = [ask().json() for ask in asks]
+    with ThreadPoolExecutor(5) as threads:
+        answers = [threads.submit(asks[number % 5]) for number in range(20)]
+        for number in range(3):  # commits meanwhile, of what no answer holds
+            library.set_attributes({library.videos()[-1]: {"seen": number}})
+            library.set_attributes({library.videos()[-1]: {"seen": None}})
+        for number, answer in enumerate(answers):
+            told, wanted = answer.result().json(), alone[number % 5]
+            for value in (told, wanted):
+                value.pop("facets", None)
+            if "videos" in told:
+                for video in (*told["videos"], *wanted["videos"]):
+                    video["attributes"].pop("seen", None)
+            assert told == close_to(wanted)
+
+
+def close_to(value):
+    """A value, of which numbers may differ in their last digits."""
+    if isinstance(value, dict):
+        return {name: close_to(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [close_to(each) for each in value]
+    return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
+
+
+def test_who_sends_nothing_is_not_waited_for(folder, serve, tmp_path):
+    with serve(folder, request_s=0.5, state=tmp_path / "state") as running:
+        host, port = running.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as silent:
+            head = f"POST {SEARCH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            silent.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+            answer = b""
+            while not answer.endswith(b"}") and (part := silent.recv(4096)):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert b"took more than 0.5 s" in answer
+        assert httpx.get(f"{running.address}/healthz", trust_env=False).status_code == 200
