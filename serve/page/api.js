@@ -37,6 +37,12 @@ export async function ask(path, { query = {}, body, signal } = {}) {
   return value;
 }
 
+/** A video by its name; undefined where there is none. @param {string} name @returns {Promise<Video|undefined>} */
+export async function byName(name) {
+  const glob = name.replaceAll(/[[*?]/g, "[$&]");
+  return (await ask("videos", { query: { where: `videos=${glob}`, limit: 1 } })).videos[0];
+}
+
 /** @param {string} id opaque id of a video */
 export const mediaUrl = (id) => `/media/${id}`;
 

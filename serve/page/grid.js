@@ -22,7 +22,7 @@ export async function grid(state, signal, more) {
   const { total, videos } = await ask("videos", { query: { where: state.getAll("where"), offset, limit: PAGE }, signal });
   const items = videos.map((video) => make("li.card.video", {},
     moment(video.media_id, video.video_id, { start_s: 0, end_s: TASTE_S }).element,
-    make("h3", {}, video.video_id),
+    make("h2.name", {}, video.video_id),
     make("p.soft", {}, [counted(video.slices, "slice"), ...Object.entries(video.attributes).map(([name, value]) => `${name} ${value}`)].join(", ")),
     more(video)));
   return { total, videos, content: [make("ul.videos", { "aria-label": "Videos" }, items), pages(total, offset, state)].filter(Boolean) };

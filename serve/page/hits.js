@@ -32,7 +32,7 @@ function card(hit, rank, state, signal) {
   return make("li.card.hit", {},
     player.element,
     make("div.about", {},
-      make("h3", { id: `hit-${rank}` }, `${rank}. ${hit.video_id}`),
+      make("h2.name", { id: `hit-${rank}` }, `${rank}. ${hit.video_id}`),
       make(`p.verdict${hit.sure ? ".sure" : ""}`, {}, verdict(hit)),
       make("p.soft", {}, `${spanText(best)}, likeness ${best.likeness.toFixed(3)}`, ...aligned(best)),
       make("img.strip", { src: stripUrl(hit.media_id, best.start_s, best.end_s), loading: "lazy",

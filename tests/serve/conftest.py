@@ -14,6 +14,7 @@ from sora_video.index.build import build_library
 from sora_video.index.library import Library
 from sora_video.serve.run import run_server
 from sora_video.serve.settings import Settings
+from tests.serve.visit import Visit
 
 CLIPS = 7
 
@@ -113,6 +114,20 @@ def http(running):
     """A client of plain HTTP of the module's server."""
     with httpx.Client(base_url=running.address, timeout=60, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def visit(browser, running):
+    """A function that opens a state of the server's page."""
+    opened = []
+
+    def start(state="", scheme="light"):
+        opened.append(Visit(browser, running.address, state, scheme))
+        return opened[-1]
+
+    yield start
+    for shown in opened:
+        shown.page.close()
 
 
 @pytest.fixture

@@ -8,21 +8,6 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser import WIDTHS
-from tests.serve.visit import Visit
-
-
-@pytest.fixture
-def visit(browser, running):
-    """A function that opens a state of the page."""
-    opened = []
-
-    def start(state="", scheme="light"):
-        opened.append(Visit(browser, running.address, state, scheme))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.page.close()
 
 
 @pytest.fixture
@@ -88,7 +73,7 @@ def test_filters_and_exclusions_are_kept_in_the_address(visit, library):
     shown.said("found")
     gone = shown.names()[0]
     shown.page.click(".hit button:has-text('Exclude')")
-    shown.page.wait_for_function("location.search.includes('exclude')")
+    shown.page.wait_for_url("**exclude=**")
     shown.said("7 videos found")
     assert gone not in shown.names()
     shown.page.click("summary:has-text('Filters')")

@@ -16,6 +16,7 @@ class Visit(Shown):
     def __init__(self, browser: Any, address: str, state: str = "", scheme: Scheme = "light") -> None:
         self.address, self.errors = address, list[str]()
         self.page = browser.new_page(color_scheme=scheme)
+        self.page.set_default_timeout(120_000)
         self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self.asked)
@@ -38,7 +39,7 @@ class Visit(Shown):
         )
         return str(self.page.inner_text("#status"))
 
-    def names(self, items: str = ".hit h3") -> list[str]:
+    def names(self, items: str = ".hit .name") -> list[str]:
         """Names of videos as they are listed."""
         return [text.split(". ", 1)[-1] for text in self.page.locator(items).all_inner_texts()]
 

@@ -1,0 +1,103 @@
+/** The view of labels: select videos, label them, train a classifier, and let it classify. */
+
+import { ask } from "./api.js";
+import { answers } from "./answers.js";
+import { button, choice, field, make } from "./dom.js";
+import { filters } from "./filters.js";
+import { grid } from "./grid.js";
+import { begin, jobPanel } from "./jobs.js";
+import { attempt, say } from "./say.js";
+import { go } from "./state.js";
+import { counted } from "./times.js";
+
+/** Names of the videos that are selected, on whatever page of the list. @type {Set<string>} */
+const selected = new Set();
+
+/** @param {URLSearchParams} state @param {AbortSignal} signal @param {Record<string, any>} info */
+export async function show(state, signal, info) {
+  const [{ labels }, { heads }, choices] = await Promise.all([ask("labels", { signal }), ask("heads", { signal }), filters(state, signal)]);
+  const own = (video) => labels[video]?.label;
+  const videos = await attempt(() => grid(state, signal, (video) => selectBox(video, own(video.video_id), update)));
+  const classifying = make("div", {}, classifyForm(heads) ?? "");
+  const tools = info.server.read_only ? null : [labelForm(labels), trainForm(labels), classifying];
+  const selection = make("p", { id: "selection", role: "status" });
+  function update() {
+    selection.textContent = `${counted(selected.size, "video")} selected.`;
+    for (const box of document.querySelectorAll(".video input[type=checkbox]")) box.checked = selected.has(box.value);
+  }
+  update();
+  if (videos && !state.has("job")) say(`${counted(videos.total, "video")}, ${Object.keys(labels).length} with a label.`);
+  return [
+    state.has("job") && await jobPanel(state.get("job"), signal, (job) => outcome(job, info, classifying)),
+    make("section.card.ask", { "aria-label": "Labels" }, labelList(labels, update), selection,
+      tools ?? make("p.soft", {}, "This server is read-only: nothing can be labelled.")),
+    make("section.card.ask", { "aria-label": "Filters" }, choices),
+    ...(videos?.content ?? []),
+  ].filter(Boolean);
+}
+
+function selectBox(video, label, update) {
+  const box = make("input", { type: "checkbox", id: `select-${video.media_id}`, value: video.video_id,
+    "aria-label": `Select ${video.video_id}`, onchange: () => {
+    selected[box.checked ? "add" : "delete"](video.video_id);
+    update();
+  } });
+  box.checked = selected.has(video.video_id);
+  return make("p.check", {}, box, make("label", { for: box.id }, "Select"),
+    label && make("strong.label", {}, label));
+}
+
+/** Labels with counts; a press selects their videos. */
+function labelList(labels, update) {
+  const groups = new Map();
+  for (const [video, { label }] of Object.entries(labels)) if (label) groups.set(label, [...(groups.get(label) ?? []), video]);
+  const items = [...groups].sort().map(([label, videos]) => make("li", {}, button(`${label} (${videos.length})`, () => {
+    selected.clear();
+    videos.forEach((video) => selected.add(video));
+    update();
+  }, { "aria-label": `Select the ${counted(videos.length, "video")} labelled ${label}` })));
+  return items.length ? make("ul.chips", { "aria-label": "Labels" }, items) : make("p.soft", {}, "There are no labels. Select videos below, and give them one.");
+}
+
+function labelForm(labels) {
+  const known = [...new Set(Object.values(labels).map(({ label }) => label).filter(Boolean))].sort();
+  const input = make("input", { id: "label", list: "known-labels", autocomplete: "off" });
+  const set = (label) => attempt(async () => {
+    if (!selected.size) throw new Error("no video is selected; select some below");
+    if (label === "") throw new Error("the label is empty; write one");
+    await ask("labels", { body: { changes: Object.fromEntries([...selected].map((video) => [video, label])) } });
+    selected.clear();
+    go({});
+  });
+  return make("form.row", { onsubmit: (event) => { event.preventDefault(); set(input.value.trim()); } },
+    field("Label", input), make("datalist", { id: "known-labels" }, known.map((value) => make("option", { value }))),
+    make("button.main", { type: "submit", id: "give-label" }, "Give to the selected videos"), button("Take away", () => set(null)),
+    button("Select none", () => { selected.clear(); go({}); }));
+}
+
+function trainForm(labels) {
+  const input = make("input", { id: "train-name", value: "labels", pattern: "[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}", required: true });
+  return make("form.row", { onsubmit: (event) => { event.preventDefault(); begin({ kind: "train", name: input.value }); } },
+    field("Name of the classifier", input),
+    make("button", { type: "submit", id: "train", disabled: !Object.keys(labels).length }, "Train on all labels"));
+}
+
+function classifyForm(heads) {
+  if (!heads.length) return null;
+  let head = heads[0].name;
+  const select = choice("head", heads.map(({ name }) => [name ?? "", name ?? "of the server"]), head ?? "", (value) => (head = value || null));
+  return make("form.row", { onsubmit: (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      if (!selected.size) throw new Error("no video is selected; select some below");
+      await begin({ kind: "classify", video_ids: [...selected], head });
+    });
+  } }, field("Classifier", select), make("button", { type: "submit", id: "classify" }, "Classify the selected videos"));
+}
+
+/** What came of a job; a new classifier can be chosen at once. */
+async function outcome(job, info, classifying) {
+  if (job.kind === "classify") return answers(job.result.videos, info.server.read_only);
+  classifying.replaceChildren(classifyForm((await ask("heads")).heads) ?? "");
+  return make("p", {}, "Select videos, and let it classify them.");
+}
