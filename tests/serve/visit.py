@@ -43,6 +43,11 @@ class Visit(Shown):
         """Names of videos as they are listed."""
         return [text.split(". ", 1)[-1] for text in self.page.locator(items).all_inner_texts()]
 
+    def unreached(self) -> list[int]:
+        """See :meth:`Shown.unreached`; what is folded up is unfolded first."""
+        self.page.eval_on_selector_all("details", "all => all.forEach((each) => (each.open = true))")
+        return super().unreached()
+
     def wait_until_moved(self, video: str) -> None:
         """Wait until a video plays on."""
         handle = self.page.wait_for_selector(video, state="attached")
