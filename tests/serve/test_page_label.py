@@ -76,6 +76,8 @@ def test_a_classifier_is_trained_and_corrected(visit, folder):
         assert {row["video_id"]: row["label"] for row in csv.DictReader(file)}[names[0]] == wanted
     for width in WIDTHS:
         assert shown.faults(width) == []
+    shown.open(shown.page.url.split("?")[1])  # the key Tab begins at the top
+    shown.page.wait_for_selector(".answer .bar")
     assert shown.unreached() == []
 
 
