@@ -59,6 +59,7 @@ def check(exported, film, *rows):
     return ours
 
 
+@pytest.mark.slow
 def test_a_real_film_is_embedded_as_by_the_encoder(exported, data):
     (film,) = (data / "odd").rglob("*hitting_baseball*.mp4")
     ours = check(exported, film, 1, -1)

@@ -101,7 +101,8 @@ def test_an_alert_is_told_with_its_clip_and_picture(sora, normal, film, server, 
     named = {part.get_param("name", header="content-disposition"): part for part in parts}
     assert json.loads(named["event"].get_payload()) == alert
     assert len(named["clip"].get_payload(decode=True)) > 1000
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["event-0001.jpg", "event-0001.mp4"]
+    kept = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert kept == ["event-0001.jpg", "event-0001.mp4", "events.jsonl"]
 
 
 def failing(server):

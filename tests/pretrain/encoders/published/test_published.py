@@ -131,15 +131,16 @@ def test_slices_are_those_that_weights_were_measured_on():
     assert shapes["torchvision:swin3d_t"] == "32 x 224 x 224"
 
 
-def test_other_files_are_refused(lite, tmp_path):
-    folder = shutil.copytree(lite, tmp_path / "copy")
-    weights = folder / "weights.pth"
+def test_other_files_are_refused(fetched, tmp_path):
+    model, _, place = fetched("hf:tiny/clip").partition("@")
+    folder = shutil.copytree(place, tmp_path / "copy")
+    weights = folder / "model.safetensors"
     before = weights.read_bytes()
     weights.write_bytes(before[:-1] + b"x")
     with pytest.raises(RunError, match="not the file that was fetched"):
-        load_encoder(f"{LITE}@{folder}")
+        load_encoder(f"{model}@{folder}")
     weights.write_bytes(before)
-    with pytest.raises(ConfigError, match=f"the folder holds {LITE}"):
+    with pytest.raises(ConfigError, match=f"the folder holds {model}"):
         load_encoder(f"torchvision:mc3_18@{folder}")
 
 
