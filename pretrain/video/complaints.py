@@ -9,6 +9,7 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
+import av  # noqa: F401, first: loaded after decord, it keeps decord's FFmpeg from printing
 import decord
 
 from .readers import printed

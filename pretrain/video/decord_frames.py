@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av  # noqa: F401, first: loaded after decord, it keeps decord's FFmpeg from printing
 import decord
 import numpy as np
 from numpy.typing import NDArray

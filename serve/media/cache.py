@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,7 @@ class Cache:
             if not self.touch(target):
                 with atomic_path(target) as beside:
                     make(beside)
+                self.touch(target)
                 self.trim()
         with self.lock:
             self.making.pop(name, None)
@@ -56,7 +58,7 @@ class Cache:
     def touch(self, path: Path) -> bool:
         """Note that a file is used now; False where it is missing."""
         with suppress(OSError):
-            os.utime(path)
+            os.utime(path, ns=(time.time_ns(), time.time_ns()))  # the file system's own clock is coarse
             return True
         return False
 

@@ -86,6 +86,7 @@ def test_decisions_on_duplicates_are_kept_as_attributes(visit, http, folder):
     shown.page.fill("#threshold", "0.9")
     shown.page.click("#compare")
     shown.said("Group 1")
+    shown.page.wait_for_selector(".video .name")
     groups = http.get("/api/v1/duplicates", params={"threshold": 0.9}).json()["groups"]
     assert shown.names(".video .name") == groups[0]["videos"]
     kept, *others = groups[0]["videos"]

@@ -28,6 +28,7 @@ def test_losses_are_finite_and_a_run_can_be_repeated(run, heard_videos, tmp_path
     assert [line["loss"] for line in again.log()] == [line["loss"] for line in run.log()]
 
 
+@pytest.mark.slow
 def test_a_run_with_sound_goes_on_bit_for_bit(run, heard_videos, tmp_path):
     with pytest.raises(RunError, match="stopped after step 1"):
         pretrain_encoder(heard_videos, tmp_path / "run", run.config, max_minutes=0)

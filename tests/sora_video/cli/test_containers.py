@@ -12,6 +12,7 @@ SORA = Path(sys.executable).with_name("sora")
 MOUNT = "mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "
 
 
+@pytest.mark.slow
 def test_a_small_dev_shm_does_not_matter(videos, tmp_path):
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("only root may give a process a /dev/shm of its own")

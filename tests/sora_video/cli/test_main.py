@@ -90,6 +90,7 @@ def test_scan_names_what_is_there_and_what_is_not_readable(videos, tmp_path):
     assert {video["codec"] for video in found["videos"]} == {"h264"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_probe")
 def test_a_prepared_folder_is_a_corpus_with_the_same_labels(videos, run, tmp_path):
     paths = sorted(videos.rglob("*.mp4"))
