@@ -52,9 +52,10 @@ class Labels:
         """
         if not self.path.exists():
             return Corpus(self.path.parent, ())
-        known = self.names_by_file()
-        rows = []
-        for video in read_manifest(self.path):
+        rows, videos = [], list(read_manifest(self.path))
+        is_named = all(video.columns.get("video_id") for video in videos)
+        known = {} if is_named else self.names_by_file()
+        for video in videos:
             name = video.columns.get("video_id") or known.get(os.path.realpath(video.path))
             if name is not None:
                 columns = {key: value for key, value in video.columns.items() if key != "video_id"}
@@ -100,7 +101,7 @@ class Labels:
 
     def change(self, rows: list[dict[str, str]], changes: Mapping[str, str | None], column: str) -> None:
         """Change rows, and add those that are missing."""
-        known = self.names_by_file()
+        known = {} if all(row.get("video_id") for row in rows) else self.names_by_file()
         whole = {
             row.get("video_id") or known.get(os.path.realpath(self.path.parent / row["path"])): row
             for row in rows

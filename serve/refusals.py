@@ -20,7 +20,6 @@ from sora_video.base.errors import (
 __all__ = [
     "AwayError",
     "BusyError",
-    "ForbiddenError",
     "MissingError",
     "RefusedError",
     "TooLargeError",
@@ -42,12 +41,6 @@ class MissingError(RefusedError):
     """There is no such thing."""
 
     status = 404
-
-
-class ForbiddenError(RefusedError):
-    """This server, or this client, may not do that."""
-
-    status = 403
 
 
 class TooLargeError(RefusedError):

@@ -1,5 +1,6 @@
 """Keeps a library as its folder of videos is: files are added once they are at rest."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from sora_video.pretrain.video.corpus import open_corpus
 
 __all__ = ["FolderWatch"]
 
+log = logging.getLogger("sora_video.serve")
 REST_S = 10.0
 """Seconds that a file must not change before it is added: it may still be written."""
 LOOK_S = 5.0
@@ -58,7 +60,10 @@ class FolderWatch:
     def run(self) -> None:
         """Look until the server stops."""
         while not self.stopping.wait(LOOK_S):
-            self.look(time.monotonic())
+            try:
+                self.look(time.monotonic())
+            except Exception:  # what fails once may work the next time
+                log.exception("the folder of videos was not looked at")
 
     def look(self, now_s: float) -> None:
         """Look once, and ask for what has to be done.

@@ -85,7 +85,8 @@ def corpus_of(work: Work) -> Corpus:
     if work.videos is None:
         raise ConfigError("add: the server has no folder of videos; start it with --videos")
     corpus = open_corpus(work.videos)
-    below, names = work.wanted.get("folder") or "", work.wanted.get("video_ids")
+    below, named = work.wanted.get("folder") or "", work.wanted.get("video_ids")
+    names = None if named is None else set(named)
     videos = tuple(
         video
         for video in corpus.videos
@@ -100,7 +101,8 @@ def corpus_of(work: Work) -> Corpus:
 def remove(work: Work) -> dict[str, Any]:
     """Remove videos, or erase them; those that are gone already are left out."""
     library = Library.open(work.library)
-    names = [name for name in work.wanted["video_ids"] if name in library.contents(work.wanted["video_ids"])]
+    held = library.contents(work.wanted["video_ids"])
+    names = [name for name in work.wanted["video_ids"] if name in held]
     if not names and work.job.attempts == 0:
         raise ConfigError("remove: the library has none of these videos; correct the names")
     if names:

@@ -47,14 +47,6 @@ class Cache:
             self.making.pop(name, None)
         return target
 
-    def has(self, name: str) -> bool:
-        """Whether a file is there.
-
-        Args:
-            name: of the file.
-        """
-        return (self.folder / name).is_file()
-
     def touch(self, path: Path) -> bool:
         """Note that a file is used now; False where it is missing."""
         with suppress(OSError):

@@ -30,7 +30,6 @@ LIMITS = Limits(frame_s=30.0, video_s=900.0)
 PREVIEW = CopySettings(size=360, fps=30.0)
 REMEMBERED = 10_000
 """Files of which it is remembered whether browsers play them."""
-POSTER_HEIGHT = 360
 
 
 class Media:
@@ -84,19 +83,6 @@ class Media:
             VideoError: the file cannot be read.
         """
         return self.cache.get(self.preview_name(path), lambda target: make_preview(path, target))
-
-    def poster(self, library: Library, path: Path, at_s: float) -> Path:
-        """A picture of a video as JPEG.
-
-        Args:
-            library: that holds it.
-            path: its file.
-            at_s: seconds from its start.
-
-        Raises:
-            VideoError: the file cannot be read.
-        """
-        return self.frames(library, path, (at_s, at_s), 1, POSTER_HEIGHT)
 
     def frames(
         self, library: Library, path: Path, span: tuple[float, float], count: int, height: int

@@ -81,4 +81,6 @@ def test_a_server_follows_its_folder(place, built, serve, tmp_path):
         def names():
             return {video["video_id"] for video in client.get("/api/v1/videos").json()["videos"]}
 
+        before = names()
         until(lambda: "newer.avi" in names() or None, "the new film")
+        assert names() - before == {"newer.avi"}

@@ -145,3 +145,4 @@ def test_a_film_that_browsers_do_not_play_is_played_as_a_preview(visit):
     shown = visit(f"view=browse&where={quote('videos=old.avi')}")
     shown.page.click(".video .play")
     shown.wait_until_moved(".video video")
+    assert shown.errors == []
