@@ -1,22 +1,27 @@
 """What each choice of the recipe is worth, in equal time: ``python -m benchmarks.choices``.
 
-Each choice is pretrained on the same videos and changes the recipe `tiny-cpu`. The recipe has ``--epochs``; a
-choice has as many as take the same time, by the rates of both steps, which are measured in turns. Scores are
-means over group-safe folds of the training rows of each task, and excerpts those of the videos that constants
-are chosen with, so that a default is chosen without a look at what is reported.
+Each choice is pretrained on the same videos and changes the recipe `tiny-cpu`, or what it was before: one
+stage of residual frames. That has ``--epochs``; a choice has as many as take the same time, by the rates of
+both steps, which are measured in turns. Scores are means over group-safe folds of the training rows of each
+task, and excerpts those of the videos that constants are chosen with, so that a default is chosen without a
+look at what is reported.
 """
 
 import argparse
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sora_video.base.files import write_json
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
+from sora_video.index.library import Library
+from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
@@ -29,40 +34,63 @@ from .probes import probe_tasks
 from .real import TASKS, task_videos, write_table
 from .throughput import step_rate
 
-RECIPE = "the recipe"
+BEFORE, RECIPE = "one stage of residual frames", "the recipe"
+PLAIN = ("encoder.input=residual", "encoder.look_every=1", "encoder.depths=[]", "encoder.cells=1")
+"""The settings of the recipe, before what was chosen here."""
+COPIES = ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2")
 CHOICES: dict[str, Sequence[str]] = {
-    RECIPE: (),
-    "temperature 0.1": ("loss.temperature=0.1",),
-    "rho 2": ("slice.per_video=2", "optim.batch_size=64"),
-    "moco": ("method.name=moco",),
-    "width 24": ("encoder.width=24",),
-    "rgb": ("encoder.input=rgb",),
-    "look and motion": ("encoder.input=both",),
-    "16 frames": ("slice.frames=16", "slice.fps=16"),
-    "shuffled negatives": ("loss.intra=shuffle",),
-    "reversed negatives": ("loss.intra=reverse",),
+    BEFORE: PLAIN,
+    "temperature 0.1": (*PLAIN, "loss.temperature=0.1"),
+    "rho 2": (*PLAIN, "slice.per_video=2", "optim.batch_size=64"),
+    "moco": (*PLAIN, "method.name=moco"),
+    "width 24": (*PLAIN, "encoder.width=24"),
+    "rgb": (*PLAIN, "encoder.input=rgb"),
+    "look and motion": (*PLAIN, "encoder.input=both"),
+    "16 frames": (*PLAIN, "slice.frames=16", "slice.fps=16"),
+    "shuffled negatives": (*PLAIN, "loss.intra=shuffle"),
+    "reversed negatives": (*PLAIN, "loss.intra=reverse"),
     "rate and order": (
+        *PLAIN,
         "augment.playback=4",
         "augment.reverse=0.5",
         "tasks.rate.weight=0.3",
         "tasks.order.weight=0.3",
     ),
-    "faster slices": ("augment.playback=2",),
-    "temporal contrast": ("slice.views=2", "slice.per_video=2", "tasks.local.weight=0.3"),
-    "tubelets": ("augment.tubelet=0.5",),
-    "local views": ("augment.local_views=4", "augment.local_frames=4"),
-    "copies": ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2"),
-    "vicreg": ("method.name=vicreg", "loss.projection_dim=512"),
-    "sigreg": ("method.name=sigreg",),
-    "false negatives": ("method.negatives.ignore=0.05",),
-    "false and hard negatives": ("method.negatives.ignore=0.05", "method.negatives.hardness=0.5"),
+    "faster slices": (*PLAIN, "augment.playback=2"),
+    "temporal contrast": (*PLAIN, "slice.views=2", "slice.per_video=2", "tasks.local.weight=0.3"),
+    "tubelets": (*PLAIN, "augment.tubelet=0.5"),
+    "local views": (*PLAIN, "augment.local_views=4", "augment.local_frames=4"),
+    "copies": (*PLAIN, *COPIES),
+    "vicreg": (*PLAIN, "method.name=vicreg", "loss.projection_dim=512"),
+    "sigreg": (*PLAIN, "method.name=sigreg"),
+    "false negatives": (*PLAIN, "method.negatives.ignore=0.05"),
+    "false and hard negatives": (*PLAIN, "method.negatives.ignore=0.05", "method.negatives.hardness=0.5"),
+    "stages": (*PLAIN, "encoder.depths=[1,2,3,4]"),
+    "stages in cells": (*PLAIN, "encoder.depths=[2,3,4]", "encoder.cells=2"),
+    RECIPE: (),
+    "the recipe, all frames": ("encoder.look_every=1",),
+    "the recipe, copies": COPIES,
+    "the recipe, reversed negatives": ("loss.intra=reverse",),
+    "the recipe, shuffled negatives": ("loss.intra=shuffle",),
+    "the recipe, temperature 0.1": ("loss.temperature=0.1",),
 }
 UNTRAINED, PIXELS = "untrained", "pixels"
-TEXT = """`make bench-choices`: {facts}; {epochs} epochs of the recipe `tiny-cpu`, and of each choice as
-many as take the same time, by the rates of both steps in this run; {seeds} seeds, means (least to greatest).
+TEXT = """`make bench-choices`: {facts}; {epochs} epochs of `tiny-cpu` with one stage of residual frames,
+which it had before, and of each choice as many as take the same time, by the rates of both steps, in turns;
+{seeds} seeds, means (least to greatest).
 Linear / kNN: balanced accuracy, means over group-safe folds of the training rows. R@1: excerpts found first,
 of the videos that constants are chosen with; the worst kind of change; sure: the first hit is said to be
 where the excerpt comes from; absent: the same with its video left out. Untrained: of the recipe."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an encoder is worth, by one way to compare its embeddings."""
+
+    tasks: Sequence[tuple[float, float]]
+    """Linear and kNN of each task; none where aspects are to agree, which is a question of search."""
+    found: tuple[float, float, float, float]
+    """R@1 of excerpts, that of the worst kind, sure and sure with the video absent."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +114,30 @@ class Study:
 
     def config(self, name: str, seed: int) -> PretrainConfig:
         """The settings of one choice, with as many epochs as take the recipe's time."""
-        recipe, chosen = load_config("tiny-cpu"), load_config("tiny-cpu", CHOICES[name])
-        epochs = self.epochs
-        if name != RECIPE:
-            rates = np.array([(epoch_rate(recipe), epoch_rate(chosen)) for _ in range(2)]).max(0)
-            epochs = max(2, round(self.epochs * float(rates[1] / rates[0])))
+        epochs = self.lengths([name])[name]
         settings = [f"seed={seed}", f"optim.epochs={epochs}", f"optim.warmup_epochs={epochs / 10}"]
         return load_config("tiny-cpu", [*CHOICES[name], *settings])
 
-    def epochs_of(self, name: str, seeds: int) -> str:
-        """The epochs that the runs of a choice had."""
-        runs = (self.folder / f"{name} {seed}" for seed in range(seeds))
-        return ", ".join(map(str, sorted({load_encoder(run).config.optim.epochs for run in runs})))
+    def scores(self, name: str, seed: int, excerpts: Sequence[Excerpt]) -> dict[str, Scores]:
+        """The scores of one choice and seed, measured unless they are there."""
+        path = self.folder / f"{name} {seed}.json"
+        if not path.exists():
+            measured = measure(self.encoder(name, seed), excerpts)
+            write_json(path, {way: asdict(scores) for way, scores in measured.items()})
+        return {way: Scores(**scores) for way, scores in json.loads(path.read_text()).items()}
+
+    def lengths(self, names: Sequence[str]) -> dict[str, int]:
+        """The epochs of choices that take the recipe's time, by rates that are measured once, in turns."""
+        path = self.folder / "epochs.json"
+        known = json.loads(path.read_text()) if path.exists() else {BEFORE: self.epochs}
+        before = load_config("tiny-cpu", PLAIN)
+        for name in names:
+            if name in CHOICES and name not in known:
+                chosen = load_config("tiny-cpu", CHOICES[name])
+                rates = np.array([(epoch_rate(before), epoch_rate(chosen)) for _ in range(2)]).max(0)
+                known[name] = max(2, round(self.epochs * float(rates[1] / rates[0])))
+        write_json(path, known)
+        return {name: epochs for name, epochs in known.items() if name in names}
 
 
 def epoch_rate(config: PretrainConfig) -> float:
@@ -108,7 +148,7 @@ def epoch_rate(config: PretrainConfig) -> float:
 def main() -> None:
     """Pretrain with each choice, validate on every task, write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=20, help="of the recipe")
+    parser.add_argument("--epochs", type=int, default=20, help="of one stage of residual frames")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, help="keep runs in this folder, and go on from there")
     names = [*CHOICES, UNTRAINED, PIXELS]
@@ -119,6 +159,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         excerpts, _ = moments.planted_excerpts(folder, choose=True)
         study = Study(folder, arguments.epochs)
+        print(study.lengths(arguments.only), flush=True)
         write_table(
             "choices.md",
             "Choices of the recipe, in equal time",
@@ -129,16 +170,20 @@ def main() -> None:
 
 
 def rows(study: Study, names: Sequence[str], seeds: int, excerpts: Sequence[Excerpt]) -> Iterator[str]:
-    """A row of each choice: means over seeds."""
+    """A row of each choice and way to compare its embeddings: means over seeds."""
     for name in names:
         drawn = 1 if name == PIXELS else seeds
-        seen = [measure(study.encoder(name, seed), excerpts) for seed in range(drawn)]
-        tasks = np.array([scores for scores, _ in seen])
-        cells = ["/".join(f"{value:.3f}" for value in task) for task in tasks.mean(0)]
-        columns = [*tasks.mean(1).T, *np.array([found for _, found in seen]).T]
-        cells += [said(values) for values in columns]
-        epochs = "" if name in (UNTRAINED, PIXELS) else study.epochs_of(name, seeds)
-        yield "| " + " | ".join([name, epochs, *cells]) + " |"
+        seen = [study.scores(name, seed, excerpts) for seed in range(drawn)]
+        epochs = str(study.lengths([name]).get(name, ""))
+        for way in seen[0]:
+            tasks = np.array([scores[way].tasks for scores in seen])
+            cells = (
+                ["/".join(f"{value:.3f}" for value in task) for task in tasks.mean(0)] if tasks.size else []
+            )
+            means = [said(values) for values in tasks.mean(1).T] if tasks.size else []
+            found = [said(values) for values in np.array([scores[way].found for scores in seen]).T]
+            cells = [*(cells or [""] * len(TASKS)), *(means or ["", ""]), *found]
+            yield "| " + " | ".join([name + way, epochs, *cells]) + " |"
 
 
 def said(values: np.ndarray) -> str:
@@ -147,25 +192,40 @@ def said(values: np.ndarray) -> str:
     return mean if len(values) == 1 else f"{mean} ({values.min():.3f} to {values.max():.3f})"
 
 
-def measure(
-    encoder: VideoEncoder, excerpts: Sequence[Excerpt]
-) -> tuple[list[tuple[float, float]], tuple[float, float, float, float]]:
-    """Linear and kNN of each task; R@1, that of the worst kind, sure and sure with the video absent."""
+def measure(encoder: VideoEncoder, excerpts: Sequence[Excerpt]) -> dict[str, Scores]:
+    """Scores of an encoder by each way to compare its embeddings."""
     corpus, planted = open_corpus(task_videos()), open_corpus([excerpt.path for excerpt in excerpts])
     embeddings = moments.directed(encoder.embed(corpus))
     embedded = moments.directed(encoder.embed(planted))
     with tempfile.TemporaryDirectory() as scratch:
         library = moments.make_library(Path(scratch) / "library", embeddings)
-        outcomes = [moments.search(library, embedded, excerpt) for excerpt in excerpts]
+        return {
+            way.name: Scores(
+                [] if way.agree else tasks_by(embeddings, way.by),
+                excerpts_by(library, embedded, excerpts, way),
+            )
+            for way in moments.ways_of(library)
+        }
+
+
+def tasks_by(embeddings: Embeddings, by: str | None) -> list[tuple[float, float]]:
+    """Linear and kNN of each task."""
+    seen = embeddings.alone(by) if by else embeddings
+    return [(linear, knn) for linear, knn, _ in probe_tasks(seen, choose=True)]
+
+
+def excerpts_by(
+    library: Library, embedded: Embeddings, excerpts: Sequence[Excerpt], way: moments.Way
+) -> tuple[float, float, float, float]:
+    """R@1, that of the worst kind, sure and sure with the video absent."""
+    outcomes = [moments.search(library, embedded, excerpt, way) for excerpt in excerpts]
     first = {kind: np.mean([one.rank == 1 for one in outcomes if one.kind == kind]) for kind in KINDS}
-    found = (
+    return (
         float(np.mean([one.rank == 1 for one in outcomes])),
         float(min(first.values())),
         float(np.mean([one.sure for one in outcomes])),
         float(np.mean([one.wrongly_sure for one in outcomes])),
     )
-    tasks = [(linear, knn) for linear, knn, _ in probe_tasks(embeddings, choose=True)]
-    return tasks, found
 
 
 if __name__ == "__main__":

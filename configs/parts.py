@@ -179,6 +179,8 @@ class EncoderConfig(PartConfig):
     """Which network; ``sora encoders`` lists what they cost."""
     input: Literal["rgb", "residual", "both"] = "residual"
     """What the network sees: frames, differences of consecutive frames, or both in two streams."""
+    look_every: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Of input=both: the stream of frames sees one of so many, which costs less; the other sees all."""
     mean: tuple[float, float, float] = (0.45, 0.45, 0.45)
     """Of each channel in [0, 1], subtracted from frames; published weights have their own."""
     std: tuple[Positive, Positive, Positive] = (0.225, 0.225, 0.225)

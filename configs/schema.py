@@ -181,7 +181,7 @@ class DataConfig(Section):
     file that ends its decoder ends the run."""
     cache_gb: Annotated[float, Field(ge=0, le=1e6)] = 8.0
     """Disk space in the run folder for decoded frames, so that a small corpus is decoded only once; at most
-    16 times what the videos take, or 256 MB where that is more."""
+    16 times what the videos take, or 2 GB where that is more."""
     keep_cache: bool = False
     """Whether these frames stay when the run stops or is finished."""
     frame_s: Annotated[float, Field(gt=0, le=1e6)] = 60.0
@@ -324,6 +324,15 @@ class PretrainConfig(Section):
             raise ValueError(
                 f"slice.frames={self.slice.frames}: must be at least 2 for encoder.input={self.encoder.input}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _few_frames_are_of_one_of_two_streams(self) -> "PretrainConfig":
+        every = self.encoder.look_every
+        if every > 1 and self.encoder.input != "both":
+            raise ValueError(f"encoder.look_every={every}: needs encoder.input=both; leave it out")
+        if every > self.slice.frames:
+            raise ValueError(f"encoder.look_every={every}: must be at most slice.frames={self.slice.frames}")
         return self
 
     @model_validator(mode="after")

@@ -6,32 +6,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, normalize
 
-__all__ = ["join_moments", "run_stages"]
+__all__ = ["join_moments", "moments_of", "run_stages"]
 
 FEWEST = 4
 """Times that the map of a stage is to have, if any stage's has as many."""
 
 
-def run_stages(stages: Iterable[nn.Module], clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the stages of a network that thins out time, and keep what one of them has of each time.
-
-    It is the last stage of at least four times, or where no stage has so many, the last of those that have
-    most. Its map is averaged over the picture.
+def run_stages(stages: Iterable[nn.Module], clips: Tensor) -> list[Tensor]:
+    """Run the stages of a network one after another.
 
     Args:
         stages: in order; each takes and gives (N, C, T, H, W).
         clips: what the first takes.
 
     Returns:
-        What the last gives, and (N, T', C') moments.
+        What each of them gives.
     """
-    chosen = None
+    maps: list[Tensor] = []
     for stage in stages:
-        clips = stage(clips)
-        if chosen is None or clips.shape[2] >= min(FEWEST, chosen.shape[2]):
-            chosen = clips
-    assert chosen is not None
-    return clips, chosen.mean((3, 4)).transpose(1, 2)
+        maps.append(stage(maps[-1] if maps else clips))
+    return maps
+
+
+def moments_of(maps: Sequence[Tensor]) -> Tensor:
+    """What a network that thins out time has of each time.
+
+    It is the map of the last stage of at least four times, or where no stage has so many, of the last of
+    those that have most, averaged over the picture.
+
+    Args:
+        maps: (N, C, T, H, W) of the stages, in order.
+
+    Returns:
+        (N, T', C') moments.
+    """
+    chosen = maps[0]
+    for one in maps[1:]:
+        if one.shape[2] >= min(FEWEST, chosen.shape[2]):
+            chosen = one
+    return chosen.mean((3, 4)).transpose(1, 2)
 
 
 def join_moments(streams: Sequence[Tensor | None]) -> Tensor | None:

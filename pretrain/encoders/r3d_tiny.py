@@ -6,16 +6,15 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from sora_video.configs.parts import EncoderConfig
-
 from .conv import PaddedConv3d
-from .moments import run_stages
+from .moments import moments_of, run_stages
+from .stages import StagesConfig, dim_of_stages, join_stages
 from .streams import TrunkFeatures, TrunkModule
 
 __all__ = ["R3DTiny", "R3DTinyConfig"]
 
 
-class R3DTinyConfig(EncoderConfig):
+class R3DTinyConfig(StagesConfig):
     """Settings of r3d_tiny."""
 
     width: Annotated[int, Field(ge=4, le=1024)] = 16
@@ -51,15 +50,15 @@ class R3DTiny(TrunkModule):
     """R3D with one block a stage (after Tran et al., A Closer Look at Spatiotemporal Convolutions, 2018).
 
     Args:
-        config: the width.
+        config: the width, and which stages stand for a slice.
     """
 
     settings = R3DTinyConfig
 
     def __init__(self, config: R3DTinyConfig) -> None:
         super().__init__()
-        width = config.width
-        self.dim = 8 * width
+        self.config, width = config, config.width
+        self.dim = dim_of_stages(config, [width, width, 2 * width, 4 * width, 8 * width])
         self.stem = nn.Sequential(
             PaddedConv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
@@ -80,12 +79,11 @@ class R3DTiny(TrunkModule):
             lengths: are ignored.
 
         Returns:
-            (N, 8 x width) features, no attention, and the moments of a stage (see :mod:`.moments`).
+            (N, ``dim``) features, no attention, and the moments of a stage (see :mod:`.moments`).
         """
-        if not self.gives_moments:
-            return TrunkFeatures(self.stages(self.stem(clips)).mean((2, 3, 4)))
-        maps, moments = run_stages((self.stem, *self.stages), clips)
-        return TrunkFeatures(maps.mean((2, 3, 4)), moments=moments)
+        maps = run_stages(self.parts(), clips)
+        moments = moments_of(maps) if self.gives_moments else None
+        return TrunkFeatures(join_stages(maps, self.config), moments=moments)
 
     def parts(self) -> Iterable[nn.Module]:
         """Stem and stages."""

@@ -130,7 +130,8 @@ class SliceEncoder(nn.Module):
 
     ``residual`` gives the network the T - 1 differences of consecutive frames (Tao et al., Rethinking Motion
     Representation: Residual Frames with 3D ConvNets, 2020), ``both`` one network the frames and another the
-    differences. The features of each of two streams are an aspect of the slice, look and motion.
+    differences. The features of each of two streams are an aspect of the slice, look and motion. The network
+    over frames may see few of them (Feichtenhofer et al., SlowFast Networks for Video Recognition, 2019).
 
     Args:
         config: which streams, and the mean and standard deviation by which frames are standardised.
@@ -150,6 +151,7 @@ class SliceEncoder(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(getattr(config, name)).view(3, 1, 1, 1)
             self.register_buffer(name, values, persistent=False)
+        self.every = config.look_every
         trunks = {name: make_trunk() for name in names}
         self.dim = sum(trunk.dim for trunk in trunks.values())
         self.spans = spans_of({name: trunk.dim for name, trunk in trunks.items()})
@@ -200,9 +202,18 @@ class SliceEncoder(nn.Module):
     def stream(self, name: str, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """One stream of clips, standardised, and how long each is."""
         if name == "rgb":
-            return (clips - self.mean) / self.std, lengths
+            few, lengths = self.thin(clips, lengths)
+            return (few - self.mean) / self.std, lengths
         differences = (clips[:, :, 1:] - clips[:, :, :-1]) / self.std
         return differences, None if lengths is None else (lengths - 1).clamp(min=1)
+
+    def thin(self, clips: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The middle one of every so many frames, and how many of these are real."""
+        start = min((self.every - 1) // 2, clips.shape[2] - 1)
+        few = clips[:, :, start :: self.every]
+        if lengths is None or self.every == 1:
+            return few, lengths
+        return few, ((lengths - start - 1) // self.every + 1).clamp(min=1)
 
 
 def spans_of(dims: Mapping[str, int]) -> tuple[Aspect, ...]:

@@ -17,7 +17,8 @@ from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d
 from sora_video.configs.parts import EncoderConfig
 
 from .conv import pad_explicitly
-from .moments import run_stages
+from .moments import moments_of, run_stages
+from .stages import StagesConfig, dim_of_stages, join_stages
 from .streams import TrunkFeatures, TrunkModule
 
 __all__ = [
@@ -101,7 +102,7 @@ class AnySizeWindowAttention(ShiftedWindowAttention3d):  # type: ignore[misc]
 
 
 class TorchvisionNet(TrunkModule):
-    """Base of torchvision's video networks, which have no settings of their own.
+    """Base of torchvision's video networks; most have no settings of their own.
 
     Args:
         config: the settings that every encoder has.
@@ -144,6 +145,16 @@ class R3D18(TorchvisionNet):
     """R3D-18 (Tran et al., A Closer Look at Spatiotemporal Convolutions for Action Recognition, 2018)."""
 
     make = staticmethod(video.r3d_18)
+    settings = StagesConfig
+
+    def __init__(self, config: StagesConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        self.dim = dim_of_stages(config, [64, 64, 128, 256, 512])
+
+    def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
+        """See :meth:`TorchvisionNet.forward`; the stages that are named stand for a slice."""
+        return self.with_moments(clips) if self.config.depths else super().forward(clips, lengths)
 
     def parts(self) -> Iterable[nn.Module]:
         """Stem and residual blocks."""
@@ -153,9 +164,9 @@ class R3D18(TorchvisionNet):
     def with_moments(self, clips: Tensor) -> TrunkFeatures:
         """Moments are those of a stage, see :mod:`.moments`."""
         net: Any = self.net
-        stages = (net.stem, net.layer1, net.layer2, net.layer3, net.layer4)
-        maps, moments = run_stages(stages, clips)
-        return TrunkFeatures(net.avgpool(maps).flatten(1), moments=moments)
+        maps = run_stages((net.stem, net.layer1, net.layer2, net.layer3, net.layer4), clips)
+        moments = moments_of(maps) if self.gives_moments else None
+        return TrunkFeatures(join_stages(maps, self.config), moments=moments)
 
 
 class MC318(R3D18):
@@ -184,8 +195,8 @@ class S3DNet(TorchvisionNet):
     def with_moments(self, clips: Tensor) -> TrunkFeatures:
         """Moments are those of a stage, see :mod:`.moments`."""
         net: Any = self.net
-        maps, moments = run_stages(net.features, clips)
-        return TrunkFeatures(net.avgpool(maps).mean((2, 3, 4)), moments=moments)
+        maps = run_stages(net.features, clips)
+        return TrunkFeatures(net.avgpool(maps[-1]).mean((2, 3, 4)), moments=moments_of(maps))
 
 
 class MViTV2S(TorchvisionNet):

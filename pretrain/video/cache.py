@@ -31,7 +31,7 @@ FEATURES = ".npy"
 TIME_BYTES = 8
 MOST_TIMES = 16
 """Of the bytes of a corpus that its frames may take; videos that are packed tighter are quick to decode."""
-LEAST_BYTES = 2**28
+LEAST_BYTES = 2**31
 """That frames may take, however small the corpus."""
 
 

@@ -63,6 +63,7 @@ def demo(
         return
     show.print_table(outcome.table(), title=outcome.title())
     console.say(f"report: {page}")
+    console.say(f"{shlex.join(['sora', 'serve', str(library)])} shows the library in a browser")
     words = ["sora", "search", str(library), str(outcome.query), "--top", str(HITS)]
     console.say(f"{shlex.join(words)} says:")
     search(library, str(outcome.query), top=HITS)

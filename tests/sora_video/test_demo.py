@@ -19,6 +19,7 @@ def test_the_demo_leaves_a_report_a_library_and_runs(tmp_path, monkeypatch, sora
     code, said = sora("demo", "--out", out, "--seeds", seeds, "optim.epochs=1", "encoder.width=4")
     assert code == 0, said
     command, answer = re.search(r"^sora (search demo/library .*) says:\n(.*)", said, re.M | re.S).groups()
+    assert "sora serve demo/library shows the library in a browser\n" in said
     shutil.move("demo", "elsewhere")
     assert sora(*shlex.split(command.replace("demo", "elsewhere"))) == (0, answer)
     shutil.move("elsewhere", "demo")

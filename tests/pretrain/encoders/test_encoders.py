@@ -152,6 +152,84 @@ def test_residual_input_sees_no_still_picture():
     torch.testing.assert_close(features[0], features[1])
 
 
+STAGES = {"r3d_tiny": [4, 4, 8, 16, 32], "r3d_18": [64, 64, 128, 256, 512]}
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "depths"),
+    [
+        ("r3d_tiny", [4]),
+        ("r3d_tiny", [0, 3]),
+        ("r3d_tiny", [2, 3, 4]),
+        pytest.param("r3d_18", [1, 4], marks=pytest.mark.slow),
+    ],
+)
+def test_the_stages_that_are_named_stand_for_a_slice(name, depths, cells):
+    """Reference: the maps that hooks see, cut in cells."""
+    width, seen = {} if name in WITHOUT_WIDTH else {"width": 4}, []
+    network = build_encoder(encoder_config(name, depths=depths, cells=cells, **width), 0).eval()
+    net = getattr(network.trunks["residual"], "net", network.trunks["residual"])
+    stages = net.stages if name == "r3d_tiny" else [net.layer1, net.layer2, net.layer3, net.layer4]
+    for part in (net.stem, *stages):
+        part.register_forward_hook(lambda _module, _seen, output: seen.append(output.double()))
+    with torch.no_grad():
+        features = network(clips(size=64)).features
+    parts = []
+    for depth in depths:
+        side = seen[depth].shape[-1] // cells
+        means = seen[depth].mean(2).unfold(2, side, side).unfold(3, side, side).mean((4, 5)).flatten(1)
+        parts.append(means / means.norm(dim=1, keepdim=True) if len(depths) > 1 else means)
+    torch.testing.assert_close(features, torch.cat(parts, 1).float())
+    assert network.dim == features.shape[1] == cells**2 * sum(STAGES[name][depth] for depth in depths)
+
+
+def test_a_stage_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match=r"encoder\.depths.*5.*less than or equal to 4"):
+        load_config("tiny-cpu", ["encoder.depths=[5]"])
+
+
+def test_few_frames_are_seen_by_the_stream_of_frames():
+    """Reference: the network over frames on the middle ones of every four, by hand."""
+    network = build_encoder(encoder_config("r3d_tiny", width=4, input="both", look_every=4), 0).eval()
+    whole = build_encoder(encoder_config("r3d_tiny", width=4, input="both"), 0).eval()
+    batch, lengths = clips(3), torch.tensor([8, 5, 1])
+    with torch.no_grad():
+        features, plain = network(batch, lengths).features, whole(batch, lengths).features
+        look = network.trunks["rgb"]((batch[:, :, [1, 5]] - network.mean) / network.std, None)[0]
+    half = network.dim // 2
+    torch.testing.assert_close(features[:, :half], nn.functional.normalize(look, dim=1))
+    torch.testing.assert_close(features[:, half:], plain[:, half:])
+
+
+@pytest.mark.parametrize(("length", "real"), [(1, 1), (2, 1), (5, 1), (6, 2), (8, 2)])
+def test_few_frames_are_real_as_far_as_the_slice_is(length, real):
+    network = build_encoder(encoder_config("r3d_tiny", width=4, input="both", look_every=4), 0)
+    few, lengths = network.thin(clips(1), torch.tensor([length]))
+    assert (few.shape[2], lengths.tolist()) == (2, [real])
+
+
+def test_a_short_view_keeps_a_frame():
+    network = build_encoder(encoder_config("r3d_tiny", width=4, input="both", look_every=8), 0)
+    batch = clips(1, time=2)
+    torch.testing.assert_close(network.thin(batch, None)[0], batch[:, :, 1:])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["encoder.look_every=2"], r"encoder\.look_every=2: needs encoder\.input=both"),
+        (
+            ["encoder.look_every=9", "encoder.input=both"],
+            r"encoder\.look_every=9: must be at most slice\.frames=8",
+        ),
+    ],
+)
+def test_few_frames_without_two_streams_are_refused(settings, said):
+    with pytest.raises(ConfigError, match=said):
+        load_config("tiny-cpu", settings)
+
+
 @pytest.mark.parametrize(
     "name",
     [

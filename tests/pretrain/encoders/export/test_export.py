@@ -24,7 +24,15 @@ SMALL = ("encoder.width=4", "slice.size=32")
 TINY = ("slice.frames=4", "slice.size=32")
 TIME = "{cell: gru, layers: 2, bidirectional: true, attention: sigmoid, mix: true}"
 QUICK = {
-    "r3d_tiny": (*SMALL, "encoder.name=r3d_tiny", "encoder.input=both", "encoder.checkpoint=true"),
+    "r3d_tiny": (
+        *SMALL,
+        "encoder.name=r3d_tiny",
+        "encoder.input=both",
+        "encoder.look_every=2",
+        "encoder.depths=[2,4]",
+        "encoder.cells=2",
+        "encoder.checkpoint=true",
+    ),
     "sora": (*SMALL, "encoder.name=sora", "encoder.time.bidirectional=true"),
     "lite0": (),
 }
@@ -34,7 +42,8 @@ OTHERS = {
     "motion": (*TINY, "encoder.name=frames", "encoder.pool=mean+motion", "encoder.depths=[0,2]"),
     "sora_multiscale": (*SMALL, "encoder.name=sora_multiscale", "encoder.time.bidirectional=true"),
     "sora_av": (*SMALL, "encoder.name=sora_av", "encoder.av.fusion=attention"),
-    **{name: (*TINY, f"encoder.name={name}") for name in ("r3d_18", "mvit_v2_s", "mvit_v1_b", "swin3d_t")},
+    "r3d_18": (*TINY, "encoder.name=r3d_18", "encoder.depths=[3,4]"),
+    **{name: (*TINY, f"encoder.name={name}") for name in ("mvit_v2_s", "mvit_v1_b", "swin3d_t")},
     "s3d": ("slice.frames=8", "slice.size=64", "encoder.name=s3d"),
 }
 MINUTES = {("mvit_v2_s", "onnx")}
