@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,11 @@ class Study:
     folder: Path
     epochs: int
 
+    @cached_property
+    def excerpts(self) -> list[Excerpt]:
+        """Of the videos that constants are chosen with."""
+        return moments.planted_excerpts(self.folder, choose=True)[0]
+
     def encoder(self, name: str, seed: int) -> VideoEncoder:
         """The encoder of one choice and seed; a run is trained unless it is there."""
         recipe = load_config("tiny-cpu")
@@ -118,11 +124,11 @@ class Study:
         settings = [f"seed={seed}", f"optim.epochs={epochs}", f"optim.warmup_epochs={epochs / 10}"]
         return load_config("tiny-cpu", [*CHOICES[name], *settings])
 
-    def scores(self, name: str, seed: int, excerpts: Sequence[Excerpt]) -> dict[str, Scores]:
+    def scores(self, name: str, seed: int) -> dict[str, Scores]:
         """The scores of one choice and seed, measured unless they are there."""
         path = self.folder / f"{name} {seed}.json"
         if not path.exists():
-            measured = measure(self.encoder(name, seed), excerpts)
+            measured = measure(self.encoder(name, seed), self.excerpts)
             write_json(path, {way: asdict(scores) for way, scores in measured.items()})
         return {way: Scores(**scores) for way, scores in json.loads(path.read_text()).items()}
 
@@ -157,7 +163,6 @@ def main() -> None:
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        excerpts, _ = moments.planted_excerpts(folder, choose=True)
         study = Study(folder, arguments.epochs)
         print(study.lengths(arguments.only), flush=True)
         write_table(
@@ -165,15 +170,15 @@ def main() -> None:
             "Choices of the recipe, in equal time",
             TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds),
             ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
-            rows(study, arguments.only, arguments.seeds, excerpts),
+            rows(study, arguments.only, arguments.seeds),
         )
 
 
-def rows(study: Study, names: Sequence[str], seeds: int, excerpts: Sequence[Excerpt]) -> Iterator[str]:
+def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
     """A row of each choice and way to compare its embeddings: means over seeds."""
     for name in names:
         drawn = 1 if name == PIXELS else seeds
-        seen = [study.scores(name, seed, excerpts) for seed in range(drawn)]
+        seen = [study.scores(name, seed) for seed in range(drawn)]
         epochs = str(study.lengths([name]).get(name, ""))
         for way in seen[0]:
             tasks = np.array([scores[way].tasks for scores in seen])

@@ -14,8 +14,9 @@ from .store.filters import Where
 
 __all__ = ["AGREE", "Query", "without_times"]
 
-AGREE = False
-"""Whether a hit is sure only if it leads by each aspect too, where nothing else is said."""
+AGREE = True
+"""Whether a hit is sure only if it leads by each aspect too, where nothing else is said: film of one place
+looks alike."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,9 @@ SURE = 0.65
 """Least lead of a video that is said to be where a query comes from. Of excerpts whose video was left out of
 a library about one in a hundred reached it in a wrong one."""
 
-AGREED = SURE
-"""Least lead by each aspect of such a video, where a query asks that they agree."""
+AGREED = 0.4
+"""Least lead by each aspect of such a video, where a query asks that they agree. Of excerpts whose video was
+left out, 3 in 500 reached both in a wrong one, where 12 in 500 reached :data:`SURE` alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

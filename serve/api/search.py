@@ -9,7 +9,7 @@ from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.base.plain import plain
 from sora_video.index.example import Example, check_aspect, query_by_example
 from sora_video.index.localize import localize
-from sora_video.index.query import Query, without_times
+from sora_video.index.query import AGREE, Query, without_times
 from sora_video.index.search.search import Hit
 from sora_video.index.store.filters import Where, parse_where
 
@@ -58,7 +58,7 @@ async def search_upload(
     exclude: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     where: Annotated[list[str], Form()] = [],  # noqa: B006
     by: Annotated[str | None, Form()] = None,
-    agree: Annotated[bool, Form()] = False,
+    agree: Annotated[bool, Form()] = AGREE,
 ) -> Response:
     """Find videos that show the same as an uploaded video, or as uploaded images, and where."""
     how = Searched(top=top, exclude=exclude, where=where, by=by, agree=agree)

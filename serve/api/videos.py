@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from sora_video.base.errors import LibraryError
 from sora_video.base.plain import plain
-from sora_video.index.duplicates import COVER, THRESHOLD, find_duplicates
+from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
 from sora_video.index.store.filters import Where, parse_where
 
@@ -77,7 +77,7 @@ async def list_duplicates(
     cover: Annotated[float, Query(gt=0, le=1)] = COVER,
     normalize: bool = True,
     by: str | None = None,
-    agree: bool = False,
+    agree: bool = AGREE,
 ) -> Response:
     """Find groups of near-duplicate videos; see `sora duplicates`."""
     return await service.comparing.run(duplicates_of, service, threshold, cover, normalize, by, agree)
