@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from . import moments
 from .costs import machine
 from .excerpts import KINDS, Excerpt
 from .probes import probe_tasks
-from .real import TASKS, task_videos, write_table
+from .real import RESULTS, TASKS, task_videos, write_table
 from .throughput import step_rate
 
 BEFORE, RECIPE = "one stage of residual frames", "the recipe"
@@ -158,7 +159,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, help="keep runs in this folder, and go on from there")
     names = [*CHOICES, UNTRAINED, PIXELS]
-    parser.add_argument("--only", nargs="*", default=names, choices=names, metavar="CHOICE")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=names,
+        choices=names,
+        metavar="CHOICE",
+        help="other rows stay as they are",
+    )
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -170,7 +178,7 @@ def main() -> None:
             "Choices of the recipe, in equal time",
             TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds),
             ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
-            rows(study, arguments.only, arguments.seeds),
+            chain(rows(study, arguments.only, arguments.seeds), kept_rows(arguments.only)),
         )
 
 
@@ -189,6 +197,14 @@ def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
             found = [said(values) for values in np.array([scores[way].found for scores in seen]).T]
             cells = [*(cells or [""] * len(TASKS)), *(means or ["", ""]), *found]
             yield "| " + " | ".join([name + way, epochs, *cells]) + " |"
+
+
+def kept_rows(names: Sequence[str]) -> Iterator[str]:
+    """The rows that the table has of choices other than these."""
+    measured = {name + way for name in names for way in ("", ", by look", ", by motion", ", agreeing")}
+    kept = (RESULTS / "choices.md").read_text(encoding="utf-8").splitlines()
+    _, *lines = (line for line in kept if line.startswith("| "))
+    yield from (line for line in lines if line.split("|")[1].strip() not in measured)
 
 
 def said(values: np.ndarray) -> str:
