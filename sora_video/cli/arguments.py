@@ -88,8 +88,8 @@ AgreeOption = Annotated[
     bool | None,
     typer.Option(
         "--agree/--no-agree",
-        help="Call a video a copy only if it is one by each aspect too, as by look and by motion; default: so "
-        "in search, and not so in duplicates.",
+        help="Call a video a copy only if it is one by each aspect too, as by look and by motion; "
+        "default: so in search, and not so in duplicates.",
     ),
 ]
 GroupOption = Annotated[
