@@ -218,7 +218,10 @@ def test_a_short_view_keeps_a_frame():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["encoder.look_every=2"], r"encoder\.look_every=2: needs encoder\.input=both"),
+        (
+            ["encoder.look_every=2", "encoder.input=residual"],
+            r"encoder\.look_every=2: needs encoder\.input=both",
+        ),
         (
             ["encoder.look_every=9", "encoder.input=both"],
             r"encoder\.look_every=9: must be at most slice\.frames=8",
