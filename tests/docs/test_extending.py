@@ -92,7 +92,8 @@ def test_an_encoder_a_method_a_task_and_a_head_are_trained(sora, clips, tmp_path
         (
             ("pretrain", "encoder.name=mean_colour", "encoder.width=8"),
             "encoder.width=8: mean_colour has no such setting; its settings are encoder.input, "
-            "encoder.look_every, encoder.mean, encoder.std, encoder.checkpoint, encoder.freeze, encoder.cells",
+            "encoder.look_every, encoder.mean, encoder.std, encoder.checkpoint, encoder.freeze, "
+            "encoder.cells",
         ),
         (
             ("classify", "train", "--model", "none", "--head", "low_rank", "head.hidden=8"),
