@@ -22,7 +22,7 @@ from sora_video.index.duplicates import find_duplicates
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
 from sora_video.index.query import Query
-from sora_video.index.search.search import SURE, Hit
+from sora_video.index.search.search import AGREED, SURE, Hit
 from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
@@ -251,7 +251,8 @@ def markdown(lines: Sequence[str], corpus: Corpus, videos: int, encoder: str) ->
     }; untrained and pixels see what tiny-cpu sees; machine: {machine()}.
 Excerpts of 2 to 6 seconds (at most 0.7 of their video), planted in five ways. R@k: the video is among the
 first k by lead, or by the cosine of the best pair of slices. Span IoU: of the best span in the video, 0
-where that is not among ten. Speed error: mean absolute. Sure: the first hit has a lead of {SURE:g} or more.
+where that is not among ten. Speed error: mean absolute. Sure: the first hit has a lead of {SURE:g} or more;
+agreeing, one of {AGREED:g} or more by each aspect as well.
 Sure but wrong: and is another video. Sure, video absent: the same search without the excerpt's own video is
 sure. Paired: of the excerpts of every fifth video, added to the library, the share that `sora duplicates`
 pairs with their video; other pairs: how many pairs of two videos it finds, of which some show the same and

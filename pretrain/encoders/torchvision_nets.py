@@ -153,8 +153,9 @@ class R3D18(TorchvisionNet):
         self.dim = dim_of_stages(config, [64, 64, 128, 256, 512])
 
     def forward(self, clips: Tensor, lengths: Tensor | None) -> TrunkFeatures:
-        """See :meth:`TorchvisionNet.forward`; the stages that are named stand for a slice."""
-        return self.with_moments(clips) if self.config.depths else super().forward(clips, lengths)
+        """See :meth:`TorchvisionNet.forward`; named stages, or cells, stand for a slice."""
+        joined = self.config.depths or self.config.cells > 1
+        return self.with_moments(clips) if joined else super().forward(clips, lengths)
 
     def parts(self) -> Iterable[nn.Module]:
         """Stem and residual blocks."""

@@ -159,9 +159,11 @@ STAGES = {"r3d_tiny": [4, 4, 8, 16, 32], "r3d_18": [64, 64, 128, 256, 512]}
 @pytest.mark.parametrize(
     ("name", "depths"),
     [
+        ("r3d_tiny", []),
         ("r3d_tiny", [4]),
         ("r3d_tiny", [0, 3]),
         ("r3d_tiny", [2, 3, 4]),
+        pytest.param("r3d_18", [], marks=pytest.mark.slow),
         pytest.param("r3d_18", [1, 4], marks=pytest.mark.slow),
     ],
 )
@@ -175,7 +177,7 @@ def test_the_stages_that_are_named_stand_for_a_slice(name, depths, cells):
         part.register_forward_hook(lambda _module, _seen, output: seen.append(output.double()))
     with torch.no_grad():
         features = network(clips(size=64)).features
-    parts = []
+    parts, depths = [], depths or [4]
     for depth in depths:
         side = seen[depth].shape[-1] // cells
         means = seen[depth].mean(2).unfold(2, side, side).unfold(3, side, side).mean((4, 5)).flatten(1)
