@@ -169,7 +169,7 @@ def test_a_kill_at_any_point_leaves_the_state_before_or_after(tmp_path, script, 
 WRITER = """
 def work(number):
     library = Library.open(Path(sys.argv[1]))
-    print("ready", flush=True)
+    os.write(1, b"ready\\n")  # in one piece
     for count in range(12):
         pair = {f"{number} {count} {side}.mp4": count for side in ("left", "right")}
         act(library, {"add": {**pair, "shared.mp4": 3}})
