@@ -48,13 +48,16 @@ class Whitening:
     """(D,) m, which becomes the origin."""
     matrix: NDArray[np.float32]
     """(D, D) M, symmetric, from old coordinates to new ones, which turns them as little as can be."""
+    mild: NDArray[np.float32] | None = None
+    """(D, D) M^``MILD``; None: computed when it is asked for, which takes a second where D is large."""
 
     @cached_property
     def milder(self) -> "Whitening":
         """The change of coordinates M^``MILD``, by which videos are ranked."""
+        if self.mild is not None:
+            return Whitening(self.mean, self.mild)
         scales, axes = np.linalg.eigh(self.matrix.astype(np.float64))
-        matrix = axes * np.maximum(scales, 0) ** MILD @ axes.T
-        return Whitening(self.mean, matrix.astype(np.float32))
+        return Whitening(self.mean, symmetric(axes, np.maximum(scales, 0) ** MILD))
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, D) vectors in the new coordinates, of length 1; the mean itself stays 0."""
@@ -114,7 +117,7 @@ def to_bytes(whitenings: Mapping[str, Whitening]) -> bytes:
         {
             prefix_of(name) + key: array
             for name, whitening in whitenings.items()
-            for key, array in (("mean", whitening.mean), ("matrix", whitening.matrix))
+            for key, array in arrays_of(whitening).items()
         }
     )
 
@@ -134,12 +137,18 @@ def from_bytes(data: bytes, dims: Mapping[str, int]) -> dict[str, Whitening]:
     """
     try:
         arrays = load(data)
-        pairs = {
-            name: (arrays[prefix_of(name) + "mean"], arrays[prefix_of(name) + "matrix"]) for name in dims
+        stored = {
+            name: Whitening(arrays[prefix + "mean"], arrays[prefix + "matrix"], arrays.get(prefix + "mild"))
+            for name, prefix in zip(dims, map(prefix_of, dims), strict=True)
         }
     except (SafetensorError, KeyError, ValueError) as error:
         raise LibraryError("is damaged: it has no whitening") from error
-    return {name: checked(*pair, dims[name]) for name, pair in pairs.items()}
+    return {name: checked(whitening, dims[name]) for name, whitening in stored.items()}
+
+
+def arrays_of(whitening: Whitening) -> dict[str, NDArray[np.float32]]:
+    """The arrays of one whitening by name."""
+    return {"mean": whitening.mean, "matrix": whitening.matrix, "mild": whitening.milder.matrix}
 
 
 def prefix_of(name: str) -> str:
@@ -147,19 +156,20 @@ def prefix_of(name: str) -> str:
     return f"{name}." if name else ""
 
 
-def checked(mean: NDArray[np.float32], matrix: NDArray[np.float32], dim: int) -> Whitening:
-    """A whitening of stored arrays.
+def checked(whitening: Whitening, dim: int) -> Whitening:
+    """A whitening as it was stored; libraries of older versions have no mild one.
 
     Raises:
-        LibraryError: they are none of this dimension.
+        LibraryError: it is none of this dimension.
     """
-    if (mean.shape, matrix.shape) != ((dim,), (dim, dim)) or {mean.dtype, matrix.dtype} != {
-        np.dtype(np.float32)
-    }:
+    square = (dim, dim)
+    expected = {"mean": (dim,), "matrix": square, "mild": square}
+    arrays = {name: array for name in expected if (array := getattr(whitening, name)) is not None}
+    if any(array.shape != expected[name] or array.dtype != np.float32 for name, array in arrays.items()):
         raise LibraryError(f"is damaged: it is not a whitening of dim={dim}")
-    if not (np.isfinite(mean).all() and np.isfinite(matrix).all()):
+    if not all(np.isfinite(array).all() for array in arrays.values()):
         raise LibraryError("is damaged: it holds numbers that are not finite")
-    return Whitening(mean, matrix)
+    return whitening
 
 
 def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
@@ -172,7 +182,8 @@ def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
         Their whitening; where there are fewer than two, or all are equal, one that changes nothing.
     """
     dim = vectors.shape[1]
-    as_they_are = Whitening(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))
+    as_is = np.eye(dim, dtype=np.float32)
+    as_they_are = Whitening(np.zeros(dim, np.float32), as_is, as_is)
     if len(vectors) < 2:
         return as_they_are
     from sklearn.covariance import LedoitWolf  # which takes longer to import than most searches take
@@ -181,5 +192,12 @@ def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
     variances, axes = np.linalg.eigh(fitted.covariance_)
     if variances.mean() <= ALIKE:
         return as_they_are
-    matrix = axes / np.sqrt(np.maximum(variances, FLOOR * variances.mean())) @ axes.T
-    return Whitening(fitted.location_.astype(np.float32), matrix.astype(np.float32))
+    scales = 1 / np.sqrt(np.maximum(variances, FLOOR * variances.mean()))
+    mean = fitted.location_.astype(np.float32)
+    return Whitening(mean, symmetric(axes, scales), symmetric(axes, scales**MILD))
+
+
+def symmetric(axes: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The matrix that scales along axes."""
+    matrix: NDArray[np.float32] = (axes * scales @ axes.T).astype(np.float32)
+    return matrix

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from safetensors.numpy import load, save
+from scipy.linalg import fractional_matrix_power
 from sklearn.decomposition import PCA
 
+from sora_video.base.errors import LibraryError
 from sora_video.index.library import Library
-from sora_video.index.store.whitening import fit_whitening
+from sora_video.index.store.whitening import ALL, MILD, fit_whitening, from_bytes, to_bytes
 
 
 def normed(vectors):
@@ -38,6 +41,25 @@ def test_rounding_is_not_blown_up(narrow):
     again = flat[:100].copy()
     again[:, 8:] = 1e-6 * np.random.default_rng(2).normal(size=(100, 8))
     assert np.vecdot(fitted(flat[:100]), fitted(again)) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_milder_one_is_a_power_of_it_whether_it_was_stored_or_not(narrow):
+    """Reference: SciPy's power of a matrix."""
+    fitted = fit_whitening(narrow)
+    arrays = load(to_bytes({ALL: fitted}))
+    assert np.array_equal(arrays["mild"], fitted.milder.matrix)
+    del arrays["mild"]  # as older versions wrote it
+    for found in (fitted, from_bytes(save(arrays), {ALL: 16})[ALL]):
+        assert found.milder.matrix == pytest.approx(fractional_matrix_power(fitted.matrix, MILD), abs=1e-4)
+        assert np.array_equal(found.milder.mean, fitted.mean)
+
+
+@pytest.mark.parametrize("name", ["mean", "matrix", "mild"])
+def test_a_stored_whitening_of_another_dimension_is_refused(narrow, name):
+    arrays = load(to_bytes({ALL: fit_whitening(narrow)}))
+    arrays[name] = arrays[name][1:].copy()
+    with pytest.raises(LibraryError, match="not a whitening of dim=16"):
+        from_bytes(save(arrays), {ALL: 16})
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])
