@@ -144,7 +144,7 @@ def frozen_features(
     """Features of every view of a corpus by frozen encoders; each video is decoded once for all of them.
 
     What is in the cache is not computed again, and a video is known by its content. After a kill the rest is
-    computed.
+    computed. Features by an aspect are those of whole embeddings, where these are in the cache.
 
     Args:
         encoders: any number of them.
@@ -156,11 +156,13 @@ def frozen_features(
         The features by each encoder, and which videos could not be read.
     """
     keys, _ = video_keys(corpus, cache)
-    stores = [open_store(encoder, cache, viewing.crops) for encoder in encoders]
+    stores = [open_store(encoder, encoder.by, cache, viewing.crops) for encoder in encoders]
     failures: dict[int, str] = {entry: "cannot be opened" for entry, key in enumerate(keys) if key is None}
     if any(key not in store for store in stores for key in keys if key):
         with locked(cache):
             pairs = sorted(zip(encoders, stores, strict=True), key=lambda pair: pair[0].reading)
+            for encoder, store in pairs:
+                add_parts(encoder, store, cache, keys, viewing.crops)
             for _, group in groupby(pairs, key=lambda pair: pair[0].reading):
                 failures |= add_missing(list(group), corpus, keys, viewing.crops)
     failed = {corpus.videos[entry].video_id: reason for entry, reason in sorted(failures.items())}
@@ -168,17 +170,32 @@ def frozen_features(
     return frozen, tuple(Failure(video_id, reason) for video_id, reason in failed.items())
 
 
-def open_store(encoder: VideoEncoder, cache: Path, crops: int) -> FeatureStore:
-    """The store of an encoder's features."""
+def open_store(encoder: VideoEncoder, by: str | None, cache: Path, crops: int) -> FeatureStore:
+    """The store of an encoder's features by one aspect, or by all."""
     about: dict[str, Any] = {
         "fingerprint": encoder.fingerprint,
-        "by": encoder.by,
+        "by": by,
         "hop_s": encoder.config.slice.hop_s,
         "crops": crops,
         "dim": encoder.dim,
     }
     name = json_sha256(about)[:16]
     return FeatureStore(cache / name, about)
+
+
+def add_parts(
+    encoder: VideoEncoder, store: FeatureStore, cache: Path, keys: Sequence[str | None], crops: int
+) -> None:
+    """Add what a store of features by an aspect lacks and that of whole ones has."""
+    aspect = next((aspect for aspect in encoder.spans if aspect.name == encoder.by), None)
+    if aspect is None:
+        return
+    whole = open_store(encoder, None, cache, crops)
+    store.start()
+    for key in dict.fromkeys(key for key in keys if key and key in whole and key not in store):
+        vectors, (first,), (count,) = whole.read([key])
+        store.add(key, aspect.alone(vectors[first : first + count]))
+    store.commit()
 
 
 def add_missing(
