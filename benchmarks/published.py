@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from sora_video.configs.loader import check_settings, load_config, read_settings
+from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
-from sora_video.pretrain.training.init import adopt
+from sora_video.pretrain.training.init import new_config
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
 
@@ -29,29 +29,9 @@ from . import moments
 from .costs import machine
 from .excerpts import Excerpt
 from .probes import probe_tasks
-from .real import TASKS, task_videos, write_table
+from .real import ADAPT, TASKS, task_videos, write_table
 
 LITE = "package:efficientnet_lite0"
-COPIES = (
-    "slice.frames=2",
-    "slice.fps=2",
-    "slice.per_video=2",
-    "slice.max_gap_s=0",
-    "optim.batch_size=64",
-    "optim.lr=3e-4",
-    "optim.layer_decay=0.8",
-    "encoder.freeze=4",
-    "loss.temperature=0.1",
-    "augment.size=96",
-    "augment.crop_area=[0.5,1]",
-    "augment.crop_aspect=[0.9,1.1]",
-    "augment.flip=0",
-    "augment.grey=0",
-    "augment.hue=0",
-    "augment.blur=0.8",
-    "augment.blur_sigma=[0.1,2.5]",
-)
-"""Views of the same slice, which undergo what copies undergo."""
 TIME = (
     "encoder.name=sora",
     f"encoder.frame={LITE}",
@@ -91,13 +71,13 @@ class Way:
             f"optim.epochs={epochs}",
             f"optim.warmup_epochs={epochs / 10}",
         ]
-        return check_settings(PretrainConfig, adopt(read_settings(self.recipe, given), self.init))
+        return new_config(self.recipe, given, self.init)
 
 
 FROM_NOTHING, INIT, FROZEN = "from nothing", "from published weights", "time over frozen frames"
 WAYS = (
     Way(FROM_NOTHING, 5.0, recipe="tiny-cpu"),
-    Way(INIT, 2.2, settings=COPIES, init=LITE),
+    Way(INIT, 2.2, settings=ADAPT, init=LITE),
     Way(FROZEN, 25.0, before=2.2, settings=TIME),
 )
 PUBLISHED, PIXELS, RANDOM = "published", "pixels", ", random weights"

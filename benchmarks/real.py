@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from sora_video.base.files import write_json, write_text
-from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.downstream.probe.metrics import Estimate
 from sora_video.downstream.probe.probe import linear_probe
 from sora_video.downstream.probe.results import Results
 from sora_video.downstream.probe.table import cell
+from sora_video.pretrain.training.init import new_config
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.run.folder import Run
 from sora_video.pretrain.video.corpus import open_corpus
@@ -38,6 +38,29 @@ TASKS = {
     "survfight": ("survfight", "split"),
 }
 
+ADAPT = (
+    "slice.frames=2",
+    "slice.fps=2",
+    "slice.per_video=2",
+    "slice.max_gap_s=0",
+    "optim.batch_size=64",
+    "optim.lr=3e-4",
+    "optim.layer_decay=0.8",
+    "encoder.freeze=4",
+    "loss.temperature=0.1",
+    "augment.size=96",
+    "augment.crop_area=[0.5,1]",
+    "augment.crop_aspect=[0.9,1.1]",
+    "augment.flip=0",
+    "augment.grey=0",
+    "augment.hue=0",
+    "augment.blur=0.8",
+    "augment.blur_sigma=[0.1,2.5]",
+    "optim.epochs=29",
+    "optim.warmup_epochs=2.9",
+)
+"""With ``--init``, in place of a recipe: views of one slice, which undergo what copies undergo, for about as
+long as `tiny-cpu` takes."""
 LEARNT = {"linear": ("linear", "balanced"), "kNN": ("knn", "balanced"), "R@1": ("retrieval", "R@1")}
 """Columns of the table: protocol and metric."""
 
@@ -45,18 +68,18 @@ LEARNT = {"linear": ("linear", "balanced"), "kNN": ("knn", "balanced"), "R@1": (
 def main() -> None:
     """Pretrain, probe every task, write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", default="tiny-cpu", help="recipe or YAML file")
+    parser.add_argument("--config", help="recipe or YAML file; else tiny-cpu, or ADAPT with --init")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, help="keep runs in this folder, and go on from there")
     parser.add_argument("--init", help="model spec to start from")
     parser.add_argument("overrides", nargs="*", help="settings, as in optim.epochs=10")
     arguments = parser.parse_args()
-    config = load_config(arguments.config, arguments.overrides)
+    recipe = arguments.config or (None if arguments.init else "tiny-cpu")
+    settings = [] if recipe else ADAPT
+    config = new_config(recipe, [*settings, *arguments.overrides], arguments.init)
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        runs = [
-            trained(folder / f"seed {seed}", config, seed, arguments.init) for seed in range(arguments.seeds)
-        ]
+        runs = [trained(folder / f"seed {seed}", config, seed) for seed in range(arguments.seeds)]
         minutes = [json.loads((run / "minutes.json").read_text()) for run in runs]
         probes = {(task, by): probe(task, runs, by) for by in ways(config) for task in TASKS}
         losses = [Run.open(run).log()[-1]["loss"] for run in runs]
@@ -64,21 +87,22 @@ def main() -> None:
         "pretraining": f"{len(task_videos())} videos, {config.optim.epochs} epochs, seeds 0 to "
         f"{len(runs) - 1}, {said(minutes, 1)} minutes each, final loss {said(losses, 3)}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
-        "overrides": " ".join([*arguments.overrides, *[f"--init {arguments.init}"] * bool(arguments.init)])
-        or "none",
+        "overrides": " ".join(arguments.overrides) or "none",
     }
-    table = markdown(probes, arguments.config, facts)
+    start = f"--init {arguments.init}" if arguments.init else ""
+    table = markdown(probes, " ".join(filter(None, [recipe or "ADAPT", start])), facts)
+    name = "real-init" if arguments.init else "real"
     print(table)
-    write_text(RESULTS / "real.md", table)
+    write_text(RESULTS / f"{name}.md", table)
     found = {task + (f", by {by}" if by else ""): results.as_json() for (task, by), results in probes.items()}
-    write_json(RESULTS / "real.json", {"facts": facts, **found, "config": config.model_dump(mode="json")})
+    write_json(RESULTS / f"{name}.json", {"facts": facts, **found, "config": config.model_dump(mode="json")})
 
 
-def trained(run: Path, config: PretrainConfig, seed: int, init: str | None) -> Path:
+def trained(run: Path, config: PretrainConfig, seed: int) -> Path:
     """A run with a seed, trained unless it is there, and in it how many minutes that took."""
     if not (run / "minutes.json").exists():
         began = time.monotonic()
-        pretrain_encoder(task_videos(), run, config.model_copy(update={"seed": seed}), init=init)
+        pretrain_encoder(task_videos(), run, config.model_copy(update={"seed": seed}))
         write_json(run / "minutes.json", (time.monotonic() - began) / 60)
     return run
 

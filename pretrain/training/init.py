@@ -1,6 +1,6 @@
 """Starting a run from weights: those of a published encoder, or of another run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.randomness import torch_seed
+from sora_video.configs.loader import check_settings, read_settings
 from sora_video.configs.nested import leaves
 from sora_video.configs.parts import ENCODERS, EncoderConfig
 from sora_video.configs.schema import InitConfig, PretrainConfig
@@ -19,7 +20,7 @@ from sora_video.pretrain.encoders.registry import build_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec, parse_spec
 from sora_video.pretrain.encoders.streams import FrameTrunk
 
-__all__ = ["adopt", "initial_weights"]
+__all__ = ["adopt", "initial_weights", "new_config"]
 
 KEPT_VIEWS = 4
 """Views that are kept of each video where nothing else is said and the network over frames is frozen."""
@@ -28,6 +29,23 @@ FRAME = {"frame", "architecture", "input", "mean", "std"}
 
 PREPROCESSING = {"frames", "fps", "size", "resize", "interpolation"}
 """Settings of slices that decide what an embedding is."""
+
+
+def new_config(
+    name: str | None = None, overrides: Sequence[str] = (), init: str | Path | None = None
+) -> PretrainConfig:
+    """The settings of a new run.
+
+    Args:
+        name: see :func:`sora_video.configs.loader.load_config`.
+        overrides: see there.
+        init: see :func:`adopt`.
+
+    Raises:
+        ConfigError: see there.
+        RunError: see :func:`adopt`.
+    """
+    return check_settings(PretrainConfig, adopt(read_settings(name, overrides), init))
 
 
 def adopt(settings: Mapping[str, Any], init: str | Path | None = None) -> dict[str, Any]:

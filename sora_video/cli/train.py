@@ -82,7 +82,9 @@ def pretrain(
     epochs = new_length(overrides or [], finish) if goes_on else None
     if goes_on and (config or init or force):
         raise ConfigError("--resume: a run keeps its config; leave out --config, --init and --force")
-    resolved = resolve(config, [] if goes_on else overrides or [], init)
+    from sora_video.pretrain.training.init import new_config
+
+    resolved = new_config(config, [] if goes_on else overrides or [], init)
     if dry_run:
         print_config(out, None if goes_on else resolved, as_json)
         return
@@ -111,15 +113,6 @@ def pretrain(
         show.print_json({"run": run.path, "finished": True, **run.metrics()})
     elif is_first_process():
         console.say(f"finished {run.path}: loss {run.metrics()['loss']:.4f}; see {run.path / 'README.md'}")
-
-
-def resolve(config: str | None, overrides: list[str], init: str | None) -> "PretrainConfig":
-    """The settings of a new run."""
-    from sora_video.configs.loader import check_settings, read_settings
-    from sora_video.configs.schema import PretrainConfig
-    from sora_video.pretrain.training.init import adopt
-
-    return check_settings(PretrainConfig, adopt(read_settings(config, overrides), init))
 
 
 def print_config(run: Path, config: "PretrainConfig | None", as_json: bool) -> None:

@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from sora_video.base.errors import ConfigError, RunError, Stopped
-from sora_video.configs.loader import check_settings, read_settings
-from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
-from sora_video.pretrain.training.init import adopt, initial_weights
+from sora_video.pretrain.training.init import initial_weights, new_config
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.ranks import make_fabric
@@ -47,7 +45,7 @@ def lite(tmp_path_factory):
 
 def started(init, *overrides, name=None):
     """The config of a run that starts from an encoder, as the command makes it."""
-    return check_settings(PretrainConfig, adopt(read_settings(name, [*QUICK, *overrides]), init))
+    return new_config(name, [*QUICK, *overrides], init)
 
 
 def first_state(config):

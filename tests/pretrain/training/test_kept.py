@@ -12,11 +12,10 @@ import torch
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import generator
-from sora_video.configs.loader import check_settings, dump_config, read_settings
-from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.loader import dump_config
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
-from sora_video.pretrain.training.init import adopt, initial_weights
+from sora_video.pretrain.training.init import initial_weights, new_config
 from sora_video.pretrain.training.kept import KeptFeatures, draw_kept
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loop import pretrain_encoder
@@ -62,7 +61,7 @@ def lite(tmp_path_factory):
 
 
 def started(init, *overrides):
-    return check_settings(PretrainConfig, adopt(read_settings(None, [*QUICK, *overrides]), init))
+    return new_config(None, [*QUICK, *overrides], init)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +219,7 @@ def test_views_are_kept_where_only_what_is_over_time_learns(lite):
     said = [word for word in QUICK if "kept_views" not in word]
 
     def kept(*overrides):
-        return check_settings(PretrainConfig, adopt(read_settings(None, [*said, *overrides]), lite)).augment
+        return new_config(None, [*said, *overrides], lite).augment
 
     assert kept().kept_views == 4
     assert kept("encoder.freeze=0").kept_views == 0

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from sora_video.base.errors import ConfigError
-from sora_video.configs.loader import check_settings, load_config, read_settings
-from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.training.init import adopt
+from sora_video.configs.loader import load_config
+from sora_video.pretrain.training.init import new_config
 from sora_video.pretrain.training.known import Known
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.model import Contrastive
@@ -184,7 +183,7 @@ def test_what_gives_no_two_moments_is_refused(make_config, overrides, said):
 
 
 def test_a_network_without_moments_is_refused_by_name(fetched):
-    config = check_settings(PretrainConfig, adopt(read_settings(None, LOCAL), fetched("hf:tiny/videomae")))
+    config = new_config(None, LOCAL, fetched("hf:tiny/videomae"))
     with pytest.raises(ConfigError, match=r"^tasks\.local\.weight=0\.5: hf_video has no features of single "):
         Contrastive(config)
 
