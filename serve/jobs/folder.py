@@ -84,7 +84,7 @@ class FolderWatch:
         if rested:
             self.ask("add", {"video_ids": rested})
             self.asked |= {name: stamps[name] for name in rested}
-        if self.takes_away and stamps:  # a folder without any video may not be mounted
+        if self.takes_away and stamps:  # without any video its disk may not be mounted
             self.take_away(stamps)
 
     def take_away(self, stamps: dict[str, Stamp]) -> None:
@@ -95,7 +95,8 @@ class FolderWatch:
         except SoraError:
             return
         self.gone &= held
-        if gone := sorted(held - stamps.keys() - self.gone):
+        missing = held - stamps.keys() - self.gone
+        if gone := sorted(name for name in missing if not is_below_nothing(self.folder / name)):
             self.ask("remove", {"video_ids": gone, "purge": False, "ignore": False})
             self.gone |= set(gone)
             for name in gone:
@@ -115,3 +116,9 @@ class FolderWatch:
                 continue
             found[video.video_id] = status.st_size, status.st_mtime_ns
         return found
+
+
+def is_below_nothing(path: Path) -> bool:
+    """Whether the nearest folder of a missing file that is there is empty, as where a disk is not mounted."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    return not any(folder.iterdir())

@@ -57,6 +57,21 @@ def test_what_is_gone_is_taken_away_once_but_not_a_whole_folder(watched, place):
     assert len(jobs) == 1
 
 
+def test_an_empty_folder_inside_may_be_a_disk_that_is_not_mounted(watched, place):
+    watch, jobs, names = watched
+    disk = place / "disk" / "films"
+    disk.mkdir(parents=True)
+    first = watch.listing()[0]
+    held = [type(first)(**{**vars(first), "video_id": f"disk/films/{name}.mp4"}) for name in "ab"]
+    watch.listing = lambda: held
+    for folder in (disk, disk.parent):
+        watch.look(0)
+        assert not jobs
+        folder.rmdir()
+    watch.look(1)
+    assert [wanted["video_ids"] for _, wanted in jobs] == [[video.video_id for video in held]]
+
+
 def test_nothing_is_taken_away_unless_asked(watched, place):
     watch, jobs, names = watched
     watch.takes_away = False
