@@ -96,7 +96,7 @@ def step_rate(config: PretrainConfig) -> float:
 def plain_step_rate(config: PretrainConfig) -> float:
     """Clips a second of the same step in fp32 with contiguous tensors and weights."""
     model = Contrastive(config).to(memory_format=torch.contiguous_format)
-    optimizer = make_optimizer(model, config.optim, torch.device("cpu"))
+    optimizer = make_optimizer(model, config.optim)
     batch, method = random_batch(config), make_method(config, model)
 
     def step(_: int) -> None:

@@ -110,7 +110,7 @@ def fit(
 ) -> Classifier:
     """Train on all rows of a corpus."""
     fabric = make_fabric(config.optim)
-    network, optimizer = fabric.setup(model, make_optimizer(model, config.optim, fabric.device))
+    network, optimizer = fabric.setup(model, make_optimizer(model, config.optim))
     sampler = EpochSampler(len(corpus), config)
     cache = FrameCache(scratch, int(config.data.cache_gb * 1e9), picture_of(config.slice))
     loader = train_loader(corpus, config, cache, sampler, pin=fabric.device.type == "cuda")

@@ -74,9 +74,7 @@ class Learner:
         dim = network.encoder.dim
         self.texts = TextLoss(config, texts, dim, network.aspects, fabric.device) if texts else None
         towers = [self.texts.tower] if self.texts else []
-        self.network, self.optimizer = fabric.setup(
-            network, make_optimizer(network, config.optim, fabric.device, *towers)
-        )
+        self.network, self.optimizer = fabric.setup(network, make_optimizer(network, config.optim, *towers))
         self.inner: Contrastive = self.network.module
         if config.optim.compile:
             self.inner.encoder.compile()

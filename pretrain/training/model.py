@@ -235,9 +235,7 @@ def check_order(model: Contrastive, config: PretrainConfig) -> None:
         )
 
 
-def make_optimizer(
-    model: nn.Module, config: OptimConfig, device: torch.device, *others: nn.Module
-) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, config: OptimConfig, *others: nn.Module) -> torch.optim.Optimizer:
     """AdamW without decay on biases and norms, and without frozen weights.
 
     With ``layer_decay`` d, the part of a trunk with n layers above it learns at a rate of d^n times that of
@@ -247,14 +245,13 @@ def make_optimizer(
     Args:
         model: an encoder with a head.
         config: rate and decays.
-        device: that it is on.
         others: networks that learn beside it, at the full rate.
 
     Returns:
         The optimiser; each of its groups has the factor d^n as its ``scale``.
     """
     groups = [group for network in (model, *others) for group in parameter_groups(network, config)]
-    return torch.optim.AdamW(groups, lr=config.lr, fused=device.type == "cuda")
+    return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
 def parameter_groups(model: nn.Module, config: OptimConfig) -> Iterator[dict[str, Any]]:

@@ -58,7 +58,7 @@ def test_what_is_gone_is_taken_away_once_but_not_a_whole_folder(watched, place):
 
 
 def test_an_empty_folder_inside_may_be_a_disk_that_is_not_mounted(watched, place):
-    watch, jobs, names = watched
+    watch, jobs, _ = watched
     disk = place / "disk" / "films"
     disk.mkdir(parents=True)
     first = watch.listing()[0]
