@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,serve,test,timm]'
+	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,ray,serve,test,timm]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

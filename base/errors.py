@@ -94,8 +94,11 @@ class FingerprintError(SoraError):
 
     def __init__(self, what: str, found: str, expected: str, remedy: str) -> None:
         super().__init__(f"{what} has fingerprint {found[:12]}, expected {expected[:12]}; {remedy}")
-        self.found = found
-        self.expected = expected
+        self.what, self.found, self.expected, self.remedy = what, found, expected, remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        """Let it travel between processes."""
+        return type(self), (self.what, self.found, self.expected, self.remedy)
 
 
 class StorageError(SoraError):

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["keep_freed_memory", "peak_memory_mb", "sigterm_interrupts", "stop_code", "worker_count"]
+__all__ = [
+    "keep_freed_memory",
+    "peak_memory_mb",
+    "sigterm_interrupts",
+    "stop_code",
+    "usable_processors",
+    "worker_count",
+]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Options of glibc's mallopt(3)."""
@@ -41,9 +48,13 @@ def worker_count(wanted: int | None) -> int:
         wanted: the number asked for; None: one for each processor that this process may use, at most 8.
             Processes that torchrun started together share the processors.
     """
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(8, usable // processes)) if wanted is None else wanted
+    return max(1, min(8, usable_processors() // processes)) if wanted is None else wanted
+
+
+def usable_processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

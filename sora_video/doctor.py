@@ -1,7 +1,6 @@
 """What this machine offers, and what commands lack; without torch, so that the answer comes at once."""
 
 import ctypes
-import os
 import platform
 import re
 import shutil
@@ -11,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from sora_video.base.processes import usable_processors
+
 __all__ = ["Check", "examine"]
 
 PACKAGES = ("torch", "torchvision", "decord2", "av", "lightly", "pytorch-lightning", "pyarrow")
 """That commands need."""
-EXTRAS = {"transformers": "hf", "timm": "timm", "open_clip_torch": "open-clip", "onnx": "onnx"}
+EXTRAS = {"transformers": "hf", "timm": "timm", "open_clip_torch": "open-clip", "onnx": "onnx", "ray": "ray"}
 """Packages and the extras that bring them."""
 DECODERS = ("h264", "hevc", "vp8", "vp9", "libdav1d", "mpeg4", "mpeg2video")
 GB = 1e9
@@ -63,7 +64,7 @@ def examine(films: str | None = None) -> list[Check]:
         check_packages(),
         check_faiss(),
         check_extras(),
-        Check("processors", "ok", str(processors())),
+        Check("processors", "ok", str(usable_processors())),
         check_gpus(devices),
         check_memory(),
         check_disk(),
@@ -108,11 +109,6 @@ def check_extras() -> Check:
     here = [f"{name} {number}" for name in EXTRAS if (number := installed(name))]
     lacking = [f"sora-video[{extra}]" for name, extra in EXTRAS.items() if installed(name) is None]
     return Check("extras", "ok", ", ".join([*here, *(f"without {extra}" for extra in lacking)]))
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_devices() -> Devices:

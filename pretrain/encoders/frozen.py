@@ -210,9 +210,9 @@ class VideoEncoder:
 
         Args:
             corpus: that they are of.
-            videos: at least one of them with rows.
+            videos: at least one.
         """
-        return table_of(corpus, videos, self.fingerprint, self.spans, self.spec)
+        return table_of(corpus, videos, self.dim, self.fingerprint, self.spans, self.spec)
 
     def rows(self, chunk: Chunk, *, zeros: bool = False) -> Rows:
         """Embed a chunk of slices; those that have no embedding are left out, see :meth:`embed`.

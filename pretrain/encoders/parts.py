@@ -25,6 +25,8 @@ from sora_video.pretrain.video.corpus import Corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from .embeddings import Embeddings, is_parts, join, part_paths, to_arrow, write_embeddings
+from .engines.engine import Engine
+from .engines.local import LocalEngine
 from .rows import none_left
 
 if TYPE_CHECKING:
@@ -211,7 +213,7 @@ class Embedded(NamedTuple):
     """Videos, or spans of them, that have no rows."""
 
 
-def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path) -> Embedded:
+def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path, engine: Engine | None = None) -> Embedded:
     """Embed a corpus to a file or a folder; memory does not grow with the number of videos.
 
     Args:
@@ -219,6 +221,7 @@ def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path) -> Embedded:
         corpus: which videos.
         out: a path that ends in ``.parquet``, a file that is replaced; any other is a folder of parts, whose
             videos are not embedded again.
+        engine: where they are embedded; None: in this process.
 
     Returns:
         What was written.
@@ -234,25 +237,25 @@ def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path) -> Embedded:
             f"--out {out}: embeddings are written as Parquet; choose a name that ends in .parquet, or for a "
             "folder of parts one without an ending"
         )
+    engine = engine or LocalEngine()
     if out.suffix == ".parquet":
-        return embed_into(encoder, corpus, out, frozenset())
+        return embed_into(engine, encoder, corpus, out, frozenset())
     with closing(Parts(out, encoder.fingerprint)) as parts:
-        return embed_into(encoder, corpus, parts, frozenset(parts.videos))
+        return embed_into(engine, encoder, corpus, parts, frozenset(parts.videos))
 
 
 def embed_into(
-    encoder: "VideoEncoder", corpus: Corpus, sink: Path | Parts, before: frozenset[str]
+    engine: Engine, encoder: "VideoEncoder", corpus: Corpus, sink: Path | Parts, before: frozenset[str]
 ) -> Embedded:
     """Embed the videos of a corpus but for those that are there."""
     left = replace(corpus, videos=tuple(video for video in corpus.videos if video.video_id not in before))
     failures: list[Failure] = []
 
     def tables() -> Iterator[Embeddings]:
-        for video in encoder.embed_videos(left):
-            if video.failure:
-                failures.append(video.failure)
-            if video.rows:
-                yield encoder.table(left, [video])
+        for table in engine(left, encoder):
+            failures.extend(table.failures)
+            if len(table):
+                yield table
 
     slices, videos = write_stream(tables(), sink)
     if not slices and not before:

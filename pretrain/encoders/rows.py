@@ -121,6 +121,7 @@ def whole(name: str, entries: dict[int, list[Rows] | str], empty: str) -> VideoR
 def table_of(
     corpus: Corpus,
     videos: Sequence[VideoRows],
+    dim: int,
     fingerprint: str,
     aspects: tuple[Aspect, ...] = (),
     model: str | None = None,
@@ -129,12 +130,13 @@ def table_of(
 
     Args:
         corpus: that they are of.
-        videos: at least one of them with rows.
+        videos: at least one.
+        dim: of the embeddings, D.
         fingerprint: of the encoder.
         aspects: of its embeddings.
         model: spec of the encoder.
     """
-    read = [(video.video_id, video.rows) for video in videos if video.rows]
+    read = [(video.video_id, video.rows or no_rows(dim)) for video in videos]
     return Embeddings(
         video_id=np.array([name for name, rows in read for _ in rows.start_s], dtype=object),
         slice_no=np.concatenate([np.arange(len(rows.start_s), dtype=np.int32) for _, rows in read]),
@@ -148,6 +150,11 @@ def table_of(
         aspects=aspects,
         model=model,
     )
+
+
+def no_rows(dim: int) -> Rows:
+    """The rows of a video that has none."""
+    return Rows(np.empty(0), np.empty(0), np.empty((0, dim), np.float32), np.empty(0, np.bool_))
 
 
 def has_embedding(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -47,6 +47,26 @@ MinutesOption = Annotated[
     float | None,
     typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", metavar="NAME", help="local: this machine; ray: the workers of a Ray cluster."),
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="HOST:PORT of a Ray cluster, or auto; default: one is started here, and ended.",
+    ),
+]
+RayCpusOption = Annotated[
+    int | None,
+    typer.Option(
+        "--ray-cpus",
+        min=1,
+        help="Processors and readers of each worker of Ray; default: a node's divided by its GPUs, or 8.",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")]
 
 
@@ -168,20 +188,26 @@ def embed(
         ),
     ],
     by: ByOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddressOption = None,
+    ray_cpus: RayCpusOption = None,
     skip: SkipOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Embed every slice of a corpus."""
+    from sora_video.pretrain.encoders.engines.engine import find_engine
     from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.encoders.parts import embed_to
     from sora_video.pretrain.video.corpus import open_corpus
 
     if out.suffix == ".parquet":
         check_files("--out", [out], force=force)
-    encoder, videos = load_encoder(model, by=by), open_corpus(without_unreadable(corpus, skip))
+    workers = find_engine(engine, ray_address, ray_cpus)
+    encoder = load_encoder(model, workers.device, by)
+    videos = open_corpus(without_unreadable(corpus, skip))
     with stopping(lambda: kept_of(out)):
-        done = embed_to(encoder, videos, out)
+        done = embed_to(encoder, videos, out, workers)
     if as_json:
         counts = {"slices": done.slices, "videos": done.videos, "before": done.before}
         show.print_json({"out": out, **counts, "unreadable": done.failures})

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from sora_video.base import errors
@@ -21,3 +23,9 @@ def test_a_fingerprint_error_shows_both_and_the_remedy():
     error = errors.FingerprintError("the query", "a" * 64, "b" * 64, "embed it again")
     assert str(error) == "the query has fingerprint aaaaaaaaaaaa, expected bbbbbbbbbbbb; embed it again"
     assert (error.found, error.expected) == ("a" * 64, "b" * 64)
+
+
+def test_a_fingerprint_error_travels_between_processes():
+    error = errors.FingerprintError("the query", "a" * 64, "b" * 64, "embed it again")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.found, again.expected) == (str(error), error.found, error.expected)

@@ -1,0 +1,1 @@
+"""Engines: where the videos of a corpus are embedded."""
