@@ -16,6 +16,7 @@ from .query import Query
 from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import EFFORT_BY_ASPECT, Shelf
+from .search.stored import SnapshotVideos
 from .search.threads import threads_for
 from .store.export import export_library
 from .store.files import Damage
@@ -214,7 +215,9 @@ class OpenedLibrary:
         """
         key = (by, is_mild)
         if key not in self._comparisons:
-            self._comparisons[key] = Comparison(self._snapshot, self.aspect(by, aspects), is_mild)
+            self._comparisons[key] = Comparison(
+                SnapshotVideos(self._snapshot), self.aspect(by, aspects), is_mild
+            )
         return self._comparisons[key]
 
     def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
