@@ -16,8 +16,8 @@ from itertools import combinations
 
 from sora_video.base.errors import LibraryError
 
-from .stores import Store
 from .pairs import Pair, Pairing
+from .stores import Store
 
 __all__ = ["Group", "Pair", "find_duplicates"]
 

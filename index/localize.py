@@ -107,9 +107,7 @@ def candidate_blocks(library: "Store", query: Query) -> Iterator[list[Hit]]:
         count *= 2
 
 
-def ranking(
-    library: "Store", query: Query, names: Sequence[str], likeness: Sequence[float]
-) -> list[int]:
+def ranking(library: "Store", query: Query, names: Sequence[str], likeness: Sequence[float]) -> list[int]:
     """The numbers of videos by falling likeness after mild whitening; for words, by their likeness."""
     if not query.words:
         mild = compare_videos(library, query, names, is_mild=True)

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .localize import CANDIDATES, RIVALS, by_time
-from .stores import Store
 from .query import Query, without_times
 from .search.align import AlignedSpan, align
 from .search.compare import Compared
+from .stores import Store
 
 __all__ = ["Pair", "Pairing", "neighbours"]
 

@@ -10,7 +10,7 @@ from .info import StoreInfo, VideoInfo
 from .query import Query
 from .search.compare import Comparison
 from .search.search import Hit, Matches
-from .store.filters import Attributes, Where
+from .store.filters import Where
 from .store.video_source import VideoSource
 
 __all__ = ["Store"]
@@ -43,9 +43,6 @@ class Store(Protocol):
 
     def videos(self) -> list[str]:
         """The videos, sorted."""
-
-    def attributes(self, video_id: str) -> Attributes:
-        """The attributes of a video."""
 
     def sources(self, video_ids: Iterable[str]) -> dict[str, VideoSource | None]:
         """Where videos came from."""

@@ -12,8 +12,8 @@ from sora_video.base.errors import ConfigError
 
 __all__ = ["TOKEN", "TOKEN_FILE", "Address", "is_address", "parse_address", "read_token"]
 
-TOKEN = "SORA_MILVUS_TOKEN"  # noqa: S105 - the name of a variable
-TOKEN_FILE = "SORA_MILVUS_TOKEN_FILE"  # noqa: S105
+TOKEN = "SORA_MILVUS_TOKEN"
+TOKEN_FILE = "SORA_MILVUS_TOKEN_FILE"
 PORT = 19530
 SCHEMES = {"milvus": "http", "milvus+https": "https"}
 SCHEME = re.compile(r"milvus(\+https)?:/")
@@ -63,8 +63,8 @@ def parse_address(text: str) -> Address:
     """
     if "@" in text:
         raise ConfigError(
-            f"address milvus://...@{text.rsplit('@', 1)[1]}: has credentials, which other users of this machine "
-            f"can see; leave them out, and set {TOKEN} or {TOKEN_FILE}"
+            f"address milvus://...@{text.rsplit('@', 1)[1]}: has credentials, which other users of this "
+            f"machine can see; leave them out, and set {TOKEN} or {TOKEN_FILE}"
         )
     parts = FORM.fullmatch(text)
     if not parts or not 0 < int(parts["port"] or PORT) < 1 << 16:

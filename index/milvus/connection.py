@@ -14,6 +14,8 @@ ATTEMPTS = 6
 """Times that a call is sent again while the server cannot be reached, over about four seconds."""
 AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
+REFUSING = ("auth check", "unauthenticated", "permission den")
+"""Words of servers that do not let one in."""
 PAGE_BYTES = 1 << 24
 MOST_PAGE = 8192
 ROW_BYTES = 2048
@@ -40,7 +42,9 @@ class Connection:
             raise ConfigError(
                 f"{address}: needs the client of Milvus; pip install 'sora-video[milvus]'"
             ) from error
-        logging.getLogger("pymilvus").setLevel(logging.CRITICAL + 1)  # it logs tracebacks of what is told below
+        logging.getLogger("pymilvus").setLevel(
+            logging.CRITICAL + 1
+        )  # it logs tracebacks of what is told below
         try:
             self._client = MilvusClient(address.server, token=self._token, timeout=10)
         except Exception as error:
@@ -108,7 +112,7 @@ class Connection:
         return int(answer[0]["count(*)"])
 
     def _told(self, error: Exception) -> Exception:
-        """An error of the client as one of ours, in one line without credentials; other errors as they are."""
+        """An error of the client as one of ours, in one line without credentials; others as they are."""
         import grpc
         from pymilvus.exceptions import MilvusException
 
@@ -119,14 +123,14 @@ class Connection:
         text = getattr(error, "message", "") or str(error)
         lines = (text.replace(self._token, "***") if self._token else text).split("\n")
         reason = lines[0].strip()
-        if any(word in text for word in REFUSED) or name in REFUSED or "auth" in text.lower():
+        if name in REFUSED or any(word in text.lower() for word in REFUSING):
             return LibraryError(
-                f"{self.address}: the server does not let us in; set {TOKEN}, or {TOKEN_FILE} to the name of a "
-                "file with it"
+                f"{self.address}: the server does not let us in; set {TOKEN}, or {TOKEN_FILE} to the name of "
+                "a file with it"
             )
-        if name in AWAY or "Fail connecting" in text or "unavailable" in text.lower():
+        if name in AWAY or "unavailable" in text.lower():
             return LibraryError(
-                f"{self.address}: the server cannot be reached, or went away; nothing that was committed is lost: "
-                "check that it runs, and repeat the command"
+                f"{self.address}: the server cannot be reached, or went away; what was committed is there: "
+                "see that it runs, and repeat the command"
             )
         return LibraryError(f"{self.address}: the server refused: {reason}; see its own log")

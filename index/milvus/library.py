@@ -1,15 +1,16 @@
 """A library in Milvus, searched as a folder is."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from operator import attrgetter
+
+import numpy as np
 
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from ..info import StoreInfo, VideoInfo
-from ..query import Query
+from ..query import Query, asked_by
 from ..search.compare import Comparison
 from ..search.search import Hit, Matches
 from ..store.filters import Attributes, Value, Where, check_order
@@ -18,7 +19,6 @@ from ..store.manifest import Manifest
 from ..store.segment import Block
 from ..store.video_source import VideoSource, attributes_alone, source_of
 from .collection import Collection
-from .connection import ROW_BYTES
 from .filters import attribute, expression_of, visible
 from .nearest import find, find_many
 from .rows import VIDEO, unpack
@@ -86,17 +86,6 @@ class MilvusLibrary:
         """
         return [video.video_id for video in self.list_videos()]
 
-    def attributes(self, video_id: str) -> Attributes:
-        """The attributes of a video.
-
-        Args:
-            video_id: a video of the library.
-
-        Raises:
-            LibraryError: the library does not hold it, or the server is away.
-        """
-        return attributes_alone(self._block(video_id).members[0].attributes)
-
     def sources(self, video_ids: Iterable[str]) -> dict[str, VideoSource | None]:
         """Where videos came from, on the machine that pushed them.
 
@@ -138,7 +127,9 @@ class MilvusLibrary:
         """The videos of one commit."""
         by_time = where is not None and (where.start_s, where.end_s) != (Where().start_s, Where().end_s)
         expression = expression_of(state, (), where) + ("" if by_time else " and position == 0")
-        rows = {row["video_id"]: row for row in self._collection.connection.rows(self._name, expression, VIDEO)}
+        rows = {
+            row["video_id"]: row for row in self._collection.connection.rows(self._name, expression, VIDEO)
+        }
         return [video_info(row, self._source(unpack(row["attributes"]))) for row in rows.values()]
 
     @property
@@ -166,7 +157,7 @@ class MilvusLibrary:
         block = self._block(video_id)
         _, slice_no, start_s, end_s, still = block.slices
         return Embeddings(
-            video_id=[video_id] * len(slice_no),
+            video_id=np.full(len(slice_no), video_id, object),
             slice_no=slice_no,
             start_s=start_s,
             end_s=end_s,
@@ -229,12 +220,12 @@ class MilvusLibrary:
 
         Args:
             by: its name; None: all.
-            aspects: is ignored; a library in Milvus names its own.
+            aspects: of other embeddings by the same encoder, for libraries that older versions wrote.
 
         Raises:
             ConfigError: there is none of this name.
         """
-        return None if by is None else find_aspect(by, self.aspects, f"library {self}")
+        return None if by is None else find_aspect(by, self.aspects or aspects, f"library {self}")
 
     def info(self) -> StoreInfo:
         """The library in numbers.
@@ -292,10 +283,7 @@ class MilvusLibrary:
         check_embeddings(query.embeddings, "the query", self._manifest)
         if query.where is not None:
             check_order(query.where, self._values_of)
-        aspect = self.aspect(query.by)
-        if aspect is None:
-            return query.embeddings
-        return replace(query.embeddings, vectors=aspect.asked(query.embeddings.vectors))
+        return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))
 
 
 def video_info(row: dict[str, object], source: VideoSource | None) -> VideoInfo:

@@ -1,4 +1,4 @@
-"""The nearest videos, found by a Milvus server: grouped by video there, all slices of a query in one request."""
+"""The nearest videos, found and grouped by a Milvus server, for all slices of a query in one request."""
 
 from typing import Any
 

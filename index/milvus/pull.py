@@ -30,7 +30,7 @@ __all__ = ["pull_library"]
 def pull_library(address: str, path: str | Path) -> Path:
     """Make a folder of a library in Milvus; it appears whole or not at all.
 
-    Slices keep their ids, videos their attributes and sources, and likeness is measured by the same whitening.
+    Slices keep their ids, videos their attributes and sources, and the whitening is the same.
 
     Args:
         address: ``milvus://HOST:PORT/COLLECTION``.
@@ -86,7 +86,8 @@ def read_blocks(collection: Collection, state: State) -> Iterator[Block]:
         yield block
     if count != state.slices:
         raise LibraryError(
-            f"{collection.address}: has {count} of {state.slices} slices; pull it again, or repeat `sora index push`"
+            f"{collection.address}: has {count} of {state.slices} slices; pull it again, or repeat "
+            "`sora index push`"
         )
 
 

@@ -5,7 +5,6 @@ collection. A commit names the videos whose earlier rows it retires; they are de
 was stopped leaves at most rows that do not count, and retired ones: the next push deletes both first.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, islice
@@ -17,14 +16,15 @@ from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 
 from ..opened import OpenedLibrary
-from ..store.compact import Part, block, parts_of, whole
+from ..store.compact import Part, block, whole
 from ..store.manifest import Manifest
 from ..store.segment import Block
 from ..store.snapshot import Snapshot
 from .collection import Collection
 from .connection import ROW_BYTES
-from .filters import among, visible
-from .rows import pack, rows_of
+from .difference import Difference, commits, compare
+from .filters import among
+from .rows import rows_of
 from .state import State
 from .whitenings import delete_others, write_whitenings
 
@@ -32,9 +32,6 @@ __all__ = ["INDEX", "Pushed", "push_library"]
 
 INDEX = "AUTOINDEX"
 """Type of the index of vectors, where nothing else is said: what the server thinks best."""
-VIDEOS_A_COMMIT = 256
-"""Most videos that one commit adds, replaces or removes; their names are in a property."""
-ROWS_A_COMMIT = 1 << 16
 REQUEST_BYTES = 1 << 23
 """Of rows that are sent together."""
 
@@ -46,26 +43,6 @@ class Pushed(NamedTuple):
     replaced: int
     removed: int
     unchanged: int
-
-
-class Known(NamedTuple):
-    """What tells whether a video is the same here and there."""
-
-    content: str
-    first_slice_id: int
-    slices: int
-    attributes: dict[str, Any]
-
-
-class Difference(NamedTuple):
-    """What has to be done for a library in Milvus to be equal to a folder."""
-
-    changed: list[Part]
-    """Videos to write, by rising slice id."""
-    replaced: dict[str, int]
-    """Those of them that are there, with the slices that they have there."""
-    removed: dict[str, int]
-    """Those that are there alone, with their slices."""
 
 
 def push_library(library: OpenedLibrary, address: str, index: str = INDEX) -> Pushed:
@@ -95,7 +72,7 @@ def push_library(library: OpenedLibrary, address: str, index: str = INDEX) -> Pu
     collection.connection.call("load_collection", collection.name)
     push = Push(collection, snapshot, manifest)
     push.clean()
-    difference = push.difference()
+    difference = compare(collection, snapshot)
     push.run(difference)
     replaced, removed = len(difference.replaced), len(difference.removed)
     unchanged = collection.state.videos - len(difference.changed)
@@ -103,7 +80,7 @@ def push_library(library: OpenedLibrary, address: str, index: str = INDEX) -> Pu
 
 
 def manifest_of(library: OpenedLibrary, manifest: Manifest) -> Manifest:
-    """What a library in Milvus says of itself: no files, and a path of the model that does not depend on them."""
+    """What a library in Milvus says of itself: no files, and an absolute path of the model."""
     return Manifest(
         fingerprint=manifest.fingerprint,
         dim=manifest.dim,
@@ -173,37 +150,9 @@ class Push:
         connection.call("delete", name, filter=expression)
         if left := connection.count(name, expression):
             raise LibraryError(
-                f"{self.collection.address}: {left} rows were not deleted; another push may be running: repeat it"
+                f"{self.collection.address}: {left} rows were not deleted; another push may be running: "
+                "repeat it when it is done"
             )
-
-    def difference(self) -> Difference:
-        """Compare the folder with what is committed.
-
-        Raises:
-            LibraryError: the server is away, or the folder's attributes are damaged.
-        """
-        held, edited = self._held(), self.snapshot.edits()
-        changed, replaced = [], {}
-        for part in parts_of(self.snapshot.segments):
-            name = part.entry.video_id
-            there = held.pop(name, None)
-            stored = edited[name] if name in edited else json.loads(part.entry.attributes)
-            if there is None or not is_same(there, part, pack(stored)):
-                changed.append(part)
-                if there is not None:
-                    replaced[name] = there.slices
-        return Difference(changed, replaced, {name: known.slices for name, known in sorted(held.items())})
-
-    def _held(self) -> dict[str, Known]:
-        """The videos that are committed."""
-        fields = ["video_id", "slices", "content", "attributes", "slice_id"]
-        rows = self.collection.connection.rows(
-            self.collection.name, f"{visible(self.collection.state)} and position == 0", fields
-        )
-        return {
-            row["video_id"]: Known(row["content"], row["slice_id"], row["slices"], row["attributes"])
-            for row in rows
-        }
 
     def run(self, difference: Difference) -> None:
         """Do what has to be done.
@@ -259,8 +208,8 @@ class Push:
         there = connection.count(name, f"row >= {first} and row < {number} and push == {self.number}")
         if there != number - first:
             raise LibraryError(
-                f"{self.collection.address}: {there} of {number - first} slices arrived, which were not committed; "
-                "another push may be running: repeat it"
+                f"{self.collection.address}: {there} of {number - first} slices arrived, and were not "
+                "committed; another push may be running: repeat it when it is done"
             )
         return number - first
 
@@ -274,36 +223,6 @@ class Push:
         """Commit, with some of the state changed."""
         state = self.collection.state
         self.collection.commit(replace(state, generation=state.generation + 1, **changes))
-
-
-def is_same(there: Known, part: Part, attributes: dict[str, Any]) -> bool:
-    """Whether a video is the same here and there; libraries of version 1 do not know their contents."""
-    same_content = part.entry.content in ("", there.content)
-    numbers = there.first_slice_id, there.slices
-    return same_content and numbers == (part.first_slice_id, part.entry.rows) and there.attributes == attributes
-
-
-def commits(difference: Difference) -> Iterator[tuple[list[Part], dict[str, int]]]:
-    """What is written, and which videos' rows are retired for it with how many slices, commit by commit."""
-    for parts in batches(difference.changed):
-        names = [part.entry.video_id for part in parts]
-        yield parts, {name: difference.replaced[name] for name in names if name in difference.replaced}
-    removed = iter(difference.removed.items())
-    while part := dict(islice(removed, VIDEOS_A_COMMIT)):
-        yield [], part
-
-
-def batches(parts: list[Part]) -> Iterator[list[Part]]:
-    """Videos as they are committed together."""
-    pending: list[Part] = []
-    for part in parts:
-        rows = part.entry.rows + sum(other.entry.rows for other in pending)
-        if pending and (len(pending) == VIDEOS_A_COMMIT or rows > ROWS_A_COMMIT):
-            yield pending
-            pending = []
-        pending.append(part)
-    if pending:
-        yield pending
 
 
 def batched(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:

@@ -19,7 +19,14 @@ __all__ = ["FIELDS", "SLICE", "VIDEO", "blocks_of", "key_of", "pack", "rows_of",
 
 VIDEO = ["video_id", "slices", "content", "attributes"]
 """Fields that all rows of a video have alike."""
-SLICE = ["slice_id", "slice_no", "start_s", "end_s", "still"]
+SLICE: dict[str, type[Any]] = {
+    "slice_id": np.int64,
+    "slice_no": np.int32,
+    "start_s": np.float64,
+    "end_s": np.float64,
+    "still": np.bool_,
+}
+"""Fields of a slice, with their types."""
 FIELDS = [*VIDEO, "position", *SLICE, "embedding"]
 BLOCK_ROWS = 8192
 
@@ -60,7 +67,7 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
         packed: as the server keeps them.
     """
     values = {unquote(key): json.loads(text) for key, text in packed["is"].items()}
-    return values | packed["source"]
+    return {**values, **packed["source"]}
 
 
 def rows_of(block: Block, first: int, push: int) -> Iterator[dict[str, Any]]:
@@ -131,10 +138,9 @@ def block_of(videos: list[list[dict[str, Any]]]) -> Block:
     """Some videos, each its rows."""
     firsts = [video[0] for video in videos]
     rows = [row for video in videos for row in video]
-    types = {"slice_id": np.int64, "slice_no": np.int32, "still": np.bool_}
-    columns = (np.array([row[name] for row in rows], types.get(name, np.float64)) for name in SLICE)
     members = [
         Member(first["video_id"], first["content"], unpack(first["attributes"]), len(video))
         for first, video in zip(firsts, videos, strict=True)
     ]
-    return Block(members, Slices(*columns), np.array([row["embedding"] for row in rows], np.float32))
+    slices = Slices(**{name: np.array([row[name] for row in rows], kind) for name, kind in SLICE.items()})
+    return Block(members, slices, np.array([row["embedding"] for row in rows], np.float32))

@@ -63,9 +63,7 @@ class SnapshotVideos:
     def _block(self, number: int, videos: list[Held]) -> Block:
         """Videos of one segment."""
         segment, entries = self._snapshot.whole(number), [video.entry for video in videos]
-        rows = np.concatenate(
-            [np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries]
-        )
+        rows = np.concatenate([np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries])
         with threads_for(len(rows) * self._snapshot.manifest.dim):
             vectors = segment.read(rows)
         members = [

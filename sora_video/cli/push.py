@@ -1,6 +1,5 @@
 """The ``sora index`` commands that bring a library to a server, and back."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,7 +49,10 @@ def push(
 
 @push_app.command(epilog="Example: sora index pull milvus://localhost:19530/films my.library")
 def pull(
-    address: AddressArgument, library: LibraryArgument, force: ForceOption = False, as_json: JsonOption = False
+    address: AddressArgument,
+    library: LibraryArgument,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a folder of a library in Milvus; slices keep their ids."""
     from sora_video.index.library import Library

@@ -78,9 +78,7 @@ class Normal:
         }
 
 
-def distance(
-    library: Store, slice_: Embeddings, neighbours: int, by: str | None = None
-) -> tuple[float, Hit]:
+def distance(library: Store, slice_: Embeddings, neighbours: int, by: str | None = None) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
     hits = library.search(Query(slice_, top=neighbours, by=by))
     return 1 - float(np.mean([hit.cosine for hit in hits])), hits[0]
