@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# the server that tests push libraries to: it brings faiss-cpu, which must not be beside faiss-gpu
+MILVUS := .venv-milvus
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream sora_video/serve tests benchmarks docs/building
 
 .PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-serve bench-gpu clean
@@ -21,7 +23,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP_INSTALL) -e '.[hf,imagenet,onnx,open-clip,ray,serve,test,timm]'
+	$(PIP_INSTALL) -e '.[hf,imagenet,milvus,onnx,open-clip,ray,serve,test,timm]'
+	test -x $(MILVUS)/bin/python || $(PYTHON) -m venv $(MILVUS)
+	$(MILVUS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt milvus-lite
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed
@@ -88,4 +92,4 @@ bench-serve: setup-test
 	$(BIN)/python -m benchmarks.serve
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo site
+	rm -rf $(VENV) $(MILVUS) build dist *.egg-info demo site

@@ -16,8 +16,8 @@ from itertools import combinations
 
 from sora_video.base.errors import LibraryError
 
-from .opened import OpenedLibrary
 from .pairs import Pair, Pairing
+from .stores import Store
 
 __all__ = ["Group", "Pair", "find_duplicates"]
 
@@ -41,7 +41,7 @@ class Group:
 
 
 def find_duplicates(
-    library: OpenedLibrary,
+    library: Store,
     threshold: float = THRESHOLD,
     cover: float = COVER,
     normalize: bool = True,

@@ -20,7 +20,7 @@ from .store.filters import Where
 if TYPE_CHECKING:
     from sora_video.pretrain.encoders.frozen import VideoEncoder
 
-    from .opened import OpenedLibrary
+    from .stores import Store
 
 __all__ = ["Example", "check_aspect", "query_by_example"]
 
@@ -85,7 +85,7 @@ class Example:
         """Whether it is taken for a video file."""
         return not (self.is_slice or self.is_text or self.is_folder or self.is_vectors)
 
-    def embed(self, library: "OpenedLibrary", encoders: OpenEncoder = open_encoder) -> Embeddings:
+    def embed(self, library: "Store", encoders: OpenEncoder = open_encoder) -> Embeddings:
         """Its slices; those of a video have the video's times.
 
         Args:
@@ -143,7 +143,7 @@ class Example:
 
 
 def query_by_example(
-    library: "OpenedLibrary",
+    library: "Store",
     example: Example,
     *,
     top: int = 10,
@@ -201,7 +201,7 @@ def check_aspect(source: str, embeddings: Embeddings, aspect: Aspect | None) -> 
         raise LibraryError(f"query {source}: the encoder sees no {aspect.name} in it; search without --by")
 
 
-def read_vectors(path: Path, library: "OpenedLibrary") -> Embeddings:
+def read_vectors(path: Path, library: "Store") -> Embeddings:
     """Embeddings of the library's encoder from a NumPy file; they have no times.
 
     Raises:

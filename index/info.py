@@ -11,16 +11,30 @@ from .store.segment import Segment
 from .store.snapshot import Held, Snapshot
 from .store.table import Entry
 
-__all__ = ["LibraryInfo", "VideoInfo", "info_of", "list_videos"]
+__all__ = ["LibraryInfo", "StoreInfo", "VideoInfo", "info_of", "list_videos"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibraryInfo:
-    """A library in numbers."""
+class StoreInfo:
+    """A library in numbers, wherever it is."""
 
     videos: int
     slices: int
     """Visible slices."""
+    dim: int
+    precision: str
+    index_type: str
+    fingerprint: str
+    model: str | None
+    """Spec of the encoder; None: unknown."""
+    aspects: tuple[str, ...]
+    """What embeddings can be compared by alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibraryInfo(StoreInfo):
+    """A library's folder in numbers."""
+
     segments: int
     removed_videos: int
     """Videos that are hidden but still on the disk, also earlier contents of those that were replaced."""
@@ -32,14 +46,6 @@ class LibraryInfo:
     """Size of the segments on the disk."""
     bytes_per_slice: float
     """Bytes for each visible slice; 0 without slices."""
-    dim: int
-    precision: str
-    index_type: str
-    fingerprint: str
-    model: str | None
-    """Spec of the encoder; None: unknown."""
-    aspects: tuple[str, ...]
-    """What embeddings can be compared by alone."""
     indexes: tuple[dict[str, Any], ...]
     """The approximate indexes: segment, kind, parameters and measured recall of each."""
 

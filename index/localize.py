@@ -32,7 +32,7 @@ from .search.moments import find_moments, match_level
 from .search.search import Hit
 
 if TYPE_CHECKING:
-    from .opened import OpenedLibrary
+    from .stores import Store
 
 __all__ = ["CANDIDATES", "RIVALS", "by_time", "localize"]
 
@@ -48,7 +48,7 @@ ALIKE = 1e-6
 """Distance of the rival from likeness 1 that counts as none."""
 
 
-def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
+def localize(library: "Store", query: Query) -> list[Hit]:
     """Find the videos that a query is most like, and where in them it is.
 
     Args:
@@ -72,7 +72,7 @@ def localize(library: "OpenedLibrary", query: Query) -> list[Hit]:
     return [locate(query.embeddings, hit, video, least) for hit, video in best[: query.top]]
 
 
-def ranked_videos(library: "OpenedLibrary", query: Query) -> Iterator[tuple[Hit, Compared]]:
+def ranked_videos(library: "Store", query: Query) -> Iterator[tuple[Hit, Compared]]:
     """Hits with their leads, and their comparisons: block by block, in each of them the best first."""
     falling: list[float] = []
     for hits in candidate_blocks(library, query):
@@ -89,7 +89,7 @@ def ranked_videos(library: "OpenedLibrary", query: Query) -> Iterator[tuple[Hit,
         yield from ((agreed[number], compared[number]) for number in ranking(library, query, names, likeness))
 
 
-def candidate_blocks(library: "OpenedLibrary", query: Query) -> Iterator[list[Hit]]:
+def candidate_blocks(library: "Store", query: Query) -> Iterator[list[Hit]]:
     """Candidates in blocks of 50, 50, 100, 200 and so on, which do not depend on how many are wanted.
 
     An approximate index may find others where more are asked for, so each block is a search of its own.
@@ -107,9 +107,7 @@ def candidate_blocks(library: "OpenedLibrary", query: Query) -> Iterator[list[Hi
         count *= 2
 
 
-def ranking(
-    library: "OpenedLibrary", query: Query, names: Sequence[str], likeness: Sequence[float]
-) -> list[int]:
+def ranking(library: "Store", query: Query, names: Sequence[str], likeness: Sequence[float]) -> list[int]:
     """The numbers of videos by falling likeness after mild whitening; for words, by their likeness."""
     if not query.words:
         mild = compare_videos(library, query, names, is_mild=True)
@@ -118,7 +116,7 @@ def ranking(
 
 
 def compare_videos(
-    library: "OpenedLibrary", query: Query, names: Collection[str], is_mild: bool = False
+    library: "Store", query: Query, names: Collection[str], is_mild: bool = False
 ) -> dict[str, Compared]:
     """Videos compared with a query, by name, with the slices that pass its filter."""
     comparison = library.comparison(query.by, query.embeddings.aspects, is_mild)
@@ -135,7 +133,7 @@ def likeness_of(video: Compared) -> float:
     return float(video.likeness.max(axis=1).mean())
 
 
-def with_agreement(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) -> list[Hit]:
+def with_agreement(library: "Store", query: Query, hits: Sequence[Hit]) -> list[Hit]:
     """The hits with their leads by each aspect alone, where the query asks that they agree."""
     if not query.agree or query.words or query.by is not None:
         return [*hits]
@@ -147,7 +145,7 @@ def with_agreement(library: "OpenedLibrary", query: Query, hits: Sequence[Hit]) 
     ]
 
 
-def leads_by(library: "OpenedLibrary", query: Query, names: Sequence[str]) -> dict[str, float | None]:
+def leads_by(library: "Store", query: Query, names: Sequence[str]) -> dict[str, float | None]:
     """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
     candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
     compared = compare_videos(library, query, list(dict.fromkeys([*candidates, *names])))

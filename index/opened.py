@@ -1,7 +1,6 @@
 """An opened library: everything that reads it; :mod:`.library` has everything that changes it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import absolute_spec
 
 from .info import LibraryInfo, VideoInfo, info_of, list_videos
-from .query import Query
+from .query import Query, asked_by
 from .search.compare import Comparison
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import EFFORT_BY_ASPECT, Shelf
+from .search.stored import SnapshotVideos
 from .search.threads import threads_for
 from .store.export import export_library
 from .store.files import Damage
@@ -214,7 +214,9 @@ class OpenedLibrary:
         """
         key = (by, is_mild)
         if key not in self._comparisons:
-            self._comparisons[key] = Comparison(self._snapshot, self.aspect(by, aspects), is_mild)
+            self._comparisons[key] = Comparison(
+                SnapshotVideos(self._snapshot), self.aspect(by, aspects), is_mild
+            )
         return self._comparisons[key]
 
     def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
@@ -272,10 +274,7 @@ class OpenedLibrary:
 
     def _asked(self, query: Query) -> Embeddings:
         """The query's slices, so that inner products are cosines by what it asks by."""
-        aspect = self.aspect(query.by, query.embeddings.aspects)
-        if aspect is None:
-            return query.embeddings
-        return replace(query.embeddings, vectors=aspect.asked(query.embeddings.vectors))
+        return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))
 
     def _shelves(self, query: Query) -> list[Shelf]:
         """The segments, each with what may be found there."""

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .localize import CANDIDATES, RIVALS, by_time
-from .opened import OpenedLibrary
 from .query import Query, without_times
 from .search.align import AlignedSpan, align
 from .search.compare import Compared
+from .stores import Store
 
 __all__ = ["Pair", "Pairing", "neighbours"]
 
@@ -69,7 +69,7 @@ class Pairing:
     """
 
     def __init__(
-        self, library: OpenedLibrary, threshold: float, cover: float, normalize: bool, by: str | None
+        self, library: Store, threshold: float, cover: float, normalize: bool, by: str | None
     ) -> None:
         self.library, self.threshold, self.cover, self.by = library, threshold, cover, by
         self.near = dict(neighbours(library, by))
@@ -124,7 +124,7 @@ class Pairing:
         )
 
 
-def neighbours(library: OpenedLibrary, by: str | None = None) -> Iterator[tuple[str, dict[str, float]]]:
+def neighbours(library: Store, by: str | None = None) -> Iterator[tuple[str, dict[str, float]]]:
     """Each video with the videos nearest to it, and the likeness of its best pair of slices with each.
 
     Args:
@@ -153,7 +153,7 @@ def best_of(video: Compared) -> float:
     return float(video.likeness[:, ~video.still].max())
 
 
-def blocks(library: OpenedLibrary) -> Iterator[list[Embeddings]]:
+def blocks(library: Store) -> Iterator[list[Embeddings]]:
     """What the videos of a library show, some videos at a time, to bound memory."""
     block: list[Embeddings] = []
     for name in library.videos():

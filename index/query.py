@@ -1,7 +1,7 @@
 """A query: everything that one search asks for."""
 
 from collections.abc import Collection
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .store.filters import Where
 
-__all__ = ["AGREE", "Query", "without_times"]
+__all__ = ["AGREE", "Query", "asked_by", "without_times"]
 
 AGREE = True
 """Whether a hit is sure only if it leads by each aspect too, where nothing else is said: film of one place
@@ -52,6 +52,16 @@ class Query:
             raise LibraryError(f"top={self.top}: must be at least 1; ask for one video or more")
         names = [self.exclude] if isinstance(self.exclude, str) else self.exclude
         object.__setattr__(self, "exclude", frozenset(names))
+
+
+def asked_by(embeddings: Embeddings, aspect: Aspect | None) -> Embeddings:
+    """Slices of a query, so that inner products with stored vectors are cosines by an aspect.
+
+    Args:
+        embeddings: of the query.
+        aspect: to compare by alone; None: by whole embeddings.
+    """
+    return embeddings if aspect is None else replace(embeddings, vectors=aspect.asked(embeddings.vectors))
 
 
 def without_times(

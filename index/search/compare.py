@@ -6,15 +6,16 @@ is whitened once, for its length, however many queries it is compared with.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.aspects import Aspect
 
-from ..store.segment import Segment
-from ..store.snapshot import Held, Snapshot
+from ..store.segment import Block
 from ..store.whitening import Whitening
+from .stored import Stored
 from .threads import threads_for
 
 __all__ = ["Compared", "Comparison"]
@@ -43,22 +44,23 @@ class Compared:
 
 
 class Comparison:
-    """Compares queries with the videos of a snapshot.
+    """Compares queries with the videos of a store.
 
     Args:
-        snapshot: an opened library.
+        stored: gives the videos.
         aspect: compare the parts of embeddings alone; None: whole embeddings.
         is_mild: whiten less, as videos are ranked.
     """
 
-    def __init__(self, snapshot: Snapshot, aspect: Aspect | None = None, is_mild: bool = False) -> None:
-        self.snapshot, self.aspect, self.is_mild = snapshot, aspect, is_mild
-        self._lengths: dict[int, NDArray[np.float32]] = {}
+    def __init__(self, stored: Stored, aspect: Aspect | None = None, is_mild: bool = False) -> None:
+        self.stored, self.aspect, self.is_mild = stored, aspect, is_mild
+        self._lengths: dict[tuple[str, str], NDArray[np.float32]] = {}
+        """By video and content."""
 
     @property
     def whitening(self) -> Whitening:
         """Of what is compared."""
-        whitening = self.snapshot.whitening(self.aspect)
+        whitening = self.stored.whitening(self.aspect)
         return whitening.milder if self.is_mild else whitening
 
     def part(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,50 +101,43 @@ class Comparison:
             Slices and likenesses by video.
 
         Raises:
-            LibraryError: the library does not hold one of them, or is damaged.
+            LibraryError: the store does not hold one of them, or cannot be read.
         """
-        held = self.snapshot.find_all(video_ids)
         compared: dict[str, Compared] = {}
-        for number in sorted({video.segment_no for video in held.values()}):
-            members = [video for video in held.values() if video.segment_no == number]
-            slices = sum(video.entry.rows for video in members)
-            with threads_for(directions.size * slices):
-                compared |= self._compare(directions, number, members, plain)
+        for block in self.stored.blocks(video_ids):
+            with threads_for(directions.size * len(block.vectors)):
+                compared |= self._compare(directions, block, plain)
         return compared
 
-    def _compare(
-        self, directions: NDArray[np.float32], number: int, members: list[Held], plain: bool
-    ) -> dict[str, Compared]:
-        """Compare queries with videos of one segment, whose vectors are read together."""
-        segment = self.snapshot.whole(number)
-        first_rows = [member.entry.first_row for member in members]
-        counts = [member.entry.rows for member in members]
-        rows = np.concatenate(
-            [np.arange(first, first + count) for first, count in zip(first_rows, counts, strict=True)]
-        )
-        vectors = self.part(segment.read(rows))
+    def _compare(self, directions: NDArray[np.float32], block: Block, plain: bool) -> dict[str, Compared]:
+        """Compare queries with some videos."""
+        vectors, slices = self.part(block.vectors), block.slices
         if plain:
             likeness = directions @ vectors.T
         else:
-            lengths = self._lengths_of(segment, number, rows, vectors)
-            likeness = self.whitening.likeness(directions, vectors, lengths)
-        _, _, start_s, end_s, still = segment.columns(rows)
+            likeness = self.whitening.likeness(directions, vectors, self._lengths_of(block, vectors))
+        parts = in_time([member.rows for member in block.members], slices.start_s, slices.end_s)
         return {
-            member.entry.video_id: Compared(start_s[part], end_s[part], likeness[:, part], still[part])
-            for member, part in zip(members, in_time(counts, start_s, end_s), strict=True)
+            member.video_id: Compared(
+                slices.start_s[part], slices.end_s[part], likeness[:, part], slices.still[part]
+            )
+            for member, part in zip(block.members, parts, strict=True)
         }
 
-    def _lengths_of(
-        self, segment: Segment, number: int, rows: NDArray[np.int64], vectors: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """(n,) lengths of n rows of a segment and their vectors."""
-        if number not in self._lengths:
-            self._lengths[number] = np.full(segment.record.rows, np.nan, np.float32)
-        known = self._lengths[number]
-        missing = np.isnan(known[rows])
-        if missing.any():
-            known[rows[missing]] = self.whitening.lengths(vectors[missing])
-        return known[rows]
+    def _lengths_of(self, block: Block, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n,) lengths of the n slices of some videos, whose vectors are given."""
+        keys = [(member.video_id, member.content) for member in block.members]
+        firsts = accumulate((member.rows for member in block.members), initial=0)
+        rows = {
+            key: np.arange(first, first + member.rows)
+            for key, first, member in zip(keys, firsts, block.members, strict=False)
+        }
+        missing = [key for key in keys if key not in self._lengths]
+        if missing:
+            lengths = self.whitening.lengths(vectors[np.concatenate([rows[key] for key in missing])])
+            ends = np.cumsum([len(rows[key]) for key in missing])[:-1]
+            self._lengths.update(zip(missing, np.split(lengths, ends), strict=True))
+        return np.concatenate([self._lengths[key] for key in keys])
 
 
 def in_time(

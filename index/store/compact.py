@@ -18,7 +18,7 @@ from .snapshot import Snapshot
 from .table import Entry
 from .update import content_key, succeed
 
-__all__ = ["compact", "merge_small", "visible_blocks", "whole"]
+__all__ = ["Part", "block", "compact", "merge_small", "parts_of", "visible_blocks", "whole"]
 
 BLOCK_ROWS = 8192
 """Rows held in memory at once, except for a longer video."""

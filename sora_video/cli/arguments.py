@@ -29,6 +29,7 @@ __all__ = [
     "SourceArgument",
     "SplitOption",
     "StartOption",
+    "StoreArgument",
     "VideoTimeOption",
     "WhereOption",
     "time_option",
@@ -131,6 +132,12 @@ PrefixOption = Annotated[
     typer.Option("--prefix", metavar="NAME", help="Start the videos' names with NAME/, as in cam2/0001.mp4."),
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
+StoreArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="LIBRARY", help="The library's folder, or its address as milvus://HOST:PORT/COLLECTION."
+    ),
+]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A corpus, or what `sora embed` wrote.")
 ]

@@ -9,8 +9,8 @@ from sora_video.base import console
 from sora_video.base.errors import LibraryError
 
 from . import show
-from .arguments import JsonOption, LibraryArgument, WhereOption
-from .library import NO_VIDEOS, open_and_warn
+from .arguments import JsonOption, LibraryArgument, StoreArgument, WhereOption
+from .library import NO_VIDEOS, open_and_warn, open_to_search
 
 __all__ = ["contents_app"]
 
@@ -80,11 +80,11 @@ def attributes(
     epilog="Example: sora index list my.library --json   |   "
     "sora index list my.library --where 'camera>2' --where 'videos=cam2/*'",
 )
-def list_videos(library: LibraryArgument, where: WhereOption = None, as_json: JsonOption = False) -> None:
+def list_videos(library: StoreArgument, where: WhereOption = None, as_json: JsonOption = False) -> None:
     """List the videos of a library, with the folder that each came from and its attributes."""
     from sora_video.index.store.filters import parse_where
 
-    videos = open_and_warn(library).list_videos(parse_where(where) if where else None)
+    videos = open_to_search(library).list_videos(parse_where(where) if where else None)
     if as_json:
         show.print_json(videos)
         return
@@ -102,21 +102,25 @@ def list_videos(library: LibraryArgument, where: WhereOption = None, as_json: Js
 
 
 @contents_app.command(epilog="Example: sora index info my.library --json")
-def info(library: LibraryArgument, as_json: JsonOption = False) -> None:
+def info(library: StoreArgument, as_json: JsonOption = False) -> None:
     """Show numbers of a library: videos, slices, segments, size and indexes."""
-    facts = open_and_warn(library).info()
+    from sora_video.index.info import LibraryInfo
+
+    facts = open_to_search(library).info()
     if as_json:
         show.print_json(facts)
         return
     shown = {name: value for name, value in asdict(facts).items() if name != "indexes"}
     shown["aspects"] = ", ".join(facts.aspects)
     shown["model"] = facts.model or ""
-    for built in facts.indexes:
+    for built in facts.indexes if isinstance(facts, LibraryInfo) else ():
         shown[f"segment {built['segment']}"] = f"{built['kind']} {built['parameters']}, {measured(built)}"
     show.print_table([{"": name, "value": value} for name, value in shown.items()])
     if not facts.videos:
         console.say(f"{library}: {NO_VIDEOS}")
-    if facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices:
+    if isinstance(facts, LibraryInfo) and (
+        facts.segments >= MANY_SEGMENTS or facts.removed_slices > facts.slices
+    ):
         console.say(f"`sora index compact {library}` merges segments and frees the space of hidden slices")
 
 

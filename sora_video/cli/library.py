@@ -11,9 +11,10 @@ from . import show
 if TYPE_CHECKING:
     from sora_video.index.library import Library
     from sora_video.index.store.update import Added
+    from sora_video.index.stores import Store
     from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "report_change"]
+__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "open_to_search", "report_change"]
 
 NO_VIDEOS = "holds no videos; add some with `sora index add`"
 """What is said of an empty library, after its path."""
@@ -31,6 +32,20 @@ def open_and_warn(path: Path) -> "Library":
     from sora_video.index.opening import open_library
 
     return open_library(path, console.warn)
+
+
+def open_to_search(name: str) -> "Store":
+    """Open a library to search it, and list its damaged files on standard error.
+
+    Args:
+        name: its folder, or its address.
+
+    Returns:
+        The library.
+    """
+    from sora_video.index.opening import open_store
+
+    return open_store(name, console.warn)
 
 
 def change_of(library: "Library") -> dict[str, Any]:

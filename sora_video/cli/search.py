@@ -17,18 +17,18 @@ from .arguments import (
     EndOption,
     HintedModelOption,
     JsonOption,
-    LibraryArgument,
     StartOption,
+    StoreArgument,
     WhereOption,
 )
-from .library import NO_VIDEOS, open_and_warn
+from .library import NO_VIDEOS, open_to_search
 from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
     from sora_video.index.example import Example
-    from sora_video.index.library import Library
     from sora_video.index.search.search import Hit
     from sora_video.index.store.video_source import VideoSource
+    from sora_video.index.stores import Store
 
 __all__ = ["register"]
 
@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    library: LibraryArgument,
+    library: StoreArgument,
     query: QueryArgument = None,
     text: TextOption = None,
     start: StartOption = None,
@@ -110,7 +110,7 @@ def search(
     if html:
         check_files("--html", [html], force=force)
     with console.heard() as warnings:
-        opened = open_and_warn(library)
+        opened = open_to_search(library)
         filters = parse_where(where) if where else None
         asked = query_by_example(
             opened,
@@ -156,7 +156,7 @@ def check_options(example: "Example", html: Path | None) -> None:
 
 
 def sources_of(
-    library: "Library", names: "Sequence[str]", below: Path | None
+    library: "Store", names: "Sequence[str]", below: Path | None
 ) -> "Mapping[str, VideoSource | None]":
     """Where videos are: all below one folder, where one is given, else where they were added from."""
     from sora_video.index.store.video_source import VideoSource
@@ -171,7 +171,7 @@ def draw(
     example: "Example",
     hits: "Sequence[Hit]",
     sources: "Mapping[str, VideoSource | None]",
-    library: Path,
+    library: str,
     warnings: Sequence[str],
 ) -> None:
     """Write the page of frames."""
@@ -179,10 +179,17 @@ def draw(
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, sources, library.expanduser(), warnings)
+    write_gallery(html, span, hits, sources, folder_of(library), warnings)
 
 
-def no_hits(library: "Library", source: Path | str | None, is_filtered: bool) -> str:
+def folder_of(library: str) -> Path | None:
+    """The folder of a library, which keeps indexes of its videos; None: it is on a server."""
+    from sora_video.index.milvus.address import is_address
+
+    return None if is_address(library) else Path(library).expanduser()
+
+
+def no_hits(library: "Store", source: Path | str | None, is_filtered: bool) -> str:
     """Why nothing was found, and what to try."""
     videos = library.info().videos
     if not videos:
@@ -203,7 +210,7 @@ def doubts_of(example: "Example", hits: "Sequence[Hit]") -> list[str]:
 
 
 def duplicates(
-    library: LibraryArgument,
+    library: StoreArgument,
     threshold: Annotated[
         float,
         typer.Option(
@@ -232,7 +239,7 @@ def duplicates(
 
     if html:
         check_files("--html", [html], force=force)
-    opened = open_and_warn(library)
+    opened = open_to_search(library)
     groups = find_duplicates(
         opened,
         threshold,
@@ -243,7 +250,7 @@ def duplicates(
     )
     names = sorted({name for group in groups for name in group.videos})
     if html:
-        write_pairs(html, groups, sources_of(opened, names, videos), library.expanduser())
+        write_pairs(html, groups, sources_of(opened, names, videos), library, folder_of(library))
     if as_json:
         show.print_json(groups)
         return

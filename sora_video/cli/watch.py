@@ -32,7 +32,9 @@ def read_moment(text: str | datetime) -> datetime:
         raise typer.BadParameter(f"{text!r} is not a date; write 2026-05-01T08:00:00 or now") from None
 
 
-NormalArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="A library of normal footage.")]
+NormalArgument = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="A library of normal footage: its folder, or its address.")
+]
 StreamArgument = Annotated[
     str,
     typer.Argument(metavar="VIDEO|STREAM", help="File, pipe, http or rtsp address, or - for standard input."),

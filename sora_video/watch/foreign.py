@@ -6,6 +6,7 @@ library as its own videos are.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
 from sora_video.configs.schema import PretrainConfig, SliceConfig
-from sora_video.index.library import Library
+from sora_video.index.stores import Store
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.video.corpus import Corpus, Video
 from sora_video.pretrain.video.quarantine import Failure
@@ -133,7 +134,7 @@ def slower(config: PretrainConfig) -> PretrainConfig:
     return config.model_copy(update={"slice": wanted})
 
 
-def own_videos(library: Library, length_s: float) -> Corpus:
+def own_videos(library: Store, length_s: float) -> Corpus:
     """The start of some videos that are where the library knows them from, spread over their names."""
     names = library.videos()
     names = names[:: max(1, len(names) // CLIPS)][:CLIPS]
@@ -143,7 +144,7 @@ def own_videos(library: Library, length_s: float) -> Corpus:
         for name, source in sources.items()
         if source is not None and source.has(name)
     )
-    return Corpus(library.path, videos)
+    return Corpus(Path(), videos)
 
 
 def mirrored(slices: Slices[NDArray[Any]]) -> Slices[NDArray[Any]]:

@@ -12,10 +12,10 @@ from sora_video.base import console
 from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 from sora_video.downstream.anomaly import Threshold, calibrate, rate_a_slice
-from sora_video.index.library import Library
-from sora_video.index.opening import open_library
+from sora_video.index.opening import open_store
 from sora_video.index.query import Query, without_times
 from sora_video.index.search.search import Hit
+from sora_video.index.stores import Store
 from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder
@@ -34,7 +34,7 @@ VIDEOS_AT_ONCE = 64
 class Normal:
     """Normal footage, and the distance from it that counts as an anomaly."""
 
-    library: Library
+    library: Store
     encoder: VideoEncoder
     neighbours: int
     """Videos of the library that a slice is compared with."""
@@ -78,16 +78,14 @@ class Normal:
         }
 
 
-def distance(
-    library: Library, slice_: Embeddings, neighbours: int, by: str | None = None
-) -> tuple[float, Hit]:
+def distance(library: Store, slice_: Embeddings, neighbours: int, by: str | None = None) -> tuple[float, Hit]:
     """1 - the mean cosine of a slice and the best slices of the nearest videos, and the nearest of these."""
     hits = library.search(Query(slice_, top=neighbours, by=by))
     return 1 - float(np.mean([hit.cosine for hit in hits])), hits[0]
 
 
 def normal_distances(
-    library: Library, neighbours: int, by: str | None = None, aspects: tuple[Aspect, ...] = ()
+    library: Store, neighbours: int, by: str | None = None, aspects: tuple[Aspect, ...] = ()
 ) -> list[float]:
     """The distance of each slice of a library from its other videos, many slices in one search."""
     names, distances = library.videos(), []
@@ -117,7 +115,7 @@ def open_normal(
     """Open a library of normal footage and set the threshold on it, each video measured against the others.
 
     Args:
-        path: the library's folder.
+        path: the library's folder, or its address.
         model: a model spec; None: the one that the library was built with.
         false_alarms: see :func:`sora_video.downstream.anomaly.rate_a_slice`.
         neighbours: videos that a slice is compared with.
@@ -132,7 +130,7 @@ def open_normal(
         LibraryError: there is none, it is damaged, has too few videos, or no run is known.
         RunError: there is no finished run.
     """
-    library = open_library(path, console.warn)
+    library = open_store(path, console.warn)
     model = model or library.model
     if model is None:
         raise LibraryError(f"library {path}: does not say which run made it; name the run with --model")

@@ -1,0 +1,1 @@
+"""Libraries in Milvus: where one machine is not enough for searching."""
