@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from .whitening import ALL, Whitening, fit_whitening, from_bytes
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 
 SAMPLE = 8192
-"""Slices that a whitening is fitted to, about, where there are more."""
+"""Slices that a whitening is fitted to, where there are more."""
 
 
 class Held(NamedTuple):
@@ -223,13 +222,17 @@ class Snapshot:
         }
 
     def some_vectors(self) -> NDArray[np.float32]:
-        """(N, D) of slices that can be searched, drawn by seed where there are many."""
-        rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
-        rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
-        share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
-        for segment, visible in zip(self.searchable, rows, strict=True):
-            drawn = rng.choice(visible, ceil(share * len(visible)), replace=False)
-            vectors.append(segment.read(np.sort(drawn)))
+        """(N, D) of slices that can be searched, drawn by seed where there are many.
+
+        Which ones does not depend on how they are spread over segments.
+        """
+        ends = np.cumsum([segment.record.visible for segment in self.searchable], dtype=np.int64)
+        slices = int(ends[-1]) if len(ends) else 0
+        drawn = np.random.default_rng(0).choice(slices, min(SAMPLE, slices), replace=False)
+        parts = np.split(np.sort(drawn), np.searchsorted(np.sort(drawn), ends[:-1]))
+        vectors = [np.zeros((0, self.manifest.dim), np.float32)]
+        for segment, part, end in zip(self.searchable, parts, ends, strict=False):
+            vectors.append(segment.read(segment.shown_rows(part - end + segment.record.visible)))
         return np.concatenate(vectors)
 
     def visible(

@@ -10,7 +10,7 @@ from . import show
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
-    from sora_video.index.store.update import Added
+    from sora_video.index.store.add import Added
     from sora_video.pretrain.video.quarantine import Failure
 
 __all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "report_change"]
