@@ -23,8 +23,8 @@ from .encoder import check_model, open_encoder
 from .library import Library
 from .query import without_times
 from .stopped import is_stopped, note_end, note_stop, refuse_other
-from .store.place import FRAMES, appearing
 from .store.add import Added
+from .store.place import FRAMES, appearing
 from .store.video_source import check_prefix
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import near_spec
 
 from . import repair as reparation
-from .opened import OpenedLibrary
 from .repair import Repair
 from .store import compact as compaction
 from .store import ignored as ignoring
@@ -38,13 +37,14 @@ from .store.refresh import with_whitening
 from .store.snapshot import Snapshot, open_snapshot
 from .store.vectors import PRECISIONS
 from .store.video_source import VideoSource, check_prefix
+from .stored import StoredLibrary
 from .tune import tune as tuning
 from .tune.target import Target
 
 __all__ = ["Library"]
 
 
-class Library(OpenedLibrary):
+class Library(StoredLibrary):
     """Embeddings of slices on disk, searchable by likeness.
 
     An opened library is what was committed when it was opened or last written through this object. Any number

@@ -13,6 +13,7 @@ from .store.video_source import VideoSource
 
 if TYPE_CHECKING:
     from .duplicates import Group
+    from .opened import OpenedLibrary
     from .pairs import Pair
 
 __all__ = ["write_pairs"]
@@ -32,7 +33,10 @@ class Shown:
 
 
 def write_pairs(
-    path: Path, groups: "Sequence[Group]", sources: Mapping[str, VideoSource | None], library: Path
+    path: Path,
+    groups: "Sequence[Group]",
+    sources: Mapping[str, VideoSource | None],
+    library: "OpenedLibrary",
 ) -> None:
     """Draw groups of near-duplicates, with the parts that the videos of each pair share.
 
@@ -40,12 +44,12 @@ def write_pairs(
         path: the HTML file.
         groups: see :func:`sora_video.index.duplicates.find_duplicates`.
         sources: where the videos came from, by name; the page names those that are missing.
-        library: its folder, which keeps indexes of its videos.
+        library: that they are of.
 
     Raises:
         StorageError: the disk refused the write.
     """
-    indexes = library.absolute() / FRAMES
+    indexes = library.folder and library.folder.absolute() / FRAMES
     shown = [
         Shown(
             f"{number}. {len(group.videos)} videos: {', '.join(group.videos)}",
@@ -58,13 +62,13 @@ def write_pairs(
         path.expanduser(),
         __package__,
         "pairs.html",
-        title=f"Near-duplicates in {library.name}",
+        title=f"Near-duplicates in {library.path.name}",
         lead=f"{len(groups)} groups; the frames are spread evenly over each span.",
         groups=shown,
     )
 
 
-def parts_of(pair: "Pair", sources: Mapping[str, VideoSource | None], indexes: Path) -> list[Part]:
+def parts_of(pair: "Pair", sources: Mapping[str, VideoSource | None], indexes: Path | None) -> list[Part]:
     """The parts that two videos share, each from both."""
     one, other = pair.query_id, pair.video_id
     return [

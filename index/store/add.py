@@ -21,7 +21,7 @@ from .table import Slices
 from .update import content_key, differ, refuse_clashes, succeed
 from .video_source import VideoSource, with_source
 
-__all__ = ["Added", "Adding", "Addition"]
+__all__ = ["Added", "Adding", "Addition", "block_of", "content_of", "rows_by_video"]
 
 
 class Added(NamedTuple):
@@ -188,7 +188,14 @@ def source_after(held: Held, source: VideoSource | None, *, written: bool, again
 
 
 def rows_by_video(embeddings: Embeddings) -> dict[str, NDArray[np.int64]]:
-    """The rows of each video, in order of appearance."""
+    """The rows of each video, in order of appearance.
+
+    Args:
+        embeddings: of any videos.
+
+    Returns:
+        (n,) row numbers by video.
+    """
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(embeddings.video_id.tolist()):
         rows.setdefault(name, []).append(row)
@@ -198,7 +205,14 @@ def rows_by_video(embeddings: Embeddings) -> dict[str, NDArray[np.int64]]:
 def block_of(
     embeddings: Embeddings, members: Sequence[Member], rows: NDArray[np.int64], first_slice_id: int
 ) -> Block:
-    """Some rows to write, with ids from ``first_slice_id`` on."""
+    """Some rows to write.
+
+    Args:
+        embeddings: that have them.
+        members: the videos.
+        rows: (n,) row numbers, those of the first video first.
+        first_slice_id: ids are given from this one on.
+    """
     slices = Slices(
         slice_id=np.arange(first_slice_id, first_slice_id + len(rows)),
         slice_no=embeddings.slice_no[rows],
@@ -210,7 +224,12 @@ def block_of(
 
 
 def content_of(snapshot: Snapshot, held: Held) -> str:
-    """The content of a video that is held; tables of version 1 did not keep it."""
+    """The content of a video that is held; tables of version 1 did not keep it.
+
+    Args:
+        snapshot: the library.
+        held: the video.
+    """
     if held.entry.content or snapshot.segments[held.segment_no].vectors is None:
         return held.entry.content
     embeddings = snapshot.embeddings(held)

@@ -44,6 +44,10 @@ class Segment:
     """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
     kind: IndexKind
     """Of :attr:`index`."""
+    first_id: int = 0
+    """What is added to the ids of its slices, where it is searched with segments of other libraries."""
+    root: str | None = None
+    """Folder of its videos that remember none of their own, in that case."""
 
     def __init__(self, checks: Checks, record: SegmentRecord, dim: int) -> None:
         self.record = record
@@ -153,7 +157,16 @@ class Segment:
         Returns:
             n slices in the order of ``rows``.
         """
-        return self.table.columns(rows)
+        columns = self.table.columns(rows)
+        return columns._replace(slice_id=columns.slice_id + self.first_id)
+
+    def row_of(self, slice_id: int) -> int | None:
+        """The row of a slice; None if the segment does not have it.
+
+        Args:
+            slice_id: as :meth:`columns` gives it.
+        """
+        return self.table.row_of(slice_id - self.first_id)
 
     def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The video of each row.
@@ -213,6 +226,17 @@ class Segment:
         same = copy.copy(self)
         same.record = record
         same.__dict__.pop("_shown", None)
+        return same
+
+    def among_others(self, first_id: int, root: str | None) -> "Segment":
+        """The same files, to be searched with segments of other libraries.
+
+        Args:
+            first_id: see :attr:`first_id`.
+            root: see :attr:`root`.
+        """
+        same = copy.copy(self)
+        same.first_id, same.root = first_id, root
         return same
 
     def matching(self, where: Where, edited: Mapping[str, Attributes]) -> NDArray[np.bool_]:

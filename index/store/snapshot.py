@@ -82,7 +82,7 @@ class Snapshot:
             edited: attributes that replace the stored ones, by video.
         """
         stored = edited[entry.video_id] if entry.video_id in edited else json.loads(entry.attributes)
-        root = self.manifest.root
+        root = self.segments[segment_no].root or self.manifest.root
         source = source_of(stored) or (VideoSource(root) if root is not None else None)
         return Held(segment_no, entry, attributes_alone(stored), source)
 
@@ -292,7 +292,7 @@ class Snapshot:
             LibraryError: no visible slice has this id.
         """
         for segment in self.searchable:
-            row = segment.table.row_of(slice_id)
+            row = segment.row_of(slice_id)
             if row is None:
                 continue
             name = segment.videos[int(segment.video_of(np.array([row]))[0])]

@@ -256,6 +256,27 @@ class Table:
             for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
                 yield Entry(*row)
 
+    def entry(self, number: int) -> Entry:
+        """One video.
+
+        Args:
+            number: its position in the table.
+        """
+        return Entry(*self._one(f"{ENTRY} WHERE number = ?", number))
+
+    def first_slice_ids(self) -> NDArray[np.int64]:
+        """(videos,) the id of each video's first slice."""
+        query = "SELECT slice_id FROM videos JOIN slices ON row = first_row ORDER BY number"
+        with sqlite_errors(self._path):
+            ids = (number for (number,) in self._connection.execute(query))
+            return np.fromiter(ids, np.int64, self.videos)
+
+    def names_in_order(self) -> Iterator[str]:
+        """The videos by name, read from the file."""
+        with sqlite_errors(self._path):
+            for (name,) in self._connection.execute("SELECT video_id FROM videos ORDER BY video_id"):
+                yield name
+
     def row_of(self, slice_id: int) -> int | None:
         """The row of a slice; None if the table does not have it.
 

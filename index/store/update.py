@@ -1,4 +1,4 @@
-"""Removing and editing: each writes new files and returns the manifest that names them, as :mod:`.add` does."""
+"""Removing and editing: each writes new files and returns the manifest that names them."""
 
 import hashlib
 import json

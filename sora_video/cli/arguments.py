@@ -19,6 +19,7 @@ __all__ = [
     "JoinLabelsOption",
     "JsonOption",
     "LatencyOption",
+    "LibrariesArgument",
     "LibraryArgument",
     "MemoryOption",
     "ModelOption",
@@ -131,6 +132,9 @@ PrefixOption = Annotated[
     typer.Option("--prefix", metavar="NAME", help="Start the videos' names with NAME/, as in cam2/0001.mp4."),
 ]
 LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
+LibrariesArgument = Annotated[
+    str, typer.Argument(metavar="LIBRARY", help="The library's folder, or several with commas between.")
+]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A corpus, or what `sora embed` wrote.")
 ]

@@ -22,6 +22,7 @@ from .arguments import (
 )
 from .contents import contents_app
 from .library import change_of, open_and_warn, report_change
+from .migrate import migrate_app
 from .replace import ForceOption, replacing
 from .skip import without_unreadable
 from .stop import stopping
@@ -38,6 +39,7 @@ DEFAULT_RECALL = 0.95
 index_app = typer.Typer(no_args_is_help=True, help="Build and maintain a library of slice embeddings.")
 index_app.add_typer(contents_app)
 index_app.add_typer(upkeep_app)
+index_app.add_typer(migrate_app)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,10 +10,11 @@ from . import show
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
+    from sora_video.index.opened import OpenedLibrary
     from sora_video.index.store.add import Added
     from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "report_change"]
+__all__ = ["NO_VIDEOS", "change_of", "open_all_and_warn", "open_and_warn", "report_change"]
 
 NO_VIDEOS = "holds no videos; add some with `sora index add`"
 """What is said of an empty library, after its path."""
@@ -31,6 +32,17 @@ def open_and_warn(path: Path) -> "Library":
     from sora_video.index.opening import open_library
 
     return open_library(path, console.warn)
+
+
+def open_all_and_warn(paths: str) -> "OpenedLibrary":
+    """Open one library or several to search, and list damaged files on standard error.
+
+    Args:
+        paths: the folder of one, or of several with commas between.
+    """
+    from sora_video.index.opening import open_libraries
+
+    return open_libraries(paths, console.warn)
 
 
 def change_of(library: "Library") -> dict[str, Any]:

@@ -17,16 +17,16 @@ from .arguments import (
     EndOption,
     HintedModelOption,
     JsonOption,
-    LibraryArgument,
+    LibrariesArgument,
     StartOption,
     WhereOption,
 )
-from .library import NO_VIDEOS, open_and_warn
+from .library import NO_VIDEOS, open_all_and_warn
 from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
     from sora_video.index.example import Example
-    from sora_video.index.library import Library
+    from sora_video.index.opened import OpenedLibrary
     from sora_video.index.search.search import Hit
     from sora_video.index.store.video_source import VideoSource
 
@@ -71,7 +71,10 @@ def register(app: typer.Typer) -> None:
     Args:
         app: the ``sora`` command.
     """
-    app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")(search)
+    app.command(
+        epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5   |   "
+        "sora search east.library,west.library query.mp4"
+    )(search)
     app.command(
         epilog="Example: sora duplicates my.library --threshold 0.7   |   "
         "sora duplicates my.library --html pairs.html"
@@ -79,7 +82,7 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    library: LibraryArgument,
+    library: LibrariesArgument,
     query: QueryArgument = None,
     text: TextOption = None,
     start: StartOption = None,
@@ -110,7 +113,7 @@ def search(
     if html:
         check_files("--html", [html], force=force)
     with console.heard() as warnings:
-        opened = open_and_warn(library)
+        opened = open_all_and_warn(library)
         filters = parse_where(where) if where else None
         asked = query_by_example(
             opened,
@@ -124,7 +127,7 @@ def search(
     doubts = doubts_of(example, hits)
     if html:
         sources = sources_of(opened, [hit.video_id for hit in hits], videos)
-        draw(html, example, hits, sources, library, [*warnings, *doubts])
+        draw(html, example, hits, sources, opened.folder, [*warnings, *doubts])
     if as_json:
         show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
     else:
@@ -156,7 +159,7 @@ def check_options(example: "Example", html: Path | None) -> None:
 
 
 def sources_of(
-    library: "Library", names: "Sequence[str]", below: Path | None
+    library: "OpenedLibrary", names: "Sequence[str]", below: Path | None
 ) -> "Mapping[str, VideoSource | None]":
     """Where videos are: all below one folder, where one is given, else where they were added from."""
     from sora_video.index.store.video_source import VideoSource
@@ -171,7 +174,7 @@ def draw(
     example: "Example",
     hits: "Sequence[Hit]",
     sources: "Mapping[str, VideoSource | None]",
-    library: Path,
+    library: Path | None,
     warnings: Sequence[str],
 ) -> None:
     """Write the page of frames."""
@@ -179,10 +182,10 @@ def draw(
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, sources, library.expanduser(), warnings)
+    write_gallery(html, span, hits, sources, library, warnings)
 
 
-def no_hits(library: "Library", source: Path | str | None, is_filtered: bool) -> str:
+def no_hits(library: "OpenedLibrary", source: Path | str | None, is_filtered: bool) -> str:
     """Why nothing was found, and what to try."""
     videos = library.info().videos
     if not videos:
@@ -203,7 +206,7 @@ def doubts_of(example: "Example", hits: "Sequence[Hit]") -> list[str]:
 
 
 def duplicates(
-    library: LibraryArgument,
+    library: LibrariesArgument,
     threshold: Annotated[
         float,
         typer.Option(
@@ -232,7 +235,7 @@ def duplicates(
 
     if html:
         check_files("--html", [html], force=force)
-    opened = open_and_warn(library)
+    opened = open_all_and_warn(library)
     groups = find_duplicates(
         opened,
         threshold,
@@ -243,7 +246,7 @@ def duplicates(
     )
     names = sorted({name for group in groups for name in group.videos})
     if html:
-        write_pairs(html, groups, sources_of(opened, names, videos), library.expanduser())
+        write_pairs(html, groups, sources_of(opened, names, videos), opened)
     if as_json:
         show.print_json(groups)
         return

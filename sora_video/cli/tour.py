@@ -66,7 +66,7 @@ def demo(
     console.say(f"{shlex.join(['sora', 'serve', str(library)])} shows the library in a browser")
     words = ["sora", "search", str(library), str(outcome.query), "--top", str(HITS)]
     console.say(f"{shlex.join(words)} says:")
-    search(library, str(outcome.query), top=HITS)
+    search(str(library), str(outcome.query), top=HITS)
 
 
 def doctor(
