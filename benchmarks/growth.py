@@ -1,7 +1,8 @@
-"""Memory of embedding by the length of a video and the number of videos: ``python -m benchmarks.growth``."""
+"""Memory of embedding, and of building from embeddings, as they grow: ``python -m benchmarks.growth``."""
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sora_video.pretrain.encoders.embeddings import read_embeddings
+import numpy as np
+
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 
 from .costs import machine
 from .films import RATE, Film, write_film
@@ -20,15 +23,25 @@ MOST_NUMBERS = 4096
 FILM = Film("mp4", "h264", "closed groups")
 SHORT_S = 10
 """Seconds of each of many videos."""
+DIM, VIDEO_SLICES, PART_SLICES = 128, 100, 50_000
+"""Of embeddings from which libraries are built."""
 MEASURED = """
-import resource, sys
+import resource, sys, threading, time
 from sora_video.cli.main import main
+peak = 0
+def look():
+    global peak
+    while True:
+        (own,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("RssAnon")]
+        peak = max(peak, int(own))
+        time.sleep(0.02)
+threading.Thread(target=look, daemon=True).start()
 try:
     main()
 finally:
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        print(resource.getrusage(who).ru_maxrss, file=sys.stderr)
+    print(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
 """
+"""Files that are mapped into memory are not counted of the caller; the kernel keeps them as it likes."""
 
 
 class Peak(NamedTuple):
@@ -42,12 +55,39 @@ class Peak(NamedTuple):
 
 def embed(source: Path, out: Path) -> Peak:
     """Embed in a process of its own (Linux)."""
-    arguments = ["embed", str(source), "--model", MODEL, "--out", str(out)]
+    caller, reader = run(["embed", str(source), "--model", MODEL, "--out", str(out)])
+    return Peak(caller, reader, len(read_embeddings(out)))
+
+
+def run(arguments: Sequence[str]) -> tuple[float, float]:
+    """Run `sora` in a process of its own: its peak in MB, and that of the process of its that held most."""
     done = subprocess.run([sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"sora {' '.join(arguments)}: {done.stderr}")
-    caller, reader = (int(line) / 1024 for line in done.stderr.split()[-2:])
-    return Peak(caller, reader, len(read_embeddings(out)))
+    own, others = (int(line) / 1024 for line in done.stderr.split()[-2:])
+    return own, others
+
+
+def build(scratch: Path, slices: int) -> str:
+    """Build a library of parts in a process of its own; a row of the table."""
+    parts = scratch / f"parts {slices}"
+    rng = np.random.default_rng(0)
+    for number, first in enumerate(range(0, slices, PART_SLICES)):
+        count = min(PART_SLICES, slices - first)
+        vectors = rng.normal(size=(count, DIM)).astype(np.float32)
+        table = Embeddings(
+            video_id=np.array([f"{(first + row) // VIDEO_SLICES}.mp4" for row in range(count)], object),
+            slice_no=np.arange(first, first + count, dtype=np.int32) % VIDEO_SLICES,
+            start_s=np.arange(count, dtype=np.float64),
+            end_s=np.arange(2, 2 + count, dtype=np.float64),
+            vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+            fingerprint="f" * 64,
+        )
+        write_embeddings(table, parts / f"part-{number:06d}.parquet")
+    peak = run(["index", "build", str(scratch / f"library {slices}"), str(parts)])[0]
+    shutil.rmtree(scratch / f"library {slices}")
+    shutil.rmtree(parts)
+    return "| " + " | ".join(["library of parts", "", f"{slices}", f"{peak:.0f}", ""]) + " |"
 
 
 def film_of(seconds: int, path: Path) -> Path:
@@ -55,7 +95,9 @@ def film_of(seconds: int, path: Path) -> Path:
     return write_film(path, FILM, (number % MOST_NUMBERS for number in range(seconds * RATE)))
 
 
-def rows(scratch: Path, seconds: int, lengths: Sequence[int], counts: Sequence[int]) -> Iterator[str]:
+def rows(
+    scratch: Path, seconds: int, lengths: Sequence[int], counts: Sequence[int], slices: Sequence[int]
+) -> Iterator[str]:
     """One row a measurement, each once."""
     for times in lengths:
         film = film_of(seconds * times, scratch / f"{times}.mp4")
@@ -67,6 +109,8 @@ def rows(scratch: Path, seconds: int, lengths: Sequence[int], counts: Sequence[i
         for number in range(count):
             os.link(short, folder / f"{number}.mp4")
         yield row(f"{count} videos", SHORT_S * count, embed(folder, scratch / "out.parquet"))
+    for count in slices:
+        yield build(scratch, count)
 
 
 def row(what: str, seconds: int, peak: Peak) -> str:
@@ -82,6 +126,9 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[1, 4, 16], help="how often as long")
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 40, 160], help="of videos of 10 s")
     parser.add_argument(
+        "--slices", type=int, nargs="+", default=[100_000, 400_000, 1_600_000], help="of libraries of parts"
+    )
+    parser.add_argument(
         "--name", default="growth.md", help="file to write, in the results or an absolute path"
     )
     arguments = parser.parse_args()
@@ -90,9 +137,11 @@ def main() -> None:
             arguments.name,
             "Memory by length and number of videos",
             f"""`make bench-published`; machine: {machine()}. `sora embed` with `{MODEL}`, each time in a
-            process of its own: the peak of its resident memory, and of that reader's that held most.""",
+            process of its own: the peak of its memory but for mapped files, and of that reader's that held
+            most. Libraries are built by `sora index build` of parts of {PART_SLICES} random slices of {DIM}
+            numbers.""",
             ["what", "minutes of video", "slices", "peak, MB", "reader's peak, MB"],
-            rows(Path(scratch), arguments.seconds, arguments.lengths, arguments.counts),
+            rows(Path(scratch), arguments.seconds, arguments.lengths, arguments.counts, arguments.slices),
         )
 
 

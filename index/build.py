@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
@@ -10,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sora_video.base.errors import CorpusError, FingerprintError
-from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts, read_embeddings
-from sora_video.pretrain.encoders.rows import VideoRows, none_left, without_zeros
+from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts
+from sora_video.pretrain.encoders.rows import VideoRows, drop_zeros, none_left
+from sora_video.pretrain.encoders.streamed import StreamedTable
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
@@ -21,14 +23,14 @@ from .encoder import check_model, open_encoder
 from .library import Library
 from .query import without_times
 from .stopped import is_stopped, note_end, note_stop, refuse_other
+from .store.add import Added
 from .store.place import FRAMES, appearing
-from .store.update import Added
 from .store.video_source import check_prefix
 
 if TYPE_CHECKING:
     from sora_video.pretrain.encoders.frozen import VideoEncoder
 
-__all__ = ["Change", "add_to_library", "build_library", "embeddings_of"]
+__all__ = ["Change", "add_to_library", "build_library"]
 
 
 class Change(NamedTuple):
@@ -42,27 +44,6 @@ class Change(NamedTuple):
 
 FRAMES_BYTES = 2**30
 """That they may take; an hour of video takes 2 MB."""
-
-
-def embeddings_of(source: Source, model: str | Path | None = None) -> Embeddings:
-    """The embeddings of a corpus: read where the source is a table of them, else made.
-
-    Args:
-        source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote, or what
-            :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
-        model: spec of the encoder; not looked at where the embeddings are there.
-
-    Returns:
-        The embeddings; videos that could not be read, or have no embedding, are in its ``failures``.
-
-    Raises:
-        CorpusError: the table cannot be read, or no slice of the corpus.
-        LibraryError: an encoder is needed, and ``model`` names none.
-        RunError: the run is not finished, or damaged.
-    """
-    if is_table(source):
-        return without_zeros(read_embeddings(Path(source).expanduser()))
-    return open_encoder(model).embed(source)
 
 
 def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncoder":
@@ -140,7 +121,8 @@ def build_library(
 
     Args:
         path: the library's folder; it must not exist, or be empty.
-        source: see :func:`embeddings_of`.
+        source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote, which need not fit into
+            memory; or what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: spec of the encoder, which the library remembers.
         precision: see :meth:`sora_video.index.library.Library.create`.
         prefix: see :func:`add_to_library`.
@@ -165,22 +147,43 @@ def build_library(
         return change
     with appearing(place) as beside:
         if is_table(source):
-            embeddings = prefixed_rows(embeddings_of(source), prefix)
+            table = StreamedTable(Path(source).expanduser())
             library = Library.create(
-                beside, embeddings.fingerprint, embeddings.dim, precision, embeddings.aspects
+                beside, table.head.fingerprint, table.head.dim, precision, table.head.aspects
             )
-            added = library.add(embeddings, model, prefix=prefix)
+            failures, added = add_table(library, table, model, prefix)
         else:
             corpus = prefixed(open_for(source, model), prefix)
             contents, encoder = contents_of(corpus), open_encoder(model)
             library = Library.create(beside, encoder.fingerprint, encoder.dim, precision, encoder.spans)
             embeddings, stop = embed(encoder, corpus, beside)
+            failures = embeddings.failures
             added = library.add(embeddings, model, contents, attributes_of(corpus), prefix=prefix)
             if stop:
                 note_stop(beside, order_of(corpus, precision, prefix))
     if stop:
         raise stop
-    return Change(Library.open(place), embeddings.failures, added)
+    return Change(Library.open(place), failures, added)
+
+
+def add_table(
+    library: Library, table: StreamedTable, model: str | Path | None, prefix: str, replace: bool = False
+) -> tuple[tuple[Failure, ...], Added]:
+    """Add a table of embeddings, some megabytes of which are in memory; its blank videos are left out."""
+    failures: list[Failure] = []
+
+    def pieces() -> Iterator[Embeddings]:
+        is_empty = True
+        for piece in map(drop_zeros, table):
+            failures.extend(piece.failures)
+            if len(piece):
+                is_empty = False
+                yield prefixed_rows(piece, prefix)
+        if is_empty and failures:
+            raise none_left(failures)
+
+    added = library.add_tables(pieces(), table.rows, model, prefix, replace)
+    return tuple(failures), added
 
 
 def order_of(corpus: Corpus, precision: str, prefix: str) -> dict[str, str]:
@@ -205,7 +208,7 @@ def add_to_library(
 
     Args:
         library: to add to.
-        source: see :func:`embeddings_of`.
+        source: see :func:`build_library`.
         model: spec of the encoder, remembered from then on; None: the one the library remembers.
         prefix: begins the names of the videos: with ``cam2``, ``0001.mp4`` becomes ``cam2/0001.mp4``.
         replace: replace videos of the same names that came from other files, too.
@@ -224,9 +227,8 @@ def add_to_library(
     """
     prefix = check_prefix(prefix)
     if is_table(source):
-        embeddings = prefixed_rows(embeddings_of(source), prefix)
-        added = library.add(embeddings, model, prefix=prefix, replace=replace)
-        return Change(library, embeddings.failures, added)
+        table = StreamedTable(Path(source).expanduser())
+        return Change(library, *add_table(library, table, model, prefix, replace))
     corpus = prefixed(open_for(source, library.model if model is None else model), prefix)
     contents = contents_of(corpus)
     if not replace:

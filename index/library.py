@@ -22,30 +22,29 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import near_spec
 
 from . import repair as reparation
-from .opened import OpenedLibrary
 from .repair import Repair
 from .store import compact as compaction
 from .store import ignored as ignoring
 from .store import purge as purging
 from .store import update
+from .store.add import Added, Adding, Addition
 from .store.export import import_library
 from .store.files import Checks, Damage
 from .store.filters import Attributes, Value
-from .store.guard import check_added, check_embeddings
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.place import check_free
 from .store.refresh import with_whitening
 from .store.snapshot import Snapshot, open_snapshot
-from .store.update import Added
 from .store.vectors import PRECISIONS
 from .store.video_source import VideoSource, check_prefix
+from .stored import StoredLibrary
 from .tune import tune as tuning
 from .tune.target import Target
 
 __all__ = ["Library"]
 
 
-class Library(OpenedLibrary):
+class Library(StoredLibrary):
     """Embeddings of slices on disk, searchable by likeness.
 
     An opened library is what was committed when it was opened or last written through this object. Any number
@@ -163,19 +162,52 @@ class Library(OpenedLibrary):
                 attribute cannot be kept, the library is damaged, or a name is taken by another file's video.
             StorageError: the disk refused the write; the library is as it was.
         """
+        given = Addition(
+            embeddings,
+            video_source(embeddings.root if root is None else root, prefix),
+            content or {},
+            attributes or {},
+        )
+        return self._add([given], len(embeddings), model, replace)
+
+    def add_tables(
+        self,
+        tables: Iterable[Embeddings],
+        rows: int,
+        model: str | Path | None = None,
+        prefix: str = "",
+        replace: bool = False,
+    ) -> Added:
+        """Add the videos of many tables in one commit, as :meth:`add` does; one table at a time is in memory.
+
+        Args:
+            tables: each of whole videos; no video is in two of them.
+            rows: that they have together, as far as it is known; a wrong number costs time.
+            model: see :meth:`add`.
+            prefix: see :meth:`add`.
+            replace: see :meth:`add`.
+
+        Returns:
+            How many were added, replaced and left unchanged.
+
+        Raises:
+            SoraError: see :meth:`add`; or the tables cannot be read.
+        """
+        additions = (Addition(table, video_source(table.root, prefix)) for table in tables)
+        return self._add(additions, rows, model, replace)
+
+    def _add(
+        self, additions: Iterable[Addition], rows: int, model: str | Path | None, replace: bool
+    ) -> Added:
+        """Add videos in one commit."""
         with self._writing() as snapshot:
-            check_embeddings(embeddings, "the embeddings to add", snapshot.manifest)
-            check_added(embeddings)
-            source = video_source(embeddings.root if root is None else root, prefix)
-            manifest, added = update.add(
-                snapshot, embeddings, content or {}, attributes or {}, source, replace
-            )
-            named = embeddings.model if model is None and manifest.model is None else model
+            adding = Adding(snapshot, replace)
+            manifest = adding.write(additions, rows)
+            named = adding.model if model is None and manifest.model is None else model
             remembered = manifest.model if named is None else near_spec(named, self.path)
-            aspects = manifest.aspects or embeddings.aspects
-            self._commit(snapshot, dataclasses.replace(manifest, model=remembered, aspects=aspects))
+            self._commit(snapshot, dataclasses.replace(manifest, model=remembered, aspects=adding.aspects))
             self._merge_small()
-        return added
+        return adding.added
 
     def check_names(self, content: Mapping[str, str], root: str | Path, prefix: str = "") -> None:
         """Refuse videos to add whose names are taken by other files, as :meth:`add` does.

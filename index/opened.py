@@ -1,6 +1,6 @@
-"""An opened library: everything that reads it; :mod:`.library` has everything that changes it."""
+"""An opened library, or several as one: everything that is searched and read of videos."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,12 @@ from .search.search import Hit, Matches, find, find_many
 from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.stored import SnapshotVideos
 from .search.threads import threads_for
-from .store.export import export_library
 from .store.files import Damage
 from .store.filters import Attributes, Where
 from .store.guard import check_embeddings
-from .store.ignored import barred
-from .store.manifest import Ignored
 from .store.snapshot import Snapshot
 from .store.table import Slices
 from .store.video_source import VideoSource
-from .verify import Verification, verify
 
 __all__ = ["OpenedLibrary"]
 
@@ -50,6 +46,19 @@ class OpenedLibrary:
         self._snapshot = snapshot
         self._comparisons: dict[tuple[str | None, bool], Comparison] = {}
 
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the library lies; None: it is several."""
+        return None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Its files and what they hold, for what works on several libraries."""
+        return self._snapshot
+
     @property
     def fingerprint(self) -> str:
         """Of the encoder whose embeddings it holds."""
@@ -70,19 +79,6 @@ class OpenedLibrary:
         """Spec of the encoder, absolute, where one is known; a run folder may have moved since."""
         remembered = self._snapshot.manifest.model
         return None if remembered is None else absolute_spec(remembered, self.path.resolve())
-
-    @property
-    def ignored(self) -> tuple[Ignored, ...]:
-        """Videos that are not added again, see :meth:`.Library.remove`."""
-        return self._snapshot.manifest.ignored
-
-    def barred(self, contents: Mapping[str, str]) -> set[str]:
-        """The videos among some that would not be added.
-
-        Args:
-            contents: SHA-256 of the content by video, see :meth:`contents`; empty where it is unknown.
-        """
-        return barred(self._snapshot.manifest, contents)
 
     @property
     def damage(self) -> tuple[Damage, ...]:
@@ -286,23 +282,3 @@ class OpenedLibrary:
             Shelf(segment, self._snapshot.visible(segment, query.exclude, query.where), effort=effort)
             for segment in self._snapshot.searchable
         ]
-
-    def verify(self) -> Verification:
-        """Read every byte on the disk, and compare the parts with each other.
-
-        Raises:
-            LibraryError: the manifest is damaged.
-        """
-        return verify(self.path)
-
-    def export(self, path: str | Path) -> None:
-        """Write all that is visible as one Parquet file; see :meth:`Library.from_export`.
-
-        Args:
-            path: the file; its name ends in ``.parquet``.
-
-        Raises:
-            LibraryError: the file is not named ``.parquet``, or the library is damaged.
-            StorageError: the disk refused the write.
-        """
-        export_library(self._snapshot, Path(path).expanduser())

@@ -1,10 +1,11 @@
-"""Opening a library with warnings of its damage: a folder, or an address of Milvus."""
+"""Opening a library with warnings of its damage: a folder, several as one, or an address of Milvus."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from sora_video.base.errors import LibraryError
 
+from .libraries import Libraries
 from .library import Library
 from .milvus.address import is_address
 from .stores import Store
@@ -40,7 +41,8 @@ def open_store(name: str | Path, on_damage: Callable[[str], None]) -> Store:
     """Open a library to search it, wherever it is.
 
     Args:
-        name: its folder, or an address such as ``milvus://HOST:PORT/COLLECTION``.
+        name: its folder, those of several with commas between, or an address such as
+            ``milvus://HOST:PORT/COLLECTION``; see :class:`.libraries.Libraries`.
         on_damage: is called with a line for each damaged file.
 
     Returns:
@@ -48,10 +50,13 @@ def open_store(name: str | Path, on_damage: Callable[[str], None]) -> Store:
 
     Raises:
         ConfigError: the address has another form, or the client of Milvus is not installed.
-        LibraryError: there is no library, or its server is away.
+        FingerprintError: several are of different encoders.
+        LibraryError: there is no library, or its server is away; or several have a video of one name.
     """
-    if not is_address(name):
-        return open_library(name, on_damage)
-    from .milvus.library import MilvusLibrary
+    if is_address(name):
+        from .milvus.library import MilvusLibrary
 
-    return MilvusLibrary(str(name))
+        return MilvusLibrary(str(name))
+    if "," not in str(name) or Path(name).expanduser().exists():
+        return open_library(name, on_damage)
+    return Libraries([open_library(path, on_damage) for path in str(name).split(",")])

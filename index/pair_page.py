@@ -14,6 +14,7 @@ from .store.video_source import VideoSource
 if TYPE_CHECKING:
     from .duplicates import Group
     from .pairs import Pair
+    from .stores import Store
 
 __all__ = ["write_pairs"]
 
@@ -35,8 +36,7 @@ def write_pairs(
     path: Path,
     groups: "Sequence[Group]",
     sources: Mapping[str, VideoSource | None],
-    library: str,
-    folder: Path | None,
+    library: "Store",
 ) -> None:
     """Draw groups of near-duplicates, with the parts that the videos of each pair share.
 
@@ -44,13 +44,12 @@ def write_pairs(
         path: the HTML file.
         groups: see :func:`sora_video.index.duplicates.find_duplicates`.
         sources: where the videos came from, by name; the page names those that are missing.
-        library: its name, to show.
-        folder: its folder, which keeps indexes of its videos; None: it has none.
+        library: that they are of.
 
     Raises:
         StorageError: the disk refused the write.
     """
-    indexes = None if folder is None else folder.absolute() / FRAMES
+    indexes = library.folder and library.folder.absolute() / FRAMES
     shown = [
         Shown(
             f"{number}. {len(group.videos)} videos: {', '.join(group.videos)}",
@@ -63,7 +62,7 @@ def write_pairs(
         path.expanduser(),
         __package__,
         "pairs.html",
-        title=f"Near-duplicates in {Path(library).name}",
+        title=f"Near-duplicates in {Path(str(library)).name}",
         lead=f"{len(groups)} groups; the frames are spread evenly over each span.",
         groups=shown,
     )

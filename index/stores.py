@@ -1,6 +1,7 @@
-"""What searches ask of a library, wherever it is: in a folder, or in Milvus."""
+"""What searches ask of a library, wherever it is: in a folder, in several, or in Milvus."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from sora_video.pretrain.encoders.aspects import Aspect
@@ -21,6 +22,10 @@ class Store(Protocol):
 
     The methods are those of :class:`.OpenedLibrary`, which says what they take, give and raise.
     """
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lies on this machine; None: it is several, or on a server."""
 
     @property
     def fingerprint(self) -> str:

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from sora_video.downstream.probe.probe import linear_probe
     from sora_video.index.duplicates import find_duplicates
     from sora_video.index.example import Example, query_by_example
+    from sora_video.index.libraries import Libraries
     from sora_video.index.library import Library
     from sora_video.index.localize import localize
+    from sora_video.index.merge import merge_libraries
+    from sora_video.index.migrate import migrate_library
     from sora_video.index.opening import open_library
     from sora_video.index.query import Query
     from sora_video.index.store.filters import Condition, Where
@@ -41,6 +44,7 @@ __all__ = [
     "Condition",
     "Embeddings",
     "Example",
+    "Libraries",
     "Library",
     "PretrainConfig",
     "Query",
@@ -56,6 +60,8 @@ __all__ = [
     "load_config",
     "load_encoder",
     "localize",
+    "merge_libraries",
+    "migrate_library",
     "open_corpus",
     "open_dataset",
     "open_library",
@@ -75,6 +81,7 @@ HOME = {
     "Condition": "index.store.filters",
     "Embeddings": "pretrain.encoders.embeddings",
     "Example": "index.example",
+    "Libraries": "index.libraries",
     "Library": "index.library",
     "PretrainConfig": "configs.schema",
     "Query": "index.query",
@@ -90,6 +97,8 @@ HOME = {
     "load_config": "configs.loader",
     "load_encoder": "pretrain.encoders.load",
     "localize": "index.localize",
+    "merge_libraries": "index.merge",
+    "migrate_library": "index.migrate",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
     "open_library": "index.opening",

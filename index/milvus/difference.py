@@ -1,22 +1,32 @@
 """What has to be done for a library in Milvus to be equal to a folder."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ..store.compact import Part, parts_of
+from ..store.compact import parts_of
+from ..store.segment import Segment
 from ..store.snapshot import Snapshot
+from ..store.table import Entry
 from .collection import Collection
 from .filters import visible
 from .rows import VIDEO, pack, unpack
 
-__all__ = ["Difference", "commits", "compare"]
+__all__ = ["Difference", "Part", "commits", "compare"]
 
 VIDEOS_A_COMMIT = 256
 """Most videos that one commit adds, replaces or removes; names of the latter are in a property."""
 ROWS_A_COMMIT = 1 << 16
+
+
+class Part(NamedTuple):
+    """A visible video of a folder."""
+
+    first_slice_id: int
+    segment_no: int
+    entry: Entry
 
 
 class Known(NamedTuple):
@@ -53,7 +63,7 @@ def compare(collection: Collection, snapshot: Snapshot) -> Difference:
     """
     held, edited = held_videos(collection), snapshot.edits()
     changed, replaced = [], {}
-    for part in parts_of(snapshot.segments):
+    for part in videos_of(snapshot.segments):
         name = part.entry.video_id
         there = held.pop(name, None)
         stored = edited[name] if name in edited else json.loads(part.entry.attributes)
@@ -62,6 +72,13 @@ def compare(collection: Collection, snapshot: Snapshot) -> Difference:
             if there is not None:
                 replaced[name] = there.slices
     return Difference(changed, replaced, {name: known.slices for name, known in sorted(held.items())})
+
+
+def videos_of(segments: Sequence[Segment]) -> Iterator[Part]:
+    """The visible videos of a folder by rising slice id."""
+    first = [segment.table.first_slice_ids() for segment in segments]
+    for number, video in parts_of(segments):
+        yield Part(int(first[number][video]), number, segments[number].table.entry(video))
 
 
 def held_videos(collection: Collection) -> dict[str, Known]:

@@ -55,6 +55,11 @@ class MilvusLibrary:
         return self._collection.state.manifest
 
     @property
+    def folder(self) -> None:
+        """It has none on this machine."""
+        return None
+
+    @property
     def fingerprint(self) -> str:
         """Of the encoder whose embeddings it holds."""
         return self._manifest.fingerprint

@@ -16,13 +16,13 @@ from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 
 from ..opened import OpenedLibrary
-from ..store.compact import Part, block, whole
+from ..store.compact import block, whole
 from ..store.manifest import Manifest
 from ..store.segment import Block
 from ..store.snapshot import Snapshot
 from .collection import Collection
 from .connection import ROW_BYTES
-from .difference import Difference, commits, compare
+from .difference import Difference, Part, commits, compare
 from .filters import among
 from .rows import rows_of
 from .state import State

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, groupby
-from operator import attrgetter
-from typing import NamedTuple
+from itertools import accumulate
 
 import numpy as np
 
@@ -15,24 +13,15 @@ from .filters import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot
-from .table import Entry
+from .table import Entry, Slices
 from .update import content_key, succeed
 
-__all__ = ["Part", "block", "compact", "merge_small", "parts_of", "visible_blocks", "whole"]
+__all__ = ["block", "compact", "merge_small", "parts_of", "visible_blocks", "whole"]
 
 BLOCK_ROWS = 8192
 """Rows held in memory at once, except for a longer video."""
 GROWTH = 8
 """So many segments of equal size are merged automatically."""
-
-
-class Part(NamedTuple):
-    """A visible video of a segment."""
-
-    first_slice_id: int
-    segment_no: int
-    """Position of its segment among those given."""
-    entry: Entry
 
 
 def compact(snapshot: Snapshot, max_rows: int | None = None) -> Manifest:
@@ -135,31 +124,36 @@ def visible_blocks(segments: Sequence[Segment], edited: Mapping[str, Attributes]
     Yields:
         Whole videos of one segment, of about ``BLOCK_ROWS`` rows or of one longer video.
     """
-    for number, parts in groupby(parts_of(segments), attrgetter("segment_no")):
-        pending: list[Entry] = []
-        for part in parts:
-            pending.append(part.entry)
-            if sum(entry.rows for entry in pending) >= BLOCK_ROWS:
-                yield block(segments[number], pending, edited)
-                pending = []
-        if pending:
-            yield block(segments[number], pending, edited)
+    pending: list[Entry] = []
+    rows = before = 0
+    for number, video in parts_of(segments):
+        if pending and (rows >= BLOCK_ROWS or number != before):
+            yield block(segments[before], pending, edited)
+            pending, rows = [], 0
+        pending.append(segments[number].table.entry(video))
+        rows, before = rows + pending[-1].rows, number
+    if pending:
+        yield block(segments[before], pending, edited)
 
 
-def parts_of(segments: Sequence[Segment]) -> list[Part]:
-    """The visible videos by rising slice id."""
+def parts_of(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
+    """The visible videos by rising slice id: number of the segment, and of the video in it."""
     parts = []
     for segment_no, segment in enumerate(segments):
-        entries = [entry for entry in segment.table.entries() if entry.video_id not in segment.record.removed]
-        first = segment.columns(np.array([entry.first_row for entry in entries], np.int64)).slice_id
-        parts += [Part(int(number), segment_no, entry) for number, entry in zip(first, entries, strict=True)]
-    return sorted(parts)
+        first = segment.table.first_slice_ids()
+        videos = np.arange(len(first))
+        hidden = [entry.number for entry in segment.table.find(segment.record.removed).values()]
+        parts.append(np.delete(np.stack([first, np.full_like(first, segment_no), videos]), hidden, axis=1))
+    found = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0), np.int64)
+    for column in np.argsort(found[0], kind="stable"):
+        yield int(found[1, column]), int(found[2, column])
 
 
 def block(segment: Segment, entries: Sequence[Entry], edited: Mapping[str, Attributes]) -> Block:
     """Some videos of a segment, to write again."""
     rows = np.concatenate([np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries])
-    slices, vectors = segment.columns(rows), segment.read(rows)
+    spans = np.concatenate([segment.table.span(entry.first_row, entry.rows) for entry in entries])
+    slices, vectors = Slices(*(spans[name] for name in Slices._fields)), segment.read(rows)
     members, first = [], 0
     for entry in entries:
         part = slice(first, first + entry.rows)

@@ -132,6 +132,18 @@ class FileWriter:
         self._hash.update(data)
         self._size += len(data)
 
+    def rewrite_start(self, data: bytes) -> None:
+        """Replace the first bytes; the whole file is read again for its SHA-256.
+
+        Args:
+            data: no more bytes than were written.
+        """
+        self._file.seek(0)
+        self._file.write(data)
+        self._file.seek(0)
+        self._hash = hashlib.file_digest(self._file, "sha256")  # type: ignore[arg-type]  # IO[bytes] reads too
+        self._file.seek(self._size)
+
     @property
     def stored(self) -> StoredFile:
         """The file as it was written so far."""
@@ -152,7 +164,7 @@ def storing(folder: Path, name: str) -> Iterator[FileWriter]:
     Raises:
         StorageError: the disk refused the write.
     """
-    with atomic_path(folder / name) as path, path.open("wb") as file:
+    with atomic_path(folder / name) as path, path.open("w+b") as file:
         yield FileWriter(name, file)
 
 

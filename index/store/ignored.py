@@ -14,7 +14,7 @@ from sora_video.base.errors import LibraryError
 
 from .manifest import Ignored, Manifest
 
-__all__ = ["barred", "ignore", "lift", "without_names"]
+__all__ = ["barred", "ignore", "join", "lift", "without_names"]
 
 LEAST_DIGITS = 6
 """Of a key that stands for a whole one."""
@@ -58,13 +58,37 @@ def barred(manifest: Manifest, contents: Mapping[str, str]) -> set[str]:
         manifest: of the library.
         contents: SHA-256 of the content by video; empty where it is unknown.
     """
-    names = {entry.name_key for entry in manifest.ignored}
-    same = {entry.content_key for entry in manifest.ignored} - {""}
+    names = {(salt_of(manifest, entry), entry.name_key) for entry in manifest.ignored}
+    same = {(salt_of(manifest, entry), entry.content_key) for entry in manifest.ignored}
+    salts = {salt for salt, _ in names}
     return {
         name
         for name, content in contents.items()
-        if names and (key(manifest.salt, name) in names or key(manifest.salt, content) in same)
+        if any((salt, key(salt, name)) in names or (salt, key(salt, content)) in same for salt in salts)
     }
+
+
+def join(manifests: Iterable[Manifest]) -> tuple[str, tuple[Ignored, ...]]:
+    """The lists of several libraries as one.
+
+    Args:
+        manifests: of the libraries.
+
+    Returns:
+        A salt, and the entries; those of other salts keep theirs.
+    """
+    salt, joined = "", {}
+    for manifest in manifests:
+        salt = salt or manifest.salt
+        for entry in manifest.ignored:
+            own = salt_of(manifest, entry)
+            joined[own, entry.name_key] = replace(entry, salt="" if own == salt else own)
+    return salt, tuple(joined.values())
+
+
+def salt_of(manifest: Manifest, entry: Ignored) -> str:
+    """The salt of an entry's keys."""
+    return entry.salt or manifest.salt
 
 
 def lift(manifest: Manifest, wanted: Collection[str], library: Path) -> Manifest:
@@ -94,10 +118,9 @@ def lift(manifest: Manifest, wanted: Collection[str], library: Path) -> Manifest
 
 def named(manifest: Manifest, name: str) -> Iterable[Ignored]:
     """The entries that a name, or the first digits of its key, stands for."""
-    whole = key(manifest.salt, name)
     for entry in manifest.ignored:
         short = len(name) >= LEAST_DIGITS and entry.name_key.startswith(name)
-        if entry.name_key == whole or short:
+        if entry.name_key == key(salt_of(manifest, entry), name) or short:
             yield entry
 
 

@@ -138,6 +138,8 @@ class Ignored:
     """What its name is known by."""
     content_key: str
     """What its content is known by; empty: unknown."""
+    salt: str = ""
+    """Of its keys; empty: the library's. Libraries that were merged had salts of their own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from sora_video.base.storage import storage_errors
 from .compact import merge
 from .files import Checks
 from .manifest import Manifest
+from .migration import erase
 from .place import FRAMES
 from .snapshot import Snapshot, open_snapshot
 from .update import remove
@@ -67,6 +68,7 @@ def purge(snapshot: Snapshot, videos: Collection[str]) -> Manifest:
     left = open_snapshot(Checks(snapshot.folder), hidden, snapshot)
     chosen = [segment for segment in left.segments if segment.table.find(videos)]
     manifest = merge(left, chosen) if chosen else hidden
+    erase(snapshot.folder, videos)
     frames = snapshot.folder / FRAMES
     with storage_errors(frames):
         if frames.exists():

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
-from .files import Checks, Damage, DamagedError, StoredFile, store, storing
+from .files import Checks, Damage, DamagedError, StoredFile, stored_file, storing
 from .filters import Attributes, Where
 from .kinds import IndexKind, make_kind, stored_kind
 from .manifest import BuiltIndex, Manifest, SegmentRecord
 from .table import Entry, Slices, Table
-from .table_writer import TableWriter
-from .vectors import open_index, open_vectors, write_header, write_vectors
+from .table_writer import TableWriter, writing_table
+from .vectors import header, open_index, open_vectors, write_vectors
 
 __all__ = ["Block", "Member", "Segment", "write_segment"]
 
@@ -44,6 +44,10 @@ class Segment:
     """FAISS index to search: the approximate one where one was built and is whole, else :attr:`vectors`."""
     kind: IndexKind
     """Of :attr:`index`."""
+    first_id: int = 0
+    """What is added to the ids of its slices, where it is searched with segments of other libraries."""
+    root: str | None = None
+    """Folder of its videos that remember none of their own, in that case."""
 
     def __init__(self, checks: Checks, record: SegmentRecord, dim: int) -> None:
         self.record = record
@@ -153,7 +157,16 @@ class Segment:
         Returns:
             n slices in the order of ``rows``.
         """
-        return self.table.columns(rows)
+        columns = self.table.columns(rows)
+        return columns._replace(slice_id=columns.slice_id + self.first_id)
+
+    def row_of(self, slice_id: int) -> int | None:
+        """The row of a slice; None if the segment does not have it.
+
+        Args:
+            slice_id: as :meth:`columns` gives it.
+        """
+        return self.table.row_of(slice_id - self.first_id)
 
     def video_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The video of each row.
@@ -189,6 +202,21 @@ class Segment:
             mask[entry.first_row : entry.first_row + entry.rows] = False
         return mask
 
+    def shown_rows(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows that are not hidden, by their numbers among these; no mask of all rows is made.
+
+        Args:
+            numbers: (n,) from 0, below ``record.visible``.
+
+        Returns:
+            (n,) row numbers.
+        """
+        hidden = sorted((e.first_row, e.rows) for e in self.table.find(self.record.removed).values())
+        before = np.cumsum([0] + [rows for _, rows in hidden], dtype=np.int64)
+        shown = np.array([first for first, _ in hidden], np.int64) - before[:-1]
+        rows: NDArray[np.int64] = numbers + before[np.searchsorted(shown, numbers, side="right")]
+        return rows
+
     def under(self, record: SegmentRecord) -> "Segment":
         """The same files under another record.
 
@@ -198,6 +226,17 @@ class Segment:
         same = copy.copy(self)
         same.record = record
         same.__dict__.pop("_shown", None)
+        return same
+
+    def among_others(self, first_id: int, root: str | None) -> "Segment":
+        """The same files, to be searched with segments of other libraries.
+
+        Args:
+            first_id: see :attr:`first_id`.
+            root: see :attr:`root`.
+        """
+        same = copy.copy(self)
+        same.first_id, same.root = first_id, root
         return same
 
     def matching(self, where: Where, edited: Mapping[str, Attributes]) -> NDArray[np.bool_]:
@@ -244,23 +283,36 @@ def write_segment(folder: Path, manifest: Manifest, rows: int, blocks: Iterable[
     Args:
         folder: the library.
         manifest: has the segment's number, dimension and precision.
-        rows: in all blocks.
-        blocks: its content; no video or slice is there twice.
+        rows: expected in all blocks; where there are others, the vectors are read again for their checksum.
+        blocks: its content, at least a row; no video or slice is there twice.
 
     Returns:
         Its record.
 
     Raises:
         StorageError: the disk refused the write.
+        sqlite3.IntegrityError: a video or slice is there twice.
     """
-    stem, table = f"segments/{manifest.next_segment:06d}", TableWriter()
-    with storing(folder, f"{stem}.vectors.faiss") as file:
-        write_header(file, manifest.dim, manifest.precision, rows)
+    stem, precision = f"segments/{manifest.next_segment:06d}", manifest.precision
+    with (
+        writing_table(folder / f"{stem}.slices.sqlite") as table,
+        storing(folder, f"{stem}.vectors.faiss") as file,
+    ):
+        file.write(header(manifest.dim, precision, rows))
         for block in blocks:
-            table.add_slices(block.slices, table.rows)
-            for member in block.members:
-                table.add(*member)
-            write_vectors(file, manifest.precision, block.vectors)
-    return SegmentRecord(
-        rows=rows, vectors=file.stored, slices=store(folder, f"{stem}.slices.sqlite", table.to_bytes())
-    )
+            write_block(table, block)
+            write_vectors(file, precision, block.vectors)
+        if table.rows != rows:
+            file.rewrite_start(header(manifest.dim, precision, table.rows))
+    slices = stored_file(folder, f"{stem}.slices.sqlite")
+    return SegmentRecord(rows=table.rows, vectors=file.stored, slices=slices)
+
+
+def write_block(table: TableWriter, block: Block) -> None:
+    """Append videos to a table one by one, so that the file does not depend on how they come in blocks."""
+    first = 0
+    for member in block.members:
+        rows = np.arange(first, first + member.rows)
+        table.add_slices(block.slices.take(rows), table.rows)
+        table.add(*member)
+        first += member.rows

@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,7 @@ from .whitening import ALL, Whitening, fit_whitening, from_bytes
 __all__ = ["Held", "Snapshot", "open_snapshot"]
 
 SAMPLE = 8192
-"""Slices that a whitening is fitted to, about, where there are more."""
+"""Slices that a whitening is fitted to, where there are more."""
 
 
 class Held(NamedTuple):
@@ -83,7 +82,7 @@ class Snapshot:
             edited: attributes that replace the stored ones, by video.
         """
         stored = edited[entry.video_id] if entry.video_id in edited else json.loads(entry.attributes)
-        root = self.manifest.root
+        root = self.segments[segment_no].root or self.manifest.root
         source = source_of(stored) or (VideoSource(root) if root is not None else None)
         return Held(segment_no, entry, attributes_alone(stored), source)
 
@@ -223,13 +222,17 @@ class Snapshot:
         }
 
     def some_vectors(self) -> NDArray[np.float32]:
-        """(N, D) of slices that can be searched, drawn by seed where there are many."""
-        rng, vectors = np.random.default_rng(0), [np.zeros((0, self.manifest.dim), np.float32)]
-        rows = [np.flatnonzero(segment.visible(frozenset())) for segment in self.searchable]
-        share = min(1.0, SAMPLE / max(1, sum(map(len, rows))))
-        for segment, visible in zip(self.searchable, rows, strict=True):
-            drawn = rng.choice(visible, ceil(share * len(visible)), replace=False)
-            vectors.append(segment.read(np.sort(drawn)))
+        """(N, D) of slices that can be searched, drawn by seed where there are many.
+
+        Which ones does not depend on how they are spread over segments.
+        """
+        ends = np.cumsum([segment.record.visible for segment in self.searchable], dtype=np.int64)
+        slices = int(ends[-1]) if len(ends) else 0
+        drawn = np.random.default_rng(0).choice(slices, min(SAMPLE, slices), replace=False)
+        parts = np.split(np.sort(drawn), np.searchsorted(np.sort(drawn), ends[:-1]))
+        vectors = [np.zeros((0, self.manifest.dim), np.float32)]
+        for segment, part, end in zip(self.searchable, parts, ends, strict=False):
+            vectors.append(segment.read(segment.shown_rows(part - end + segment.record.visible)))
         return np.concatenate(vectors)
 
     def visible(
@@ -289,7 +292,7 @@ class Snapshot:
             LibraryError: no visible slice has this id.
         """
         for segment in self.searchable:
-            row = segment.table.row_of(slice_id)
+            row = segment.row_of(slice_id)
             if row is None:
                 continue
             name = segment.videos[int(segment.video_of(np.array([row]))[0])]

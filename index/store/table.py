@@ -3,7 +3,7 @@
 import json
 import resource
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ LOOKUP = 3
 """Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
 long as reading the table would, which is then done, once."""
 
+BLOCK_ROWS = 1 << 16
+"""Slices that are checked at once, except for a longer video."""
 IN_MEMORY_BYTES = 1 << 20
 """Tables up to this size are read into memory, so that they keep no file open."""
 FILES_SHARE = 4
@@ -121,17 +123,27 @@ class Table:
         """
         if not 1 <= self.videos <= self.rows:
             raise DamagedError(f"is damaged: {self.videos} videos of {self.rows} rows")
-        if len(self.names) != self.videos or self.first_row[0] != 0 or (np.diff(self.first_row) < 1).any():
-            raise DamagedError("is damaged: it has a video without rows, or rows without a video")
+        number = end = 0
         with sqlite_errors(self._path):
-            for entry in self.entries():
-                check_video_id(entry.video_id)
-                attributes_from(entry.attributes)
-        slices = self.slices
+            for videos in in_blocks(self.entries()):
+                for entry in videos:
+                    if (entry.number, entry.first_row) != (number, end) or entry.rows < 1:
+                        raise DamagedError("is damaged: it has a video without rows, or rows without a video")
+                    check_video_id(entry.video_id)
+                    attributes_from(entry.attributes)
+                    number, end = number + 1, end + entry.rows
+                self._check_slices(videos)
+        if (number, end) != (self.videos, self.rows):
+            raise DamagedError("is damaged: it has a video without rows, or rows without a video")
+
+    def _check_slices(self, videos: Sequence[Entry]) -> None:
+        """Refuse slices of some neighbouring videos that no video has."""
+        rows = [entry.rows for entry in videos]
+        slices = self.span(videos[0].first_row, sum(rows))
         if (slices["slice_id"] < 0).any():
             raise DamagedError("is damaged: it has a slice whose id is negative")
-        with sqlite_errors(self._path):
-            check_slices(self.video_no, slices["slice_no"], slices["start_s"], slices["end_s"])
+        video = np.repeat(np.arange(len(rows)), rows)
+        check_slices(video, slices["slice_no"], slices["start_s"], slices["end_s"])
 
     def check_pages(self) -> None:
         """Follow all pages, those of SQLite's own indexes too, which takes as long again as :meth:`check`.
@@ -195,6 +207,20 @@ class Table:
         with sqlite_errors(self._path):
             return np.fromiter(self._connection.execute(f"{self._select} ORDER BY row"), SLICE, self.rows)
 
+    def span(self, first_row: int, rows: int) -> NDArray[np.void]:
+        """Neighbouring slices, as records of ``SLICE``, read from the file.
+
+        Args:
+            first_row: the first of them.
+            rows: how many.
+
+        Returns:
+            (``rows``,) slices.
+        """
+        query = f"{self._select} WHERE row >= ? AND row < ? ORDER BY row"
+        with sqlite_errors(self._path):
+            return np.fromiter(self._connection.execute(query, (first_row, first_row + rows)), SLICE, rows)
+
     def columns(self, rows: NDArray[np.int64]) -> Slices:
         """Ids, numbers and times of slices, and whether they show nothing.
 
@@ -229,6 +255,27 @@ class Table:
         with sqlite_errors(self._path):
             for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
                 yield Entry(*row)
+
+    def entry(self, number: int) -> Entry:
+        """One video.
+
+        Args:
+            number: its position in the table.
+        """
+        return Entry(*self._one(f"{ENTRY} WHERE number = ?", number))
+
+    def first_slice_ids(self) -> NDArray[np.int64]:
+        """(videos,) the id of each video's first slice."""
+        query = "SELECT slice_id FROM videos JOIN slices ON row = first_row ORDER BY number"
+        with sqlite_errors(self._path):
+            ids = (number for (number,) in self._connection.execute(query))
+            return np.fromiter(ids, np.int64, self.videos)
+
+    def names_in_order(self) -> Iterator[str]:
+        """The videos by name, read from the file."""
+        with sqlite_errors(self._path):
+            for (name,) in self._connection.execute("SELECT video_id FROM videos ORDER BY video_id"):
+                yield name
 
     def row_of(self, slice_id: int) -> int | None:
         """The row of a slice; None if the table does not have it.
@@ -287,6 +334,20 @@ class Table:
         """The first row of a query; None where it has none."""
         with sqlite_errors(self._path):
             return self._connection.execute(query, values).fetchone()
+
+
+def in_blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Videos, some at a time, whose slices are read together."""
+    block: list[Entry] = []
+    rows = 0
+    for entry in entries:
+        block.append(entry)
+        rows += entry.rows
+        if rows >= BLOCK_ROWS:
+            yield block
+            block, rows = [], 0
+    if block:
+        yield block
 
 
 def most_files() -> int:

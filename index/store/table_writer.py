@@ -1,23 +1,34 @@
 """Writes the table of a segment."""
 
+import errno
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from sora_video.base.files import atomic_path
 
 from .filters import Attributes, to_json
 from .sqlite import SCHEMA
 from .table import Slices, Table
 
-__all__ = ["TableWriter"]
+__all__ = ["TableWriter", "writing_table"]
+
+UNSAFE = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+"""A file that is not finished is never read, and flushed before it is renamed."""
 
 
 class TableWriter:
-    """Collects a table, video by video."""
+    """Collects a table, video by video; little of it is in memory where it has a file.
 
-    def __init__(self) -> None:
-        self._connection = sqlite3.connect(":memory:", check_same_thread=False)
-        self._connection.executescript(SCHEMA)
+    Args:
+        database: the file, empty; left out: the table is collected in memory.
+    """
+
+    def __init__(self, database: Path | str = ":memory:") -> None:
+        self._connection = sqlite3.connect(database, check_same_thread=False)
+        self._connection.executescript(UNSAFE + SCHEMA)
         self.videos = self.rows = 0
 
     def add(self, video_id: str, content: str, attributes: Attributes, rows: int) -> None:
@@ -53,10 +64,10 @@ class TableWriter:
             "INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?)", zip(rows, *columns, strict=True)
         )
 
-    def to_bytes(self) -> bytes:
-        """The database file."""
-        self._connection.commit()
-        return self._connection.serialize()
+    def close(self) -> None:
+        """Write what is still in memory to the file."""
+        with closing(self._connection):
+            self._connection.commit()
 
     def table(self, path: Path) -> Table:
         """The collected table, to read from memory.
@@ -66,3 +77,21 @@ class TableWriter:
         """
         self._connection.commit()
         return Table(self._connection, path)
+
+
+@contextmanager
+def writing_table(path: Path) -> Iterator[TableWriter]:
+    """Write a table to a file, which appears only if the block succeeds.
+
+    Args:
+        path: the file.
+
+    Raises:
+        StorageError: the disk refused the write.
+    """
+    with atomic_path(path) as beside:
+        try:
+            with closing(TableWriter(beside)) as writer:
+                yield writer
+        except sqlite3.OperationalError as error:  # the disk is full, or fails
+            raise OSError(errno.EIO, str(error)) from error

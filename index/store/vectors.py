@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .files import DamagedError, FileWriter, access_errors
 from .kinds import IndexKind
 
-__all__ = ["PRECISIONS", "open_index", "open_vectors", "silent", "write_header", "write_vectors"]
+__all__ = ["PRECISIONS", "header", "open_index", "open_vectors", "silent", "write_vectors"]
 
 FAISS: Any = faiss  # its stubs know its C++ signatures, not those of its Python wrappers
 
@@ -40,14 +40,16 @@ REFUSALS = (
 """Errors of the operating system that FAISS quotes."""
 
 
-def write_header(file: FileWriter, dim: int, precision: str, rows: int) -> None:
-    """Start a file of ``rows`` vectors: an empty index's bytes, with its two counts filled in.
+def header(dim: int, precision: str, rows: int) -> bytes:
+    """The start of a file of ``rows`` vectors: an empty index's bytes, with its two counts filled in.
 
     Args:
-        file: to write to, empty.
         dim: of the vectors.
         precision: one of :data:`PRECISIONS`.
-        rows: vectors that will follow.
+        rows: vectors that follow.
+
+    Returns:
+        As many bytes for any number of vectors.
     """
     if precision == "fp32":
         index, unit = FAISS.IndexFlatIP(dim), 4  # counts its numbers
@@ -57,14 +59,14 @@ def write_header(file: FileWriter, dim: int, precision: str, rows: int) -> None:
         unit = 1  # counts its bytes
     empty = FAISS.serialize_index(index).tobytes()
     size = rows * index.sa_code_size() // unit
-    file.write(empty[:8] + struct.pack("<q", rows) + empty[16:-8] + struct.pack("<Q", size))
+    return bytes(empty[:8] + struct.pack("<q", rows) + empty[16:-8] + struct.pack("<Q", size))
 
 
 def write_vectors(file: FileWriter, precision: str, vectors: NDArray[np.float32]) -> None:
     """Append vectors.
 
     Args:
-        file: after :func:`write_header`.
+        file: after its :func:`header`.
         precision: one of :data:`PRECISIONS`, as in the header.
         vectors: (n, D).
     """
@@ -98,7 +100,7 @@ def open_vectors(path: Path, rows: int, dim: int, order: NDArray[np.int64] | Non
 
 
 def plain(index: Any) -> bool:
-    """Whether an index is one of those that :func:`write_header` starts, with all its vectors."""
+    """Whether an index is one of those that :func:`header` starts, with all its vectors."""
     if isinstance(index, FAISS.IndexScalarQuantizer):
         width = 2 if index.sq.qtype == FAISS.ScalarQuantizer.QT_fp16 else 0
     else:

@@ -1,7 +1,8 @@
 """Embeddings of slices as a table, and its Parquet file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from .checks import check_slices, check_video_id
 __all__ = [
     "Embeddings",
     "check_rows",
+    "from_arrow",
     "is_parts",
     "join",
     "part_paths",
     "read_embeddings",
+    "refuse_mixed",
     "still_column",
+    "table_errors",
     "to_arrow",
     "write_embeddings",
 ]
@@ -223,15 +227,28 @@ def join(tables: Sequence[Embeddings], path: Path) -> Embeddings:
         reason = not_there(path, "a folder of embeddings", "is a folder without embeddings")
         raise CorpusError(f"embeddings {path}: {reason}; make some with `sora embed`")
     first = tables[0]
-    for table in tables:
-        if table.fingerprint != first.fingerprint:
-            raise FingerprintError(
-                f"a part of {path}", table.fingerprint, first.fingerprint, "keep one encoder's parts together"
-            )
+    refuse_mixed([table.fingerprint for table in tables], path)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(table, name) for table in tables]) for name in COLUMNS
     }
     return replace(first, **columns)
+
+
+def refuse_mixed(fingerprints: Sequence[str], path: Path) -> None:
+    """Refuse parts of a table that are of different encoders.
+
+    Args:
+        fingerprints: of the parts.
+        path: of their folder.
+
+    Raises:
+        FingerprintError: they differ.
+    """
+    for fingerprint in fingerprints:
+        if fingerprint != fingerprints[0]:
+            raise FingerprintError(
+                f"a part of {path}", fingerprint, fingerprints[0], "keep one encoder's parts together"
+            )
 
 
 def still_column(table: pa.Table) -> NDArray[np.bool_]:
@@ -248,23 +265,49 @@ def still_column(table: pa.Table) -> NDArray[np.bool_]:
 
 def read_table(path: Path) -> Embeddings:
     """Read one file."""
+    with table_errors(path):
+        return from_arrow(read_parquet(path))
+
+
+@contextmanager
+def table_errors(path: Path) -> Iterator[None]:
+    """Say what lies at a path of which the block cannot read a table of embeddings.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        CorpusError: the block cannot read it.
+    """
     try:
-        table = read_parquet(path)
-        flat, metadata = table["embedding"].combine_chunks(), table.schema.metadata
-        embeddings = Embeddings(
-            video_id=np.array(table["video_id"].to_pylist(), dtype=object),
-            slice_no=table["slice_no"].to_numpy(),
-            start_s=table["start_s"].to_numpy(),
-            end_s=table["end_s"].to_numpy(),
-            vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
-            still=still_column(table),
-            fingerprint=metadata[b"fingerprint"].decode(),
-            root=os.fsdecode(metadata[VIDEOS]) if VIDEOS in metadata else None,
-            aspects=aspects_from(metadata[ASPECTS].decode()) if ASPECTS in metadata else (),
-            model=os.fsdecode(metadata[MODEL]) if MODEL in metadata else None,
-        )
-        check_rows(embeddings)
+        yield
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         reason = not_there(path, "an embeddings file", f"no table of embeddings: {error}")
         raise CorpusError(f"embeddings {path}: {reason}; make one with `sora embed`") from error
+
+
+def from_arrow(table: pa.Table) -> Embeddings:
+    """Embeddings from a table as :func:`to_arrow` makes it.
+
+    Args:
+        table: its columns and metadata; further ones are ignored.
+
+    Raises:
+        KeyError: a column or the fingerprint is missing.
+        ValueError: a value is none of an embedding's.
+    """
+    flat, metadata = table["embedding"].combine_chunks(), table.schema.metadata or {}
+    embeddings = Embeddings(
+        video_id=np.array(table["video_id"].to_pylist(), dtype=object),
+        slice_no=table["slice_no"].to_numpy(),
+        start_s=table["start_s"].to_numpy(),
+        end_s=table["end_s"].to_numpy(),
+        vectors=flat.flatten().to_numpy(zero_copy_only=False).reshape(len(table), flat.type.list_size),
+        still=still_column(table),
+        fingerprint=metadata[b"fingerprint"].decode(),
+        root=os.fsdecode(metadata[VIDEOS]) if VIDEOS in metadata else None,
+        aspects=aspects_from(metadata[ASPECTS].decode()) if ASPECTS in metadata else (),
+        model=os.fsdecode(metadata[MODEL]) if MODEL in metadata else None,
+    )
+    check_rows(embeddings)
     return embeddings

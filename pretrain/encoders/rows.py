@@ -20,6 +20,7 @@ __all__ = [
     "Gathering",
     "Rows",
     "VideoRows",
+    "drop_zeros",
     "has_embedding",
     "none_left",
     "table_of",
@@ -182,14 +183,24 @@ def without_zeros(embeddings: Embeddings) -> Embeddings:
     Raises:
         CorpusError: no row is left.
     """
+    rest = drop_zeros(embeddings)
+    if len(embeddings) and not len(rest):
+        raise none_left(rest.failures)
+    return rest
+
+
+def drop_zeros(embeddings: Embeddings) -> Embeddings:
+    """As :func:`without_zeros`, but no row need be left.
+
+    Args:
+        embeddings: of any videos.
+    """
     is_there = has_embedding(embeddings.vectors)
     if is_there.all():
         return embeddings
     rest = embeddings.select(is_there)
     left = set(rest.videos())
     empty = [Failure(name, BLANK) for name in embeddings.videos() if name not in left]
-    if not left:
-        raise none_left(empty)
     return replace(rest, failures=(*rest.failures, *empty))
 
 

@@ -135,7 +135,9 @@ LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The li
 StoreArgument = Annotated[
     str,
     typer.Argument(
-        metavar="LIBRARY", help="The library's folder, or its address as milvus://HOST:PORT/COLLECTION."
+        metavar="LIBRARY",
+        help="The library's folder, several with commas between, or its address as "
+        "milvus://HOST:PORT/COLLECTION.",
     ),
 ]
 SourceArgument = Annotated[

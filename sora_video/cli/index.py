@@ -22,6 +22,7 @@ from .arguments import (
 )
 from .contents import contents_app
 from .library import change_of, open_and_warn, report_change
+from .migrate import migrate_app
 from .push import push_app
 from .replace import ForceOption, replacing
 from .skip import without_unreadable
@@ -40,6 +41,7 @@ index_app = typer.Typer(no_args_is_help=True, help="Build and maintain a library
 index_app.add_typer(contents_app)
 index_app.add_typer(upkeep_app)
 index_app.add_typer(push_app)
+index_app.add_typer(migrate_app)
 
 
 def register(app: typer.Typer) -> None:

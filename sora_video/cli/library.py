@@ -10,7 +10,7 @@ from . import show
 
 if TYPE_CHECKING:
     from sora_video.index.library import Library
-    from sora_video.index.store.update import Added
+    from sora_video.index.store.add import Added
     from sora_video.index.stores import Store
     from sora_video.pretrain.video.quarantine import Failure
 
@@ -38,7 +38,7 @@ def open_to_search(name: str) -> "Store":
     """Open a library to search it, and list its damaged files on standard error.
 
     Args:
-        name: its folder, or its address.
+        name: see :func:`sora_video.index.opening.open_store`.
 
     Returns:
         The library.

@@ -71,7 +71,10 @@ def register(app: typer.Typer) -> None:
     Args:
         app: the ``sora`` command.
     """
-    app.command(epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5")(search)
+    app.command(
+        epilog="Example: sora search my.library query.mp4 --start 12 --end 15 --top 5   |   "
+        "sora search east.library,west.library query.mp4"
+    )(search)
     app.command(
         epilog="Example: sora duplicates my.library --threshold 0.7   |   "
         "sora duplicates my.library --html pairs.html"
@@ -124,7 +127,7 @@ def search(
     doubts = doubts_of(example, hits)
     if html:
         sources = sources_of(opened, [hit.video_id for hit in hits], videos)
-        draw(html, example, hits, sources, library, [*warnings, *doubts])
+        draw(html, example, hits, sources, opened.folder, [*warnings, *doubts])
     if as_json:
         show.print_json([{**plain(hit), "sure": hit.sure} for hit in hits])
     else:
@@ -171,7 +174,7 @@ def draw(
     example: "Example",
     hits: "Sequence[Hit]",
     sources: "Mapping[str, VideoSource | None]",
-    library: str,
+    library: Path | None,
     warnings: Sequence[str],
 ) -> None:
     """Write the page of frames."""
@@ -179,14 +182,7 @@ def draw(
     from sora_video.pretrain.video.corpus import open_span
 
     (span,) = open_span(example.path, example.start_s, example.end_s).videos
-    write_gallery(html, span, hits, sources, folder_of(library), warnings)
-
-
-def folder_of(library: str) -> Path | None:
-    """The folder of a library, which keeps indexes of its videos; None: it is on a server."""
-    from sora_video.index.milvus.address import is_address
-
-    return None if is_address(library) else Path(library).expanduser()
+    write_gallery(html, span, hits, sources, library, warnings)
 
 
 def no_hits(library: "Store", source: Path | str | None, is_filtered: bool) -> str:
@@ -250,7 +246,7 @@ def duplicates(
     )
     names = sorted({name for group in groups for name in group.videos})
     if html:
-        write_pairs(html, groups, sources_of(opened, names, videos), library, folder_of(library))
+        write_pairs(html, groups, sources_of(opened, names, videos), opened)
     if as_json:
         show.print_json(groups)
         return

@@ -1,9 +1,9 @@
-"""The ``sora index`` commands that compact, check, repair, export and import a library."""
+"""The ``sora index`` commands that compact, check, repair, export, import and merge libraries."""
 
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sora_video.index.repair import Repair
 
 __all__ = ["upkeep_app"]
+
+Keep = Literal["first", "last"]
 
 upkeep_app = typer.Typer()
 
@@ -130,6 +132,42 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
     if not typer.confirm(console.printable(f"Delete this from {library} for good?"), err=True):
         console.note("nothing was deleted")
         raise typer.Exit
+
+
+@upkeep_app.command(
+    epilog="Example: sora index merge east.library west.library --out all.library   |   "
+    "sora index merge old.library new.library --out all.library --keep last"
+)
+def merge(
+    libraries: Annotated[
+        list[Path], typer.Argument(metavar="LIBRARY...", help="Libraries of one encoder; they stay.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The library to make.")],
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            "--keep", help="Whose video of a name to take that several have; default: such are refused."
+        ),
+    ] = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one library of several; slices of the first one keep their ids."""
+    from sora_video.index.merge import merge_libraries
+
+    if out.resolve() in [library.expanduser().resolve() for library in libraries]:
+        raise LibraryError(f"--out {out}: is one of the libraries to merge; choose another folder")
+    with replacing("--out", out, "a library", force=force):
+        merged = merge_libraries(out, libraries, keep)
+    left_out = {"left_out": merged.left_out, "ignored": merged.ignored}
+    if as_json:
+        show.print_json({**change_of(merged.library), **left_out})
+        return
+    if merged.ignored:
+        console.warn(f"{merged.ignored} videos were left out since another of the libraries ignores them")
+    if merged.left_out:
+        console.say(f"{merged.left_out} videos are those of another library, by --keep {keep}")
+    report_change(merged.library)
 
 
 @upkeep_app.command(epilog="Example: sora index export my.library library.parquet")

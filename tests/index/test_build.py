@@ -6,11 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sora_video.base.errors import CorpusError, FingerprintError, LibraryError
-from sora_video.index.build import (
-    add_to_library,
-    build_library,
-    embeddings_of,
-)
+from sora_video.index.build import add_to_library, build_library
 from sora_video.index.example import Example, query_by_example
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
@@ -41,15 +37,9 @@ def manifest(tmp_path):
     return path
 
 
-def test_a_table_of_embeddings_is_read(table):
-    embeddings = embeddings_of(table)
-    assert embeddings.videos() == ["a.mp4", "b.mp4"]
-    assert np.array_equal(embeddings.vectors, np.eye(4))
-
-
-def test_a_manifest_of_videos_is_no_table_of_embeddings(manifest):
+def test_a_manifest_of_videos_is_no_table_of_embeddings(tmp_path, manifest):
     with pytest.raises(LibraryError, match=NO_MODEL):
-        embeddings_of(manifest)
+        build_library(tmp_path / "library", manifest)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and so on"])
@@ -58,7 +48,7 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CorpusError, match=r"odd\.parquet: no table of embeddings"):
-        embeddings_of(path)
+        build_library(tmp_path / "library", path)
 
 
 def test_build_and_add_from_tables(tmp_path, table, make_embeddings):
@@ -115,8 +105,6 @@ def test_video_without_a_model_is_refused(tmp_path, table):
     for use in (add_to_library, query_a_video):
         with pytest.raises(LibraryError, match=NO_MODEL):
             use(library, tmp_path / "videos")
-    with pytest.raises(LibraryError, match=NO_MODEL):
-        embeddings_of(tmp_path)
     with pytest.raises(LibraryError, match=NO_MODEL):
         build_library(tmp_path / "another", tmp_path)
     assert not (tmp_path / "another").exists()

@@ -99,7 +99,7 @@ def test_a_library_of_many_small_segments_is_whitened_too(tmp_path, narrow, make
     for number in range(30):
         library.add(make_embeddings({f"{number}.mp4": narrow[3 * number : 3 * number + 3]}))
     white = library.whiten(narrow[:200])
-    assert abs(np.median(white[:100] @ white[100:].T)) < 0.2  # 0.8 and more as they are
+    assert abs(np.median(white[:100] @ white[100:].T)) < 0.3  # 0.8 and more as they are
 
 
 def test_a_whitening_is_stored_and_fitted_again_when_the_library_has_grown(tmp_path, narrow, make_embeddings):

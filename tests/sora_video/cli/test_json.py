@@ -97,6 +97,8 @@ def test_libraries(told, place):
     check("index compact", told("index compact new"))
     check("index export", told("index export library all.parquet"))
     check("index import", told("index import again all.parquet"))
+    check("index migrate", told("index migrate new --model run"))
+    check("index merge", told("index merge library again --keep first --out both"))
     (place / "again/segments/000001.vectors.faiss").write_bytes(b"")
     check("index verify", told("index verify new"), told("index verify again", code=2))
     left = told("index repair again", code=2)
