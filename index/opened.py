@@ -23,6 +23,7 @@ from .store.filters import Attributes, Where
 from .store.guard import check_embeddings
 from .store.ignored import barred
 from .store.manifest import Ignored
+from .store.means import video_means
 from .store.snapshot import Snapshot
 from .store.table import Slices
 from .store.video_source import VideoSource
@@ -143,6 +144,17 @@ class OpenedLibrary:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
+
+    def means(self) -> tuple[list[str], NDArray[np.float32]]:
+        """The mean of each video's slices; those that show nothing count only where there are no others.
+
+        Returns:
+            V names, sorted, and (V, D) means, whose lengths are below 1.
+
+        Raises:
+            LibraryError: the file of edited attributes is damaged.
+        """
+        return video_means(self._snapshot)
 
     def slices(self, video_id: str) -> Slices:
         """The slices of a video with their ids, by number, without their vectors.

@@ -13,6 +13,7 @@ from .encoders import Encoders
 from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
+from .maps import Maps
 from .media.media import Media
 from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
@@ -52,6 +53,7 @@ class Service:
         self.media = Media(settings)
         self.jobs = Jobs(settings.state / "jobs.sqlite")
         self.runner = Runner(settings, self.jobs)
+        self.maps = Maps(settings.state)
         self.folder = (
             FolderWatch(
                 settings.videos,
@@ -92,8 +94,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work on jobs, and to look at the folder of videos."""
-        if not self.settings.read_only:
-            self.runner.start()
+        self.runner.start()
         if self.folder is not None:
             self.folder.start()
 

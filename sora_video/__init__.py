@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sora_video.index.example import Example, query_by_example
     from sora_video.index.library import Library
     from sora_video.index.localize import localize
+    from sora_video.index.map import map_library
     from sora_video.index.opening import open_library
     from sora_video.index.query import Query
     from sora_video.index.store.filters import Condition, Where
@@ -56,6 +57,7 @@ __all__ = [
     "load_config",
     "load_encoder",
     "localize",
+    "map_library",
     "open_corpus",
     "open_dataset",
     "open_library",
@@ -90,6 +92,7 @@ HOME = {
     "load_config": "configs.loader",
     "load_encoder": "pretrain.encoders.load",
     "localize": "index.localize",
+    "map_library": "index.map",
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
     "open_library": "index.opening",

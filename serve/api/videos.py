@@ -8,21 +8,26 @@ from sora_video.base.errors import LibraryError
 from sora_video.base.plain import plain
 from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
-from sora_video.index.store.filters import Where, parse_where
+from sora_video.index.store.filters import Where
 
 from ..refusals import MissingError
 from ..served import Served, facets_of
 from ..service import Service, ServiceDep
+from ..wheres import where_of
 from .answers import json_response
 from .values import Changes, Duplicates, PlacedSlice, SliceList, Video, VideoList
 
-__all__ = ["router"]
+__all__ = ["WhereQuery", "filtered", "router"]
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])
 MediaId = Annotated[str, Path(description="An opaque id, as hits and lists have it.", max_length=64)]
 WhereQuery = Annotated[
     list[str],
-    Query(description="Filters as of `sora search --where`.", examples=[["camera>2"]], max_length=100),
+    Query(
+        description="Filters as of `sora search --where`, and within=ID:X,Y,X,Y,X,Y on the map.",
+        examples=[["camera>2"]],
+        max_length=100,
+    ),
 ]
 
 
@@ -86,7 +91,7 @@ async def list_duplicates(
 def listed(service: Service, where: list[str], offset: int, limit: int) -> Response:
     """A page of the list."""
     served = service.library.now()
-    videos = filtered(served, parse_where(where) if where else None)
+    videos = filtered(served, where_of(where, service.maps))
     return json_response(
         {
             "total": len(videos),
@@ -101,7 +106,12 @@ def listed(service: Service, where: list[str], offset: int, limit: int) -> Respo
 
 
 def filtered(served: Served, where: Where | None) -> list[VideoInfo]:
-    """The videos that pass a filter."""
+    """The videos that pass a filter, by name.
+
+    Args:
+        served: the library.
+        where: the filter; None: all pass.
+    """
     return served.listing if where is None else served.library.list_videos(where)
 
 

@@ -18,9 +18,10 @@ from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from ..labels import Labels, labels_path
+from ..maps import map_path
 from .store import Job, Jobs
 
-__all__ = ["KINDS", "Work", "head_folder"]
+__all__ = ["KINDS", "READ_ONLY", "Work", "head_folder"]
 
 BATCH = 16
 """Videos that are added in one commit; a kill loses no more work."""
@@ -152,6 +153,15 @@ def classify(work: Work) -> dict[str, Any]:
     return {"videos": plain(videos), "fingerprint": classifier.fingerprint}
 
 
+def draw_map(work: Work) -> dict[str, Any]:
+    """Map the library as it is now; the map is kept beside jobs, and replaces an older one."""
+    from sora_video.index.map import map_library, write_map
+
+    made = map_library(Library.open(work.library))
+    write_map(map_path(work.state), made)
+    return {"map": made.map_id, "videos": len(made.video_ids)}
+
+
 def head_folder(state: Path, head: Path | None, name: str | None) -> Path:
     """The folder of a classifier.
 
@@ -189,4 +199,7 @@ KINDS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "remove": remove,
     "train": train,
     "classify": classify,
+    "map": draw_map,
 }
+READ_ONLY = ("map",)
+"""Jobs that change neither library nor labels nor classifiers."""

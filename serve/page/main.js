@@ -8,6 +8,7 @@ import { address, followLinks, fresh, now } from "./state.js";
 const VIEWS = {
   search: ["Search", () => import("./search.js")],
   browse: ["Browse", () => import("./browse.js")],
+  map: ["Map", () => import("./map.js")],
   label: ["Label", () => import("./label.js")],
   duplicates: ["Duplicates", () => import("./duplicates.js")],
   watch: ["Watch", () => import("./watch.js")],
