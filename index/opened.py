@@ -167,6 +167,20 @@ class OpenedLibrary:
         """
         return self._snapshot.slices(self._snapshot.find_all([video_id])[video_id])
 
+    def durations(self, video_ids: Iterable[str]) -> dict[str, float]:
+        """Ends of the last slices of videos, in seconds.
+
+        Args:
+            video_ids: videos of the library.
+
+        Returns:
+            By video.
+
+        Raises:
+            LibraryError: the library does not hold one of them, or is damaged.
+        """
+        return self._snapshot.durations(self._snapshot.find_all(list(video_ids)))
+
     def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
         """SHA-256 of the content of videos; see :meth:`add`.
 

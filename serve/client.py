@@ -143,7 +143,7 @@ class Client:
             total = page["total"]
             offset += PAGE
             for video in page["videos"]:
-                del video["media_id"]
+                del video["media_id"], video["duration_s"]
                 yield VideoInfo(source=None, path=None, **video)
 
     def attributes(self, video_id: str) -> Attributes:
@@ -292,9 +292,8 @@ def hits_in(answer: Any) -> list[Hit]:
 
 def hit_of(value: dict[str, Any]) -> Hit:
     """A hit of its JSON."""
-    own = {
-        name: each for name, each in value.items() if name not in ("sure", "media_id", "moments", "aligned")
-    }
+    other = ("sure", "media_id", "duration_s", "moments", "aligned")
+    own = {name: each for name, each in value.items() if name not in other}
     moments = tuple(Moment(**moment) for moment in value["moments"])
     return Hit(**own, moments=moments, aligned=tuple(AlignedSpan(**span) for span in value["aligned"]))
 

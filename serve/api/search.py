@@ -163,10 +163,19 @@ def vectors_query(service: Service, served: Served, request: SearchRequest) -> Q
 
 
 def hit_values(served: Served, hits: list[Hit]) -> list[dict[str, Any]]:
-    """Hits as `sora search --json` has them, with the opaque ids of their videos.
+    """Hits as `sora search --json` has them, with the opaque ids of their videos and how long these are.
 
     Args:
         served: the library.
         hits: that were found in it.
     """
-    return [{**plain(hit), "sure": hit.sure, "media_id": served.media_id(hit.video_id)} for hit in hits]
+    durations = served.library.durations([hit.video_id for hit in hits])
+    return [
+        {
+            **plain(hit),
+            "sure": hit.sure,
+            "media_id": served.media_id(hit.video_id),
+            "duration_s": durations[hit.video_id],
+        }
+        for hit in hits
+    ]

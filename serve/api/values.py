@@ -10,6 +10,7 @@ __all__ = [
     "Changes",
     "Duplicates",
     "Facet",
+    "Film",
     "Hits",
     "MapAnswer",
     "PlacedSlice",
@@ -113,6 +114,7 @@ class HitValue(BaseModel):
     moments: list[Moment]
     aligned: list[Aligned]
     media_id: Annotated[str, Field(description="For /media/{id} and /api/v1/videos/{id}.")]
+    duration_s: Annotated[float, Field(description="End of the video's last slice.")]
 
 
 class Hits(BaseModel):
@@ -151,7 +153,15 @@ class Video(BaseModel):
     media_id: str
     video_id: str
     slices: int
+    duration_s: Annotated[float, Field(description="End of the last slice.")]
     attributes: dict[str, AttributeValue]
+
+
+class Film(BaseModel):
+    """The file of a video."""
+
+    duration_s: float
+    fps: Annotated[float, Field(description="Mean frames a second.")]
 
 
 class Facet(BaseModel):
