@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 
 from .alerts import Alerts
 from .encoders import Encoders
+from .guard.ended import Ended
+from .guard.sessions import Sessions
 from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
@@ -40,6 +42,8 @@ class Service:
         self.settings = settings
         self.key = kept_secret(settings.state / "key")
         self.token = kept_secret(settings.state / "token") if settings.needs_token else None
+        ended = Ended(settings.state / "ended")
+        self.sessions = None if self.token is None else Sessions(self.token, self.key, ended)
         self.library = ServedLibrary(settings.library, self.key)
         self.encoders = Encoders(settings.uploads.reading)
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2

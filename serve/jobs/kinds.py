@@ -21,8 +21,12 @@ from ..labels import Labels, labels_path
 from ..maps import map_path
 from .store import Job, Jobs
 
-__all__ = ["KINDS", "READ_ONLY", "Work", "head_folder"]
+__all__ = ["KINDS", "NO_FOLDER", "READ_ONLY", "Work", "head_folder"]
 
+NO_FOLDER = (
+    "add: files are added from the server's folder of videos alone, and it has none; start it with --videos, "
+    "or send a file to search for it without adding it"
+)
 BATCH = 16
 """Videos that are added in one commit; a kill loses no more work."""
 
@@ -84,7 +88,7 @@ def corpus_of(work: Work) -> Corpus:
         CorpusError: there is no video.
     """
     if work.videos is None:
-        raise ConfigError("add: the server has no folder of videos; start it with --videos")
+        raise ConfigError(NO_FOLDER)
     corpus = open_corpus(work.videos)
     below, named = work.wanted.get("folder") or "", work.wanted.get("video_ids")
     names = None if named is None else set(named)
@@ -95,7 +99,10 @@ def corpus_of(work: Work) -> Corpus:
         and (names is None or video.video_id in names)
     )
     if not videos:
-        raise CorpusError(f"add: folder {below!r} has no such video; correct the name")
+        raise CorpusError(
+            f"add: folder {below!r}: holds no such video below the server's folder of videos, from which "
+            "alone files are added; put them there, or correct the name"
+        )
     return dataclasses.replace(corpus, videos=videos)
 
 

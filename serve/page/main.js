@@ -31,6 +31,7 @@ async function render() {
   try {
     const { show } = await load();
     const info = await ask("info", { signal });
+    document.getElementById("logout").hidden = !info.server.asks_token;
     const content = await show(state, signal, info);
     if (signal.aborted) return;
     document.getElementById("view").replaceChildren(...[content].flat());
