@@ -20,6 +20,7 @@ from .search.threads import threads_for
 from .store.files import Damage
 from .store.filters import Attributes, Where
 from .store.guard import check_embeddings
+from .store.means import video_means
 from .store.snapshot import Snapshot
 from .store.table import Slices
 from .store.video_source import VideoSource
@@ -140,6 +141,17 @@ class OpenedLibrary:
         """
         return self._snapshot.embeddings(self._snapshot.find_all([video_id])[video_id])
 
+    def means(self) -> tuple[list[str], NDArray[np.float32]]:
+        """The mean of each video's slices; those that show nothing count only where there are no others.
+
+        Returns:
+            V names, sorted, and (V, D) means, whose lengths are below 1.
+
+        Raises:
+            LibraryError: the file of edited attributes is damaged.
+        """
+        return video_means(self._snapshot)
+
     def slices(self, video_id: str) -> Slices:
         """The slices of a video with their ids, by number, without their vectors.
 
@@ -150,6 +162,20 @@ class OpenedLibrary:
             LibraryError: the library does not hold it, or is damaged.
         """
         return self._snapshot.slices(self._snapshot.find_all([video_id])[video_id])
+
+    def durations(self, video_ids: Iterable[str]) -> dict[str, float]:
+        """Ends of the last slices of videos, in seconds.
+
+        Args:
+            video_ids: videos of the library.
+
+        Returns:
+            By video.
+
+        Raises:
+            LibraryError: the library does not hold one of them, or is damaged.
+        """
+        return self._snapshot.durations(self._snapshot.find_all(list(video_ids)))
 
     def contents(self, video_ids: Iterable[str]) -> dict[str, str]:
         """SHA-256 of the content of videos; see :meth:`add`.

@@ -3,8 +3,8 @@
 import http.client
 import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,11 +22,13 @@ from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
 from sora_video.index.store.filters import Attributes, Value, Where, spell
 
+from .multipart import Multipart
+
 __all__ = ["Client"]
 
-BLOCK = 1 << 20
 PAGE = 1000
 """Videos of a page of the list."""
+LOOK_S = 1.0
 
 
 class Client:
@@ -141,7 +143,7 @@ class Client:
             total = page["total"]
             offset += PAGE
             for video in page["videos"]:
-                del video["media_id"]
+                del video["media_id"], video["duration_s"]
                 yield VideoInfo(source=None, path=None, **video)
 
     def attributes(self, video_id: str) -> Attributes:
@@ -186,6 +188,28 @@ class Client:
         values = {"threshold": threshold, "cover": cover, "normalize": normalize, "agree": agree}
         query = urlencode(values | ({} if by is None else {"by": by}))
         return [group_of(group) for group in self._ask("GET", f"/api/v1/duplicates?{query}")["groups"]]
+
+    def map(self, where: Where | None = None) -> dict[str, tuple[float, float]]:
+        """Where videos lie on the map of the library; see :func:`sora_video.index.map.map_library`.
+
+        Waits while the first map is being drawn; videos that came since it was are left out.
+
+        Args:
+            where: only those of which a slice passes this filter; None: all.
+
+        Returns:
+            x and y from 0 to 1, by video.
+
+        Raises:
+            SoraError: the server refused the request, or cannot be reached.
+        """
+        query = urlencode([("where", word) for word in words_of(where)])
+        end_s = time.monotonic() + self.timeout_s
+        while (answer := self._ask("GET", f"/api/v1/map?{query}"))["map"] is None:
+            if time.monotonic() > end_s:
+                raise SoraError(f"{self.url}: the map is still being drawn; try again later")
+            time.sleep(LOOK_S)
+        return {video["video_id"]: (video["x"], video["y"]) for video in answer["videos"]}
 
     def info(self) -> dict[str, Any]:
         """The library in numbers, as `sora index info --json`, and what the server takes.
@@ -244,44 +268,6 @@ class Client:
         return json.loads(content) if content else None
 
 
-class Multipart:
-    """A form with files, which are read while they are sent.
-
-    Args:
-        boundary: stands between the parts.
-        fields: values by name; lists are sent as several of them, None is left out.
-        files: to send under the name ``file``.
-    """
-
-    def __init__(self, boundary: str, fields: Mapping[str, Any], files: Sequence[Path]) -> None:
-        self.parts: list[bytes | Path] = []
-        for name, value in fields.items():
-            for each in value if isinstance(value, list) else [value]:
-                if each is not None:
-                    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
-                    text = str(each).lower() if isinstance(each, bool) else str(each)
-                    self.parts.append(f"{head}{text}\r\n".encode())
-        for path in files:
-            name = path.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-            head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-            self.parts += [head.encode(errors="replace"), path, b"\r\n"]
-        self.parts.append(f"--{boundary}--\r\n".encode())
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return sum(len(part) if isinstance(part, bytes) else part.stat().st_size for part in self.parts)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with part.open("rb") as file:
-                while block := file.read(BLOCK):
-                    yield block
-
-
 def words_of(where: Where | None) -> list[str]:
     """A filter as the command line has it."""
     if where is None:
@@ -294,6 +280,8 @@ def words_of(where: Where | None) -> list[str]:
     for name, value, none in (("start_s", where.start_s, -np.inf), ("end_s", where.end_s, np.inf)):
         if value != none:
             words.append(f"{name}={value}")
+    if isinstance(where.videos, frozenset):
+        raise ConfigError("where: a server takes no list of names; name a glob, or ask for all")
     return words if where.videos is None else [*words, f"videos={where.videos}"]
 
 
@@ -304,9 +292,8 @@ def hits_in(answer: Any) -> list[Hit]:
 
 def hit_of(value: dict[str, Any]) -> Hit:
     """A hit of its JSON."""
-    own = {
-        name: each for name, each in value.items() if name not in ("sure", "media_id", "moments", "aligned")
-    }
+    other = ("sure", "media_id", "duration_s", "moments", "aligned")
+    own = {name: each for name, each in value.items() if name not in other}
     moments = tuple(Moment(**moment) for moment in value["moments"])
     return Hit(**own, moments=moments, aligned=tuple(AlignedSpan(**span) for span in value["aligned"]))
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from .guard.rates import Rates
-from .guard.sessions import COOKIE, Sessions
 from .service import ServiceDep
 
 __all__ = ["router"]
@@ -30,7 +29,7 @@ async def show_login() -> Response:
 @router.post("/login")
 async def log_in(request: Request, service: ServiceDep) -> Response:
     """Take the token from the page's form."""
-    if service.token is None:
+    if service.sessions is None:
         return RedirectResponse("/", 303)
     if not TRIES.take(request.client.host if request.client else ""):
         return page(OFTEN, 429)
@@ -40,19 +39,19 @@ async def log_in(request: Request, service: ServiceDep) -> Response:
         if len(body) > MOST_BYTES:
             return page(WRONG, 403)
     (given,) = parse_qs(body.decode(errors="replace")).get("token", [""])[:1]
-    sessions = Sessions(service.token, service.key)
-    if not sessions.is_token(given.strip()):
+    if not service.sessions.is_token(given.strip()):
         return page(WRONG, 403)
     answer = RedirectResponse("/", 303)
-    sessions.begin(request, answer)
+    service.sessions.begin(request, answer)
     return answer
 
 
 @router.post("/logout")
-async def log_out() -> Response:
-    """End the browser's session."""
+async def log_out(request: Request, service: ServiceDep) -> Response:
+    """End the browser's session, whoever has its cookie."""
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    if service.sessions is not None:
+        await service.writing.run(service.sessions.end, request, answer)
     return answer
 
 

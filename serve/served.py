@@ -12,6 +12,7 @@ from sora_video.base import console
 from sora_video.base.errors import LibraryError
 from sora_video.index.info import VideoInfo
 from sora_video.index.library import Library
+from sora_video.index.map import content_of
 from sora_video.index.opening import open_library
 from sora_video.index.store.filters import Value, spell
 
@@ -66,6 +67,11 @@ class Served:
     def listing(self) -> list[VideoInfo]:
         """All videos with their attributes, by name."""
         return self.library.list_videos()
+
+    @cached_property
+    def content(self) -> str:
+        """What decides the map of the library, see :func:`sora_video.index.map.content_of`."""
+        return content_of(self.library)
 
     @cached_property
     def roots(self) -> set[str]:

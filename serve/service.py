@@ -10,9 +10,12 @@ from fastapi import Depends, Request
 
 from .alerts import Alerts
 from .encoders import Encoders
+from .guard.ended import Ended
+from .guard.sessions import Sessions
 from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
+from .maps import Maps
 from .media.media import Media
 from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
@@ -39,6 +42,8 @@ class Service:
         self.settings = settings
         self.key = kept_secret(settings.state / "key")
         self.token = kept_secret(settings.state / "token") if settings.needs_token else None
+        ended = Ended(settings.state / "ended")
+        self.sessions = None if self.token is None else Sessions(self.token, self.key, ended)
         self.library = ServedLibrary(settings.library, self.key)
         self.encoders = Encoders(settings.uploads.reading)
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
@@ -52,6 +57,7 @@ class Service:
         self.media = Media(settings)
         self.jobs = Jobs(settings.state / "jobs.sqlite")
         self.runner = Runner(settings, self.jobs)
+        self.maps = Maps(settings.state)
         self.folder = (
             FolderWatch(
                 settings.videos,
@@ -92,8 +98,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work on jobs, and to look at the folder of videos."""
-        if not self.settings.read_only:
-            self.runner.start()
+        self.runner.start()
         if self.folder is not None:
             self.folder.start()
 

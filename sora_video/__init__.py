@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sora_video.index.libraries import Libraries
     from sora_video.index.library import Library
     from sora_video.index.localize import localize
+    from sora_video.index.map import map_library
     from sora_video.index.merge import merge_libraries
     from sora_video.index.migrate import migrate_library
     from sora_video.index.opening import open_library
@@ -60,6 +61,7 @@ __all__ = [
     "load_config",
     "load_encoder",
     "localize",
+    "map_library",
     "merge_libraries",
     "migrate_library",
     "open_corpus",
@@ -97,6 +99,7 @@ HOME = {
     "load_config": "configs.loader",
     "load_encoder": "pretrain.encoders.load",
     "localize": "index.localize",
+    "map_library": "index.map",
     "merge_libraries": "index.merge",
     "migrate_library": "index.migrate",
     "open_corpus": "pretrain.video.corpus",

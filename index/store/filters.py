@@ -106,8 +106,9 @@ class Where:
     """Slices do not start before this time of their video."""
     end_s: float = inf
     """Slices do not end after this time of their video."""
-    videos: str | None = None
-    """A glob that the video's name has to match, as ``holiday/*``; ``*`` matches ``/`` too."""
+    videos: str | frozenset[str] | None = None
+    """A glob that the video's name has to match, as ``holiday/*``, where ``*`` matches ``/`` too; or names,
+    of which it has to be one."""
 
     def takes(self, attributes: Attributes) -> bool:
         """Whether the attributes of a video pass; its name and times are not looked at.
@@ -139,7 +140,9 @@ class Where:
         Args:
             video_id: the name.
         """
-        return self.videos is None or fnmatchcase(video_id, self.videos)
+        if isinstance(self.videos, str):
+            return fnmatchcase(video_id, self.videos)
+        return self.videos is None or video_id in self.videos
 
 
 def spell(value: Value) -> str:

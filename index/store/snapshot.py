@@ -174,6 +174,23 @@ class Snapshot:
         rows = np.arange(entry.first_row, entry.first_row + entry.rows)
         return self.whole(held.segment_no).columns(rows)
 
+    def durations(self, videos: Mapping[str, Held]) -> dict[str, float]:
+        """Ends of the last slices of videos, in seconds.
+
+        Args:
+            videos: by name, see :meth:`find`.
+
+        Raises:
+            LibraryError: a segment is damaged.
+        """
+        found: dict[str, float] = {}
+        for number in sorted({held.segment_no for held in videos.values()}):
+            entries = [held.entry for held in videos.values() if held.segment_no == number]
+            last = np.array([entry.first_row + entry.rows - 1 for entry in entries])
+            ends = self.segments[number].columns(last).end_s.tolist()
+            found |= {entry.video_id: end for entry, end in zip(entries, ends, strict=True)}
+        return found
+
     def whitening(self, aspect: Aspect | None = None) -> Whitening:
         """A whitening as it is stored; fitted where none is stored, or it is damaged.
 

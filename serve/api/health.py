@@ -53,6 +53,7 @@ def numbers(service: Service) -> Response:
     limits = service.settings.uploads
     server = {
         "read_only": service.settings.read_only,
+        "asks_token": service.sessions is not None,
         "events": service.settings.events is not None,
         "upload_megabytes": limits.megabytes,
         "upload_seconds": limits.seconds,

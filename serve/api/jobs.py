@@ -10,8 +10,10 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from sora_video.base.errors import ConfigError
 from sora_video.base.plain import plain
 
+from ..jobs.kinds import NO_FOLDER
 from ..jobs.store import Job
 from ..labels import Labels, labels_path
 from ..refusals import BusyError, MissingError
@@ -30,7 +32,7 @@ ALIVE_S = 15.0
 
 
 class Add(Strict):
-    """Add videos that lie below the server's folder of videos."""
+    """Add videos that lie below the server's folder of videos; files are taken from nowhere else."""
 
     kind: Literal["add"]
     folder: Annotated[str, Field(max_length=4096, description="Below that folder; empty: all of it.")] = ""
@@ -142,6 +144,8 @@ async def events(request: Request, service: ServiceDep) -> StreamingResponse:
 
 def added(service: Service, wanted: Any) -> Response:
     """Add a job."""
+    if wanted.kind == "add" and service.settings.videos is None:
+        raise ConfigError(NO_FOLDER)
     values = wanted.model_dump(exclude={"kind"})
     job = service.jobs.add(wanted.kind, values)
     service.runner.ring()

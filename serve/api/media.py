@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.staticfiles import NotModifiedResponse
 
-from sora_video.base.errors import VideoError
+from sora_video.base.errors import ConfigError, VideoError
 
 from ..refusals import BusyError, MissingError
 from ..service import Service, ServiceDep
@@ -19,6 +19,8 @@ router = APIRouter(tags=["media"])
 WAIT_S = 20.0
 """Most seconds that an answer waits for a preview, which goes on being made."""
 TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+CUT_S = 60.0
+"""Most seconds of a film that is cut."""
 CACHING = "private, max-age=0, must-revalidate"
 Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
 
@@ -51,6 +53,17 @@ async def strip(
     return sent(
         await service.making.run(frames_of, service, media_id, (start_s, end_s), count, height), request
     )
+
+
+@router.get("/media/{media_id}/cut.mp4", response_class=Response)
+async def cut(
+    media_id: str, request: Request, service: ServiceDep, start_s: Seconds, end_s: Seconds
+) -> Response:
+    """A span of at most a minute as a film of its own: H.264, at most 480 pixels high, with its sound."""
+    if not 0 < end_s - start_s <= CUT_S:
+        raise ConfigError(f"end_s={end_s:g}: must be after start_s={start_s:g}, by at most {CUT_S:g} s")
+    path, name = await service.making.run(cut_of, service, media_id, (start_s, end_s))
+    return sent(path, request, name)
 
 
 @router.get("/media/events/{name}", response_class=Response)
@@ -113,11 +126,27 @@ def frames_of(
         raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
-def sent(path: pathlib.Path, request: Request) -> Response:
-    """A file with its type and its tag; not again to those who have it."""
+def cut_of(service: Service, media_id: str, span: tuple[float, float]) -> tuple[pathlib.Path, str]:
+    """A span of a video as a film, and the name that it is saved under."""
+    served = service.library.now()
+    video_id = served.name_of(media_id)
+    path = service.media.file(served.library, video_id)
+    try:
+        made = service.media.cut(served.library, path, span)
+    except VideoError as error:
+        raise MissingError(f"the file of this video cannot be cut: {error}") from error
+    return made, f"{pathlib.PurePosixPath(video_id).stem} {span[0]:.1f}-{span[1]:.1f}.mp4"
+
+
+def sent(path: pathlib.Path, request: Request, name: str | None = None) -> Response:
+    """A file with its type and its tag, to be saved where it has a name; not again to those who have it."""
     media_type = TYPES.get(path.suffix.lower(), "video/mp4")
     answer = FileResponse(
-        path, media_type=media_type, headers={"Cache-Control": CACHING}, stat_result=path.stat()
+        path,
+        media_type=media_type,
+        headers={"Cache-Control": CACHING},
+        stat_result=path.stat(),
+        filename=name,
     )
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     return NotModifiedResponse(answer.headers) if answer.headers["etag"] in known else answer

@@ -11,11 +11,11 @@ from sora_video.index.example import Example, check_aspect, query_by_example
 from sora_video.index.localize import localize
 from sora_video.index.query import AGREE, Query, without_times
 from sora_video.index.search.search import Hit
-from sora_video.index.store.filters import Where, parse_where
 
 from ..served import Served
 from ..service import Service, ServiceDep
 from ..uploads import Upload, received
+from ..wheres import where_of
 from .answers import json_response
 from .values import Hits, Searched, SearchRequest, Words
 
@@ -98,7 +98,7 @@ def answer(service: Service, request: SearchRequest) -> Response:
     """Search, and say what was found."""
     served = service.library.now()
     if request.vectors is not None:
-        query = vectors_query(served, request)
+        query = vectors_query(service, served, request)
     else:
         query = example_query(service, served, example_of(service, served, request), request)
     return json_response({"hits": hit_values(served, localize(served.library, query))})
@@ -139,13 +139,13 @@ def example_query(service: Service, served: Served, example: Example, how: Searc
         example,
         top=how.top,
         exclude=how.exclude,
-        where=filter_of(how),
+        where=where_of(how.where, service.maps),
         agree=how.agree,
         encoders=service.encoders,
     )
 
 
-def vectors_query(served: Served, request: SearchRequest) -> Query:
+def vectors_query(service: Service, served: Served, request: SearchRequest) -> Query:
     """The query of embeddings."""
     rows = request.vectors or []
     if len({len(row) for row in rows}) != 1:
@@ -156,22 +156,26 @@ def vectors_query(served: Served, request: SearchRequest) -> Query:
         embeddings,
         top=request.top,
         exclude=request.exclude,
-        where=filter_of(request),
+        where=where_of(request.where, service.maps),
         by=request.by,
         agree=request.agree,
     )
 
 
-def filter_of(how: Searched) -> Where | None:
-    """The filter of a request."""
-    return parse_where(how.where) if how.where else None
-
-
 def hit_values(served: Served, hits: list[Hit]) -> list[dict[str, Any]]:
-    """Hits as `sora search --json` has them, with the opaque ids of their videos.
+    """Hits as `sora search --json` has them, with the opaque ids of their videos and how long these are.
 
     Args:
         served: the library.
         hits: that were found in it.
     """
-    return [{**plain(hit), "sure": hit.sure, "media_id": served.media_id(hit.video_id)} for hit in hits]
+    durations = served.library.durations([hit.video_id for hit in hits])
+    return [
+        {
+            **plain(hit),
+            "sure": hit.sure,
+            "media_id": served.media_id(hit.video_id),
+            "duration_s": durations[hit.video_id],
+        }
+        for hit in hits
+    ]

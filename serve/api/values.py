@@ -10,7 +10,9 @@ __all__ = [
     "Changes",
     "Duplicates",
     "Facet",
+    "Film",
     "Hits",
+    "MapAnswer",
     "PlacedSlice",
     "Problem",
     "SearchRequest",
@@ -48,7 +50,8 @@ class Searched(Strict):
         list[str],
         Field(
             max_length=100,
-            description="Filters as of `sora search --where`; all must hold.",
+            description="Filters as of `sora search --where`, and regions of the map, within=ID:X,Y,X,Y,X,Y; "
+            "all must hold.",
             examples=[["camera>2", "videos=holiday/*"]],
         ),
     ] = []
@@ -111,6 +114,7 @@ class HitValue(BaseModel):
     moments: list[Moment]
     aligned: list[Aligned]
     media_id: Annotated[str, Field(description="For /media/{id} and /api/v1/videos/{id}.")]
+    duration_s: Annotated[float, Field(description="End of the video's last slice.")]
 
 
 class Hits(BaseModel):
@@ -149,7 +153,15 @@ class Video(BaseModel):
     media_id: str
     video_id: str
     slices: int
+    duration_s: Annotated[float, Field(description="End of the last slice.")]
     attributes: dict[str, AttributeValue]
+
+
+class Film(BaseModel):
+    """The file of a video."""
+
+    duration_s: float
+    fps: Annotated[float, Field(description="Mean frames a second.")]
 
 
 class Facet(BaseModel):
@@ -166,6 +178,31 @@ class VideoList(BaseModel):
     offset: int
     videos: list[Video]
     facets: Annotated[dict[str, list[Facet]], Field(description="Of all that pass: values by attribute.")]
+
+
+class MapVideo(BaseModel):
+    """A video on the map."""
+
+    media_id: str
+    video_id: str
+    x: Annotated[float, Field(description="From 0 to 1.")]
+    y: Annotated[float, Field(description="From 0 to 1.")]
+    value: Annotated[AttributeValue | None, Field(description="Of the attribute that was asked for.")]
+
+
+class MapAnswer(BaseModel):
+    """Where videos lie: those that are alike are near each other."""
+
+    map: Annotated[
+        str | None,
+        Field(
+            description="Its id, for the filter within=ID:X,Y,X,Y,X,Y; null while the first is being drawn."
+        ),
+    ]
+    missing: Annotated[
+        int, Field(description="Videos that came since it was drawn; a new one is on its way.")
+    ]
+    videos: list[MapVideo]
 
 
 class SliceValue(BaseModel):

@@ -4,25 +4,30 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from sora_video.base.errors import LibraryError
+from sora_video.base.errors import LibraryError, VideoError
 from sora_video.base.plain import plain
 from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
-from sora_video.index.store.filters import Where, parse_where
+from sora_video.index.store.filters import Where
 
 from ..refusals import MissingError
 from ..served import Served, facets_of
 from ..service import Service, ServiceDep
+from ..wheres import where_of
 from .answers import json_response
-from .values import Changes, Duplicates, PlacedSlice, SliceList, Video, VideoList
+from .values import Changes, Duplicates, Film, PlacedSlice, SliceList, Video, VideoList
 
-__all__ = ["router"]
+__all__ = ["WhereQuery", "filtered", "router"]
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])
 MediaId = Annotated[str, Path(description="An opaque id, as hits and lists have it.", max_length=64)]
 WhereQuery = Annotated[
     list[str],
-    Query(description="Filters as of `sora search --where`.", examples=[["camera>2"]], max_length=100),
+    Query(
+        description="Filters as of `sora search --where`, and within=ID:X,Y,X,Y,X,Y on the map.",
+        examples=[["camera>2"]],
+        max_length=100,
+    ),
 ]
 
 
@@ -41,6 +46,12 @@ async def list_videos(
 async def show_video(media_id: MediaId, service: ServiceDep) -> Response:
     """Show one video."""
     return await service.searching.run(shown, service, media_id)
+
+
+@router.get("/videos/{media_id}/film", response_model=Film)
+async def show_film(media_id: MediaId, service: ServiceDep) -> Response:
+    """Show how long the file of a video is, and how many frames a second it has."""
+    return await service.making.run(film_of, service, media_id)
 
 
 @router.get("/videos/{media_id}/slices", response_model=SliceList)
@@ -86,12 +97,12 @@ async def list_duplicates(
 def listed(service: Service, where: list[str], offset: int, limit: int) -> Response:
     """A page of the list."""
     served = service.library.now()
-    videos = filtered(served, parse_where(where) if where else None)
+    videos = filtered(served, where_of(where, service.maps))
     return json_response(
         {
             "total": len(videos),
             "offset": offset,
-            "videos": [values_of(served, video) for video in videos[offset : offset + limit]],
+            "videos": values_of(served, videos[offset : offset + limit]),
             "facets": {
                 name: [{"value": value, "count": count} for value, count in values]
                 for name, values in facets_of(videos).items()
@@ -101,18 +112,28 @@ def listed(service: Service, where: list[str], offset: int, limit: int) -> Respo
 
 
 def filtered(served: Served, where: Where | None) -> list[VideoInfo]:
-    """The videos that pass a filter."""
+    """The videos that pass a filter, by name.
+
+    Args:
+        served: the library.
+        where: the filter; None: all pass.
+    """
     return served.listing if where is None else served.library.list_videos(where)
 
 
-def values_of(served: Served, video: VideoInfo) -> dict[str, object]:
-    """A video as answers have it: its folder is not told."""
-    return {
-        "media_id": served.media_id(video.video_id),
-        "video_id": video.video_id,
-        "slices": video.slices,
-        "attributes": plain(video.attributes),
-    }
+def values_of(served: Served, videos: list[VideoInfo]) -> list[dict[str, object]]:
+    """Videos as answers have them: their folders are not told."""
+    durations = served.library.durations([video.video_id for video in videos])
+    return [
+        {
+            "media_id": served.media_id(video.video_id),
+            "video_id": video.video_id,
+            "slices": video.slices,
+            "duration_s": durations[video.video_id],
+            "attributes": plain(video.attributes),
+        }
+        for video in videos
+    ]
 
 
 def shown(service: Service, media_id: str) -> Response:
@@ -123,7 +144,17 @@ def shown(service: Service, media_id: str) -> Response:
     video = VideoInfo(
         video_id=name, slices=count, source=None, path=None, attributes=served.library.attributes(name)
     )
-    return json_response(values_of(served, video))
+    return json_response(values_of(served, [video])[0])
+
+
+def film_of(service: Service, media_id: str) -> Response:
+    """The file of a video in numbers."""
+    served = service.library.now()
+    path = service.media.file(served.library, served.name_of(media_id))
+    try:
+        return json_response(plain(service.media.film(served.library, path)))
+    except VideoError as error:
+        raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
 def slices_of(service: Service, media_id: str) -> Response:

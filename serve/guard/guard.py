@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..api.answers import json_response
 from .hosts import is_trusted
 from .rates import Rates
-from .sessions import Sessions
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -54,7 +53,7 @@ class Guard:
         settings = service.settings
         self.app, self.service = app, service
         self.names = {name.lower() for name in (*settings.names, settings.host)}
-        self.sessions = None if service.token is None else Sessions(service.token, service.key)
+        self.sessions = service.sessions
         self.rates = Rates(settings.rate, 4 * settings.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

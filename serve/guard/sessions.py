@@ -2,34 +2,41 @@
 
 import hashlib
 import hmac
+import secrets
 import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-__all__ = ["COOKIE", "Sessions"]
+from .ended import Ended
+
+__all__ = ["Sessions"]
 
 COOKIE = "sora_session"
 DAYS = 30
+NAME_BYTES = 12
 
 
 class Sessions:
     """Knows who has shown the token.
 
+    A session is a name that is drawn, when it ends, and a signature of both.
+
     Args:
         token: that clients must know.
         key: by which sessions are signed; they end when the token is another one.
+        ended: sessions that were ended before their time.
     """
 
-    def __init__(self, token: str, key: str) -> None:
-        self.token, self.key = token.encode(), f"{key}\n{token}".encode()
+    def __init__(self, token: str, key: str, ended: Ended) -> None:
+        self.token, self.key, self.ended = token.encode(), f"{key}\n{token}".encode(), ended
 
     def knows(self, request: Request) -> bool:
         """Whether a request comes from one who has shown the token."""
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self.is_token(given.strip()):
             return True
-        return self.is_session(request.cookies.get(COOKIE, ""))
+        return self.of(request) is not None
 
     def is_token(self, given: str) -> bool:
         """Whether a text is the token; takes as long whatever it is.
@@ -39,15 +46,18 @@ class Sessions:
         """
         return hmac.compare_digest(given.encode(errors="surrogatepass"), self.token)
 
-    def is_session(self, given: str) -> bool:
-        """Whether a cookie is one of :meth:`begin` that has not ended."""
-        end, _, signature = given.partition(".")
-        is_signed = hmac.compare_digest(signature.encode(errors="surrogatepass"), self.sign(end).encode())
-        return is_signed and end.isdecimal() and time.time() < int(end)
+    def of(self, request: Request) -> tuple[str, int] | None:
+        """The session of a request's cookie, its name and when it ends; None: it is none, or has ended."""
+        told, _, signature = request.cookies.get(COOKIE, "").rpartition(".")
+        is_signed = hmac.compare_digest(signature.encode(errors="surrogatepass"), self.sign(told).encode())
+        name, _, end = told.partition(".")
+        if not is_signed or not end.isdecimal() or int(end) <= time.time() or name in self.ended:
+            return None
+        return name, int(end)
 
-    def sign(self, end: str) -> str:
-        """The signature of the end of a session."""
-        return hmac.digest(self.key, end.encode(errors="surrogatepass"), hashlib.sha256).hex()
+    def sign(self, told: str) -> str:
+        """The signature of what a cookie says."""
+        return hmac.digest(self.key, told.encode(errors="surrogatepass"), hashlib.sha256).hex()
 
     def begin(self, request: Request, answer: Response) -> None:
         """Let a browser in from now on.
@@ -56,12 +66,27 @@ class Sessions:
             request: that showed the token.
             answer: sets the cookie, which scripts cannot read and other sites cannot send.
         """
-        end = str(int(time.time()) + DAYS * 24 * 3600)
+        told = f"{secrets.token_urlsafe(NAME_BYTES)}.{int(time.time()) + DAYS * 24 * 3600}"
         answer.set_cookie(
             COOKIE,
-            f"{end}.{self.sign(end)}",
+            f"{told}.{self.sign(told)}",
             max_age=DAYS * 24 * 3600,
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
         )
+
+    def end(self, request: Request, answer: Response) -> None:
+        """Let a browser in no more, nor anyone who has a copy of its cookie.
+
+        Args:
+            request: with the cookie.
+            answer: takes it away.
+
+        Raises:
+            StorageError: the disk refused to note it.
+        """
+        session = self.of(request)
+        if session is not None:
+            self.ended.add(*session)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")

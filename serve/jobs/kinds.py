@@ -18,10 +18,15 @@ from sora_video.pretrain.video.corpus import Corpus, Video, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 
 from ..labels import Labels, labels_path
+from ..maps import map_path
 from .store import Job, Jobs
 
-__all__ = ["KINDS", "Work", "head_folder"]
+__all__ = ["KINDS", "NO_FOLDER", "READ_ONLY", "Work", "head_folder"]
 
+NO_FOLDER = (
+    "add: files are added from the server's folder of videos alone, and it has none; start it with --videos, "
+    "or send a file to search for it without adding it"
+)
 BATCH = 16
 """Videos that are added in one commit; a kill loses no more work."""
 
@@ -83,7 +88,7 @@ def corpus_of(work: Work) -> Corpus:
         CorpusError: there is no video.
     """
     if work.videos is None:
-        raise ConfigError("add: the server has no folder of videos; start it with --videos")
+        raise ConfigError(NO_FOLDER)
     corpus = open_corpus(work.videos)
     below, named = work.wanted.get("folder") or "", work.wanted.get("video_ids")
     names = None if named is None else set(named)
@@ -94,7 +99,10 @@ def corpus_of(work: Work) -> Corpus:
         and (names is None or video.video_id in names)
     )
     if not videos:
-        raise CorpusError(f"add: folder {below!r} has no such video; correct the name")
+        raise CorpusError(
+            f"add: folder {below!r}: holds no such video below the server's folder of videos, from which "
+            "alone files are added; put them there, or correct the name"
+        )
     return dataclasses.replace(corpus, videos=videos)
 
 
@@ -152,6 +160,15 @@ def classify(work: Work) -> dict[str, Any]:
     return {"videos": plain(videos), "fingerprint": classifier.fingerprint}
 
 
+def draw_map(work: Work) -> dict[str, Any]:
+    """Map the library as it is now; the map is kept beside jobs, and replaces an older one."""
+    from sora_video.index.map import map_library, write_map
+
+    made = map_library(Library.open(work.library))
+    write_map(map_path(work.state), made)
+    return {"map": made.map_id, "videos": len(made.video_ids)}
+
+
 def head_folder(state: Path, head: Path | None, name: str | None) -> Path:
     """The folder of a classifier.
 
@@ -189,4 +206,7 @@ KINDS: dict[str, Callable[[Work], dict[str, Any]]] = {
     "remove": remove,
     "train": train,
     "classify": classify,
+    "map": draw_map,
 }
+READ_ONLY = ("map",)
+"""Jobs that change neither library nor labels nor classifiers."""

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 from ..settings import Settings
+from .kinds import KINDS, READ_ONLY
 from .store import Job, Jobs
 
 __all__ = ["Runner"]
@@ -31,6 +32,7 @@ class Runner:
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings, self.jobs = settings, jobs
+        self.kinds = READ_ONLY if settings.read_only else tuple(KINDS)
         self.stopping, self.bell = threading.Event(), threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
         """That works now, or worked last."""
@@ -54,7 +56,7 @@ class Runner:
     def run(self) -> None:
         """Work until the server stops."""
         while not self.stopping.is_set():
-            job = self.jobs.next()
+            job = self.jobs.next(self.kinds)
             if job is not None:
                 self.work(job)
             else:

@@ -4,7 +4,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,10 +136,25 @@ class Jobs:
         """
         return self.select("WHERE change > ? ORDER BY change", change)
 
-    def next(self) -> Job | None:
-        """The job to work on: one that was begun already, else the one that waits longest."""
+    def last_of(self, kind: str) -> Job | None:
+        """The job of a kind that was added last; None where there is none.
+
+        Args:
+            kind: of work.
+        """
+        return next(iter(self.select("WHERE kind = ? ORDER BY number DESC LIMIT 1", kind)), None)
+
+    def next(self, kinds: Collection[str]) -> Job | None:
+        """The job to work on: one that was begun already, else the one that waits longest.
+
+        Args:
+            kinds: of jobs that may be worked on.
+        """
+        known = f"kind IN ({', '.join('?' * len(kinds))})"
         order = "ORDER BY state = 'waiting', number LIMIT 1"
-        return next(iter(self.select(f"WHERE state IN ('running', 'waiting') {order}")), None)
+        return next(
+            iter(self.select(f"WHERE state IN ('running', 'waiting') AND {known} {order}", *kinds)), None
+        )
 
     def select(self, rest: str, *values: Any) -> list[Job]:
         """Jobs by SQL."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from sora_video.base.errors import StorageError, VideoError
 from sora_video.index.library import Library
 from sora_video.index.store.place import FRAMES
 from sora_video.pretrain.video.browsers import obstacle_apart
+from sora_video.pretrain.video.film_facts import FilmFacts, film_apart
 from sora_video.pretrain.video.pictures import pictures_at
+from sora_video.pretrain.video.prepare.cut import Cut, cut_file
 from sora_video.pretrain.video.prepare.picture import Settings as CopySettings
 from sora_video.pretrain.video.prepare.transcode import transcode_file
 from sora_video.pretrain.video.readers.limits import Limits
@@ -28,6 +31,8 @@ __all__ = ["Media"]
 
 LIMITS = Limits(frame_s=30.0, video_s=900.0)
 PREVIEW = CopySettings(size=360, fps=30.0)
+CUT = CopySettings(size=480, fps=60.0)
+CUT_LIMITS = Limits(frame_s=30.0, video_s=300.0)
 REMEMBERED = 10_000
 """Files of which it is remembered whether browsers play them."""
 
@@ -84,6 +89,38 @@ class Media:
         """
         return self.cache.get(self.preview_name(path), lambda target: make_preview(path, target))
 
+    def cut(self, library: Library, path: Path, span: tuple[float, float]) -> Path:
+        """A span as a small film of its own.
+
+        Args:
+            library: that holds the video.
+            path: its file.
+            span: its start and end in seconds.
+
+        Raises:
+            StorageError: the disk refused the film.
+            VideoError: the file cannot be read, or ends before the span.
+        """
+        indexes = library.path.absolute() / FRAMES
+
+        def make(target: Path) -> None:
+            task = Cut(path.absolute(), target.absolute(), *span, CUT, indexes)
+            write_apart(cut_file, task, path, CUT_LIMITS)
+
+        return self.cache.get(f"{key_of(path, 'cut', *span, CUT.size, CUT.fps)}.mp4", make)
+
+    def film(self, library: Library, path: Path) -> FilmFacts:
+        """Duration and frame rate of a file; what the library's videos were added by is not read again.
+
+        Args:
+            library: that holds the video.
+            path: its file.
+
+        Raises:
+            VideoError: the file cannot be read.
+        """
+        return film_apart(path, LIMITS, library.path.absolute() / FRAMES)
+
     def frames(
         self, library: Library, path: Path, span: tuple[float, float], count: int, height: int
     ) -> Path:
@@ -117,8 +154,13 @@ def key_of(path: Path, *more: Any) -> str:
 
 def make_preview(path: Path, target: Path) -> None:
     """Copy a video, by a supervised reader."""
-    request = Request(0, transcode_file, (path.absolute(), target.absolute(), PREVIEW), path, attempts=1)
-    with closing(read_apart([request], 1, LIMITS)) as answers:
+    write_apart(transcode_file, (path.absolute(), target.absolute(), PREVIEW), path, LIMITS)
+
+
+def write_apart(function: Callable[[Any], Any], task: Any, path: Path, limits: Limits) -> None:
+    """Let a supervised reader make a film of a file."""
+    request = Request(0, function, task, path, attempts=1)
+    with closing(read_apart([request], 1, limits)) as answers:
         for _, kind, value, _ in answers:
             if isinstance(value, StorageError):
                 raise value

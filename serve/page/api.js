@@ -1,9 +1,9 @@
 /** Requests of the API; a refusal is thrown as an error with the server's own line. */
 
-/** @typedef {{media_id: string, video_id: string, slices: number, attributes: Record<string, string|number|boolean>}} Video */
+/** @typedef {{media_id: string, video_id: string, slices: number, duration_s: number, attributes: Record<string, string|number|boolean>}} Video */
 /** @typedef {{start_s: number, end_s: number, likeness: number}} Moment */
 /**
- * @typedef {{video_id: string, media_id: string, cosine: number, start_s: number, end_s: number, slice_id: number,
+ * @typedef {{video_id: string, media_id: string, cosine: number, start_s: number, end_s: number, slice_id: number, duration_s: number,
  *   lead: number|null, sure: boolean, moments: Moment[], aligned: (Moment & {query_start_s: number,
  *   query_end_s: number, speed: number})[]}} Hit
  */
@@ -48,6 +48,10 @@ export const mediaUrl = (id) => `/media/${id}`;
 
 /** @param {string} id @param {number} atS */
 export const posterUrl = (id, atS) => `/media/${id}/poster.jpg?at_s=${atS}`;
+
+/** A span as a film to save, of a minute at most. @param {string} id @param {number} startS @param {number} endS */
+export const cutUrl = (id, startS, endS) =>
+  `${mediaUrl(id)}/cut.mp4?start_s=${startS}&end_s=${Math.min(endS, startS + 60)}`;
 
 /** @param {string} id @param {number} startS @param {number} endS @param {number} [count] */
 export const stripUrl = (id, startS, endS, count = 6) =>

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { button, choice, field, make } from "./dom.js";
+import { isRegion } from "./region.js";
 import { sayError } from "./say.js";
 import { go } from "./state.js";
 
@@ -37,8 +38,9 @@ export async function filters(state, signal) {
     event.preventDefault();
     if (other.value) go({ where: [...where, other.value], offset: null });
   } }, field("Other filter", other), make("button", { type: "submit" }, "Add"));
-  const chips = where.map((word) => make("li", {}, button(`${word} ✕`,
-    () => go({ where: where.filter((each) => each !== word), offset: null }), { "aria-label": `Remove filter ${word}` })));
+  const shown = (word) => (isRegion(word) ? "region of the map" : word);
+  const chips = where.map((word) => make("li", {}, button(`${shown(word)} ✕`,
+    () => go({ where: where.filter((each) => each !== word), offset: null }), { "aria-label": `Remove filter ${shown(word)}` })));
   return make("details.filters", { open: where.length > 0 },
     make("summary", {}, where.length ? `Filters (${where.length})` : "Filters"),
     make("div.row", {}, selects, field("Name", names), form),
@@ -49,7 +51,7 @@ export async function filters(state, signal) {
 async function facetsOf(where, signal) {
   const of = async (words) => (await ask("videos", { query: { where: words, limit: 0 }, signal })).facets;
   const facets = await of(where);
-  const set = [...new Set(where.map(nameOf))].filter((name) => name && !["videos", "start_s", "end_s"].includes(name));
+  const set = [...new Set(where.map(nameOf))].filter((name) => name && !["videos", "within", "start_s", "end_s"].includes(name));
   for (const name of set) {
     const values = (await of(where.filter((word) => nameOf(word) !== name)))[name];
     if (values) facets[name] = values;

@@ -1,6 +1,6 @@
 /** What was found: for each video its best moment, how sure it is, and where else in it. */
 
-import { ask, stripUrl } from "./api.js";
+import { cutUrl, stripUrl } from "./api.js";
 import { button, make } from "./dom.js";
 import { moment } from "./moment.js";
 import { address, go, link } from "./state.js";
@@ -19,11 +19,11 @@ export function verdict(hit) {
   return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: it does not stand out enough, ${lead}`;
 }
 
-/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal */
-export const hitList = (hits, state, signal) =>
-  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state, signal)));
+/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state */
+export const hitList = (hits, state) =>
+  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state)));
 
-function card(hit, rank, state, signal) {
+function card(hit, rank, state) {
   const moments = momentsOf(hit), [best] = moments;
   const player = moment(hit.media_id, hit.video_id, best);
   const isSlice = best.start_s === hit.start_s && best.end_s === hit.end_s;
@@ -37,9 +37,10 @@ function card(hit, rank, state, signal) {
       make("p.soft", {}, `${spanText(best)}, likeness ${best.likeness.toFixed(3)}`, ...aligned(best)),
       make("img.strip", { src: stripUrl(hit.media_id, best.start_s, best.end_s), loading: "lazy",
         alt: `Frames of ${hit.video_id}, ${spanText(best)}` }),
-      timeline(hit, moments, player, signal),
+      timeline(hit, moments, player),
       make("p.actions", {},
         link("More like this moment", { ...like, ...(isSlice || !best.speed ? { slice: hit.slice_id } : span) }, state),
+        make("a", { href: cutUrl(hit.media_id, best.start_s, best.end_s), download: "", "aria-describedby": `hit-${rank}` }, "Cut as mp4"),
         link("Look at the video", { ...like, video: hit.media_id, where: null }, state),
         button("Exclude this video", () => go({ exclude: [...state.getAll("exclude"), hit.video_id] }, state),
           { "aria-describedby": `hit-${rank}` }))));
@@ -53,28 +54,20 @@ function aligned(best) {
 }
 
 /** Where in its video each moment lies; a press plays it. */
-function timeline(hit, moments, player, signal) {
+function timeline(hit, moments, player) {
   const bars = moments.map((each) => {
     const text = `${spanText(each)}, likeness ${each.likeness.toFixed(3)}`;
     return button("", () => player.show(each), { class: "bar", title: text, "aria-label": `Play ${text}` });
   });
-  const end = make("span");
-  const place = (duration) => {
-    moments.forEach((each, number) => {
-      bars[number].style.left = `${Math.min(97, (100 * each.start_s) / duration)}%`;
-      bars[number].style.width = `${Math.min(100, (100 * (each.end_s - each.start_s)) / duration)}%`;
-    });
-    end.textContent = clock(duration);
-  };
-  place(Math.max(...moments.map((each) => each.end_s)));
-  ask(`videos/${hit.media_id}/slices`, { signal }).then(({ slices }) => place(durationOf(slices)), () => {});
+  const duration = Math.max(0.1, hit.duration_s);
+  moments.forEach((each, number) => {
+    bars[number].style.left = `${Math.min(97, (100 * each.start_s) / duration)}%`;
+    bars[number].style.width = `${Math.min(100, (100 * (each.end_s - each.start_s)) / duration)}%`;
+  });
   return make("div.timeline", {},
     make("div.track", { role: "group", "aria-label": `Moments of ${hit.video_id}` }, bars),
-    make("div.ends", { "aria-hidden": "true" }, make("span", {}, clock(0)), end));
+    make("div.ends", { "aria-hidden": "true" }, make("span", {}, clock(0)), make("span", {}, clock(duration))));
 }
-
-/** The end of a video's last slice, seconds. @param {{end_s: number}[]} slices */
-export const durationOf = (slices) => Math.max(0.1, ...slices.slice(-1).map((slice) => slice.end_s));
 
 /** The videos that are left out, with a way to take each back. @param {URLSearchParams} state */
 export function excluded(state) {

@@ -8,6 +8,7 @@ import { address, followLinks, fresh, now } from "./state.js";
 const VIEWS = {
   search: ["Search", () => import("./search.js")],
   browse: ["Browse", () => import("./browse.js")],
+  map: ["Map", () => import("./map.js")],
   label: ["Label", () => import("./label.js")],
   duplicates: ["Duplicates", () => import("./duplicates.js")],
   watch: ["Watch", () => import("./watch.js")],
@@ -30,6 +31,7 @@ async function render() {
   try {
     const { show } = await load();
     const info = await ask("info", { signal });
+    document.getElementById("logout").hidden = !info.server.asks_token;
     const content = await show(state, signal, info);
     if (signal.aborted) return;
     document.getElementById("view").replaceChildren(...[content].flat());

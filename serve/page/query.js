@@ -1,8 +1,7 @@
 /** What is searched for: a file, a span of a library's video, a slice, or words. */
 
-import { ask, posterUrl, stripUrl } from "./api.js";
+import { ask, cutUrl, posterUrl, stripUrl } from "./api.js";
 import { button, field, make } from "./dom.js";
-import { durationOf } from "./hits.js";
 import { load } from "./moment.js";
 import { attempt, say } from "./say.js";
 import { fresh, go, link } from "./state.js";
@@ -68,13 +67,15 @@ async function slicePanel(state, signal) {
 
 async function videoPanel(state, signal) {
   const id = state.get("video");
-  const [video, { slices }] = await Promise.all([ask(`videos/${id}`, { signal }), ask(`videos/${id}/slices`, { signal })]);
-  const duration = durationOf(slices), note = make("small.note", { role: "status" });
+  const video = await ask(`videos/${id}`, { signal });
+  const duration = Math.max(0.1, video.duration_s), note = make("small.note", { role: "status" });
   const [start, end] = [+(state.get("start") ?? 0), +(state.get("end") ?? duration)];
   const player = make("video.player", { controls: true, preload: "none", "aria-label": video.video_id,
     poster: posterUrl(id, start) });
   player.muted = true;
-  const picker = spanPicker({ duration, start, end, id, name: video.video_id });
+  const cut = make("a", { id: "cut", download: "" }, "Cut the span as mp4");
+  const picker = spanPicker({ duration, start, end, id, name: video.video_id,
+    changed: (from, to) => (cut.href = cutUrl(id, +from.toFixed(1), +to.toFixed(1))) });
   const begin = ([from, to]) => {
     load(player, id, `#t=${from},${to}`, (text) => (note.textContent = text));
     player.play().catch(() => {});
@@ -91,7 +92,7 @@ async function videoPanel(state, signal) {
       make("div", {}, picker.element,
         make("p.actions", {}, button("Search for this span", search, { class: "main", id: "search-span" }),
           button("Play the span", () => begin(picker.value()), { id: "play-span" }),
-          link("More videos", { view: "browse" }, fresh("browse"))))));
+          cut, link("More videos", { view: "browse" }, fresh("browse"))))));
 }
 
 async function uploadPanel(state) {

@@ -1,7 +1,7 @@
 /** The view of searches. */
 
 import { button, choice, field, make, save } from "./dom.js";
-import { toCsv, toEdl, toJson } from "./exports.js";
+import { ratesOf, toCsv, toEdl, toJson } from "./exports.js";
 import { filters } from "./filters.js";
 import { excluded, hitList } from "./hits.js";
 import { copyLink, dropZone, find, present, wordsField } from "./query.js";
@@ -49,7 +49,7 @@ async function fill(results, state, signal) {
     if (hits === null) return;
     const sure = hits.filter((hit) => hit.sure).length;
     say(hits.length ? `${counted(hits.length, "video")} found, best first; ${sure ? `${counted(sure, "is", "are")} sure` : "none is sure"}.` : "Nothing was found. Take a filter away.");
-    if (hits.length) results.append(tools(hits), hitList(hits, state, signal));
+    if (hits.length) results.append(tools(hits), hitList(hits, state));
     const left = excluded(state);
     if (left) results.append(left);
   } catch (error) {
@@ -66,4 +66,4 @@ const tools = (hits) => make("p.actions", {},
   button("Copy link", copyLink, { id: "copy-link" }),
   button("Save as CSV", () => save("hits.csv", "text/csv", toCsv(hits))),
   button("Save as JSON", () => save("hits.json", "application/json", toJson(hits))),
-  button("Save as EDL", () => save("hits.edl", "text/plain", toEdl(hits))));
+  button("Save as EDL", async () => save("hits.edl", "text/plain", toEdl(hits, await ratesOf(hits)))));

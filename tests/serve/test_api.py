@@ -15,11 +15,13 @@ from sora_video.serve.api.search import EXAMPLES
 SEARCH = "/api/v1/search"
 
 
-def test_hits_are_those_of_the_command(http, folder, sora):
+def test_hits_are_those_of_the_command(http, folder, library, sora):
     found = http.post(SEARCH, json={"slice_id": 2, "top": 3, "where": ["videos=yard/*"]}).json()["hits"]
     code, printed = sora("search", folder, "slice:2", "--top", 3, "--where", "videos=yard/*", "--json")
     assert code == 0
     ids = [hit.pop("media_id") for hit in found]
+    ends = [hit.pop("duration_s") for hit in found]
+    assert ends == [library.slices(hit["video_id"]).end_s.max() for hit in found]
     for hit, wanted in zip(found, json.loads(printed), strict=True):
         assert hit.keys() == wanted.keys()
         assert hit["cosine"] == pytest.approx(wanted["cosine"], abs=1e-6)
@@ -84,6 +86,7 @@ def test_answers_have_the_shapes_that_the_schema_promises(http):
         (values.Hits, http.post(SEARCH, json={"slice_id": 0})),
         (values.VideoList, http.get("/api/v1/videos")),
         (values.Video, http.get(f"/api/v1/videos/{media_id}")),
+        (values.Film, http.get(f"/api/v1/videos/{media_id}/film")),
         (values.PlacedSlice, http.get("/api/v1/slices/0")),
         (values.Words, http.get("/api/v1/encoder")),
         (values.SliceList, http.get(f"/api/v1/videos/{media_id}/slices")),

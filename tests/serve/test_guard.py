@@ -7,6 +7,7 @@ import pytest
 
 from sora_video import Client
 from sora_video.base.errors import ConfigError, SoraError
+from sora_video.serve.guard.ended import Ended
 from sora_video.serve.guard.hosts import is_trusted
 from sora_video.serve.guard.rates import Rates
 from sora_video.serve.refusals import told
@@ -85,12 +86,43 @@ def test_a_browser_logs_in_once(stranger, guarded):
     assert "samesite=strict" in cookie
     assert guarded.service.token.lower() not in cookie
     assert stranger.get("/api/v1/videos").status_code == 200
-    end, signature = stranger.cookies["sora_session"].split(".")
-    stranger.cookies["sora_session"] = f"{int(end) + 1}.{signature}"
-    assert stranger.get("/api/v1/videos").status_code == 401
-    stranger.cookies.clear()
-    stranger.post("/logout")
-    assert stranger.get("/api/v1/videos").status_code == 401
+    name, end, signature = stranger.cookies["sora_session"].split(".")
+    for forged in (
+        f"{name}.{int(end) + 1}.{signature}",
+        f"x{name}.{end}.{signature}",
+        f"{end}.{signature}",
+        ".",
+    ):
+        stranger.cookies["sora_session"] = forged
+        assert stranger.get("/api/v1/videos").status_code == 401
+
+
+def test_a_session_that_was_logged_out_stays_ended(folder, serve, tmp_path):
+    def ask(address, cookie):
+        return httpx.get(f"{address}/api/v1/videos", cookies={"sora_session": cookie}).status_code
+
+    state = tmp_path / "state"
+    with serve(folder, ask_token=True, state=state) as running:
+        cookies = []
+        for _ in range(2):
+            answer = httpx.post(f"{running.address}/login", data={"token": running.service.token})
+            cookies.append(answer.cookies["sora_session"])
+        assert len(set(cookies)) == 2
+        with httpx.Client(base_url=running.address, cookies={"sora_session": cookies[0]}) as browser:
+            assert browser.get("/api/v1/videos").status_code == 200
+            gone = browser.post("/logout")
+        assert (gone.status_code, gone.headers["location"]) == (303, "/login")
+        assert [ask(running.address, cookie) for cookie in cookies] == [401, 200]
+    with serve(folder, ask_token=True, state=state) as running:
+        assert [ask(running.address, cookie) for cookie in cookies] == [401, 200]
+
+
+def test_ended_sessions_are_forgotten_when_their_time_is_over(tmp_path):
+    ended = Ended(tmp_path / "ended")
+    ended.add("old", 5)
+    ended.add("new", 1 << 40)
+    assert "old" not in Ended(tmp_path / "ended")
+    assert "new" in Ended(tmp_path / "ended")
 
 
 @pytest.mark.parametrize(

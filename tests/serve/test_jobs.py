@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from sora_video import classify_videos, open_corpus
-from sora_video.base.errors import LabelsError
+from sora_video.base.errors import CorpusError, LabelsError
 from sora_video.index.library import Library
 from sora_video.serve.alerts import EVENTS, Alerts
 from sora_video.serve.jobs.kinds import KINDS, Work
@@ -138,6 +138,12 @@ def test_videos_are_added_and_those_that_cannot_be_read_are_named(do, shelf, fil
     assert set(gone) <= set(Library.open(shelf).videos())
 
 
+@pytest.mark.parametrize("folder", ["/etc", "../..", "yard/../../..", "no such folder"])
+def test_files_are_added_from_the_folder_of_videos_alone(do, folder):
+    with pytest.raises(CorpusError, match="from which alone files are added; put them there"):
+        do("add", folder=folder)
+
+
 def test_a_classifier_is_trained_on_the_labels_of_the_library(do, shelf, films):
     library = Library.open(shelf)
     labels = Labels(labels_path(shelf), library, None)
@@ -205,6 +211,9 @@ def test_labels_and_refused_jobs_over_http(http, library):
         assert answer.status_code == 422
         assert answer.json()["error"]
     assert http.get("/api/v1/jobs/none").status_code == 404
+    answer = http.post("/api/v1/jobs", json={"kind": "add"})
+    assert answer.status_code == 422
+    assert "folder of videos alone" in answer.json()["error"]
 
 
 def test_events_tell_of_jobs_and_alerts(folder, serve, tmp_path):

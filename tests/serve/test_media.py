@@ -3,13 +3,17 @@
 import io
 import shutil
 
+import av
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from sora_video.pretrain.video.browsers import obstacle_of
+from sora_video.pretrain.video.inspect import inspect
+from sora_video.pretrain.video.pictures import pictures_at
 from sora_video.serve.media.cache import Cache
 
 
@@ -83,6 +87,38 @@ def test_what_browsers_do_not_play_is_sent_as_a_preview(http, ids, tmp_path):
     assert obstacle_of(copy) is None
     part = http.get(f"/media/{ids['old.avi']}", headers={"Range": "bytes=4-7"})
     assert part.content == b"ftyp"
+
+
+@pytest.mark.parametrize("kind", ["yard/fi", "old.avi"])
+def test_a_span_is_cut_to_a_film_of_its_own(http, ids, films, tmp_path, kind):
+    name = min(name for name in ids if name.startswith(kind))
+    path = f"/media/{ids[name]}"
+    answer = http.get(f"{path}/cut.mp4", params={"start_s": 0.5, "end_s": 1.7})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"].startswith("attachment")
+    (tmp_path / "cut.mp4").write_bytes(answer.content)
+    assert obstacle_of(tmp_path / "cut.mp4") is None
+    info = inspect(tmp_path / "cut.mp4")
+    assert info.duration_s == pytest.approx(1.2, abs=0.01)
+    facts = http.get(f"/api/v1/videos/{ids[name]}/film").json()
+    with av.open(films / name) as film:
+        assert facts["fps"] == pytest.approx(float(film.streams.video[0].average_rate), rel=0.01)
+    moments = np.array([0.1, 0.6, 1.1])
+    shown = pictures_at(tmp_path / "cut.mp4", 120, moments).astype(float)
+    wanted = pictures_at(films / name, 120, moments + 0.5).astype(float)
+    assert np.abs(shown - wanted).mean() < 6
+    assert (
+        np.abs(shown - pictures_at(films / name, 120, moments + 1.5)).mean() > np.abs(shown - wanted).mean()
+    )
+
+
+@pytest.mark.parametrize(
+    ("span", "status"), [((1, 1), 422), ((2, 1), 422), ((0, 60.1), 422), ((-1, 1), 422), ((9999, 10000), 404)]
+)
+def test_what_cannot_be_cut_is_told(http, ids, span, status):
+    answer = http.get(f"/media/{ids['old.avi']}/cut.mp4", params={"start_s": span[0], "end_s": span[1]})
+    assert answer.status_code == status
+    assert answer.json()["error"]
 
 
 def test_posters_and_strips_are_pictures(http, ids):

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote
 
+import av
 import pytest
 
 from tests.browser import WIDTHS
@@ -90,8 +92,31 @@ def test_filters_and_exclusions_are_kept_in_the_address(visit, library):
     assert shown.errors == []
 
 
+def check_edl(text, hits, films):
+    """Compare the times of an edit list with those of the hits, counted at the rate that each file tells."""
+    rows = re.findall(r"^\d+ +AX +V +C +(\S+) (\S+) (\S+) (\S+)$", text.replace("\r", ""), re.MULTILINE)
+    assert len(rows) == len(hits)
+    rates, record = set(), "00:00:00:00"
+    for (start, end, at, then), hit in zip(rows, hits, strict=True):
+        with av.open(films / hit["video_id"]) as film:
+            rate = float(film.streams.video[0].average_rate)
+        rates.add(round(rate))
+        best = max(hit["aligned"] or hit["moments"], key=lambda span: span["likeness"])
+        assert abs(seconds(start, rate) - best["start_s"]) <= 0.51 / rate
+        assert abs(seconds(end, rate) - best["end_s"]) <= 0.51 / rate
+        assert at == record
+        record = then
+    assert len(rates) > 1
+
+
+def seconds(timecode, rate):
+    """Seconds of a timecode without dropped frames."""
+    hours, minutes, whole, frames = map(int, timecode.split(":"))
+    return (((60 * hours + minutes) * 60 + whole) * round(rate) + frames) / rate
+
+
 @pytest.mark.slow
-def test_hits_are_saved_as_they_are(visit, http):
+def test_hits_are_saved_as_they_are(visit, http, films):
     shown = visit("view=search&slice=0&top=5")
     shown.said("found")
     hits = http.post("/api/v1/search", json={"slice_id": 0, "top": 5}).json()["hits"]
@@ -104,6 +129,7 @@ def test_hits_are_saved_as_they_are(visit, http):
     rows = list(csv.DictReader(texts["CSV"].splitlines()))
     assert {row["video_id"] for row in rows} == {hit["video_id"] for hit in hits}
     assert float(rows[0]["start_s"]) == hits[0]["moments"][0]["start_s"]
+    check_edl(texts["EDL"], hits, films)
     assert texts["EDL"].count("FROM CLIP NAME") == 5
     assert f"* FROM CLIP NAME: {hits[0]['video_id']}" in texts["EDL"]
 
@@ -138,6 +164,18 @@ def test_every_view_is_good_at_every_width(visit, first, state, scheme):
     for width in WIDTHS:
         assert shown.faults(width) == []
     assert shown.unreached() == []
+
+
+def test_the_best_moment_is_cut(visit):
+    shown = visit("view=search&slice=0&top=1")
+    shown.said("found")
+    with shown.page.expect_download() as saved:
+        shown.page.click("text=Cut as mp4")
+    name = saved.value.suggested_filename
+    assert name.endswith(".mp4")
+    with av.open(saved.value.path()) as film:
+        assert film.streams.video[0].codec_context.name == "h264"
+    assert shown.errors == []
 
 
 @pytest.mark.slow
