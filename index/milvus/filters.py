@@ -63,7 +63,7 @@ def expression_of(state: State, exclude: Collection[str] = (), where: Where | No
         parts += [condition_of(condition) for condition in where.conditions]
         limits = (("start_s >=", where.start_s), ("end_s <=", where.end_s))
         parts += [f"{field} {limit!r}" for field, limit in limits if isfinite(limit)]
-        parts += [] if where.videos is None else [like(where.videos)]
+        parts += [] if where.videos is None else [named(where.videos)]
     return " and ".join(parts)
 
 
@@ -93,6 +93,13 @@ def condition_of(condition: Condition) -> str:
     value = plain(condition.value)
     text = quoted(value) if isinstance(value, str) else json.dumps(value)
     return f"{attribute(kind, condition.name)} {condition.operator} {text}"
+
+
+def named(videos: str | Collection[str]) -> str:
+    """The condition that a video's name matches a pattern, or is one of some."""
+    if isinstance(videos, str):
+        return like(videos)
+    return among(videos) if videos else "row < 0"
 
 
 def like(glob: str) -> str:
