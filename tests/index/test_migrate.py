@@ -32,10 +32,10 @@ migrate_library(sys.argv[1], sys.argv[2])
 
 @pytest.fixture(scope="module")
 def encoders(tmp_path_factory, untrained_run):
-    """Two runs whose slices lie elsewhere."""
+    """Two runs of other dimensions, whose slices start elsewhere."""
     folder = tmp_path_factory.mktemp("runs")
     first = untrained_run(folder / "first", *SMALL)
-    return first, untrained_run(folder / "second", *SMALL, "slice.hop_s=0.5")
+    return first, untrained_run(folder / "second", *SMALL, "encoder.width=8", "slice.hop_s=0.5")
 
 
 @pytest.fixture
