@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 MILVUS := .venv-milvus
 CODE := sora_video sora_video/base sora_video/configs sora_video/pretrain sora_video/index sora_video/downstream sora_video/serve tests benchmarks docs/building
 
-.PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-serve bench-gpu clean
+.PHONY: setup setup-test setup-docs demo docs test test-all lint bench-real bench-choices bench-encoders bench-pretrain bench-published bench-reading bench-library bench-downstream bench-serve bench-scale bench-gpu clean
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -90,6 +90,9 @@ bench-library: setup-test
 
 bench-serve: setup-test
 	$(BIN)/python -m benchmarks.serve
+
+bench-scale: setup-test
+	$(BIN)/python -m benchmarks.scale
 
 clean:
 	rm -rf $(VENV) $(MILVUS) build dist *.egg-info demo site

@@ -30,7 +30,7 @@ from .store.video_source import check_prefix
 if TYPE_CHECKING:
     from sora_video.pretrain.encoders.frozen import VideoEncoder
 
-__all__ = ["Change", "add_to_library", "build_library"]
+__all__ = ["Change", "add_to_library", "build_library", "is_table"]
 
 
 class Change(NamedTuple):
@@ -87,7 +87,11 @@ def embed(encoder: "VideoEncoder", corpus: Corpus, library: Path) -> Embedded:
 
 
 def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether a source is a table of embeddings; a Parquet manifest of videos has a column ``path``."""
+    """Whether a source is a table of embeddings; a Parquet manifest of videos has a column ``path``.
+
+    Args:
+        source: see :func:`build_library`.
+    """
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()

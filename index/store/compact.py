@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
@@ -13,7 +14,7 @@ from .filters import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot
-from .table import Entry, Slices
+from .table import Slices
 from .update import content_key, succeed
 
 __all__ = ["block", "compact", "merge_small", "parts_of", "visible_blocks", "whole"]
@@ -124,41 +125,42 @@ def visible_blocks(segments: Sequence[Segment], edited: Mapping[str, Attributes]
     Yields:
         Whole videos of one segment, of about ``BLOCK_ROWS`` rows or of one longer video.
     """
-    pending: list[Entry] = []
-    rows = before = 0
-    for number, video in parts_of(segments):
-        if pending and (rows >= BLOCK_ROWS or number != before):
-            yield block(segments[before], pending, edited)
-            pending, rows = [], 0
-        pending.append(segments[number].table.entry(video))
-        rows, before = rows + pending[-1].rows, number
-    if pending:
-        yield block(segments[before], pending, edited)
+    for segment_no, numbers in parts_of(segments):
+        yield block(segments[segment_no], numbers, edited)
 
 
-def parts_of(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
-    """The visible videos by rising slice id: number of the segment, and of the video in it."""
-    parts = []
+def parts_of(segments: Sequence[Segment]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The visible videos by rising slice id, in blocks: a segment, and (n,) numbers of videos in it."""
+    columns = []
     for segment_no, segment in enumerate(segments):
-        first = segment.table.first_slice_ids()
-        videos = np.arange(len(first))
+        first, rows = segment.table.first_slice_ids(), np.diff(segment.first_row)
+        part = np.stack([first, np.full_like(first, segment_no), np.arange(len(first)), rows])
         hidden = [entry.number for entry in segment.table.find(segment.record.removed).values()]
-        parts.append(np.delete(np.stack([first, np.full_like(first, segment_no), videos]), hidden, axis=1))
-    found = np.concatenate(parts, axis=1) if parts else np.zeros((3, 0), np.int64)
-    for column in np.argsort(found[0], kind="stable"):
-        yield int(found[1, column]), int(found[2, column])
+        columns.append(np.delete(part, hidden, axis=1))
+    found = np.concatenate(columns, axis=1) if columns else np.zeros((4, 0), np.int64)
+    _, segment_of, number, rows = found[:, np.argsort(found[0], kind="stable")]
+    block_of = (np.cumsum(rows) - rows) // BLOCK_ROWS
+    edges = 1 + np.flatnonzero((np.diff(segment_of) != 0) | (np.diff(block_of) != 0))
+    for numbers, owner in zip(np.split(number, edges), np.split(segment_of, edges), strict=True):
+        if len(numbers):
+            yield int(owner[0]), numbers
 
 
-def block(segment: Segment, entries: Sequence[Entry], edited: Mapping[str, Attributes]) -> Block:
-    """Some videos of a segment, to write again."""
-    rows = np.concatenate([np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries])
-    spans = np.concatenate([segment.table.span(entry.first_row, entry.rows) for entry in entries])
-    slices, vectors = Slices(*(spans[name] for name in Slices._fields)), segment.read(rows)
-    members, first = [], 0
+def block(segment: Segment, numbers: NDArray[np.int64], edited: Mapping[str, Attributes]) -> Block:
+    """Some videos of a segment, to write again; those that lie together are read together."""
+    entries, records, rows = [], [], []
+    for run in np.split(numbers, 1 + np.flatnonzero(np.diff(numbers) != 1)):
+        first, end = segment.first_row[[run[0], run[-1] + 1]].tolist()
+        entries += segment.table.entries(int(run[0]), len(run))
+        records.append(segment.table.span(first, end - first))
+        rows.append(np.arange(first, end))
+    spans, vectors = np.concatenate(records), segment.read(np.concatenate(rows))
+    slices = Slices(*(spans[name] for name in Slices._fields))
+    members, start = [], 0
     for entry in entries:
-        part = slice(first, first + entry.rows)
+        part = slice(start, start + entry.rows)
         content = entry.content or content_key(slices.start_s[part], slices.end_s[part], vectors[part])
         attributes = edited.get(entry.video_id, json.loads(entry.attributes))
         members.append(Member(entry.video_id, content, attributes, entry.rows))
-        first += entry.rows
+        start = part.stop
     return Block(members, slices, vectors)

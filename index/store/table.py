@@ -250,19 +250,18 @@ class Table:
         rows = [self._one(f"{ENTRY} WHERE video_id = ?", name) for name in video_ids]
         return {row[1]: Entry(*row) for row in rows if row}
 
-    def entries(self) -> Iterator[Entry]:
-        """All videos, in order of rows."""
-        with sqlite_errors(self._path):
-            for row in self._connection.execute(f"{ENTRY} ORDER BY number"):
-                yield Entry(*row)
-
-    def entry(self, number: int) -> Entry:
-        """One video.
+    def entries(self, first: int = 0, count: int | None = None) -> Iterator[Entry]:
+        """Videos, in order of rows.
 
         Args:
-            number: its position in the table.
+            first: number of the first of them.
+            count: how many; None: all.
         """
-        return Entry(*self._one(f"{ENTRY} WHERE number = ?", number))
+        end = self.videos if count is None else first + count
+        with sqlite_errors(self._path):
+            query = f"{ENTRY} WHERE number >= ? AND number < ? ORDER BY number"
+            for row in self._connection.execute(query, (first, end)):
+                yield Entry(*row)
 
     def first_slice_ids(self) -> NDArray[np.int64]:
         """(videos,) the id of each video's first slice."""

@@ -81,7 +81,7 @@ def build(
         target = parse_target(DEFAULT_RECALL if recall is None else recall, memory, latency)
     goes_on = is_stopped(library) and not force
     room = nullcontext() if goes_on else replacing("library", library, "a library", force=force)
-    with room, stopping(lambda: kept_of(library)):
+    with room, stopping(lambda: kept_of(library, source)):
         change = build_library(library, without_unreadable(source, skip), model, precision, prefix=prefix)
     if target:
         change.library.tune(target)
@@ -158,7 +158,7 @@ def add(
     from sora_video.index.build import add_to_library
 
     opened = open_and_warn(library)
-    with stopping(lambda: kept_of(library)):
+    with stopping(lambda: kept_of(library, source)):
         change = add_to_library(
             opened, without_unreadable(source, skip), model, prefix=prefix, replace=replace
         )
@@ -193,8 +193,12 @@ def remove(
     report_change(opened, as_json)
 
 
-def kept_of(library: Path) -> str:
+def kept_of(library: Path, source: str) -> str:
     """What an addition that was stopped leaves."""
+    from sora_video.index.build import is_table
+
     if kind_of(library.expanduser()) is None:
         return f"no video was done, and {library} was not made"
+    if is_table(source):
+        return f"{library} is as it was"
     return f"{library} has the videos that were done, and the same command adds the rest"
