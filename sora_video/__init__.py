@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from sora_video.index.map import map_library
     from sora_video.index.merge import merge_libraries
     from sora_video.index.migrate import migrate_library
-    from sora_video.index.opening import open_library
+    from sora_video.index.milvus.pull import pull_library
+    from sora_video.index.milvus.push import push_library
+    from sora_video.index.opening import open_library, open_store
     from sora_video.index.query import Query
     from sora_video.index.store.filters import Condition, Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -67,8 +69,11 @@ __all__ = [
     "open_corpus",
     "open_dataset",
     "open_library",
+    "open_store",
     "prepare_corpus",
     "pretrain_encoder",
+    "pull_library",
+    "push_library",
     "query_by_example",
     "read_embeddings",
     "scan",
@@ -105,8 +110,11 @@ HOME = {
     "open_corpus": "pretrain.video.corpus",
     "open_dataset": "downstream.datasets.registry",
     "open_library": "index.opening",
+    "open_store": "index.opening",
     "prepare_corpus": "pretrain.video.prepare",
     "pretrain_encoder": "pretrain.training.loop",
+    "pull_library": "index.milvus.pull",
+    "push_library": "index.milvus.push",
     "query_by_example": "index.example",
     "read_embeddings": "pretrain.encoders.embeddings",
     "scan": "pretrain.video.scan",

@@ -23,10 +23,11 @@ def held(names, first=0, count=3):
 
 
 def equal(folder, served):
-    """Refuse a library in Milvus, or a folder, that holds something else than a folder."""
+    """Refuse a library in Milvus, or a folder, that differs from a folder; of many, vectors of some."""
     assert served.list_videos() == folder.list_videos()
     assert len(served) == len(folder)
-    for name in folder.videos():
+    names = folder.videos()
+    for name in names[:: max(1, len(names) // 12)]:
         assert served.embeddings(name).vectors.tolist() == folder.embeddings(name).vectors.tolist()
 
 

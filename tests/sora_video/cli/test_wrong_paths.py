@@ -33,6 +33,7 @@ LIBRARY_VERBS = [
     "index verify {}",
     "index repair {}",
     "index export {} {out}.parquet",
+    "index push {} milvus://localhost/films",
     "search {} {video}",
     "duplicates {}",
     "watch {} {video}",
