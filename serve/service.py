@@ -16,6 +16,7 @@ from .jobs.store import Jobs
 from .media.media import Media
 from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
+from .runs import Runs
 from .secret import kept_secret
 from .served import ServedLibrary
 from .settings import Settings
@@ -62,7 +63,7 @@ class Service:
             if settings.follows and settings.videos
             else None
         )
-        self.alerts, self.streams = Alerts(settings.events), 0
+        self.alerts, self.runs, self.streams = Alerts(settings.events), Runs(settings.runs, self.key), 0
         self.is_stopping: Callable[[], bool] = lambda: False
         self.metrics = Metrics(self.look)
 
@@ -75,7 +76,7 @@ class Service:
         """Folders that no answer may name."""
         settings = self.settings
         yield from (settings.state, settings.library, Path.cwd(), Path.home())
-        yield from (path for path in (settings.head, settings.videos) if path)
+        yield from (path for path in (settings.head, settings.videos, settings.runs) if path)
         served = self.library.served
         yield from served.__dict__.get("roots", ())
 

@@ -13,12 +13,12 @@ from sora_video.base.errors import VideoError
 from ..refusals import BusyError, MissingError
 from ..service import Service, ServiceDep
 
-__all__ = ["router"]
+__all__ = ["router", "sent"]
 
 router = APIRouter(tags=["media"])
 WAIT_S = 20.0
 """Most seconds that an answer waits for a preview, which goes on being made."""
-TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 CACHING = "private, max-age=0, must-revalidate"
 Seconds = Annotated[float, Query(ge=0, le=1e7, allow_inf_nan=False)]
 
@@ -114,7 +114,12 @@ def frames_of(
 
 
 def sent(path: pathlib.Path, request: Request) -> Response:
-    """A file with its type and its tag; not again to those who have it."""
+    """A file with its type and its tag; not again to those who have it.
+
+    Args:
+        path: of the file.
+        request: that asks for it.
+    """
     media_type = TYPES.get(path.suffix.lower(), "video/mp4")
     answer = FileResponse(
         path, media_type=media_type, headers={"Cache-Control": CACHING}, stat_result=path.stat()
