@@ -2,10 +2,9 @@
 
 import http.client
 import json
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
@@ -20,11 +19,16 @@ from sora_video.index.query import AGREE
 from sora_video.index.search.align import AlignedSpan
 from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
+from sora_video.index.several import check_examples
 from sora_video.index.store.filters import Attributes, Value, Where, spell
+
+from .multipart import Multipart
+
+if TYPE_CHECKING:
+    from sora_video.pretrain.training.run.summary import RunReport, RunSummary
 
 __all__ = ["Client"]
 
-BLOCK = 1 << 20
 PAGE = 1000
 """Videos of a page of the list."""
 
@@ -50,17 +54,19 @@ class Client:
 
     def search(
         self,
-        example: Example,
+        example: Example | Sequence[Example],
         *,
         top: int = 10,
         exclude: Collection[str] = (),
         where: Where | None = None,
         agree: bool = AGREE,
     ) -> list[Hit]:
-        """Find what :func:`sora_video.index.localize.localize` finds by an example.
+        """Find what :func:`sora_video.index.localize.localize` finds by an example, or by several at once.
 
         Args:
-            example: a file, folder or table of this machine, which is sent; or a slice, or words.
+            example: a file, folder or table of this machine, which is sent; or a slice, or words. Several are
+                searched for at once, see :func:`sora_video.index.several.query_by_examples`: videos, images
+                and slices, or words.
             top: see :class:`sora_video.index.query.Query`.
             exclude: see there.
             where: see there.
@@ -72,21 +78,20 @@ class Client:
         Raises:
             SoraError: the server refused the request, or cannot be reached.
         """
-        if example.model is not None:
-            raise ConfigError(
-                f"model={example.model}: the server searches with its library's own; leave it out"
-            )
+        examples = [example] if isinstance(example, Example) else [*example]
+        check_examples(examples)
+        for each in examples:
+            if each.model is not None:
+                raise ConfigError(
+                    f"model={each.model}: the server searches with its library's own; leave it out"
+                )
         names = [exclude] if isinstance(exclude, str) else sorted(exclude)
-        how = {"top": top, "exclude": names, "where": words_of(where), "by": example.by, "agree": agree}
-        if example.is_slice:
-            asked: dict[str, Any] = {"slice_id": example.slice_number}
-        elif example.is_text:
-            asked = {"text": example.words}
-        elif example.is_vectors:
-            asked = {"vectors": np.atleast_2d(np.load(example.path, allow_pickle=False)).tolist()}
-        else:
-            return hits_in(self._send_files(example, how))
-        return hits_in(self._ask("POST", "/api/v1/search", {**asked, **how}))
+        how = {"top": top, "exclude": names, "where": words_of(where), "by": examples[0].by, "agree": agree}
+        if any(each.is_video or each.is_folder for each in examples):
+            return hits_in(self._send_files(examples, how))
+        asked = [asked_of(each) for each in examples]
+        body = asked[0] if len(asked) == 1 else {"several": asked}
+        return hits_in(self._ask("POST", "/api/v1/search", {**body, **how}))
 
     def search_span(
         self,
@@ -187,6 +192,40 @@ class Client:
         query = urlencode(values | ({} if by is None else {"by": by}))
         return [group_of(group) for group in self._ask("GET", f"/api/v1/duplicates?{query}")["groups"]]
 
+    def list_runs(self) -> "list[RunSummary]":
+        """The runs of the server's folder of runs that can be read, the one written last first.
+
+        Each is what :func:`sora_video.pretrain.training.run.summary.summarize_run` gives.
+
+        Raises:
+            SoraError: the server cannot be reached.
+        """
+        return [summary_of(run) for run in self._runs() if run["error"] is None]
+
+    def read_run(self, name: str, points: int = 500) -> "RunReport":
+        """All of a run; see :func:`sora_video.pretrain.training.run.summary.read_run`.
+
+        Args:
+            name: as the list of runs has it.
+            points: most lines of its log.
+
+        Raises:
+            SoraError: there is no such run, it cannot be read, or the server cannot be reached.
+        """
+        from sora_video.pretrain.training.run.summary import RunReport
+
+        ids = {run["name"]: run["run_id"] for run in self._runs()}
+        if name not in ids:
+            raise SoraError(f"run {name}: the server has no such run; it has {', '.join(ids) or 'none'}")
+        values = self._ask("GET", f"/api/v1/runs/{ids[name]}?points={points}")
+        parts = {each: values.pop(each) for each in ("settings", "metrics", "probe", "events", "log")}
+        return RunReport(summary=summary_of(values), **parts)
+
+    def _runs(self) -> list[dict[str, Any]]:
+        """The list of runs as the server has it."""
+        runs: list[dict[str, Any]] = self._ask("GET", "/api/v1/runs")["runs"]
+        return runs
+
     def info(self) -> dict[str, Any]:
         """The library in numbers, as `sora index info --json`, and what the server takes.
 
@@ -196,23 +235,20 @@ class Client:
         found: dict[str, Any] = self._ask("GET", "/api/v1/info")
         return found
 
-    def _send_files(self, example: Example, how: Mapping[str, Any]) -> Any:
-        """Send a video or images to be searched for."""
-        files = [example.path]
-        if example.is_folder:
-            from sora_video.pretrain.video.images import images_in
-
-            files = images_in(example.path)
+    def _send_files(self, examples: Sequence[Example], how: Mapping[str, Any]) -> Any:
+        """Send videos or images to be searched for, beside slices."""
+        sent = [each for each in examples if not each.is_slice]
+        if sum(each.is_folder for each in sent) > 1:
+            raise ConfigError("examples: several folders of images; search for one of them at a time")
+        files = [path for each in sent for path in files_of(each)]
         if absent := [path for path in files if not path.is_file()]:
             raise ConfigError(f"query {absent[0]}: no such file; check the path")
-        fields = {**how, "start_s": example.start_s, "end_s": example.end_s, "fps": example.fps}
-        boundary = secrets.token_hex(16)
-        body = Multipart(boundary, fields, files)
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(body.size),
-        }
-        return self._send("POST", "/api/v1/search/upload", iter(body), headers)
+        first = sent[0]
+        slices = [each.slice_number for each in examples if each.is_slice]
+        times = {"start_s": first.start_s, "end_s": first.end_s, "fps": first.fps}
+        fields = {**how, **times, "slice_id": slices}
+        body = Multipart(fields, files)
+        return self._send("POST", "/api/v1/search/upload", iter(body), body.headers)
 
     def _ask(self, method: str, path: str, value: Any = None) -> Any:
         """Send JSON, and take JSON."""
@@ -244,42 +280,22 @@ class Client:
         return json.loads(content) if content else None
 
 
-class Multipart:
-    """A form with files, which are read while they are sent.
+def asked_of(example: Example) -> dict[str, Any]:
+    """An example that is no file to be sent, as requests have it."""
+    if example.is_slice:
+        return {"slice_id": example.slice_number}
+    if example.is_text:
+        return {"text": example.words}
+    return {"vectors": np.atleast_2d(np.load(example.path, allow_pickle=False)).tolist()}
 
-    Args:
-        boundary: stands between the parts.
-        fields: values by name; lists are sent as several of them, None is left out.
-        files: to send under the name ``file``.
-    """
 
-    def __init__(self, boundary: str, fields: Mapping[str, Any], files: Sequence[Path]) -> None:
-        self.parts: list[bytes | Path] = []
-        for name, value in fields.items():
-            for each in value if isinstance(value, list) else [value]:
-                if each is not None:
-                    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
-                    text = str(each).lower() if isinstance(each, bool) else str(each)
-                    self.parts.append(f"{head}{text}\r\n".encode())
-        for path in files:
-            name = path.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-            head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
-            self.parts += [head.encode(errors="replace"), path, b"\r\n"]
-        self.parts.append(f"--{boundary}--\r\n".encode())
+def files_of(example: Example) -> list[Path]:
+    """The files of a video or of a folder of images."""
+    if not example.is_folder:
+        return [example.path]
+    from sora_video.pretrain.video.images import images_in
 
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return sum(len(part) if isinstance(part, bytes) else part.stat().st_size for part in self.parts)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for part in self.parts:
-            if isinstance(part, bytes):
-                yield part
-                continue
-            with part.open("rb") as file:
-                while block := file.read(BLOCK):
-                    yield block
+    return images_in(example.path)
 
 
 def words_of(where: Where | None) -> list[str]:
@@ -318,6 +334,14 @@ def group_of(value: dict[str, Any]) -> Group:
         for pair in value["pairs"]
     )
     return Group(videos=tuple(value["videos"]), pairs=tuple(pairs))
+
+
+def summary_of(value: dict[str, Any]) -> "RunSummary":
+    """A run in a few numbers of its JSON."""
+    from sora_video.pretrain.training.run.summary import RunSummary
+
+    own = {name: each for name, each in value.items() if name not in ("run_id", "error")}
+    return RunSummary(**{**own, "pictures": tuple(own["pictures"])})
 
 
 def problem_in(content: bytes, status: int) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sora_video.index.localize import localize
     from sora_video.index.opening import open_library
     from sora_video.index.query import Query
+    from sora_video.index.several import query_by_examples
     from sora_video.index.store.filters import Condition, Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.export.export import export_encoder
@@ -62,6 +63,7 @@ __all__ = [
     "prepare_corpus",
     "pretrain_encoder",
     "query_by_example",
+    "query_by_examples",
     "read_embeddings",
     "scan",
     "summarize_video",
@@ -96,6 +98,7 @@ HOME = {
     "prepare_corpus": "pretrain.video.prepare",
     "pretrain_encoder": "pretrain.training.loop",
     "query_by_example": "index.example",
+    "query_by_examples": "index.several",
     "read_embeddings": "pretrain.encoders.embeddings",
     "scan": "pretrain.video.scan",
     "summarize_video": "downstream.explain.summary",

@@ -75,7 +75,7 @@ def test_a_slice_is_shown_with_its_video(http, library):
 
 
 def test_an_encoder_without_a_text_tower_says_so(http):
-    assert http.get("/api/v1/encoder").json() == {"words": False}
+    assert http.get("/api/v1/encoder").json() == {"words": False, "by": []}
 
 
 def test_answers_have_the_shapes_that_the_schema_promises(http):
@@ -85,7 +85,7 @@ def test_answers_have_the_shapes_that_the_schema_promises(http):
         (values.VideoList, http.get("/api/v1/videos")),
         (values.Video, http.get(f"/api/v1/videos/{media_id}")),
         (values.PlacedSlice, http.get("/api/v1/slices/0")),
-        (values.Words, http.get("/api/v1/encoder")),
+        (values.EncoderValue, http.get("/api/v1/encoder")),
         (values.SliceList, http.get(f"/api/v1/videos/{media_id}/slices")),
         (values.Duplicates, http.get("/api/v1/duplicates", params={"threshold": 0.5})),
     ):
@@ -115,9 +115,13 @@ def test_changes_on_the_disk_are_seen_at_once(http, library):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "nothing given: name one of slice_id, video_id, vectors, text"),
+        ({}, "nothing given: name one of slice_id, video_id, text, vectors, several"),
         ({"slice_id": 1, "text": "dog"}, "slice_id, text given"),
         ({"slice_id": 1, "start_s": 1}, "apply to video_id"),
+        ({"several": []}, "several: List should have at least 1 item"),
+        ({"several": [{}]}, "nothing given: name one of slice_id, video_id, text"),
+        ({"several": [{"slice_id": 1}, {"text": "dog"}]}, "words beside others"),
+        ({"several": [{"slice_id": 1, "top": 3}]}, "Extra inputs"),
         ({"slice_id": 1, "top": 0}, "top: Input should be greater than or equal to 1"),
         ({"slice_id": 1, "topp": 1}, "topp: Extra inputs are not permitted"),
         ({"slice_id": 1, "where": ["camera"]}, "does not have the form NAME=VALUE"),
@@ -133,6 +137,13 @@ def test_what_is_wrong_with_a_search_is_told_in_one_line(http, body, said):
     assert said in answer.json()["error"]
     assert answer.json().keys() == {"error"}
     assert "\n" not in answer.json()["error"]
+
+
+def test_few_examples_are_taken_at_once(http):
+    answer = http.post(
+        f"{SEARCH}/upload", files=[("file", (f"{number}.mp4", b"film")) for number in range(21)]
+    )
+    assert (answer.status_code, answer.json()["error"]) == (413, "21 examples, at most 20; send fewer")
 
 
 def test_what_is_not_there_is_404_in_json(http):
