@@ -54,6 +54,8 @@ def numbers(service: Service) -> Response:
     server = {
         "read_only": service.settings.read_only,
         "events": service.settings.events is not None,
+        "videos": service.settings.videos is not None,
+        "runs": service.settings.runs is not None,
         "upload_megabytes": limits.megabytes,
         "upload_seconds": limits.seconds,
         "upload_pixels": limits.pixels,
