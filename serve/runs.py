@@ -1,5 +1,7 @@
 """The runs of a folder, as clients see them: by opaque ids."""
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,10 @@ Stamps = dict[str, tuple[int, ...]]
 WATCHED = ("log.jsonl", "metrics.json", "views.png", "map.png", "model.safetensors", "probe/metrics.json")
 
 
+LOOK_S = 2.0
+"""For which the folders of runs that were found are taken as all."""
+
+
 class Runs:
     """Reads runs anew whenever they are asked for.
 
@@ -30,14 +36,18 @@ class Runs:
 
     def __init__(self, folder: Path | None, key: str) -> None:
         self.folder, self.key = folder, key.encode()
+        self.found, self.looked_s = dict[str, tuple[str, Path]](), -math.inf
 
     def places(self) -> dict[str, tuple[str, Path]]:
-        """Name and folder of each run, by id."""
+        """Name and folder of each run, by id, as they were found not long ago."""
         from sora_video.pretrain.training.run.summary import find_runs
 
-        if self.folder is None:
-            return {}
-        return {opaque_id(self.key, f"run {name}"): (name, path) for name, path in find_runs(self.folder)}
+        now_s = time.monotonic()
+        if self.folder is not None and now_s - self.looked_s > LOOK_S:
+            found = find_runs(self.folder)
+            self.found = {opaque_id(self.key, f"run {name}"): (name, path) for name, path in found}
+            self.looked_s = now_s
+        return self.found
 
     def place(self, run_id: str) -> tuple[str, Path]:
         """Name and folder of a run.

@@ -155,6 +155,14 @@ def test_what_is_not_there_is_404_in_json(http):
     assert http.delete("/api/v1/videos").status_code == 405
 
 
+def test_the_code_of_the_page_is_sent_once(http):
+    answer = http.get("/page/main.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = http.get("/page/main.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert http.get("/api/v1/info").headers["cache-control"] == "no-store"
+
+
 def test_health_and_metrics_tell_what_goes_on(http, library):
     assert http.get("/healthz").json() == {"status": "ok"}
     assert http.get("/readyz").json() == {"status": "ready", "slices": len(library)}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,13 @@ def below(folder: Path, name: str, depth: int) -> Iterator[tuple[str, Path]]:
         yield name or ".", folder
     elif depth:
         try:
-            inner = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink())
+            with os.scandir(folder) as entries:
+                inner = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError:
             return
-        for path in inner:
-            if not path.name.startswith("."):
-                yield from below(path, f"{name}/{path.name}".lstrip("/"), depth - 1)
+        for each in inner:
+            if not each.startswith("."):
+                yield from below(folder / each, f"{name}/{each}".lstrip("/"), depth - 1)
 
 
 def summarize_run(name: str, path: Path) -> RunSummary:
