@@ -1,4 +1,4 @@
-"""What a server answers in, and how much: by kind of query, clients and size of the library; and a soak.
+"""What a server answers in, and how much: by query, clients and size of the library; its page; a soak.
 
 Clients are threads of this process, each with a connection that stays open; the server is a process of its
 own on the same machine. Vectors are drawn from clusters, see :mod:`.clusters`.
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clusters import FINGERPRINT, PER_VIDEO, Clusters
+from benchmarks.serve_page import clips_library, measure_page
 from benchmarks.soak import holding
 from sora_video.base.files import write_text
 from sora_video.index.library import Library
@@ -164,6 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each row")
     parser.add_argument("--soak", type=float, default=10.0, help="minutes; 0: none")
+    parser.add_argument("--visits", type=int, default=5, help="of each view of the page; 0: none")
     parser.add_argument("--work", type=Path, default=WORK, help="folder of the libraries, which are kept")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
@@ -176,6 +178,9 @@ def main(arguments: list[str] | None = None) -> None:
 
     say(f"# A server on this machine, vectors of {DIM} numbers, exact search\n\n{HEAD}")
     latency(options, say)
+    if options.visits > 0:
+        with server(clips_library(options.work)) as (host, port, _):
+            measure_page(f"http://{host}:{port}", options.visits, say)
     if options.soak > 0:
         soak(options, say)
     write_text(options.out, "\n".join(lines) + "\n")

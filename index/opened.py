@@ -294,13 +294,25 @@ class OpenedLibrary:
         """
         return find_many(self._shelves(query), self._asked(query).vectors, query.top)
 
+    def check(self, embeddings: Embeddings) -> None:
+        """Refuse embeddings that cannot be searched for.
+
+        Args:
+            embeddings: of a query.
+
+        Raises:
+            FingerprintError: another encoder made them.
+            LibraryError: they are of another dimension, or not L2-normalised.
+        """
+        check_embeddings(embeddings, "the query", self._snapshot.manifest)
+
     def _asked(self, query: Query) -> Embeddings:
         """The query's slices, so that inner products are cosines by what it asks by."""
         return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))
 
     def _shelves(self, query: Query) -> list[Shelf]:
         """The segments, each with what may be found there."""
-        check_embeddings(query.embeddings, "the query", self._snapshot.manifest)
+        self.check(query.embeddings)
         if query.where is not None:
             self._snapshot.check_order(query.where)
         effort = 1 if query.by is None else EFFORT_BY_ASPECT

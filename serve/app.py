@@ -18,7 +18,7 @@ from sora_video import __version__
 from sora_video.base.errors import SoraError
 
 from . import login
-from .api import health, jobs, maps, media, search, videos
+from .api import health, jobs, maps, media, runs, search, videos
 from .api.answers import json_response
 from .api.values import REFUSALS
 from .guard.guard import Guard
@@ -68,6 +68,7 @@ def make_app(service: Service) -> Guard:
     app.include_router(videos.router)
     app.include_router(maps.router)
     app.include_router(jobs.router)
+    app.include_router(runs.router)
     app.include_router(search.router)
     app.include_router(
         search.uploads,

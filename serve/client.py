@@ -1,28 +1,26 @@
 """A Python client, whose answers are those of the local functions."""
 
-import http.client
-import json
-import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
-
-import numpy as np
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from sora_video.base.errors import ConfigError, SoraError
 from sora_video.index.duplicates import AGREE as DUPLICATES_AGREE
 from sora_video.index.duplicates import COVER, THRESHOLD, Group
 from sora_video.index.example import Example
 from sora_video.index.info import VideoInfo
-from sora_video.index.pairs import Pair
 from sora_video.index.query import AGREE
-from sora_video.index.search.align import AlignedSpan
-from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
-from sora_video.index.store.filters import Attributes, Value, Where, spell
+from sora_video.index.several import check_examples
+from sora_video.index.store.filters import Attributes, Value, Where
 
+from .connection import Connection
 from .multipart import Multipart
+from .parts import asked_of, files_of, group_of, hits_in, summary_of, words_of
+
+if TYPE_CHECKING:
+    from sora_video.pretrain.training.run.summary import RunReport, RunSummary
 
 __all__ = ["Client"]
 
@@ -44,25 +42,24 @@ class Client:
     """
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 300.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise ConfigError(f"url={url}: must be the address of a server, such as http://127.0.0.1:8000")
-        self.url, self.token, self.timeout_s = url, token, timeout_s
-        self._parts = parts
+        self.url, self.timeout_s = url, timeout_s
+        self._server = Connection(url, token, timeout_s)
 
     def search(
         self,
-        example: Example,
+        example: Example | Sequence[Example],
         *,
         top: int = 10,
         exclude: Collection[str] = (),
         where: Where | None = None,
         agree: bool = AGREE,
     ) -> list[Hit]:
-        """Find what :func:`sora_video.index.localize.localize` finds by an example.
+        """Find what :func:`sora_video.index.localize.localize` finds by an example, or by several at once.
 
         Args:
-            example: a file, folder or table of this machine, which is sent; or a slice, or words.
+            example: a file, folder or table of this machine, which is sent; or a slice, or words. Several are
+                searched for at once, see :func:`sora_video.index.several.query_by_examples`: videos, images
+                and slices, or words.
             top: see :class:`sora_video.index.query.Query`.
             exclude: see there.
             where: see there.
@@ -74,21 +71,20 @@ class Client:
         Raises:
             SoraError: the server refused the request, or cannot be reached.
         """
-        if example.model is not None:
-            raise ConfigError(
-                f"model={example.model}: the server searches with its library's own; leave it out"
-            )
+        examples = [example] if isinstance(example, Example) else [*example]
+        check_examples(examples)
+        for each in examples:
+            if each.model is not None:
+                raise ConfigError(
+                    f"model={each.model}: the server searches with its library's own; leave it out"
+                )
         names = [exclude] if isinstance(exclude, str) else sorted(exclude)
-        how = {"top": top, "exclude": names, "where": words_of(where), "by": example.by, "agree": agree}
-        if example.is_slice:
-            asked: dict[str, Any] = {"slice_id": example.slice_number}
-        elif example.is_text:
-            asked = {"text": example.words}
-        elif example.is_vectors:
-            asked = {"vectors": np.atleast_2d(np.load(example.path, allow_pickle=False)).tolist()}
-        else:
-            return hits_in(self._send_files(example, how))
-        return hits_in(self._ask("POST", "/api/v1/search", {**asked, **how}))
+        how = {"top": top, "exclude": names, "where": words_of(where), "by": examples[0].by, "agree": agree}
+        if any(each.is_video or each.is_folder for each in examples):
+            return hits_in(self._send_files(examples, how))
+        asked = [asked_of(each) for each in examples]
+        body = asked[0] if len(asked) == 1 else {"several": asked}
+        return hits_in(self._server.ask("POST", "/api/v1/search", {**body, **how}))
 
     def search_span(
         self,
@@ -120,7 +116,7 @@ class Client:
         names = [exclude] if isinstance(exclude, str) else sorted(exclude)
         how = {"top": top, "exclude": names, "where": words_of(where), "by": by, "agree": agree}
         span = {"video_id": video_id, "start_s": start_s, "end_s": end_s}
-        return hits_in(self._ask("POST", "/api/v1/search", {**span, **how}))
+        return hits_in(self._server.ask("POST", "/api/v1/search", {**span, **how}))
 
     def list_videos(self, where: Where | None = None) -> list[VideoInfo]:
         """The videos of the library, by name; servers do not tell where their files are.
@@ -139,7 +135,7 @@ class Client:
         while offset < total:
             words = [("where", word) for word in words_of(where)]
             query = urlencode([*words, ("offset", offset), ("limit", PAGE)])
-            page = self._ask("GET", f"/api/v1/videos?{query}")
+            page = self._server.ask("GET", f"/api/v1/videos?{query}")
             total = page["total"]
             offset += PAGE
             for video in page["videos"]:
@@ -155,7 +151,7 @@ class Client:
         Raises:
             SoraError: the library has no such video, or the server cannot be reached.
         """
-        found: Attributes = self._ask("GET", f"/api/v1/attributes?video_id={quote(video_id, safe='')}")
+        found: Attributes = self._server.ask("GET", f"/api/v1/attributes?video_id={quote(video_id, safe='')}")
         return found
 
     def set_attributes(self, changes: Mapping[str, Mapping[str, Value | None]]) -> None:
@@ -167,7 +163,7 @@ class Client:
         Raises:
             SoraError: the server refused the change, or cannot be reached.
         """
-        self._ask(
+        self._server.ask(
             "POST", "/api/v1/attributes", {"changes": {name: dict(one) for name, one in changes.items()}}
         )
 
@@ -187,7 +183,7 @@ class Client:
         """
         values = {"threshold": threshold, "cover": cover, "normalize": normalize, "agree": agree}
         query = urlencode(values | ({} if by is None else {"by": by}))
-        return [group_of(group) for group in self._ask("GET", f"/api/v1/duplicates?{query}")["groups"]]
+        return [group_of(group) for group in self._server.ask("GET", f"/api/v1/duplicates?{query}")["groups"]]
 
     def map(self, where: Where | None = None) -> dict[str, tuple[float, float]]:
         """Where videos lie on the map of the library; see :func:`sora_video.index.map.map_library`.
@@ -205,11 +201,45 @@ class Client:
         """
         query = urlencode([("where", word) for word in words_of(where)])
         end_s = time.monotonic() + self.timeout_s
-        while (answer := self._ask("GET", f"/api/v1/map?{query}"))["map"] is None:
+        while (answer := self._server.ask("GET", f"/api/v1/map?{query}"))["map"] is None:
             if time.monotonic() > end_s:
                 raise SoraError(f"{self.url}: the map is still being drawn; try again later")
             time.sleep(LOOK_S)
         return {video["video_id"]: (video["x"], video["y"]) for video in answer["videos"]}
+
+    def list_runs(self) -> "list[RunSummary]":
+        """The runs of the server's folder of runs that can be read, the one written last first.
+
+        Each is what :func:`sora_video.pretrain.training.run.summary.summarize_run` gives.
+
+        Raises:
+            SoraError: the server cannot be reached.
+        """
+        return [summary_of(run) for run in self._runs() if run["error"] is None]
+
+    def read_run(self, name: str, points: int = 500) -> "RunReport":
+        """All of a run; see :func:`sora_video.pretrain.training.run.summary.read_run`.
+
+        Args:
+            name: as the list of runs has it.
+            points: most lines of its log.
+
+        Raises:
+            SoraError: there is no such run, it cannot be read, or the server cannot be reached.
+        """
+        from sora_video.pretrain.training.run.summary import RunReport
+
+        ids = {run["name"]: run["run_id"] for run in self._runs()}
+        if name not in ids:
+            raise SoraError(f"run {name}: the server has no such run; it has {', '.join(ids) or 'none'}")
+        values = self._server.ask("GET", f"/api/v1/runs/{ids[name]}?points={points}")
+        parts = {each: values.pop(each) for each in ("settings", "metrics", "probe", "events", "log")}
+        return RunReport(summary=summary_of(values), **parts)
+
+    def _runs(self) -> list[dict[str, Any]]:
+        """The list of runs as the server has it."""
+        runs: list[dict[str, Any]] = self._server.ask("GET", "/api/v1/runs")["runs"]
+        return runs
 
     def info(self) -> dict[str, Any]:
         """The library in numbers, as `sora index info --json`, and what the server takes.
@@ -217,99 +247,20 @@ class Client:
         Raises:
             SoraError: the server cannot be reached.
         """
-        found: dict[str, Any] = self._ask("GET", "/api/v1/info")
+        found: dict[str, Any] = self._server.ask("GET", "/api/v1/info")
         return found
 
-    def _send_files(self, example: Example, how: Mapping[str, Any]) -> Any:
-        """Send a video or images to be searched for."""
-        files = [example.path]
-        if example.is_folder:
-            from sora_video.pretrain.video.images import images_in
-
-            files = images_in(example.path)
+    def _send_files(self, examples: Sequence[Example], how: Mapping[str, Any]) -> Any:
+        """Send videos or images to be searched for, beside slices."""
+        sent = [each for each in examples if not each.is_slice]
+        if sum(each.is_folder for each in sent) > 1:
+            raise ConfigError("examples: several folders of images; search for one of them at a time")
+        files = [path for each in sent for path in files_of(each)]
         if absent := [path for path in files if not path.is_file()]:
             raise ConfigError(f"query {absent[0]}: no such file; check the path")
-        fields = {**how, "start_s": example.start_s, "end_s": example.end_s, "fps": example.fps}
-        boundary = secrets.token_hex(16)
-        body = Multipart(boundary, fields, files)
-        headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(body.size),
-        }
-        return self._send("POST", "/api/v1/search/upload", iter(body), headers)
-
-    def _ask(self, method: str, path: str, value: Any = None) -> Any:
-        """Send JSON, and take JSON."""
-        if value is None:
-            return self._send(method, path, None, {})
-        return self._send(method, path, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        """Send a request.
-
-        Raises:
-            SoraError: the server refused it, or cannot be reached.
-        """
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=self.timeout_s)
-        known = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        try:
-            connection.request(method, path, body, {**headers, **known})
-            answer = connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise SoraError(
-                f"{self.url}: cannot be reached: {error}; check that `sora serve` runs"
-            ) from error
-        finally:
-            connection.close()
-        if answer.status >= 400:
-            raise SoraError(f"{self.url}: {problem_in(content, answer.status)}")
-        return json.loads(content) if content else None
-
-
-def words_of(where: Where | None) -> list[str]:
-    """A filter as the command line has it."""
-    if where is None:
-        return []
-    words = [
-        f"{name}={value if isinstance(value, str) else spell(value)}"
-        for name, value in where.attributes.items()
-    ]
-    words += [str(condition) for condition in where.conditions]
-    for name, value, none in (("start_s", where.start_s, -np.inf), ("end_s", where.end_s, np.inf)):
-        if value != none:
-            words.append(f"{name}={value}")
-    if isinstance(where.videos, frozenset):
-        raise ConfigError("where: a server takes no list of names; name a glob, or ask for all")
-    return words if where.videos is None else [*words, f"videos={where.videos}"]
-
-
-def hits_in(answer: Any) -> list[Hit]:
-    """The hits of an answer."""
-    return [hit_of(value) for value in answer["hits"]]
-
-
-def hit_of(value: dict[str, Any]) -> Hit:
-    """A hit of its JSON."""
-    other = ("sure", "media_id", "duration_s", "moments", "aligned")
-    own = {name: each for name, each in value.items() if name not in other}
-    moments = tuple(Moment(**moment) for moment in value["moments"])
-    return Hit(**own, moments=moments, aligned=tuple(AlignedSpan(**span) for span in value["aligned"]))
-
-
-def group_of(value: dict[str, Any]) -> Group:
-    """A group of duplicates of its JSON."""
-    pairs = (
-        Pair(**{**pair, "spans": tuple(AlignedSpan(**span) for span in pair["spans"])})
-        for pair in value["pairs"]
-    )
-    return Group(videos=tuple(value["videos"]), pairs=tuple(pairs))
-
-
-def problem_in(content: bytes, status: int) -> str:
-    """What the server said of a request that it refused."""
-    try:
-        return str(json.loads(content)["error"])
-    except (ValueError, KeyError, TypeError):
-        return f"answered {status}"
+        first = sent[0]
+        slices = [each.slice_number for each in examples if each.is_slice]
+        times = {"start_s": first.start_s, "end_s": first.end_s, "fps": first.fps}
+        fields = {**how, **times, "slice_id": slices}
+        body = Multipart(fields, files)
+        return self._server.send("POST", "/api/v1/search/upload", iter(body), body.headers)

@@ -1,5 +1,6 @@
 """Forms with files, as clients send them."""
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ class Multipart:
     """A form with files, which are read while they are sent.
 
     Args:
-        boundary: stands between the parts.
         fields: values by name; lists are sent as several of them, None is left out.
         files: to send under the name ``file``.
     """
 
-    def __init__(self, boundary: str, fields: Mapping[str, Any], files: Sequence[Path]) -> None:
+    def __init__(self, fields: Mapping[str, Any], files: Sequence[Path]) -> None:
+        self.boundary = boundary = secrets.token_hex(16)
         self.parts: list[bytes | Path] = []
         for name, value in fields.items():
             for each in value if isinstance(value, list) else [value]:
@@ -31,6 +32,14 @@ class Multipart:
             head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
             self.parts += [head.encode(errors="replace"), path, b"\r\n"]
         self.parts.append(f"--{boundary}--\r\n".encode())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a request that sends it."""
+        return {
+            "Content-Type": f"multipart/form-data; boundary={self.boundary}",
+            "Content-Length": str(self.size),
+        }
 
     @property
     def size(self) -> int:

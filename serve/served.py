@@ -1,8 +1,5 @@
 """The library that a server answers from, as it is on the disk now."""
 
-import base64
-import hashlib
-import hmac
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +13,11 @@ from sora_video.index.map import content_of
 from sora_video.index.opening import open_library
 from sora_video.index.store.filters import Value, spell
 
+from .ids import opaque_id
 from .refusals import AwayError, MissingError
 
 __all__ = ["Served", "ServedLibrary", "facets_of"]
 
-ID_BYTES = 15
 MOST_VALUES = 100
 """Values of an attribute that are counted, the most frequent ones."""
 
@@ -42,8 +39,7 @@ class Served:
         Args:
             video_id: its name.
         """
-        digest = hmac.digest(self.key, video_id.encode(errors="surrogatepass"), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest[:ID_BYTES]).decode()
+        return opaque_id(self.key, video_id)
 
     def name_of(self, media_id: str) -> str:
         """The video of an opaque id.

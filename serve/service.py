@@ -10,8 +10,7 @@ from fastapi import Depends, Request
 
 from .alerts import Alerts
 from .encoders import Encoders
-from .guard.ended import Ended
-from .guard.sessions import Sessions
+from .ended import Ended
 from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
@@ -19,8 +18,10 @@ from .maps import Maps
 from .media.media import Media
 from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
+from .runs import Runs
 from .secret import kept_secret
 from .served import ServedLibrary
+from .sessions import Sessions
 from .settings import Settings
 
 __all__ = ["Service", "ServiceDep"]
@@ -68,7 +69,7 @@ class Service:
             if settings.follows and settings.videos
             else None
         )
-        self.alerts, self.streams = Alerts(settings.events), 0
+        self.alerts, self.runs, self.streams = Alerts(settings.events), Runs(settings.runs, self.key), 0
         self.is_stopping: Callable[[], bool] = lambda: False
         self.metrics = Metrics(self.look)
 
@@ -81,7 +82,7 @@ class Service:
         """Folders that no answer may name."""
         settings = self.settings
         yield from (settings.state, settings.library, Path.cwd(), Path.home())
-        yield from (path for path in (settings.head, settings.videos) if path)
+        yield from (path for path in (settings.head, settings.videos, settings.runs) if path)
         served = self.library.served
         yield from served.__dict__.get("roots", ())
 

@@ -47,6 +47,8 @@ class Settings:
     """Remove videos whose files are gone from that folder."""
     events: Path | None = None
     """Folder to which `sora watch --out` writes; None: there is none."""
+    runs: Path | None = None
+    """Folder of runs to show; None: there is none."""
     host: str = "127.0.0.1"
     port: int = 8000
     """0: any free one."""
@@ -80,6 +82,8 @@ class Settings:
             )
         if self.takes_away and not self.follows:
             raise ConfigError("--take-away: applies to --watch-folder; name both")
+        if self.runs is not None and not self.runs.is_dir():
+            raise ConfigError(f"--runs {self.runs}: no such folder; name one that holds run folders")
         if self.port > 65535:
             raise ConfigError(f"--port {self.port}: must be at most 65535")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import UploadFile
 
-from sora_video.base.errors import ConfigError, CorpusError, VideoError
+from sora_video.base.errors import CorpusError, VideoError
 from sora_video.base.storage import storage_errors
 from sora_video.pretrain.video.corpus import SUFFIXES
 from sora_video.pretrain.video.images import IMAGES, by_number
@@ -22,9 +22,11 @@ from .settings import UploadLimits
 if TYPE_CHECKING:
     from .service import Service
 
-__all__ = ["Upload", "received"]
+__all__ = ["Upload", "named", "received"]
 
 BLOCK = 1 << 20
+MOST_EXAMPLES = 20
+"""Uploads of a request that are searched for at once."""
 NAME = 100
 """Characters of a client's name of a file that a message has."""
 
@@ -63,42 +65,52 @@ class Upload:
                     f"{self.name}: lasts {size.duration_s:.0f} s, at most {limits.seconds:.0f}; cut it"
                 )
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
-        """Let errors name the file as the client does."""
-        try:
-            yield
-        except (VideoError, CorpusError) as error:
-            text = str(error)
-            for path in (self.path.as_posix(), self.path.name):
-                text = text.replace(path, self.name)
-            raise VideoError(text if self.name in text else f"{self.name}: {text}") from error
+
+@contextmanager
+def named(uploads: "Sequence[Upload]") -> Iterator[None]:
+    """Let errors name files as the client does.
+
+    Args:
+        uploads: that errors of the block may be about.
+    """
+    try:
+        yield
+    except (VideoError, CorpusError) as error:
+        text = str(error)
+        for upload in uploads:
+            for path in (upload.path.as_posix(), upload.path.name):
+                text = text.replace(path, upload.name)
+        is_clear = len(uploads) > 1 or uploads[0].name in text
+        raise VideoError(text if is_clear else f"{uploads[0].name}: {text}") from error
 
 
 @asynccontextmanager
-async def received(files: Sequence[UploadFile], service: "Service") -> AsyncIterator[Upload]:
+async def received(
+    files: Sequence[UploadFile], service: "Service", *, apart: bool = False
+) -> AsyncIterator[list[Upload]]:
     """Keep what was sent while it is searched for.
 
     Args:
-        files: a video, or images.
+        files: videos and images.
         service: of the server.
+        apart: whether each image is an upload of its own; otherwise all of them are one.
 
     Yields:
-        The upload, in a folder that is deleted in the end.
+        The uploads, in a folder that is deleted in the end.
 
     Raises:
-        ConfigError: several files that are not all images were sent.
         TooLargeError: there are too many.
     """
     if len(files) > service.settings.uploads.files:
         raise TooLargeError(f"{len(files)} files, at most {service.settings.uploads.files}; send fewer")
-    suffixes = [Path(file.filename or "").suffix.lower() for file in files]
-    are_images = all(suffix in IMAGES for suffix in suffixes)
-    if len(files) > 1 and not are_images:
-        raise ConfigError(f"{len(files)} files: must be one video, or images ({', '.join(IMAGES)})")
+    images = [file for file in files if suffix_of(file) in IMAGES]
+    parts = [[file] for file in files if suffix_of(file) not in IMAGES]
+    parts += [[file] for file in images] if apart else [images] if images else []
+    if len(parts) > MOST_EXAMPLES:
+        raise TooLargeError(f"{len(parts)} examples, at most {MOST_EXAMPLES}; send fewer")
     scratch = await service.making.run(make_scratch, service.settings.state / "uploads")
     try:
-        yield await service.making.run(keep, files, scratch, are_images)
+        yield await service.making.run(keep_all, parts, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -110,20 +122,29 @@ def make_scratch(folder: Path) -> Path:
         return Path(tempfile.mkdtemp(dir=folder))
 
 
-def keep(files: Sequence[UploadFile], scratch: Path, are_images: bool) -> Upload:
-    """Write what was sent, under names of the server's own."""
+def suffix_of(file: UploadFile) -> str:
+    """The end of a client's name of a file."""
+    return Path(file.filename or "").suffix.lower()
+
+
+def keep_all(parts: Sequence[Sequence[UploadFile]], scratch: Path) -> list[Upload]:
+    """Write what was sent, each upload under a name that no other has."""
+    return [keep(files, scratch / f"upload-{number:03d}") for number, files in enumerate(parts)]
+
+
+def keep(files: Sequence[UploadFile], place: Path) -> Upload:
+    """Write one video, or images, under names of the server's own."""
     name = (files[0].filename or "the upload")[-NAME:]
-    if not are_images:
+    if suffix_of(files[0]) not in IMAGES:
         suffix = Path(name).suffix.lower()
-        path = scratch / f"upload{suffix if suffix in SUFFIXES else '.mp4'}"
+        path = place.with_suffix(suffix if suffix in SUFFIXES else ".mp4")
         write(files[0], path)
         return Upload(path, name)
-    folder = scratch / "images"
-    folder.mkdir()
+    place.mkdir()
     ordered = sorted(files, key=lambda file: by_number(Path(Path(file.filename or "").name)))
     for number, file in enumerate(ordered):
-        write(file, folder / f"{number:06d}{Path(file.filename or '').suffix.lower()}")
-    return Upload(folder, name if len(files) == 1 else f"{len(files)} images")
+        write(file, place / f"{number:06d}{suffix_of(file)}")
+    return Upload(place, name if len(files) == 1 else f"{len(files)} images")
 
 
 def write(file: UploadFile, path: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sora_video.index.milvus.push import push_library
     from sora_video.index.opening import open_library, open_store
     from sora_video.index.query import Query
+    from sora_video.index.several import query_by_examples
     from sora_video.index.store.filters import Condition, Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.export.export import export_encoder
@@ -75,6 +76,7 @@ __all__ = [
     "pull_library",
     "push_library",
     "query_by_example",
+    "query_by_examples",
     "read_embeddings",
     "scan",
     "summarize_video",
@@ -116,6 +118,7 @@ HOME = {
     "pull_library": "index.milvus.pull",
     "push_library": "index.milvus.push",
     "query_by_example": "index.example",
+    "query_by_examples": "index.several",
     "read_embeddings": "pretrain.encoders.embeddings",
     "scan": "pretrain.video.scan",
     "summarize_video": "downstream.explain.summary",

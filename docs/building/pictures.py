@@ -10,16 +10,21 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import av
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH, MOST_BYTES = 1120, 150_000
+FILMS = 6
+RUNS = {"first": "seed=0", "quick": "optim.lr=0.005", "no crop": "augment.crop_area=[0.9, 1.0]"}
+"""Runs of which curves are drawn, and in what each differs."""
 SCENES, EXCERPTS = 3, 6
 """Of a film whose timeline is drawn, and of each scene to learn it by."""
 
@@ -78,15 +83,72 @@ def write_timeline(folder: Path, scenes: dict[str, Path]) -> Path:
     return folder / "timeline" / "timeline.html"
 
 
+def write_runs(folder: Path, videos: Path) -> Path:
+    """Runs that differ in how they learn, with a monitor."""
+    runs, monitor = folder / "runs", f"tracking.monitor={videos / 'labels.csv'}"
+    short = ("optim.epochs=8", "encoder.width=8", "tracking.every=1", "tracking.monitor_every=2", monitor)
+    for name, setting in RUNS.items():
+        sora("pretrain", videos, "--out", runs / name, "--config", "tiny-cpu", *short, setting)
+    return runs
+
+
+def write_films(folder: Path, clips: list[Path]) -> tuple[Path, Path]:
+    """Films of five clips each, and a query of two parts of the first film in another order."""
+    films = folder / "films"
+    films.mkdir()
+    for number in range(FILMS):
+        join_clips(clips[5 * number : 5 * number + 5], films / f"film {number + 1}.mp4")
+    query = folder / "two scenes.mp4"
+    join_clips([clips[3], clips[1]], query)
+    return films, query
+
+
+@contextmanager
+def serving(library: Path, runs: Path) -> Iterator[str]:
+    """A server: its address."""
+    words = ["serve", library, "--runs", runs, "--port", "0"]
+    command = [sys.executable, "-m", "sora_video", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().split(" at ")[1].split(";")[0]
+        finally:
+            server.terminate()
+
+
+def take_pages(browser: Browser, folder: Path, videos: Path, model: Path) -> None:
+    """Take the page of a server: a search, and runs side by side."""
+    films, query = write_films(folder, sorted(videos.rglob("*.mp4")))
+    runs, library = write_runs(folder, videos), folder / "films.library"
+    sora("index", "build", library, films, "--model", model)
+    with serving(library, runs) as address:
+        shown = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
+        shown.goto(f"{address}/?view=search&top=5")
+        shown.set_input_files("#file", query)
+        shown.click(".hit summary")
+        shown.wait_for_selector(".pair canvas")
+        shown.wait_for_load_state("networkidle")
+        snap(shown, "h1", 1040, PICTURES / "page-search.png")
+        shown.goto(f"{address}/?view=runs")
+        shown.wait_for_selector(".chart polyline")
+        snap(shown, "h1", 860, PICTURES / "page-runs.png")
+        shown.close()
+
+
 def take(browser: Browser, page: Path, top: str, height: int, out: Path) -> None:
     """Take the part of a page that begins at an element."""
     shown = browser.new_page(viewport={"width": WIDTH, "height": height}, color_scheme="light")
     shown.goto(page.as_uri())
+    snap(shown, top, height, out)
+    shown.close()
+
+
+def snap(shown: Page, top: str, height: int, out: Path) -> None:
+    """Take the part of what is shown that begins at an element."""
     box = shown.locator(top).first.bounding_box()
     assert box is not None
     clip = {"x": 0, "y": max(0, box["y"] - 24), "width": WIDTH, "height": height}
     pixels = shown.screenshot(full_page=True, clip=clip)
-    shown.close()
     picture = Image.open(io.BytesIO(pixels)).convert("RGB")
     picture.save(out, optimize=True)
     if out.stat().st_size > MOST_BYTES:
@@ -105,6 +167,7 @@ def main() -> None:
         take(browser, pages["report"], "h2:has-text('Pictures')", 880, PICTURES / "report.png")
         take(browser, pages["search"], "h1", 730, PICTURES / "search.png")
         take(browser, pages["timeline"], "h1", 430, PICTURES / "timeline.png")
+        take_pages(browser, Path(folder), Path(folder) / "videos", Path(folder) / "first")
         browser.close()
 
 

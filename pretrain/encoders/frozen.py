@@ -100,6 +100,11 @@ class VideoEncoder:
         return self.network.spans
 
     @property
+    def alone(self) -> tuple[str, ...]:
+        """The aspects that it can embed by, each alone; see ``by``."""
+        return self.network.aspect_names[1:]  # the first is all of it
+
+    @property
     def configs(self) -> tuple[PretrainConfig, ...]:
         """How each encoder of which this one consists sees a slice; the first says where slices are."""
         return (self.config,)

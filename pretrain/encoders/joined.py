@@ -71,6 +71,11 @@ class JoinedEncoder(VideoEncoder):
         return ()
 
     @property
+    def alone(self) -> tuple[str, ...]:
+        """None, as of :attr:`spans`."""
+        return ()
+
+    @property
     def configs(self) -> tuple[PretrainConfig, ...]:
         """See :attr:`.VideoEncoder.configs`."""
         return tuple(encoder.config for encoder in self.encoders)

@@ -55,6 +55,8 @@ def numbers(service: Service) -> Response:
         "read_only": service.settings.read_only,
         "asks_token": service.sessions is not None,
         "events": service.settings.events is not None,
+        "videos": service.settings.videos is not None,
+        "runs": service.settings.runs is not None,
         "upload_megabytes": limits.megabytes,
         "upload_seconds": limits.seconds,
         "upload_pixels": limits.pixels,

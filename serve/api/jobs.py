@@ -135,7 +135,7 @@ async def list_heads(service: ServiceDep) -> Response:
 
 @router.get("/events", response_class=Response)
 async def events(request: Request, service: ServiceDep) -> StreamingResponse:
-    """Server-sent events: `job` whenever a job changes, `alert` and others of a watch; see --events."""
+    """Server-sent events: `job` and `run` whenever one changes, `alert` and others of a watch."""
     if service.streams >= MOST_STREAMS:
         raise BusyError(f"{service.streams} clients listen to events already; try again later")
     known = request.headers.get("last-event-id", "")
@@ -191,6 +191,7 @@ async def told(request: Request, service: Service, known: str) -> AsyncIterator[
     try:
         change = int(known) if known.isdecimal() else -1
         alerts, said_s = service.alerts.end(), time.monotonic()
+        stamps = await service.searching.run(service.runs.stamps)
         if change < 0:
             change = max(
                 (job.change for job in await service.searching.run(service.jobs.last, 1000)), default=0
@@ -203,6 +204,9 @@ async def told(request: Request, service: Service, known: str) -> AsyncIterator[
                 lines.append(f"id: {change}\nevent: job\ndata: {json.dumps(job.as_json())}\n\n")
             alerts, seen = await service.searching.run(service.alerts.since, alerts)
             lines += [f"event: {event['event']}\ndata: {json.dumps(event)}\n\n" for event in seen]
+            before, stamps = stamps, await service.searching.run(service.runs.stamps)
+            for run_id in (each for each, stamp in stamps.items() if before.get(each) != stamp):
+                lines.append(f"event: run\ndata: {json.dumps({'run_id': run_id})}\n\n")
             if not lines and time.monotonic() - said_s > ALIVE_S:
                 lines = [": still here\n\n"]
             if lines:

@@ -13,12 +13,12 @@ from sora_video.base.errors import ConfigError, VideoError
 from ..refusals import BusyError, MissingError
 from ..service import Service, ServiceDep
 
-__all__ = ["router"]
+__all__ = ["router", "sent"]
 
 router = APIRouter(tags=["media"])
 WAIT_S = 20.0
 """Most seconds that an answer waits for a preview, which goes on being made."""
-TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+TYPES = {".webm": "video/webm", ".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png"}
 CUT_S = 60.0
 """Most seconds of a film that is cut."""
 CACHING = "private, max-age=0, must-revalidate"
@@ -139,7 +139,13 @@ def cut_of(service: Service, media_id: str, span: tuple[float, float]) -> tuple[
 
 
 def sent(path: pathlib.Path, request: Request, name: str | None = None) -> Response:
-    """A file with its type and its tag, to be saved where it has a name; not again to those who have it."""
+    """A file with its type and its tag; not again to those who have it.
+
+    Args:
+        path: of the file.
+        request: that asks for it.
+        name: that it is to be saved under; None: it is to be shown.
+    """
     media_type = TYPES.get(path.suffix.lower(), "video/mp4")
     answer = FileResponse(
         path,

@@ -1,5 +1,6 @@
 """Search routes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -7,17 +8,18 @@ from fastapi import APIRouter, Body, File, Form, Response, UploadFile
 
 from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.base.plain import plain
-from sora_video.index.example import Example, check_aspect, query_by_example
+from sora_video.index.example import Example, check_aspect
 from sora_video.index.localize import localize
 from sora_video.index.query import AGREE, Query, without_times
 from sora_video.index.search.search import Hit
+from sora_video.index.several import query_by_examples
 
 from ..served import Served
 from ..service import Service, ServiceDep
-from ..uploads import Upload, received
+from ..uploads import Upload, named, received
 from ..wheres import where_of
 from .answers import json_response
-from .values import Hits, Searched, SearchRequest, Words
+from .values import Asked, EncoderValue, Hits, Searched, SearchRequest
 
 __all__ = ["hit_values", "router", "uploads"]
 
@@ -32,17 +34,23 @@ EXAMPLES: dict[str, Any] = {
     },
     "words": {"summary": "Words", "value": {"text": "a person falls", "where": ["camera=3"]}},
     "vectors": {"summary": "Embeddings", "value": {"vectors": [[0.6, 0.8]], "top": 20}},
+    "several": {
+        "summary": "What is like both of two slices",
+        "value": {"several": [{"slice_id": 17}, {"slice_id": 40}]},
+    },
 }
-KINDS = ("slice_id", "video_id", "vectors", "text")
+KINDS = ("slice_id", "video_id", "text")
 
 
 @router.post("/search", response_model=Hits)
 async def search(
     request: Annotated[SearchRequest, Body(openapi_examples=EXAMPLES)], service: ServiceDep
 ) -> Response:
-    """Find videos with what is like a slice, a span of a library's video, vectors or words, and where."""
-    check_one(request)
-    embeds = request.text is not None or request.video_id is not None
+    """Find videos with what is like a slice, a span of a library's video, words or vectors, or several."""
+    check_one(request, (*KINDS, "vectors", "several"))
+    for asked in request.several or ():
+        check_one(asked, KINDS)
+    embeds = any(asked.text is not None or asked.video_id is not None for asked in asked_of(request))
     pool = service.embedding if embeds else service.searching
     return await pool.run(answer, service, request)
 
@@ -50,46 +58,58 @@ async def search(
 @uploads.post("/search/upload", response_model=Hits)
 async def search_upload(
     service: ServiceDep,
-    file: Annotated[list[UploadFile], File(description="A video, or images that follow each other by name.")],
+    file: Annotated[
+        list[UploadFile], File(description="Videos, and images that follow each other by name; see `apart`.")
+    ],
     start_s: Annotated[float | None, Form(ge=0)] = None,
     end_s: Annotated[float | None, Form(gt=0)] = None,
     fps: Annotated[float | None, Form(gt=0, le=1000, description="Images per second.")] = None,
+    apart: Annotated[
+        bool, Form(description="Each image is an example of its own, not part of a film.")
+    ] = False,
+    slice_id: Annotated[list[int], Form(description="Slices of the library to search for too.")] = [],  # noqa: B006
     top: Annotated[int, Form(ge=1, le=1000)] = 10,
     exclude: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     where: Annotated[list[str], Form()] = [],  # noqa: B006
     by: Annotated[str | None, Form()] = None,
     agree: Annotated[bool, Form()] = AGREE,
 ) -> Response:
-    """Find videos that show the same as an uploaded video, or as uploaded images, and where."""
+    """Find videos that show the same as an uploaded video, as images, or as several of them, and where."""
     how = Searched(top=top, exclude=exclude, where=where, by=by, agree=agree)
-    async with received(file, service) as upload:
-        return await service.embedding.run(answer_upload, service, how, upload, (start_s, end_s), fps)
+    async with received(file, service, apart=apart) as sent:
+        return await service.embedding.run(
+            answer_uploads, service, how, sent, (start_s, end_s), fps, slice_id
+        )
 
 
-@router.get("/encoder", response_model=Words)
+@router.get("/encoder", response_model=EncoderValue)
 async def about_encoder(service: ServiceDep) -> Response:
-    """Say whether the encoder takes words; the first request loads it."""
-    return await service.embedding.run(words_of, service)
+    """Say what the encoder can search by; the first request loads it."""
+    return await service.embedding.run(encoder_of, service)
 
 
-def words_of(service: Service) -> Response:
-    """Whether the encoder has a text tower."""
+def encoder_of(service: Service) -> Response:
+    """Whether the encoder has a text tower, and its aspects."""
     try:
-        service.encoders(service.library.now().library.model).words  # noqa: B018 - loads it
+        encoder = service.encoders(service.library.now().library.model)
     except (ConfigError, LibraryError):
-        return json_response({"words": False})
-    return json_response({"words": True})
+        return json_response({"words": False, "by": []})
+    try:
+        encoder.words  # noqa: B018 - loads it
+    except ConfigError:
+        return json_response({"words": False, "by": encoder.alone})
+    return json_response({"words": True, "by": encoder.alone})
 
 
-def check_one(request: SearchRequest) -> None:
-    """Refuse a request that asks for nothing, or for several things.
+def check_one(request: Asked, kinds: Sequence[str]) -> None:
+    """Refuse a request that asks for nothing, or for several things without saying so.
 
     Raises:
         ConfigError: it does.
     """
-    given = [name for name in KINDS if getattr(request, name) is not None]
+    given = [name for name in kinds if getattr(request, name) is not None]
     if len(given) != 1:
-        raise ConfigError(f"{', '.join(given) or 'nothing'} given: name one of {', '.join(KINDS)}")
+        raise ConfigError(f"{', '.join(given) or 'nothing'} given: name one of {', '.join(kinds)}")
     if request.video_id is None and (request.start_s is not None or request.end_s is not None):
         raise ConfigError("start_s, end_s: apply to video_id; leave them out")
 
@@ -100,43 +120,57 @@ def answer(service: Service, request: SearchRequest) -> Response:
     if request.vectors is not None:
         query = vectors_query(service, served, request)
     else:
-        query = example_query(service, served, example_of(service, served, request), request)
+        examples = [example_of(service, served, asked, request.by) for asked in asked_of(request)]
+        query = examples_query(service, served, examples, request)
     return json_response({"hits": hit_values(served, localize(served.library, query))})
 
 
-def answer_upload(
+def answer_uploads(
     service: Service,
     how: Searched,
-    upload: Upload,
+    sent: Sequence[Upload],
     span: tuple[float | None, float | None],
     fps: float | None,
+    slices: Sequence[int],
 ) -> Response:
-    """Search for an upload; what is wrong with it is told by its own name."""
-    with upload.named():
-        if fps is not None and not upload.is_folder:
-            raise ConfigError(f"fps={fps:g}: applies to images; leave it out")
-        upload.check(service.settings.uploads)
-        served = service.library.now()
-        example = Example(upload.path, start_s=span[0], end_s=span[1], by=how.by, fps=fps)
-        query = example_query(service, served, example, how)
-        return json_response({"hits": hit_values(served, localize(served.library, query))})
+    """Search for uploads, and slices; what is wrong with an upload is told by its own name."""
+    if span != (None, None) and len(sent) + len(slices) > 1:
+        raise ConfigError("start_s, end_s: apply to one video; leave them out")
+    if fps is not None and not any(upload.is_folder for upload in sent):
+        raise ConfigError(f"fps={fps:g}: applies to images; leave it out")
+    for upload in sent:
+        with named([upload]):
+            upload.check(service.settings.uploads)
+    served = service.library.now()
+    examples = [Example(f"slice:{number}", by=how.by) for number in slices]
+    for upload in sent:
+        rate = fps if upload.is_folder else None
+        examples.append(Example(upload.path, start_s=span[0], end_s=span[1], by=how.by, fps=rate))
+    with named(sent):
+        query = examples_query(service, served, examples, how)
+    return json_response({"hits": hit_values(served, localize(served.library, query))})
 
 
-def example_of(service: Service, served: Served, request: SearchRequest) -> Example:
+def asked_of(request: SearchRequest) -> Sequence[Asked]:
+    """What a request asks for, one or several."""
+    return request.several if request.several is not None else [request]
+
+
+def example_of(service: Service, served: Served, asked: Asked, by: str | None) -> Example:
     """The example that a request names."""
-    if request.slice_id is not None:
-        return Example(f"slice:{request.slice_id}", by=request.by)
-    if request.text is not None:
-        return Example(f"text:{request.text}", by=request.by)
-    path = service.media.file(served.library, request.video_id or "")
-    return Example(path, start_s=request.start_s, end_s=request.end_s, by=request.by)
+    if asked.slice_id is not None:
+        return Example(f"slice:{asked.slice_id}", by=by)
+    if asked.text is not None:
+        return Example(f"text:{asked.text}", by=by)
+    path = service.media.file(served.library, asked.video_id or "")
+    return Example(path, start_s=asked.start_s, end_s=asked.end_s, by=by)
 
 
-def example_query(service: Service, served: Served, example: Example, how: Searched) -> Query:
-    """The query of an example."""
-    return query_by_example(
+def examples_query(service: Service, served: Served, examples: Sequence[Example], how: Searched) -> Query:
+    """The query of examples."""
+    return query_by_examples(
         served.library,
-        example,
+        examples,
         top=how.top,
         exclude=how.exclude,
         where=where_of(how.where, service.maps),

@@ -7,8 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sora_video.index.query import AGREE
 
 __all__ = [
+    "Asked",
     "Changes",
     "Duplicates",
+    "EncoderValue",
     "Facet",
     "Film",
     "Hits",
@@ -20,7 +22,6 @@ __all__ = [
     "SliceList",
     "Video",
     "VideoList",
-    "Words",
 ]
 
 MOST_TOP = 1000
@@ -59,8 +60,8 @@ class Searched(Strict):
     agree: Annotated[bool, Field(description="Call a hit sure only if it leads by each aspect too.")] = AGREE
 
 
-class SearchRequest(Searched):
-    """A slice of the library, a span of one of its videos, vectors, or words; one of these."""
+class Asked(Strict):
+    """A slice of the library, a span of one of its videos, or words; one of these."""
 
     slice_id: Annotated[
         int | None, Field(ge=0, description="A slice of the library; its own video is left out.")
@@ -70,13 +71,22 @@ class SearchRequest(Searched):
         None
     )
     end_s: Annotated[float | None, Field(gt=0, description="End of the span of video_id in seconds.")] = None
+    text: Annotated[str | None, Field(min_length=1, max_length=10_000, description="Words.")] = None
+
+
+class SearchRequest(Searched, Asked):
+    """A slice of the library, a span of one of its videos, words, vectors, or several; one of these."""
+
     vectors: Annotated[
         list[list[float]] | None,
         Field(
             min_length=1, max_length=10_000, description="Embeddings by the library's encoder, L2-normalised."
         ),
     ] = None
-    text: Annotated[str | None, Field(min_length=1, max_length=10_000, description="Words.")] = None
+    several: Annotated[
+        list[Asked] | None,
+        Field(min_length=1, max_length=100, description="Examples, to find what is like all of them."),
+    ] = None
 
 
 class Moment(BaseModel):
@@ -222,10 +232,11 @@ class PlacedSlice(SliceValue):
     video_id: str
 
 
-class Words(BaseModel):
-    """Whether the library can be searched by words."""
+class EncoderValue(BaseModel):
+    """What the library's encoder can search by."""
 
-    words: bool
+    words: Annotated[bool, Field(description="Whether it takes words.")]
+    by: Annotated[list[str], Field(description="Aspects that files and spans can be compared by alone.")]
 
 
 class SliceList(BaseModel):

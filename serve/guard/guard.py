@@ -29,6 +29,8 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+CHECKED = "no-cache"
+"""Caching of the page's code: kept, and asked for again only if it has changed."""
 OPEN = ("/healthz", "/readyz", "/login")
 """Paths that need no token."""
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -74,7 +76,9 @@ class Guard:
                     headers["content-type"], headers["content-length"] = "application/json", str(len(LARGE))
                 for name, value in HEADERS.items():
                     headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault(
+                    "Cache-Control", CHECKED if scope["path"].startswith("/page/") else "no-store"
+                )
             elif is_plain:
                 message = {**message, "body": LARGE}
             await send(message)

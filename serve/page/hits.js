@@ -2,9 +2,11 @@
 
 import { cutUrl, stripUrl } from "./api.js";
 import { button, make } from "./dom.js";
+import { NOTHING } from "./examples.js";
 import { moment } from "./moment.js";
+import { attempt } from "./say.js";
 import { address, go, link } from "./state.js";
-import { clock, spanText } from "./times.js";
+import { clock, counted, spanText } from "./times.js";
 
 /** The moments of a hit, best first. @param {import("./api.js").Hit} hit @returns {import("./api.js").Moment[]} */
 export function momentsOf(hit) {
@@ -19,15 +21,14 @@ export function verdict(hit) {
   return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: it does not stand out enough, ${lead}`;
 }
 
-/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state */
-export const hitList = (hits, state) =>
-  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state)));
+/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal */
+export const hitList = (hits, state, signal) =>
+  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state, signal)));
 
-function card(hit, rank, state) {
+function card(hit, rank, state, signal) {
   const moments = momentsOf(hit), [best] = moments;
   const player = moment(hit.media_id, hit.video_id, best);
   const isSlice = best.start_s === hit.start_s && best.end_s === hit.end_s;
-  const like = { video: null, start: null, end: null, text: null, upload: null, slice: null, exclude: null };
   const span = { video: hit.media_id, start: best.start_s, end: best.end_s };
   return make("li.card.hit", {},
     player.element,
@@ -38,12 +39,30 @@ function card(hit, rank, state) {
       make("img.strip", { src: stripUrl(hit.media_id, best.start_s, best.end_s), loading: "lazy",
         alt: `Frames of ${hit.video_id}, ${spanText(best)}` }),
       timeline(hit, moments, player),
+      hit.aligned.length > 0 && alignmentOf(hit, rank, state, signal),
       make("p.actions", {},
-        link("More like this moment", { ...like, ...(isSlice || !best.speed ? { slice: hit.slice_id } : span) }, state),
+        link("More like this moment", { ...NOTHING, ...(isSlice || !best.speed ? { slice: hit.slice_id } : span) }, state),
+        !state.has("text") && link("And like this moment", { slice: [...state.getAll("slice"), hit.slice_id] }, state),
         make("a", { href: cutUrl(hit.media_id, best.start_s, best.end_s), download: "", "aria-describedby": `hit-${rank}` }, "Cut as mp4"),
-        link("Look at the video", { ...like, video: hit.media_id, where: null }, state),
+        link("Look at the video", { ...NOTHING, video: hit.media_id, where: null }, state),
         button("Exclude this video", () => go({ exclude: [...state.getAll("exclude"), hit.video_id] }, state),
           { "aria-describedby": `hit-${rank}` }))));
+}
+
+/** The alignment with the query, which is made when it is opened; the address keeps which one is open. */
+function alignmentOf(hit, rank, state, signal) {
+  const place = make("div", {});
+  const open = state.get("aligned") === hit.media_id;
+  const panel = make("details.alignment", { open, ontoggle: async () => {
+    history.replaceState(null, "", address({ aligned: panel.open ? hit.media_id : null }));
+    if (!panel.open || place.firstChild) return;
+    place.append(make("p.soft", {}, "Aligning…"));
+    await attempt(async () => {
+      const { alignment } = await import("./alignment.js");
+      place.replaceChildren(await alignment(hit, state, signal));
+    });
+  } }, make("summary", { id: `align-${rank}` }, `Alignment: ${counted(hit.aligned.length, "part")}`), place);
+  return panel;
 }
 
 /** Which part of the query a moment is. */

@@ -31,14 +31,16 @@ export async function jobPanel(id, signal, result) {
   return panel;
 }
 
-function progress(job) {
-  const bar = make("progress", { id: "progress", max: job.total || 1, value: job.total === null ? null : job.done, "aria-label": words(job) });
+/** How far a job is. @param {any} job @param {boolean} [readOnly] whether nothing can be cancelled */
+export function progress(job, readOnly = false) {
+  const bar = make("progress", { max: job.total || 1, value: job.total === null ? null : job.done, "aria-label": words(job) });
   return make("div", {}, make("p", {}, words(job)), bar,
-    make("p.actions", {}, button("Cancel", () => attempt(() => ask(`jobs/${job.id}/cancel`, { body: {} })))));
+    !readOnly && make("p.actions", {}, button("Cancel", () => attempt(() => ask(`jobs/${job.id}/cancel`, { body: {} })), { "aria-label": `Cancel: ${words(job)}` })));
 }
 
-function words({ kind, wanted, state, done, total, error }) {
-  const what = kind === "train" ? `Training ${wanted.name}` : kind === "classify" ? "Classifying" : `Job ${kind}`;
+/** A job in words. @param {any} job */
+export function words({ kind, wanted, state, done, total, error }) {
+  const what = kind === "train" ? `Training ${wanted.name}` : { classify: "Classifying", add: "Adding videos", remove: "Removing videos", map: "Drawing the map" }[kind] ?? `Job ${kind}`;
   if (state === "failed") return `${what} failed: ${error}`;
   return `${what}: ${state}${state === "running" && total ? `, ${done} of ${total}` : ""}.`;
 }

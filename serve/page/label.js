@@ -17,7 +17,7 @@ const selected = new Set();
 export async function show(state, signal, info) {
   const [{ labels }, { heads }, choices] = await Promise.all([ask("labels", { signal }), ask("heads", { signal }), filters(state, signal)]);
   const own = (video) => labels[video]?.label;
-  const videos = await attempt(() => grid(state, signal, (video) => selectBox(video, own(video.video_id), update)));
+  const videos = await attempt(() => grid(state, signal, (video) => selectBox(video, own(video.video_id), info.server.read_only ? null : update)));
   const classifying = make("div", {}, classifyForm(heads) ?? "");
   const tools = info.server.read_only ? null : [labelForm(labels), trainForm(labels), classifying];
   const selection = make("p", { id: "selection", role: "status" });
@@ -29,34 +29,36 @@ export async function show(state, signal, info) {
   if (videos && !state.has("job")) say(`${counted(videos.total, "video")}, ${Object.keys(labels).length} with a label.`);
   return [
     state.has("job") && await jobPanel(state.get("job"), signal, (job) => outcome(job, info, classifying)),
-    make("section.card.ask", { "aria-label": "Labels" }, labelList(labels, update), selection,
-      tools ?? make("p.soft", {}, "This server is read-only: nothing can be labelled.")),
+    make("section.card.ask", { "aria-label": "Labels" }, labelList(labels, tools && update),
+      tools ? [selection, tools] : make("p.soft", {}, "This server is read-only: nothing can be labelled.")),
     make("section.card.ask", { "aria-label": "Filters" }, choices),
     ...(videos?.content ?? []),
   ].filter(Boolean);
 }
 
+/** The label of a video, with a box to select it; `update` null: nothing can be selected. */
 function selectBox(video, label, update) {
+  const given = label && make("strong.label", {}, label);
+  if (!update) return given && make("p.check", {}, given);
   const box = make("input", { type: "checkbox", id: `select-${video.media_id}`, value: video.video_id,
     "aria-label": `Select ${video.video_id}`, onchange: () => {
     selected[box.checked ? "add" : "delete"](video.video_id);
     update();
   } });
   box.checked = selected.has(video.video_id);
-  return make("p.check", {}, box, make("label", { for: box.id }, "Select"),
-    label && make("strong.label", {}, label));
+  return make("p.check", {}, box, make("label", { for: box.id }, "Select"), given);
 }
 
-/** Labels with counts; a press selects their videos. */
+/** Labels with counts; a press selects their videos, unless `update` is null. */
 function labelList(labels, update) {
   const groups = new Map();
   for (const [video, { label }] of Object.entries(labels)) if (label) groups.set(label, [...(groups.get(label) ?? []), video]);
-  const items = [...groups].sort().map(([label, videos]) => make("li", {}, button(`${label} (${videos.length})`, () => {
+  const items = [...groups].sort().map(([label, videos]) => make("li", {}, !update ? `${label} (${videos.length})` : button(`${label} (${videos.length})`, () => {
     selected.clear();
     videos.forEach((video) => selected.add(video));
     update();
   }, { "aria-label": `Select the ${counted(videos.length, "video")} labelled ${label}` })));
-  return items.length ? make("ul.chips", { "aria-label": "Labels" }, items) : make("p.soft", {}, "There are no labels. Select videos below, and give them one.");
+  return items.length ? make("ul.chips", { "aria-label": "Labels" }, items) : make("p.soft", {}, update ? "There are no labels. Select videos below, and give them one." : "There are no labels.");
 }
 
 function labelForm(labels) {

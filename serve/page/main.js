@@ -12,6 +12,8 @@ const VIEWS = {
   label: ["Label", () => import("./label.js")],
   duplicates: ["Duplicates", () => import("./duplicates.js")],
   watch: ["Watch", () => import("./watch.js")],
+  jobs: ["Jobs", () => import("./job_list.js")],
+  runs: ["Runs", () => import("./runs.js")],
 };
 let shown = "", controller = new AbortController();
 

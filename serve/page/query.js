@@ -1,27 +1,31 @@
-/** What is searched for: a file, a span of a library's video, a slice, or words. */
+/** What is searched for, to look at and to change: files, a span of a library's video, slices, or words. */
 
 import { ask, cutUrl, posterUrl, stripUrl } from "./api.js";
 import { button, field, make } from "./dom.js";
+import { NOTHING, filesOf, isImage, keep, urlOf } from "./examples.js";
 import { load } from "./moment.js";
 import { attempt, say } from "./say.js";
 import { fresh, go, link } from "./state.js";
 import { spanPicker } from "./span.js";
 import { counted, spanText } from "./times.js";
 
-/** Files that were chosen, by what the address calls them; an address cannot hold a file. */
-const uploads = new Map();
-const NOTHING = { video: null, start: null, end: null, slice: null, text: null, upload: null, exclude: null };
+/** Files of a query of which a picture is shown. */
+const MOST_SHOWN = 12;
 
 /** A search by files. @param {FileList} files */
 export function searchFor(files) {
-  if (!files.length) return;
-  const name = files.length === 1 ? files[0].name : `${files.length} images`;
-  uploads.set(name, [...files]);
-  go({ ...NOTHING, upload: name });
+  if (files.length) go({ ...NOTHING, upload: keep(files) });
 }
 
-/** The files that a state names. @param {URLSearchParams} state */
-export const filesOf = (state) => uploads.get(state.get("upload"));
+/** What the encoder takes, asked for once, since it may have to be loaded. @type {Promise<{words: boolean, by: string[]}>|null} */
+let encoder = null;
+export function encoderOf() {
+  encoder ??= ask("encoder").catch((error) => {
+    encoder = null;
+    throw error;
+  });
+  return encoder;
+}
 
 /** Where files are dropped or chosen. @param {Record<string, any>} info */
 export function dropZone({ server }) {
@@ -31,15 +35,14 @@ export function dropZone({ server }) {
     ondragover: (event) => { event.preventDefault(); zone.classList.add("over"); },
     ondragleave: () => zone.classList.remove("over"),
     ondrop: (event) => { event.preventDefault(); zone.classList.remove("over"); searchFor(event.dataTransfer.files); },
-  }, make("label", { for: "file" }, "Drop a video or images here, or choose"), input,
-  make("small.soft", { id: "file-help" }, `One video of at most ${counted(server.upload_seconds, "second")}, or several images; ${counted(server.upload_megabytes, "megabyte")} in all.`));
+  }, make("label", { for: "file" }, "Drop videos or images here, or choose"), input,
+  make("small.soft", { id: "file-help" }, `Videos of at most ${counted(server.upload_seconds, "second")}, or images; ${counted(server.upload_megabytes, "megabyte")} in all. Several are searched for at once.`));
   return zone;
 }
 
-/** The field for words; nothing where the encoder has none. @param {URLSearchParams} state @param {AbortSignal} signal */
-export async function wordsField(state, signal) {
-  const { words } = await ask("encoder", { signal });
-  if (!words) return null;
+/** The field for words; nothing where the encoder has none. @param {URLSearchParams} state */
+export async function wordsField(state) {
+  if (!(await encoderOf()).words) return null;
   const input = make("input", { id: "words", type: "search", value: state.get("text") ?? "", placeholder: "a person falls" });
   return make("form.row", { role: "search", onsubmit: (event) => {
     event.preventDefault();
@@ -49,20 +52,34 @@ export async function wordsField(state, signal) {
 
 /** The query as it is now, to look at and to change. @param {URLSearchParams} state @param {AbortSignal} signal */
 export async function present(state, signal) {
-  if (state.has("slice")) return slicePanel(state, signal);
-  if (state.has("video")) return videoPanel(state, signal);
-  if (state.has("upload")) return uploadPanel(state);
-  return null;
+  const ids = state.getAll("slice"), isAlone = ids.length === 1 && !state.has("video") && !state.has("upload");
+  const panels = [
+    state.has("video") && videoPanel(state, signal),
+    state.has("upload") && uploadPanel(state),
+    isAlone ? slicePanel(ids[0], state, signal) : ids.length > 0 && slicesPanel(ids, state, signal),
+  ].filter(Boolean);
+  return panels.length ? Promise.all(panels) : null;
 }
 
-async function slicePanel(state, signal) {
-  const slice = await ask(`slices/${state.get("slice")}`, { signal });
+async function slicePanel(id, state, signal) {
+  const slice = await ask(`slices/${id}`, { signal });
   const span = { video: slice.media_id, start: slice.start_s, end: slice.end_s };
   return make("section", { "aria-label": "Query" },
     make("h2", {}, `More like ${slice.video_id}`),
     make("p.soft", {}, `${spanText(slice)}; its own video is left out.`),
     make("img.strip", { src: stripUrl(slice.media_id, slice.start_s, slice.end_s), alt: `Frames of ${slice.video_id}, ${spanText(slice)}` }),
     make("p.actions", {}, link("Choose another span of it", { ...NOTHING, ...span }, state)));
+}
+
+/** Slices that are searched for at once, beside what else there is. */
+async function slicesPanel(ids, state, signal) {
+  const slices = await Promise.all(ids.map((id) => ask(`slices/${id}`, { signal })));
+  return make("section", { "aria-label": "Moments of the query" },
+    make("h2", {}, state.has("video") || state.has("upload") ? "And like these moments" : "Like all of these moments"),
+    make("ul.moments", {}, slices.map((slice) => make("li", {},
+      make("img.strip", { src: stripUrl(slice.media_id, slice.start_s, slice.end_s, 3), alt: `Frames of ${slice.video_id}, ${spanText(slice)}` }),
+      make("span.soft", {}, `${slice.video_id}, ${spanText(slice)}`),
+      link("Take away", { slice: ids.filter((id) => id !== String(slice.slice_id)) }, state, { "aria-label": `Take away ${slice.video_id}, ${spanText(slice)}` })))));
 }
 
 async function videoPanel(state, signal) {
@@ -99,8 +116,11 @@ async function uploadPanel(state) {
   const files = filesOf(state), name = state.get("upload");
   if (!files) return make("p.soft", {}, `An address cannot hold a file: choose ${name} again.`);
   const panel = make("section", { "aria-label": "Query" }, make("h2", {}, name));
-  if (files.length > 1 || !files[0].type.startsWith("video/")) return panel;
-  const player = make("video.player", { controls: true, preload: "metadata", "aria-label": name, src: URL.createObjectURL(files[0]) });
+  if (files.length > 1 || isImage(files[0])) {
+    panel.append(...several(files, state));
+    return panel;
+  }
+  const player = make("video.player", { controls: true, preload: "metadata", "aria-label": name, src: urlOf(files[0]) });
   player.muted = true;
   const place = make("div", {});
   player.addEventListener("loadedmetadata", () => {
@@ -115,28 +135,17 @@ async function uploadPanel(state) {
   return panel;
 }
 
-/**
- * Ask for hits of a state; null where it asks for nothing.
- * @param {URLSearchParams} state
- * @param {AbortSignal} signal
- * @returns {Promise<import("./api.js").Hit[]|null>}
- */
-export async function find(state, signal) {
-  const how = { top: +(state.get("top") ?? 10), exclude: state.getAll("exclude"), where: state.getAll("where"), by: state.get("by") };
-  const span = { start_s: state.has("start") ? +state.get("start") : null, end_s: state.has("end") ? +state.get("end") : null };
-  const post = async (body) => (await ask("search", { body: { ...how, ...body }, signal })).hits;
-  if (state.has("slice")) return post({ slice_id: +state.get("slice") });
-  if (state.has("text")) return post({ text: state.get("text") });
-  if (state.has("video") && state.has("end")) {
-    const { video_id } = await ask(`videos/${state.get("video")}`, { signal });
-    return post({ video_id, ...span });
-  }
-  if (!filesOf(state)) return null;
-  const form = new FormData();
-  for (const file of filesOf(state)) form.append("file", file, file.name);
-  for (const [name, value] of Object.entries({ ...how, ...span }))
-    for (const each of [value].flat()) if (each !== null) form.append(name, each);
-  return (await ask("search/upload", { body: form, signal })).hits;
+/** Pictures of files, and whether images are a film. */
+function several(files, state) {
+  const images = files.filter(isImage);
+  const box = make("input", { type: "checkbox", id: "apart", onchange: () => go({ apart: box.checked ? 1 : null }) });
+  box.checked = state.has("apart");
+  return [
+    make("ul.moments", {}, files.slice(0, MOST_SHOWN).map((file) => make("li", {},
+      isImage(file) ? make("img", { src: urlOf(file), alt: file.name }) : make("span", {}, file.name)))),
+    files.length > MOST_SHOWN && make("p.soft", {}, `and ${files.length - MOST_SHOWN} more.`),
+    images.length > 1 && make("p.check", {}, box, make("label", { for: "apart" }, "Each image is an example of its own, not a part of one film")),
+  ].filter(Boolean);
 }
 
 /** Copy the address. */

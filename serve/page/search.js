@@ -1,10 +1,11 @@
 /** The view of searches. */
 
 import { button, choice, field, make, save } from "./dom.js";
+import { find, isAsked } from "./examples.js";
 import { ratesOf, toCsv, toEdl, toJson } from "./exports.js";
 import { filters } from "./filters.js";
 import { excluded, hitList } from "./hits.js";
-import { copyLink, dropZone, find, present, wordsField } from "./query.js";
+import { copyLink, dropZone, encoderOf, present, wordsField } from "./query.js";
 import { say, sayError } from "./say.js";
 import { fresh, go, link } from "./state.js";
 import { counted } from "./times.js";
@@ -15,12 +16,12 @@ const TOPS = [5, 10, 20, 50, 100];
 export async function show(state, signal, info) {
   const results = make("section", { id: "results", "aria-label": "Results", tabindex: "-1" });
   const words = make("div", {});
-  wordsField(state, signal).then((form) => form && words.append(form), () => {});
+  wordsField(state).then((form) => form && words.append(form), () => {});
   const query = await present(state, signal);
   const content = [
     make("p.lead", {}, `${counted(info.videos, "video")} can be searched. `, link("Choose one of them", {}, fresh("browse")), " or a file of yours."),
     make("section.card.ask", { "aria-label": "What to search for" },
-      query, query ? make("details", {}, make("summary", {}, "Another query"), dropZone(info), words) : [dropZone(info), words],
+      ...query ?? [], query ? make("details", {}, make("summary", {}, "Another query"), dropZone(info), words) : [dropZone(info), words],
       options(state, info), await filters(state, signal)),
     results,
   ];
@@ -30,18 +31,26 @@ export async function show(state, signal, info) {
 
 /** How to search. */
 function options(state, info) {
-  const top = choice("top", TOPS.map((count) => [String(count), String(count)]), state.get("top") ?? "10", (value) => go({ top: value }));
-  const aspects = info.aspects.map((aspect) => aspect.name ?? aspect);
-  const by = aspects.length > 0 && choice("by", [["", "all"], ...aspects.map((name) => [name, name])], state.get("by") ?? "", (value) => go({ by: value }));
-  return make("div.row", {}, field("Videos at most", top), by && field("Compare by", by));
+  const most = state.get("top") ?? "10";
+  const counts = [...new Set([...TOPS.map(String), most])].sort((one, other) => one - other);
+  const top = choice("top", counts.map((count) => [count, count]), most, (value) => go({ top: value }));
+  const row = make("div.row", {}, field("Videos at most", top));
+  const offer = (aspects) => {
+    const names = [...new Set([...aspects, ...state.getAll("by")])];
+    if (!names.length) return;
+    const by = choice("by", [["", "all"], ...names.map((name) => [name, name])], state.get("by") ?? "", (value) => go({ by: value }));
+    row.replaceChildren(row.firstChild, field("Compare by", by));
+  };
+  offer(info.aspects);
+  encoderOf().then(({ by }) => by.some((name) => !info.aspects.includes(name)) && offer([...info.aspects, ...by]), () => {});
+  return row;
 }
 
 /** Search, and show what is found. */
 async function fill(results, state, signal) {
   try {
     say("");
-    const asked = ["slice", "text", "end", "upload"].some((name) => state.has(name));
-    if (!asked) return;
+    if (!isAsked(state)) return;
     results.setAttribute("aria-busy", "true");
     results.replaceChildren(make("p.soft", {}, "Searching…"));
     const hits = await find(state, signal);
@@ -49,7 +58,7 @@ async function fill(results, state, signal) {
     if (hits === null) return;
     const sure = hits.filter((hit) => hit.sure).length;
     say(hits.length ? `${counted(hits.length, "video")} found, best first; ${sure ? `${counted(sure, "is", "are")} sure` : "none is sure"}.` : "Nothing was found. Take a filter away.");
-    if (hits.length) results.append(tools(hits), hitList(hits, state));
+    if (hits.length) results.append(tools(hits), hitList(hits, state, signal));
     const left = excluded(state);
     if (left) results.append(left);
   } catch (error) {

@@ -55,6 +55,9 @@ def serve(
             "--events", metavar="FOLDER", help="Folder of `sora watch --out`, whose events are passed on."
         ),
     ] = None,
+    runs: Annotated[
+        Path | None, typer.Option("--runs", metavar="FOLDER", help="Folder of runs, to show side by side.")
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; any but a loopback one asks for a token.")
     ] = "127.0.0.1",
@@ -94,6 +97,7 @@ def serve(
         follows=watch_folder,
         takes_away=take_away,
         events=events,
+        runs=runs,
         host=host,
         port=port,
         names=tuple(name or ()),

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
@@ -117,17 +118,23 @@ def http(running):
 
 
 @pytest.fixture
-def visit(browser, running):
-    """A function that opens a state of the server's page."""
+def visit_of(browser):
+    """A function that opens a state of a server's page."""
     opened = []
 
-    def start(state="", scheme="light"):
-        opened.append(Visit(browser, running.address, state, scheme))
+    def start(server, state="", scheme="light"):
+        opened.append(Visit(browser, server.address, state, scheme))
         return opened[-1]
 
     yield start
     for shown in opened:
         shown.page.close()
+
+
+@pytest.fixture
+def visit(visit_of, running):
+    """A function that opens a state of the page of the module's server."""
+    return partial(visit_of, running)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_slice_is_shown_with_its_video(http, library):
 
 
 def test_an_encoder_without_a_text_tower_says_so(http):
-    assert http.get("/api/v1/encoder").json() == {"words": False}
+    assert http.get("/api/v1/encoder").json() == {"words": False, "by": []}
 
 
 def test_answers_have_the_shapes_that_the_schema_promises(http):
@@ -88,7 +88,7 @@ def test_answers_have_the_shapes_that_the_schema_promises(http):
         (values.Video, http.get(f"/api/v1/videos/{media_id}")),
         (values.Film, http.get(f"/api/v1/videos/{media_id}/film")),
         (values.PlacedSlice, http.get("/api/v1/slices/0")),
-        (values.Words, http.get("/api/v1/encoder")),
+        (values.EncoderValue, http.get("/api/v1/encoder")),
         (values.SliceList, http.get(f"/api/v1/videos/{media_id}/slices")),
         (values.Duplicates, http.get("/api/v1/duplicates", params={"threshold": 0.5})),
     ):
@@ -118,9 +118,13 @@ def test_changes_on_the_disk_are_seen_at_once(http, library):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "nothing given: name one of slice_id, video_id, vectors, text"),
+        ({}, "nothing given: name one of slice_id, video_id, text, vectors, several"),
         ({"slice_id": 1, "text": "dog"}, "slice_id, text given"),
         ({"slice_id": 1, "start_s": 1}, "apply to video_id"),
+        ({"several": []}, "several: List should have at least 1 item"),
+        ({"several": [{}]}, "nothing given: name one of slice_id, video_id, text"),
+        ({"several": [{"slice_id": 1}, {"text": "dog"}]}, "words beside others"),
+        ({"several": [{"slice_id": 1, "top": 3}]}, "Extra inputs"),
         ({"slice_id": 1, "top": 0}, "top: Input should be greater than or equal to 1"),
         ({"slice_id": 1, "topp": 1}, "topp: Extra inputs are not permitted"),
         ({"slice_id": 1, "where": ["camera"]}, "does not have the form NAME=VALUE"),
@@ -138,6 +142,13 @@ def test_what_is_wrong_with_a_search_is_told_in_one_line(http, body, said):
     assert "\n" not in answer.json()["error"]
 
 
+def test_few_examples_are_taken_at_once(http):
+    answer = http.post(
+        f"{SEARCH}/upload", files=[("file", (f"{number}.mp4", b"film")) for number in range(21)]
+    )
+    assert (answer.status_code, answer.json()["error"]) == (413, "21 examples, at most 20; send fewer")
+
+
 def test_what_is_not_there_is_404_in_json(http):
     for path in ("/api/v1/nothing", "/api/v1/videos/nothing", "/media/nothing", "/page/nothing.js"):
         answer = http.get(path)
@@ -145,6 +156,14 @@ def test_what_is_not_there_is_404_in_json(http):
         assert answer.json()["error"]
     assert http.get("/api/v1/attributes", params={"video_id": "nowhere.mp4"}).status_code == 404
     assert http.delete("/api/v1/videos").status_code == 405
+
+
+def test_the_code_of_the_page_is_sent_once(http):
+    answer = http.get("/page/main.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = http.get("/page/main.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert http.get("/api/v1/info").headers["cache-control"] == "no-store"
 
 
 def test_health_and_metrics_tell_what_goes_on(http, library):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sora_video import Client, Condition, Example, Where, find_duplicates, localize, query_by_example
+from sora_video import Client, Condition, Example, Where, find_duplicates, localize, query_by_examples
 from sora_video.base.errors import ConfigError, SoraError
 from sora_video.base.plain import plain
 from sora_video.index.encoder import open_encoder
@@ -26,7 +26,10 @@ class Local:
         return Library.open(self.folder)
 
     def search(self, example, **how):
-        return localize(self.library, query_by_example(self.library, example, encoders=self.encoders, **how))
+        examples = [example] if isinstance(example, Example) else example
+        return localize(
+            self.library, query_by_examples(self.library, examples, encoders=self.encoders, **how)
+        )
 
     def search_span(self, video_id, start_s=None, end_s=None, *, by=None, **how):
         example = Example(self.films / video_id, start_s=start_s, end_s=end_s, by=by)
@@ -128,6 +131,19 @@ def test_images_are_a_film(ask, tmp_path, clip):
     assert ask(lambda side: side.search(Example(tmp_path, fps=8)))
 
 
+def test_several_examples_are_searched_for_at_once(ask, local, tmp_path, films, clip):
+    slices = [Example("slice:0"), Example("slice:5")]
+    hits = ask(lambda side: side.search(slices))
+    own = {str(local.library.slice(number).video_id[0]) for number in (0, 5)}
+    assert hits
+    assert not own & {hit.video_id for hit in hits}
+    (tmp_path / "shots").mkdir()
+    for number, picture in enumerate(pictures_at(clip, 96, np.arange(12) / 8)):
+        Image.fromarray(picture).save(tmp_path / "shots" / f"{number}.png")
+    files = [Example("slice:0"), Example(clip), Example(films / "old.avi"), Example(tmp_path / "shots")]
+    assert not any(hit.aligned for hit in ask(lambda side: side.search(files, top=4)))
+
+
 def test_the_list_of_videos_is_that_of_the_library(side, local):
     wanted = [(v.video_id, v.slices, v.attributes) for v in local.library.list_videos()]
     assert [(v.video_id, v.slices, v.attributes) for v in side.list_videos()] == wanted
@@ -154,6 +170,8 @@ def test_duplicates_are_the_same(ask):
         (Example("slice:999999"), "has no slice 999999"),
         (Example("text:a dog"), "has no text tower"),
         (Example("slice:0", by="smell"), "smell"),
+        ([Example("slice:0"), Example("text:a dog")], "words beside others"),
+        ([], "there are none"),
     ],
 )
 def test_mistakes_are_told_in_one_line(side, example, said):

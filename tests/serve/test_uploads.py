@@ -71,10 +71,17 @@ def test_a_film_that_is_too_long_or_a_picture_that_is_too_large_is_refused(clien
     assert "pixels, at most" in answer.json()["error"]
 
 
-def test_two_films_are_refused_and_nothing_of_an_upload_stays(client, narrow, films):
+def test_two_films_are_two_examples_and_nothing_of_an_upload_stays(client, narrow, films):
     clip = next((films / "yard").glob("fi*.mp4")).read_bytes()
     answer = send(client, ("a.mp4", clip), ("b.mp4", clip))
-    assert "must be one video, or images" in answer.json()["error"]
+    assert answer.status_code == 200
+    assert not any(hit["aligned"] for hit in answer.json()["hits"])
+    answer = send(client, ("a.mp4", clip), ("b.mp4", clip), start_s="0.5")
+    assert "apply to one video; leave them out" in answer.json()["error"]
+    answer = send(client, ("a.mp4", clip), ("b.mp4", clip[: len(clip) // 2]))
+    assert answer.status_code == 422
+    assert "b.mp4" in answer.json()["error"]
+    assert "a.mp4" not in answer.json()["error"]
     assert send(client, ("a.mp4", clip), fps="5").status_code == 422
     assert send(client, ("a.mp4", clip)).status_code == 200
     assert not list((narrow.service.settings.state / "uploads").iterdir())

@@ -1,0 +1,108 @@
+"""What the page of a server weighs, and how soon it can be used: in Chromium, from an empty cache.
+
+The library holds real clips. Interactive: the view is there, and its scripts have run. The first frame of a
+moment: from the press on a hit until the browser shows a frame of its film.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.real import DATA
+from sora_video.configs.loader import load_config
+from sora_video.index.build import build_library
+from sora_video.pretrain.encoders.fingerprint import fingerprint
+from sora_video.pretrain.encoders.registry import build_encoder
+from sora_video.pretrain.encoders.weights import write_weights
+from sora_video.pretrain.training.run.folder import Run
+from tests.browser import CHROMIUM
+
+__all__ = ["clips_library", "measure_page"]
+
+VIEWS = ("search", "search&slice=0", "browse", "label", "duplicates", "watch", "jobs", "runs")
+SMALL = ("encoder.width=4", "slice.size=32", "augment.size=32")
+HEAD = "| view | requests | kB of code | kB of media | interactive, ms |\n" + 5 * "|---" + "|"
+SHOWN = """async () => {
+  const video = document.querySelector(".hit video");
+  const began = performance.now();
+  const shown = new Promise((done) => video.requestVideoFrameCallback(() => done(performance.now() - began)));
+  document.querySelector(".hit .play").click();
+  return shown;
+}"""
+"""Milliseconds from a press until a frame of the first hit is shown."""
+
+
+def clips_library(work: Path) -> Path:
+    """A library of real clips by an untrained encoder, made once."""
+    path = work / "clips.library"
+    if not path.exists():
+        run = work / "untrained"
+        if not run.exists():
+            config = load_config(None, SMALL)
+            Run.new(run, config).begin()
+            weights = build_encoder(config.encoder, seed=0).state_dict()
+            write_weights(run, weights, fingerprint(weights, config.encoder, config.slice))
+        build_library(path, DATA / "survfight", run)
+    return path
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def measure_page(address: str, times: int, say: Callable[[str], None]) -> None:
+    """Open every view of a server's page, and play a moment.
+
+    Args:
+        address: of the server.
+        times: that each is repeated; the median is told.
+        say: takes a line.
+    """
+    say(f"\n{HEAD}")
+    with browser() as opened:
+        for view in VIEWS:
+            looks = [look(opened, f"{address}/?view={view}") for _ in range(times)]
+            requests, code, media, ready_ms = np.median(looks, axis=0)
+            say(f"| {view} | {requests:.0f} | {code / 1e3:.1f} | {media / 1e3:.1f} | {ready_ms:.0f} |")
+        frames = [first_frame_ms(opened, f"{address}/?view=search&slice=0") for _ in range(times)]
+        say(f"\nFirst frame of a moment: {np.median(frames):.0f} ms (most {max(frames):.0f} ms of {times}).")
+
+
+def look(opened: Any, url: str) -> tuple[int, int, int, float]:
+    """Requests, bytes of code, bytes of media, and milliseconds until the view is there, of one visit."""
+    context = opened.new_context()
+    page, sizes = context.new_page(), list[tuple[bool, int]]()
+
+    def note(response: Any) -> None:
+        is_media = "/media/" in response.url
+        sizes.append((is_media, response.request.sizes()["responseBodySize"]))
+
+    page.on("requestfinished", lambda request: note(request.response()))
+    page.goto(url)
+    page.wait_for_selector("#view > *")
+    ready_ms = float(page.evaluate("performance.now()"))
+    page.wait_for_load_state("networkidle")
+    context.close()
+    code = sum(size for is_media, size in sizes if not is_media)
+    return len(sizes), code, sum(size for is_media, size in sizes if is_media), ready_ms
+
+
+def first_frame_ms(opened: Any, url: str) -> float:
+    """Milliseconds until the first hit shows a frame."""
+    context = opened.new_context()
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_selector(".hit .play")
+    taken = float(page.evaluate(SHOWN))
+    context.close()
+    return taken
