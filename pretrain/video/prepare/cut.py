@@ -130,6 +130,7 @@ def mux(
 ) -> None:
     """Encode a frame, or what the encoder still holds, and say how long each lasts."""
     for packet in stream.encode(frame):
+        assert packet.pts is not None  # of what was encoded
         packet.duration = lasts[packet.pts]
         made.mux(packet)
 
