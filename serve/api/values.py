@@ -181,6 +181,14 @@ class Facet(BaseModel):
     count: int
 
 
+class DateBinValue(BaseModel):
+    """Videos of a day, a month or a year."""
+
+    start: str
+    end: Annotated[str, Field(description="The start of the next one; as filters, NAME>=start and NAME<end.")]
+    count: int
+
+
 class VideoList(BaseModel):
     """A page of the list of videos."""
 
@@ -188,6 +196,10 @@ class VideoList(BaseModel):
     offset: int
     videos: list[Video]
     facets: Annotated[dict[str, list[Facet]], Field(description="Of all that pass: values by attribute.")]
+    dates: Annotated[
+        dict[str, list[DateBinValue]],
+        Field(description="Of all that pass: how many by date, of attributes that hold dates alone."),
+    ]
 
 
 class MapVideo(BaseModel):

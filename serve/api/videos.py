@@ -10,6 +10,7 @@ from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
 from sora_video.index.store.filters import Where
 
+from ..dates import dates_of
 from ..refusals import MissingError
 from ..served import Served, facets_of
 from ..service import Service, ServiceDep
@@ -107,6 +108,7 @@ def listed(service: Service, where: list[str], offset: int, limit: int) -> Respo
                 name: [{"value": value, "count": count} for value, count in values]
                 for name, values in facets_of(videos).items()
             },
+            "dates": plain(dates_of(videos)),
         }
     )
 

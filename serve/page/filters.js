@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { button, choice, field, make } from "./dom.js";
+import { histogram, withoutRange } from "./histogram.js";
 import { isRegion } from "./region.js";
 import { sayError } from "./say.js";
 import { go } from "./state.js";
@@ -16,13 +17,14 @@ const valueOf = (word) => word.slice(word.indexOf("=") + 1).trim();
  */
 export async function filters(state, signal) {
   const where = state.getAll("where");
-  const facets = await facetsOf(where, signal).catch((error) => (sayError(error), {})); // a wrong filter can be removed
+  const nothing = { facets: {}, dates: {} };
+  const { facets, dates } = await countsOf(where, signal).catch((error) => (sayError(error), nothing)); // a wrong filter can be removed
   const set = (name, word) => {
     const others = where.filter((each) => nameOf(each) !== name);
     go({ where: word ? [...others, word] : others, offset: null });
   };
   const chosen = (name) => where.find((each) => nameOf(each) === name);
-  const selects = Object.entries(facets).map(([name, values]) => {
+  const selects = Object.entries(facets).filter(([name]) => !dates[name]).map(([name, values]) => {
     const present = chosen(name) ? valueOf(chosen(name)) : "";
     const options = values.map(({ value, count }) => [String(value), `${value} (${count.toLocaleString("en")})`]);
     if (present && !options.some(([value]) => value === present)) options.push([present, `${present} (0)`]);
@@ -44,17 +46,25 @@ export async function filters(state, signal) {
   return make("details.filters", { open: where.length > 0 },
     make("summary", {}, where.length ? `Filters (${where.length})` : "Filters"),
     make("div.row", {}, selects, field("Name", names), form),
+    Object.entries(dates).map(([name, bins]) => histogram(name, bins, where, (words) => go({ where: words, offset: null }))),
     chips.length > 0 && make("ul.chips", { "aria-label": "Filters that are set" }, chips));
 }
 
 /** Counts of each attribute under the other filters, so that another value of it can be chosen. */
-async function facetsOf(where, signal) {
-  const of = async (words) => (await ask("videos", { query: { where: words, limit: 0 }, signal })).facets;
-  const facets = await of(where);
+async function countsOf(where, signal) {
+  const of = (words) => ask("videos", { query: { where: words, limit: 0 }, signal });
+  const { facets, dates } = await of(where);
   const set = [...new Set(where.map(nameOf))].filter((name) => name && !["videos", "within", "start_s", "end_s"].includes(name));
   for (const name of set) {
-    const values = (await of(where.filter((word) => nameOf(word) !== name)))[name];
+    const values = (await of(where.filter((word) => nameOf(word) !== name))).facets[name];
     if (values) facets[name] = values;
   }
-  return facets;
+  for (const word of where) {
+    const name = /^([^=<>!]+)(?:>=|<)/.exec(word)?.[1], others = name ? withoutRange(where, name) : where;
+    if (others.length < where.length) {
+      const all = (await of(others)).dates[name];
+      if (all) dates[name] = all;
+    }
+  }
+  return { facets, dates };
 }
