@@ -6,7 +6,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from ..store.compact import parts_of
+from ..store.compact import parts_of, runs_of
 from ..store.segment import Segment
 from ..store.snapshot import Snapshot
 from ..store.table import Entry
@@ -77,8 +77,10 @@ def compare(collection: Collection, snapshot: Snapshot) -> Difference:
 def videos_of(segments: Sequence[Segment]) -> Iterator[Part]:
     """The visible videos of a folder by rising slice id."""
     first = [segment.table.first_slice_ids() for segment in segments]
-    for number, video in parts_of(segments):
-        yield Part(int(first[number][video]), number, segments[number].table.entry(video))
+    for segment_no, numbers in parts_of(segments):
+        for run in runs_of(numbers):
+            for entry in segments[segment_no].table.entries(int(run[0]), len(run)):
+                yield Part(int(first[segment_no][entry.number]), segment_no, entry)
 
 
 def held_videos(collection: Collection) -> dict[str, Known]:

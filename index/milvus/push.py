@@ -12,6 +12,8 @@ from operator import attrgetter
 from secrets import randbits
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 
@@ -217,7 +219,8 @@ class Push:
         """The content of some videos."""
         edited = self.snapshot.edits()
         for number, group in groupby(parts, attrgetter("segment_no")):
-            yield block(self.snapshot.segments[number], [part.entry for part in group], edited)
+            videos = np.array([part.entry.number for part in group], np.int64)
+            yield block(self.snapshot.segments[number], videos, edited)
 
     def _commit(self, **changes: Any) -> None:
         """Commit, with some of the state changed."""

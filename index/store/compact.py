@@ -14,10 +14,10 @@ from .filters import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot
-from .table import Slices
+from .table import Entry, Slices
 from .update import content_key, succeed
 
-__all__ = ["block", "compact", "merge_small", "parts_of", "visible_blocks", "whole"]
+__all__ = ["block", "compact", "merge_small", "parts_of", "runs_of", "visible_blocks", "whole"]
 
 BLOCK_ROWS = 8192
 """Rows held in memory at once, except for a longer video."""
@@ -146,10 +146,16 @@ def parts_of(segments: Sequence[Segment]) -> Iterator[tuple[int, NDArray[np.int6
             yield int(owner[0]), numbers
 
 
+def runs_of(numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Numbers of videos as runs of neighbours."""
+    return np.split(numbers, 1 + np.flatnonzero(np.diff(numbers) != 1))
+
+
 def block(segment: Segment, numbers: NDArray[np.int64], edited: Mapping[str, Attributes]) -> Block:
     """Some videos of a segment, to write again; those that lie together are read together."""
-    entries, records, rows = [], [], []
-    for run in np.split(numbers, 1 + np.flatnonzero(np.diff(numbers) != 1)):
+    entries: list[Entry] = []
+    records, rows = [], []
+    for run in runs_of(numbers):
         first, end = segment.first_row[[run[0], run[-1] + 1]].tolist()
         entries += segment.table.entries(int(run[0]), len(run))
         records.append(segment.table.span(first, end - first))
