@@ -10,8 +10,7 @@ from fastapi import Depends, Request
 
 from .alerts import Alerts
 from .encoders import Encoders
-from .guard.ended import Ended
-from .guard.sessions import Sessions
+from .ended import Ended
 from .jobs.folder import FolderWatch
 from .jobs.runner import Runner
 from .jobs.store import Jobs
@@ -21,6 +20,7 @@ from .metrics import GaugeMetricFamily, Metrics
 from .pool import Pool
 from .secret import kept_secret
 from .served import ServedLibrary
+from .sessions import Sessions
 from .settings import Settings
 
 __all__ = ["Service", "ServiceDep"]

@@ -7,7 +7,7 @@ import pytest
 
 from sora_video import Client
 from sora_video.base.errors import ConfigError, SoraError
-from sora_video.serve.guard.ended import Ended
+from sora_video.serve.ended import Ended
 from sora_video.serve.guard.hosts import is_trusted
 from sora_video.serve.guard.rates import Rates
 from sora_video.serve.refusals import told
