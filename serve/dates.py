@@ -3,8 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ MOST = {"D": 62, "M": 120}
 """Bins of a unit at most; where there were more, the next longer unit is taken, and years at last."""
 
 
-class DateBin(NamedTuple):
+@dataclass(frozen=True)
+class DateBin:
     """A day, a month or a year; as filters, ``NAME>=start`` and ``NAME<end``."""
 
     start: str

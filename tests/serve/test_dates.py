@@ -36,7 +36,7 @@ def test_videos_are_counted_as_python_counts_them(days, length):
 
 def test_months_without_days_are_counted_in_months():
     bins = dates_of(videos("2026-01", "2026-03-09", "2026-03"))["date"]
-    assert [tuple(each) for each in bins] == [
+    assert [(each.start, each.end, each.count) for each in bins] == [
         ("2026-01", "2026-02", 1),
         ("2026-02", "2026-03", 0),
         ("2026-03", "2026-04", 2),
