@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -126,7 +126,7 @@ def mux(
     made: av.container.OutputContainer,
     stream: av.VideoStream,
     frame: av.VideoFrame | None,
-    lasts: dict[Any, int],
+    lasts: dict[int, int],
 ) -> None:
     """Encode a frame, or what the encoder still holds, and say how long each lasts."""
     for packet in stream.encode(frame):
