@@ -9,6 +9,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def measure(options: argparse.Namespace, clusters: Clusters, slices: int, folder
     for number, share in enumerate(np.array_split(np.arange(0, slices, BLOCK), options.libraries)):
         parts = folder / f"parts {number}"
         write_parts(clusters, parts, share.tolist(), slices)
-        seconds, change = timed(lambda parts=parts, number=number: build_library(folder / f"{number}", parts))
+        seconds, change = timed(partial(build_library, folder / f"{number}", parts))
         build_s += seconds
         paths.append(change.library.path)
         shutil.rmtree(parts)

@@ -14,7 +14,7 @@ from .filters import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot
-from .table import Slices
+from .table import Entry, Slices
 from .update import content_key, succeed
 
 __all__ = ["compact", "merge_small", "visible_blocks", "whole"]
@@ -148,7 +148,8 @@ def parts_of(segments: Sequence[Segment]) -> Iterator[tuple[int, NDArray[np.int6
 
 def block(segment: Segment, numbers: NDArray[np.int64], edited: Mapping[str, Attributes]) -> Block:
     """Some videos of a segment, to write again; those that lie together are read together."""
-    entries, records, rows = [], [], []
+    entries: list[Entry] = []
+    records, rows = [], []
     for run in np.split(numbers, 1 + np.flatnonzero(np.diff(numbers) != 1)):
         first, end = segment.first_row[[run[0], run[-1] + 1]].tolist()
         entries += segment.table.entries(int(run[0]), len(run))
