@@ -6,7 +6,7 @@ import secrets
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,7 +85,8 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         with quiet(), unheard():
             join_or_start(address)
-        with sigterm_interrupts():  # Ray has put its own handler in its place
+        # Ray has replaced our handler, and prints that a worker died where results are printed
+        with sigterm_interrupts(), redirect_stdout(sys.stderr):
             yield
     finally:
         ray.shutdown()
