@@ -20,10 +20,7 @@ MOST_CPUS = 8
 """Processors of a worker without a GPU, where a node has as many; more readers hardly help one network."""
 STARTS = 3
 """How often a cluster of this machine is tried to start."""
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what its C++ would print, its Python handles
-}
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Of Ray in this process and those that it starts, unless the environment says otherwise."""
 ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listens on the loopback address alone, as on these systems
