@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sora_video.base.errors import ConfigError
@@ -80,7 +79,7 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        with quiet(), unheard():
+        with quiet():
             join_or_start(address)
         # Ray has replaced our handler, and prints that a worker died where results are printed
         with sigterm_interrupts(), redirect_stdout(sys.stderr):
@@ -128,20 +127,6 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         yield
-
-
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Drop what is printed as errors meanwhile, also by C++: what matters is raised."""
-    sys.stderr.flush()
-    ours = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
 
 
 def room_of(nodes: Sequence[Mapping[str, Any]], cpus: int | None) -> Room:
