@@ -16,6 +16,9 @@ AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 REFUSING = ("auth check", "unauthenticated", "permission den")
 """Words of servers that do not let one in."""
+CONNECT_S = 10
+CHANNEL = {"grpc.max_reconnect_backoff_ms": 1000}
+"""A server that is back is found within the attempts of one call."""
 PAGE_BYTES = 1 << 24
 MOST_PAGE = 8192
 ROW_BYTES = 2048
@@ -46,7 +49,9 @@ class Connection:
             logging.CRITICAL + 1
         )  # it logs tracebacks of what is told below
         try:
-            self._client = MilvusClient(address.server, token=self._token, timeout=10)
+            self._client = MilvusClient(
+                address.server, token=self._token, timeout=CONNECT_S, grpc_options=CHANNEL
+            )
         except Exception as error:
             raise self._told(error) from None
 

@@ -19,7 +19,8 @@ from sora_video.downstream.classify.parts import HEADS, POOLS
 from sora_video.downstream.datasets.registry import DATASETS
 from sora_video.index.library import Library
 from sora_video.index.store.kinds import INDEXES
-from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings
+from sora_video.pretrain.encoders.engines.engine import ENGINES
 from sora_video.pretrain.encoders.load import load_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,14 @@ def test_an_encoder_a_method_a_task_and_a_head_are_trained(sora, clips, tmp_path
     code, said = sora("classify", "predict", head, clips, "--json")
     assert code == 0, said
     assert len(json.loads(said)["videos"]) == 4
+
+
+def test_an_engine_embeds_in_its_order(sora, clips, tiny_run, tmp_path):
+    embed = ("embed", clips, "--model", tiny_run.path, "--out", tmp_path / "all.parquet")
+    code, said = sora(*embed, "--engine", "largest_first")
+    assert code == 0, said
+    assert len(read_embeddings(tmp_path / "all.parquet").videos()) == 4
+    assert "choose one of local, ray, largest_first" in sora(*embed, "--force", "--engine", "largest")[1]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ def test_the_entry_points_are_those_that_the_registries_read():
     parser = configparser.ConfigParser()
     parser.read_string(TOML)
     groups = {section.split('"')[1] for section in parser.sections()}
-    registries = (ENCODERS, METHODS, TASKS, TOWERS, INDEXES, DATASETS, HEADS, COMMANDS)
+    registries = (ENCODERS, METHODS, TASKS, TOWERS, INDEXES, DATASETS, HEADS, ENGINES, COMMANDS)
     assert groups == {registry.group for registry in registries}
     assert POOLS.group not in groups
 
@@ -223,6 +232,7 @@ def test_two_files_are_touched_to_add_a_part():
         "A kind of index",
         "A data set",
         "A head",
+        "An engine",
     }
     assert parts | {"A command"} <= set(counts)
     assert set(counts.values()) == {2}

@@ -23,7 +23,7 @@ PAGES = [*ROOT_PAGES, *sorted((ROOT / "docs").rglob("*.md"))]
 MADE = {"reference/commands.md", "reference/settings.md", "changelog.md", "contributing.md", "security.md"}
 """Pages that are made when the site is built."""
 COMMAND = re.compile(r"^(?:.*-m sora_video|sora) (.*)$", re.MULTILINE)
-ADDED = ("mean_colour", "decoupled", "penguins", "low_rank", "tally")
+ADDED = ("mean_colour", "decoupled", "penguins", "low_rank", "largest_first", "tally")
 """Parts that docs/extending.md adds; tests/docs/test_extending.py runs them."""
 
 

@@ -6,9 +6,8 @@ import secrets
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sora_video.base.errors import ConfigError
@@ -20,10 +19,7 @@ MOST_CPUS = 8
 """Processors of a worker without a GPU, where a node has as many; more readers hardly help one network."""
 STARTS = 3
 """How often a cluster of this machine is tried to start."""
-SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what its C++ would print, its Python handles
-}
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Of Ray in this process and those that it starts, unless the environment says otherwise."""
 ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # listens on the loopback address alone, as on these systems
@@ -83,9 +79,10 @@ def connected(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        with quiet(), unheard():
+        with quiet():
             join_or_start(address)
-        with sigterm_interrupts():  # Ray has put its own handler in its place
+        # Ray has replaced our handler, and prints that a worker died where results are printed
+        with sigterm_interrupts(), redirect_stdout(sys.stderr):
             yield
     finally:
         ray.shutdown()
@@ -130,20 +127,6 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         yield
-
-
-@contextmanager
-def unheard() -> Iterator[None]:
-    """Drop what is printed as errors meanwhile, also by C++: what matters is raised."""
-    sys.stderr.flush()
-    ours = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
 
 
 def room_of(nodes: Sequence[Mapping[str, Any]], cpus: int | None) -> Room:

@@ -62,7 +62,7 @@ class RayEngine:
             raise ConfigError("--engine ray: the encoder has no model spec; load it by load_encoder")
         if not len(corpus):
             return
-        with connected(self.address), Bar("embed", len(corpus), "slices") as bar:
+        with connected(self.address), Bar("embed", corpus.files, "slices") as bar:
             import ray
 
             room, slices, done = room_of(ray.nodes(), self.cpus), 0, 0

@@ -9,36 +9,52 @@ import pytest
 from sora_video.base.errors import ConfigError, LibraryError
 from sora_video.index.milvus.address import parse_address, read_token
 from sora_video.index.milvus.collection import Collection
+from sora_video.index.milvus.difference import compare
 from sora_video.index.milvus.library import MilvusLibrary
-from sora_video.index.milvus.push import manifest_of, push_library
+from sora_video.index.milvus.push import Pushed, manifest_of, push_library
 from sora_video.index.milvus.state import State
 from tests.json_page import check
 
-from .conftest import draw, free_port, without_fractions
-from .test_push import equal
+from .conftest import draw, free_port, slices, without_fractions
+from .test_push import equal, pushing
 
 SECRET = "root:open-sesame"
+AWAY = "the server cannot be reached, or went away; what was committed is there: see that it runs, and repeat"
 
 
-@pytest.fixture
-def sora(tmp_path, monkeypatch):
-    """A function that starts the command in a process of its own."""
+@pytest.fixture(autouse=True)
+def _token(monkeypatch):
+    """Credentials, which the server for tests takes like any."""
     monkeypatch.setenv("SORA_MILVUS_TOKEN", SECRET)
 
-    def start(*words):
-        command = [sys.executable, "-m", "sora_video", *map(str, words)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path)
 
-    return start
-
-
-def told(process):
-    """The output of a command that was refused: one line, without what lets one in."""
-    out, err = process.communicate()
-    assert (process.returncode, out, err.count("\n")) == (2, "", 1), err
+def told(result):
+    """How a command was refused: in one line, without what lets one in."""
+    code, err = result
+    assert (code, err.count("\n")) == (2, 1), err
     assert "sesame" not in err
     return err
+
+
+def test_a_server_that_went_away_has_what_was_committed(start_server, make_folder, sora):
+    server = start_server()
+    folder = make_folder({f"{number}.mp4": draw(number, 2) for number in range(3)})
+    address = server.address()
+    push_library(folder, address)
+    served, before = MilvusLibrary(address), folder.list_videos()
+    folder.add(slices({"new.mp4": draw(51, 2)}), root="/videos")
+    push = pushing(folder, address)
+    push._write(compare(push.collection, push.snapshot).changed, push.collection.state.rows)
+    server.kill()
+    assert f"{address}: the server cannot be reached, or went away" in told(
+        sora("search", address, "slice:1")
+    )
+    with pytest.raises(LibraryError, match=f"^{address}: {AWAY}"):
+        push._commit(rows=8)
+    server.start()
+    assert served.list_videos() == before
+    assert push_library(folder, address) == Pushed(added=1, replaced=0, removed=0, unchanged=3)
+    equal(folder, served)
 
 
 def uncommitted(collection):
@@ -46,6 +62,7 @@ def uncommitted(collection):
     return collection.connection.count(collection.name, f"row >= {collection.state.rows}")
 
 
+@pytest.mark.slow
 def test_a_push_outlives_its_server(start_server, make_folder, sora):
     """The server is killed when part of a push is committed, and started again with what it has."""
     server = start_server()
@@ -54,13 +71,17 @@ def test_a_push_outlives_its_server(start_server, make_folder, sora):
     watching = Collection.open_or_create(
         address, State(manifest=manifest_of(folder, folder._snapshot.manifest)), "FLAT"
     )
-    process = sora("index", "push", folder.path, address)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sora_video", "index", "push", str(folder.path), address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not watching.refresh().slices or not uncommitted(watching):
         assert process.poll() is None
     server.kill()
-    assert "films_1: the server cannot be reached, or went away; what was committed is there: see" in told(
-        process
-    )
+    out, err = process.communicate()
+    assert f"{address}: {AWAY}" in told((process.returncode, out + err))
     server.start()
     served = MilvusLibrary(address)
     committed = served.list_videos()
@@ -68,40 +89,41 @@ def test_a_push_outlives_its_server(start_server, make_folder, sora):
     assert committed == folder.list_videos()[: len(committed)]
     assert len(served) == 2 * len(committed)
     assert served.embeddings("0255.mp4").vectors.tolist() == folder.embeddings("0255.mp4").vectors.tolist()
-    process = sora("index", "push", folder.path, address, "--json")
-    pushed = json.loads(process.communicate()[0])
+    pushed = json.loads(sora("index", "push", folder.path, address, "--json")[1])
     check("index push", pushed)
     assert (pushed["added"], pushed["unchanged"]) == (1000 - len(committed), len(committed))
     equal(folder, served)
 
 
-def test_verbs_take_an_address(server, make_folder, sora):
+def test_verbs_take_an_address(server, make_folder, sora, tmp_path):
     folder, address = make_folder({f"{number}.mp4": draw(number, 3) for number in range(4)}), server.address()
-    push_library(folder, address, "FLAT")
-    for words in (("search", "slice:4"), ("duplicates",), ("index list",)):
-        verb, *more = words
-        here, there = (sora(*verb.split(), place, *more, "--json") for place in (folder.path, address))
-        (shape, numbers), (expected_shape, expected) = (
-            without_fractions(json.loads(process.communicate()[0])) for process in (there, here)
-        )
+    code, out = sora("index", "push", folder.path, address, "--index", "FLAT", "--json")
+    check("index push", json.loads(out))
+    assert (code, "sesame" in out) == (0, False)
+    for words in (["search", "LIBRARY", "slice:4"], ["duplicates", "LIBRARY"], ["index", "list", "LIBRARY"]):
+        results = []
+        for place in (address, folder.path):
+            code, out = sora(*[place if word == "LIBRARY" else word for word in words], "--json")
+            assert code == 0
+            results.append(without_fractions(json.loads(out)))
+        (shape, numbers), (expected_shape, expected) = results
         assert shape == expected_shape
         assert numbers == pytest.approx(expected, abs=2e-5)
-    out, err = sora("index", "pull", address, "pulled", "--json").communicate()
-    assert json.loads(out)["videos"] == 4
+    facts = json.loads(sora("index", "info", address, "--json")[1])
+    assert (facts["videos"], facts["slices"], facts["index_type"]) == (4, 12, "FLAT")
+    assert "FLAT" in sora("index", "info", address)[1]
+    code, out = sora("index", "pull", address, tmp_path / "pulled", "--json")
     check("index pull", json.loads(out))
-    assert "sesame" not in out + err
+    assert json.loads(out)["videos"] == 4
 
 
-def test_a_server_that_is_away_is_named(make_folder, sora):
+def test_a_server_that_is_away_is_named(make_folder):
     pytest.importorskip("pymilvus")
     address = f"milvus://127.0.0.1:{free_port()}/films"
     folder = make_folder({"a.mp4": draw(1, 2)})
-    away = f"{address}: the server cannot be reached, or went away"
-    assert away in told(sora("search", address, "slice:1"))
-    with pytest.raises(
-        LibraryError, match=f"^{away}; what was committed is there: see that it runs, and repeat"
-    ):
-        push_library(folder, address)
+    for ask in (MilvusLibrary, lambda address: push_library(folder, address)):
+        with pytest.raises(LibraryError, match=f"^{address}: {AWAY}"):
+            ask(address)
 
 
 def test_credentials_come_from_the_environment_or_a_file(tmp_path, monkeypatch, sora):

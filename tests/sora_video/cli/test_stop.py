@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sora_video.base.errors import Stopped
+from sora_video.base.processes import usable_processors
 from sora_video.cli.train import report_stop
 from sora_video.index.library import Library
 from sora_video.pretrain.encoders.embeddings import read_embeddings
@@ -101,6 +102,17 @@ def test_embed(interrupt, sora, many, tmp_path):
     assert 0 < done < VIDEOS
     embed = ("embed", many, "--model", EXAMPLES / "run", "--out", tmp_path / "parts")
     assert f"{done} videos were there" in sora(*embed)[1]
+
+
+@pytest.mark.slow
+def test_embed_by_ray(interrupt, sora, many, tmp_path):
+    embed = ("embed", many, "--model", EXAMPLES / "run", "--out", tmp_path / "parts")
+    two_workers = ("--engine", "ray", "--ray-cpus", max(1, usable_processors() // 2))
+    said = interrupt(*embed, *two_workers)
+    assert said.startswith(f"stopped; {tmp_path / 'parts'} keeps the videos that are done")
+    done = len(set(read_embeddings(tmp_path / "parts").video_id))
+    assert 0 < done < VIDEOS
+    assert f"{done} videos were there" in sora(*embed)[1]  # any engine goes on
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ the workers that run, ``node`` the second node, and ``none`` nothing. Prints whi
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -40,9 +41,10 @@ def start() -> Any:
     with quiet():
         from ray.cluster_utils import Cluster
 
+        logging.getLogger("ray").setLevel(logging.ERROR)
         cluster = Cluster()
-        for _ in range(2):
-            cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", include_dashboard=False)
+        for host in (1, 2):  # by its address the driver finds the first, which is never killed
+            cluster.add_node(num_cpus=1, node_ip_address=f"127.0.0.{host}", include_dashboard=False)
     return cluster
 
 
