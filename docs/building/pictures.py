@@ -25,6 +25,10 @@ WIDTH, MOST_BYTES = 1120, 150_000
 FILMS = 6
 RUNS = {"first": "seed=0", "quick": "optim.lr=0.005", "no crop": "augment.crop_area=[0.9, 1.0]"}
 """Runs of which curves are drawn, and in what each differs."""
+SMALL = (
+    *("encoder.width=4", "slice.size=32", "augment.size=32", "slice.frames=8"),
+    *("optim.epochs=20", "optim.batch_size=8", "tracking.every=2", "tracking.monitor_every=4"),
+)
 SCENES, EXCERPTS = 3, 6
 """Of a film whose timeline is drawn, and of each scene to learn it by."""
 
@@ -86,9 +90,8 @@ def write_timeline(folder: Path, scenes: dict[str, Path]) -> Path:
 def write_runs(folder: Path, videos: Path) -> Path:
     """Runs that differ in how they learn, with a monitor."""
     runs, monitor = folder / "runs", f"tracking.monitor={videos / 'labels.csv'}"
-    short = ("optim.epochs=8", "encoder.width=8", "tracking.every=1", "tracking.monitor_every=2", monitor)
     for name, setting in RUNS.items():
-        sora("pretrain", videos, "--out", runs / name, "--config", "tiny-cpu", *short, setting)
+        sora("pretrain", videos, "--out", runs / name, *SMALL, monitor, setting)
     return runs
 
 

@@ -27,7 +27,7 @@ def test_videos_are_added_and_jobs_are_listed(visit, http):
     assert shown.page.locator(".jobs li").count() == 2
     for width in WIDTHS:
         assert shown.faults(width) == []
-    assert shown.unreached() == []
-    shown.open("view=jobs")
+    shown.open("view=jobs")  # the key Tab begins at the top
     shown.said("2 jobs")
+    assert shown.unreached() == []
     assert "failed" in shown.page.inner_text(".jobs li >> nth=0")
