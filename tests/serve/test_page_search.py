@@ -106,7 +106,7 @@ def check_edl(text, hits, films):
         assert abs(seconds(end, rate) - best["end_s"]) <= 0.51 / rate
         assert at == record
         record = then
-    assert len(rates) > 1
+    assert 25 not in rates  # which is what a list has that knows of no film
 
 
 def seconds(timecode, rate):
