@@ -72,9 +72,9 @@ BRIGHTNESS = f"""() => {{
 }}"""
 ONLY = {"resultTypes": ["violations"]}
 REACH = """() => [...document.querySelectorAll("a[href], button, summary, input, select, video, [tabindex]")]
-  .filter((element) => element.tabIndex >= 0)
+  .filter((element) => element.tabIndex >= 0 && element.checkVisibility())
   .map((element, number) => (element.dataset.number = number))"""
-"""Number everything that a reader can act on; of what the arrow keys walk through, one has a turn."""
+"""Number all that is shown to act on; of what the arrow keys walk through, one has a turn."""
 FOCUS = """() => {
   const style = getComputedStyle(document.activeElement);
   return [document.activeElement.dataset.number, style.outlineStyle !== "none"];
