@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
 WIDTH, MOST_BYTES = 1120, 150_000
+FRAME_MODEL = "package:efficientnet_lite0"
+PATIENCE_MS = 120_000
 FILMS = 6
 RUNS = {"first": "seed=0", "quick": "optim.lr=0.005", "no crop": "augment.crop_area=[0.9, 1.0]"}
 """Runs of which curves are drawn, and in what each differs."""
@@ -81,8 +83,7 @@ def write_timeline(folder: Path, scenes: dict[str, Path]) -> Path:
             join_clips([clip], folder / f"{name}{number}.mp4", 4 * number)
             lines.append(f"{name}{number}.mp4,{name}")
     labels.write_text("\n".join(lines), encoding="utf-8")
-    model = "package:efficientnet_lite0"
-    sora("classify", "train", labels, "--model", model, "--out", folder / "head")
+    sora("classify", "train", labels, "--model", FRAME_MODEL, "--out", folder / "head")
     sora("classify", "predict", folder / "head", film, "--smooth", "1", "--out", folder / "timeline")
     return folder / "timeline" / "timeline.html"
 
@@ -119,13 +120,14 @@ def serving(library: Path, runs: Path) -> Iterator[str]:
             server.terminate()
 
 
-def take_pages(browser: Browser, folder: Path, videos: Path, model: Path) -> None:
+def take_pages(browser: Browser, folder: Path, videos: Path) -> None:
     """Take the page of a server: a search, and runs side by side."""
     films, query = write_films(folder, sorted(videos.rglob("*.mp4")))
     runs, library = write_runs(folder, videos), folder / "films.library"
-    sora("index", "build", library, films, "--model", model)
+    sora("index", "build", library, films, "--model", FRAME_MODEL)
     with serving(library, runs) as address:
         shown = browser.new_page(viewport={"width": WIDTH, "height": 900}, color_scheme="light")
+        shown.set_default_timeout(PATIENCE_MS)
         shown.goto(f"{address}/?view=search&top=5")
         shown.set_input_files("#file", query)
         shown.click(".hit summary")
@@ -170,7 +172,7 @@ def main() -> None:
         take(browser, pages["report"], "h2:has-text('Pictures')", 880, PICTURES / "report.png")
         take(browser, pages["search"], "h1", 730, PICTURES / "search.png")
         take(browser, pages["timeline"], "h1", 430, PICTURES / "timeline.png")
-        take_pages(browser, Path(folder), Path(folder) / "videos", Path(folder) / "first")
+        take_pages(browser, Path(folder), Path(folder) / "videos")
         browser.close()
 
 
