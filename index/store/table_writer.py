@@ -23,11 +23,13 @@ class TableWriter:
     """Collects a table, video by video; little of it is in memory where it has a file.
 
     Args:
-        database: the file, empty; left out: the table is collected in memory.
+        path: of the file, empty; None: the table is collected in memory.
     """
 
-    def __init__(self, database: Path | str = ":memory:") -> None:
-        self._connection = sqlite3.connect(database, check_same_thread=False)
+    def __init__(self, path: Path | None = None) -> None:
+        # no other process knows the file, and some network file systems take its lock of another kind for one
+        address = ":memory:" if path is None else f"{path.absolute().as_uri()}?nolock=1"
+        self._connection = sqlite3.connect(address, uri=path is not None, check_same_thread=False)
         self._connection.executescript(UNSAFE + SCHEMA)
         self.videos = self.rows = 0
 
