@@ -20,8 +20,8 @@ from tests.pretrain.encoders.engines.same import check_same
 WARNINGS = ("-W", "error", "-W", "ignore:subprocess:ResourceWarning")
 """Errors, but for those of processes that Ray does not wait for as it ends."""
 TWO_NODES = Path(__file__).with_name("on_two_nodes.py")
-EXPECTED = ("embed ", "(raylet)", "Actor with class name: 'MapWorker")
-"""In lines of progress, those of Ray on what died, and its warning of how Ray Data starts actors."""
+EXPECTED = ("embed ", "Actor with class name: 'MapWorker")
+"""In lines of progress, and in Ray's warning of how Ray Data starts actors."""
 COPIES = 12
 PART_A_VIDEO = """
 from sora_video.cli.main import main
@@ -54,11 +54,11 @@ def start():
 
 
 def finished(process):
-    """What it printed as a result, and nothing else but what is expected."""
+    """The result that it printed, and the lines beside it that are not expected."""
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
-    assert [line for line in errors.splitlines() if not any(words in line for words in EXPECTED)] == []
-    return json.loads(out)
+    others = [line for line in errors.splitlines() if not any(words in line for words in EXPECTED)]
+    return json.loads(out), others
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,8 @@ def test_the_command_writes_what_it_writes_without_ray(start, tiny_run, videos, 
     shutil.copytree(videos, tmp_path / "videos")
     (tmp_path / "videos" / "broken.mp4").write_bytes(b"no video")
     command = ("embed", tmp_path / "videos", "--model", tiny_run.path, "--out", tmp_path / "out", "--json")
-    told = finished(start("-m", "sora_video", *command, "--engine", "ray", "--ray-cpus", 1))
+    told, others = finished(start("-m", "sora_video", *command, "--engine", "ray", "--ray-cpus", 1))
+    assert others == []
     assert (told["slices"], told["videos"]) == (len(at_once), 8)
     assert [failure["video_id"] for failure in told["unreadable"]] == ["broken.mp4"]
     expected = replace(at_once, root=str(tmp_path / "videos"))
@@ -96,7 +97,7 @@ def test_the_command_writes_what_it_writes_without_ray(start, tiny_run, videos, 
 @pytest.mark.parametrize("trouble", ["none", "worker", "node"])
 def test_two_nodes_embed_each_video_once(start, tiny_run, many, tmp_path, trouble):
     folder, expected = many
-    told = finished(start(TWO_NODES, trouble, tiny_run.path, folder, tmp_path / "out"))
+    told, _ = finished(start(TWO_NODES, trouble, tiny_run.path, folder, tmp_path / "out"))
     check_same([read_embeddings(path) for path in part_paths(tmp_path / "out")], expected)
     if trouble == "none":
         assert told["nodes"] == 2
@@ -118,7 +119,7 @@ def test_a_command_that_was_killed_goes_on(start, tiny_run, many, tmp_path):
     process.kill()
     process.communicate()
     before = len(read_embeddings(out).videos())
-    told = finished(start("-m", "sora_video", *command))
+    told, _ = finished(start("-m", "sora_video", *command))
     assert 2 <= before == told["before"] < 8 * COPIES
     check_same([read_embeddings(path) for path in part_paths(out)], expected)
 
