@@ -8,7 +8,7 @@ from sora_video.base.errors import ConfigError, LibraryError
 
 from .address import TOKEN, TOKEN_FILE, Address, read_token
 
-__all__ = ["ROW_BYTES", "Connection"]
+__all__ = ["ROW_BYTES", "AwayError", "Connection"]
 
 ATTEMPTS = 6
 """Times that a call is sent again while the server cannot be reached, over about four seconds."""
@@ -17,12 +17,14 @@ REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 REFUSING = ("auth check", "unauthenticated", "permission den")
 """Words of servers that do not let one in."""
 CONNECT_S = 10
-CHANNEL = {"grpc.max_reconnect_backoff_ms": 1000}
-"""A server that is back is found within the attempts of one call."""
 PAGE_BYTES = 1 << 24
 MOST_PAGE = 8192
 ROW_BYTES = 2048
 """About the size of a row without its vector."""
+
+
+class AwayError(LibraryError):
+    """The server cannot be reached."""
 
 
 class Connection:
@@ -49,9 +51,7 @@ class Connection:
             logging.CRITICAL + 1
         )  # it logs tracebacks of what is told below
         try:
-            self._client = MilvusClient(
-                address.server, token=self._token, timeout=CONNECT_S, grpc_options=CHANNEL
-            )
+            self._client = MilvusClient(address.server, token=self._token, timeout=CONNECT_S)
         except Exception as error:
             raise self._told(error) from None
 
@@ -134,7 +134,7 @@ class Connection:
                 "a file with it"
             )
         if name in AWAY or "unavailable" in text.lower():
-            return LibraryError(
+            return AwayError(
                 f"{self.address}: the server cannot be reached, or went away; what was committed is there: "
                 "see that it runs, and repeat the command"
             )
