@@ -1,6 +1,7 @@
 """The connection to a Milvus server: its client's calls, with errors in one line."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from .address import TOKEN, TOKEN_FILE, Address, read_token
 
 __all__ = ["ROW_BYTES", "AwayError", "Connection"]
 
-ATTEMPTS = 6
-"""Times that a call is sent again while the server cannot be reached, over about four seconds."""
+WAITS_S = (0.2, 0.5, 1.0, 2.0)
+"""Before a call is sent again where the server cannot be reached; all calls may be sent twice."""
+RETRIES = 6
+"""Times that the client itself sends a call again, as where a server asks for fewer of them."""
 AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 REFUSING = ("auth check", "unauthenticated", "permission den")
@@ -66,10 +69,15 @@ class Connection:
         Raises:
             LibraryError: the server is away, or refused it.
         """
-        try:
-            return getattr(self._client, name)(*arguments, retry_times=ATTEMPTS, **options)
-        except Exception as error:
-            raise self._told(error) from None
+        for wait_s in (*WAITS_S, None):
+            try:
+                return getattr(self._client, name)(*arguments, retry_times=RETRIES, **options)
+            except Exception as error:
+                told = self._told(error)
+                if wait_s is None or not isinstance(told, AwayError):
+                    raise told from None
+            time.sleep(wait_s)
+        return None
 
     def rows(
         self, collection: str, expression: str, fields: list[str], row_bytes: int = ROW_BYTES
