@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sora_video.base.errors import LibraryError
 
 from .address import Address, parse_address
-from .connection import Connection
+from .connection import AwayError, Connection
 from .state import State, read_state
 
 __all__ = ["Collection"]
@@ -94,7 +94,7 @@ class Collection:
         return self.state
 
     def read(self, ask: Callable[[State], Answer]) -> Answer:
-        """Ask for something of one commit: again, where a push commits meanwhile.
+        """Ask for something of one commit: again, where a push commits meanwhile, or the server was away.
 
         Args:
             ask: gets what is committed, and asks the server.
@@ -102,17 +102,19 @@ class Collection:
         Raises:
             LibraryError: the server is away, or pushes commit all the time.
         """
-        failure: LibraryError | None = None
         for _ in range(READS):
-            state, answer, failure = self.state, None, None
+            state = self.state
             try:
                 answer = ask(state)
-            except LibraryError as error:
-                failure = error
+            except AwayError:
+                self.refresh()  # which waits a little for a server that is back
+                continue
+            except LibraryError:
+                if self.refresh().generation == state.generation:
+                    raise
+                continue
             if self.refresh().generation == state.generation:
-                if failure is not None:
-                    raise failure
-                return answer  # type: ignore[return-value]
+                return answer
         raise LibraryError(f"{self.address}: is changed too often to be read; wait until its push is done")
 
     def commit(self, state: State) -> None:

@@ -1,6 +1,7 @@
 """The connection to a Milvus server: its client's calls, with errors in one line."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,21 +9,25 @@ from sora_video.base.errors import ConfigError, LibraryError
 
 from .address import TOKEN, TOKEN_FILE, Address, read_token
 
-__all__ = ["ROW_BYTES", "Connection"]
+__all__ = ["ROW_BYTES", "AwayError", "Connection"]
 
-ATTEMPTS = 6
-"""Times that a call is sent again while the server cannot be reached, over about four seconds."""
+WAITS_S = (0.2, 0.5, 1.0, 2.0)
+"""Before a call is sent again where the server cannot be reached; all calls may be sent twice."""
+RETRIES = 6
+"""Times that the client itself sends a call again, as where a server asks for fewer of them."""
 AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 REFUSED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 REFUSING = ("auth check", "unauthenticated", "permission den")
 """Words of servers that do not let one in."""
 CONNECT_S = 10
-CHANNEL = {"grpc.max_reconnect_backoff_ms": 1000}
-"""A server that is back is found within the attempts of one call."""
 PAGE_BYTES = 1 << 24
 MOST_PAGE = 8192
 ROW_BYTES = 2048
 """About the size of a row without its vector."""
+
+
+class AwayError(LibraryError):
+    """The server cannot be reached."""
 
 
 class Connection:
@@ -49,9 +54,7 @@ class Connection:
             logging.CRITICAL + 1
         )  # it logs tracebacks of what is told below
         try:
-            self._client = MilvusClient(
-                address.server, token=self._token, timeout=CONNECT_S, grpc_options=CHANNEL
-            )
+            self._client = MilvusClient(address.server, token=self._token, timeout=CONNECT_S)
         except Exception as error:
             raise self._told(error) from None
 
@@ -66,10 +69,15 @@ class Connection:
         Raises:
             LibraryError: the server is away, or refused it.
         """
-        try:
-            return getattr(self._client, name)(*arguments, retry_times=ATTEMPTS, **options)
-        except Exception as error:
-            raise self._told(error) from None
+        for wait_s in (*WAITS_S, None):
+            try:
+                return getattr(self._client, name)(*arguments, retry_times=RETRIES, **options)
+            except Exception as error:
+                told = self._told(error)
+                if wait_s is None or not isinstance(told, AwayError):
+                    raise told from None
+            time.sleep(wait_s)
+        return None
 
     def rows(
         self, collection: str, expression: str, fields: list[str], row_bytes: int = ROW_BYTES
@@ -134,7 +142,7 @@ class Connection:
                 "a file with it"
             )
         if name in AWAY or "unavailable" in text.lower():
-            return LibraryError(
+            return AwayError(
                 f"{self.address}: the server cannot be reached, or went away; what was committed is there: "
                 "see that it runs, and repeat the command"
             )
