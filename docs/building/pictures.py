@@ -133,7 +133,7 @@ def take_pages(browser: Browser, folder: Path, videos: Path) -> None:
         shown.click(".hit summary")
         shown.wait_for_selector(".pair canvas")
         shown.wait_for_load_state("networkidle")
-        snap(shown, "h1", 1040, PICTURES / "page-search.png")
+        snap(shown, ".hit", 640, PICTURES / "page-search.png")
         shown.goto(f"{address}/?view=runs")
         shown.wait_for_selector(".chart polyline")
         snap(shown, "h1", 860, PICTURES / "page-runs.png")
