@@ -106,11 +106,12 @@ def like(glob: str) -> str:
     """The condition that a video's name matches a pattern.
 
     Raises:
-        LibraryError: the pattern has a set of characters.
+        LibraryError: the pattern has a set of characters, or a backslash, which servers escape differently.
     """
-    if "]" in glob.partition("[")[2]:
+    if "]" in glob.partition("[")[2] or "\\" in glob:
         raise LibraryError(
-            f"where videos={glob}: a set of characters in [] cannot be asked of Milvus; write * or ?"
+            f"where videos={glob}: a set of characters in [] or a backslash cannot be asked of Milvus; "
+            "write * or ?"
         )
-    escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in glob)
+    escaped = "".join(f"\\{letter}" if letter in "%_" else letter for letter in glob)
     return f"video_id like {quoted(escaped.replace('*', '%').replace('?', '_'))}"

@@ -1,6 +1,7 @@
 """A library in Milvus answers as its folder does."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_search_finds_the_same(both, wanted):
         'a ~/."é\\n=x',
         'a ~/."é\\n!=x',
         "videos=100%_*",
-        "videos=*\\d.mp4",
+        "videos=*?d.mp4",
         "videos=new*line.mp4",
         "videos=ümläut/??.mp4",
         "start_s=8",
@@ -128,8 +129,9 @@ def test_a_filter_lets_the_same_videos_through(both, where):
 def test_what_cannot_be_asked_is_refused_in_words(both):
     folder, served = both
     query = folder.embeddings("17.mp4")
-    with pytest.raises(LibraryError, match=r"where videos=\[ab\]\*: a set of characters in \[\] cannot"):
-        served.search(Query(query, where=parse_where(["videos=[ab]*"])))
+    for glob in ("[ab]*", "*\\d.mp4"):
+        with pytest.raises(LibraryError, match=f"where videos={re.escape(glob)}: a set of .* cannot be asked"):
+            served.search(Query(query, where=parse_where([f"videos={glob}"])))
     with pytest.raises(LibraryError, match="top=20000: a Milvus server finds 16384 at most; ask for fewer"):
         served.search(Query(query, top=20000))
     with pytest.raises(FingerprintError):
