@@ -63,7 +63,7 @@ def test_a_line_around_points_chooses_them_and_a_point_shows_its_video(shown, ht
     assert shown.page.inner_text(".found .name") in {
         each["video_id"] for each in told["videos"] if each["x"] > video["x"] - 0.05
     }
-    shown.page.wait_for_function("document.querySelector('.found img').naturalWidth > 0")
+    shown.page.wait_for_function("() => document.querySelector('.found img').naturalWidth > 0")
     corners = [(x - 30, y - 30), (x + 12, y - 30), (x + 12, y + 30), (x - 30, y + 30), (x - 30, y - 28)]
     shown.page.mouse.move(*corners[0])
     shown.page.mouse.down()
