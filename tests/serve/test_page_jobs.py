@@ -23,7 +23,7 @@ def test_videos_are_added_and_jobs_are_listed(visit, http):
     assert all(f"{name} {count}" in item for name, count in job["result"].items() if isinstance(count, int))
     shown.page.fill("#folder", "nowhere")
     shown.page.click("#add")
-    assert "has no such video" in shown.said("failed")
+    assert "holds no such video" in shown.said("failed")
     assert shown.page.locator(".jobs li").count() == 2
     for width in WIDTHS:
         assert shown.faults(width) == []
