@@ -158,7 +158,7 @@ def test_runs_are_compared_side_by_side_and_live(visit, http, runs):
     tracker.log(777, {"epoch": 2.5, "loss": 0.25, "lr": 0.5, "std": 1.0})
     tracker.close()
     assert "step 777" in shown.said("step 777")
-    assert "600" in shown.page.text_content(".plot svg >> nth=0")
+    assert "600" in shown.page.text_content(".chart svg >> nth=0")
     shown.tab_to("#place")
     shown.page.keyboard.press("End")
     assert shown.page.inner_text("caption") == "Values at step 777"
