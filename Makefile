@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP_INSTALL) -e '.[hf,imagenet,milvus,onnx,open-clip,ray,serve,test,timm]'
 	test -x $(MILVUS)/bin/python || $(PYTHON) -m venv $(MILVUS)
-	$(MILVUS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt milvus-lite
+	$(MILVUS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt milvus-lite pymilvus
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

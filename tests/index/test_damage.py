@@ -204,7 +204,7 @@ from sora_video.index.build import build_library
 path, act, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 rng = np.random.default_rng(0)
 many = Embeddings(video_id=np.full(3000, "big.mp4", dtype=object), slice_no=np.arange(3000, dtype=np.int32),
-    start_s=rng.random(3000), end_s=1 + rng.random(3000), vectors=np.ones((3000, 1), np.float32),
+    start_s=rng.random(3000), end_s=1 + rng.random(3000), vectors=np.full((3000, 16), 0.25, np.float32),
     fingerprint="f" * 64)
 from sora_video.pretrain.encoders.embeddings import write_embeddings
 write_embeddings(many, path.parent / "many.parquet")
@@ -224,20 +224,21 @@ except StorageError as error:
 
 @pytest.fixture
 def wide(tmp_path, make_embeddings):
-    """A library with vectors of one number and long names."""
-    made = Library.create(tmp_path / "library", "f" * 64, 1)
-    made.add(make_embeddings({f"{n:02d} {'long' * 30}.mp4": np.ones((1, 1)) for n in range(40)}))
+    """A library with long names."""
+    made = Library.create(tmp_path / "library", "f" * 64, 16)
+    same = np.full((1, 16), 0.25)
+    made.add(make_embeddings({f"{n:02d} {'long' * 30}.mp4": same for n in range(40)}))
     return made
 
 
 @pytest.mark.parametrize(
     ("act", "limit", "refused"),
     [
-        ("add", 6_000, "000002.vectors.faiss"),
-        ("add", 20_000, "000002.slices.sqlite"),
-        ("remove", 2_000, "manifest.json"),
-        ("build", 20_000, "000001.slices.sqlite"),
-        ("build", 100, "manifest.json"),
+        ("add", 170_000, "000002.vectors.faiss: File too large"),
+        ("add", 20_000, "000002.slices.sqlite: disk I/O error"),
+        ("remove", 4_000, "manifest.json: File too large"),
+        ("build", 20_000, "000001.slices.sqlite: disk I/O error"),
+        ("build", 100, "manifest.json: File too large"),
     ],
 )
 def test_a_full_disk_leaves_the_library_as_it_was(wide, script, act, limit, refused):
@@ -245,7 +246,7 @@ def test_a_full_disk_leaves_the_library_as_it_was(wide, script, act, limit, refu
     output, errors = script(FULL, wide.path, act, limit).communicate()
     assert errors == ""
     assert output.startswith("cannot write ")
-    assert f"{refused}: File too large; free space" in output
+    assert f"{refused}; free space" in output
     assert (wide.path / "manifest.json").read_bytes() == before
     assert sorted(entry.name for entry in wide.path.parent.iterdir()) == ["library", "many.parquet"]
     again = Library.open(wide.path)

@@ -15,7 +15,7 @@ from sora_video.index.libraries import Libraries
 from sora_video.index.library import Library
 from sora_video.index.localize import localize
 from sora_video.index.merge import merge_libraries
-from sora_video.index.opening import open_libraries
+from sora_video.index.opening import open_store
 from sora_video.index.query import Query
 from sora_video.index.store.filters import Where
 from sora_video.pretrain.encoders.aspects import Aspect
@@ -150,10 +150,10 @@ def test_libraries_that_do_not_go_together_are_refused(tmp_path, apart, films):
 def test_names_with_commas_are_several_libraries_unless_there_is_such_a_folder(tmp_path, apart, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = []
-    assert len(open_libraries("a,b,c", said.append)) == sum(map(len, apart))
+    assert len(open_store("a,b,c", said.append)) == sum(map(len, apart))
     shutil.copytree("a", "a,b")
-    assert len(open_libraries("a,b", said.append)) == len(apart[0])
+    assert len(open_store("a,b", said.append)) == len(apart[0])
     assert said == []
     next(Path("b/segments").glob("*.vectors.faiss")).write_bytes(b"")
-    assert len(open_libraries("a,b,c", said.append)) < sum(map(len, apart))
+    assert len(open_store("a,b,c", said.append)) < sum(map(len, apart))
     assert "b: segments/" in said[0]
