@@ -53,6 +53,7 @@ lint: setup-test
 
 bench-real: setup-test
 	$(BIN)/python -m benchmarks.real
+	$(BIN)/python -m benchmarks.real --init package:efficientnet_lite0
 
 bench-choices: setup-test
 	$(BIN)/python -m benchmarks.choices
@@ -69,6 +70,7 @@ bench-reading: setup-test
 bench-pretrain: setup-test
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.steps
 
 bench-published: setup-test
 	$(BIN)/python -m benchmarks.published
