@@ -102,6 +102,7 @@ def test_marks_differ_by_colour_and_shape_as_the_legend_says(shown, http, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_map_is_good_at_every_width(visit, http, scheme):
+    visit("view=map").said("videos on the map")  # once it is drawn
     told = http.get("/api/v1/map").json()
     word = f"within={told['map']}:0,0,1,0,1,1"
     shown = visit(f"view=map&colour=camera&where={word}&box=0,0,1,1", scheme)

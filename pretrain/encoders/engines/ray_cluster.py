@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ __all__ = ["Room", "check_ray", "connected", "room_of"]
 
 MOST_CPUS = 8
 """Processors of a worker without a GPU, where a node has as many; more readers hardly help one network."""
+ANSWER_S = 10.0
+"""Seconds that a cluster has to take a connection."""
 STARTS = 3
 """How often a cluster of this machine is tried to start."""
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -78,6 +81,8 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    if address is not None:
+        check_answers(address)
     try:
         with quiet():
             join_or_start(address)
@@ -86,6 +91,30 @@ def connected(address: str | None) -> Iterator[None]:
             yield
     finally:
         ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Refuse an address where nothing answers, since Ray would wait there without end.
+
+    Raises:
+        ConfigError: see :func:`connected`.
+    """
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_S):
+            pass
+    except (OSError, ValueError) as error:
+        raise no_cluster(address, str(error)) from error
+
+
+def no_cluster(address: str, reason: str) -> ConfigError:
+    """The refusal of an address."""
+    return ConfigError(
+        f"--ray-address {address}: no Ray cluster can be joined there: {reason}; start one by "
+        "`ray start --head`"
+    )
 
 
 def join_or_start(address: str | None) -> None:
@@ -114,10 +143,7 @@ def join(address: str | None) -> None:
         reason = " ".join(str(error).split()).rstrip(".")
         if address is None:
             raise ConfigError(f"--engine ray: Ray cannot be started here: {reason}; see /tmp/ray") from error
-        raise ConfigError(
-            f"--ray-address {address}: no Ray cluster can be joined there: {reason}; start one by "
-            "`ray start --head`"
-        ) from error
+        raise no_cluster(address, reason) from error
 
 
 @contextmanager

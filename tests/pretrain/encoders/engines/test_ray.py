@@ -54,11 +54,11 @@ def start():
 
 
 def finished(process):
-    """The result that it printed, and the lines beside it that are not expected."""
+    """The result that it printed last, and the lines beside it that are not expected."""
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     others = [line for line in errors.splitlines() if not any(words in line for words in EXPECTED)]
-    return json.loads(out), others
+    return json.loads(out.splitlines()[-1]), others
 
 
 @pytest.fixture(scope="module")
