@@ -124,7 +124,9 @@ class Shown:
     def unreached(self) -> list[int]:
         """Those things to act on that the key Tab does not come to, or whose focus is not seen."""
         left = set(map(str, self.page.evaluate(REACH)))
-        for _ in range(len(left)):
+        for _ in range(2 * len(left)):  # boxes that scroll have a turn too
+            if not left:
+                break
             self.page.keyboard.press("Tab")
             number, seen = self.page.evaluate(FOCUS)
             if seen:
