@@ -13,13 +13,13 @@ from .query import AGREE, Query, without_times
 from .store.filters import Where
 
 if TYPE_CHECKING:
-    from .opened import OpenedLibrary
+    from .stores import Store
 
 __all__ = ["check_examples", "query_by_examples"]
 
 
 def query_by_examples(
-    library: "OpenedLibrary",
+    library: "Store",
     examples: Sequence[Example],
     *,
     top: int = 10,

@@ -69,6 +69,9 @@ class Store(Protocol):
     ) -> Comparison:
         """What compares queries with videos by likeness."""
 
+    def check(self, embeddings: Embeddings) -> None:
+        """Refuse embeddings that cannot be searched for."""
+
     def search(self, query: Query) -> list[Hit]:
         """The videos with the slices most like those of a query."""
 

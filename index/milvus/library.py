@@ -283,9 +283,21 @@ class MilvusLibrary:
         """
         return find_many(self._collection, query, self._asked(query).vectors)
 
+    def check(self, embeddings: Embeddings) -> None:
+        """Refuse embeddings that cannot be searched for, see :meth:`.OpenedLibrary.check`.
+
+        Args:
+            embeddings: of a query.
+
+        Raises:
+            FingerprintError: another encoder made them.
+            LibraryError: they are of another dimension, or not L2-normalised.
+        """
+        check_embeddings(embeddings, "the query", self._manifest)
+
     def _asked(self, query: Query) -> Embeddings:
         """The query's slices, so that inner products are cosines by what it asks by."""
-        check_embeddings(query.embeddings, "the query", self._manifest)
+        self.check(query.embeddings)
         if query.where is not None:
             check_order(query.where, self._values_of)
         return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))

@@ -14,6 +14,7 @@ from sora_video.index.localize import localize
 from sora_video.index.milvus.library import MilvusLibrary
 from sora_video.index.milvus.push import push_library
 from sora_video.index.query import Query
+from sora_video.index.several import query_by_examples
 from sora_video.index.store.filters import parse_where
 
 from .conftest import ASPECTS, FINGERPRINT, draw, slices, without_fractions
@@ -169,6 +170,14 @@ def test_a_slice_is_found_by_its_number(both):
     asked = query_by_example(served, Example(f"slice:{number}"))
     assert asked.exclude == {"12.mp4"}
     same(localize(served, asked), localize(folder, query_by_example(folder, Example(f"slice:{number}"))))
+
+
+def test_several_examples_find_the_same(both):
+    folder, served = both
+    examples = [Example(f"slice:{folder.slices(name).slice_id[0]}") for name in ("12.mp4", "17.mp4")]
+    asked = query_by_examples(served, examples)
+    assert asked.exclude == {"12.mp4", "17.mp4"}
+    same(localize(served, asked), localize(folder, query_by_examples(folder, examples)))
 
 
 def test_duplicates_are_the_same(both):
