@@ -1,122 +1,100 @@
 """What a server answers in, and how much: by query, clients and size of the library; its page; a soak.
 
-Clients are threads of this process, each with a connection that stays open; the server is a process of its
-own on the same machine. Vectors are drawn from clusters, see :mod:`.clusters`.
+The server is a process of its own on the same machine as its clients, see :mod:`.serve_load`. Vectors are
+drawn from clusters, see :mod:`.clusters`; spans and files are of real clips.
 """
 
 import argparse
 import http.client
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.clusters import FINGERPRINT, PER_VIDEO, Clusters
+from benchmarks.clusters import FINGERPRINT, PER_VIDEO, Clusters, embeddings
+from benchmarks.real import DATA
+from benchmarks.serve_load import HEAD, Ask, Server, ask_for, load
 from benchmarks.serve_page import clips_library, measure_page
 from benchmarks.soak import holding
 from sora_video.base.files import write_text
 from sora_video.index.library import Library
+from sora_video.index.tune.target import Target
+from sora_video.serve.multipart import Multipart
 
 RESULTS = Path(__file__).with_name("results") / "serve.md"
 WORK = Path(tempfile.gettempdir()) / "sora-bench-serve"
 DIM, CENTRES, QUERIES = 512, 5000, 200
-HEAD = "| slices | query | clients | p50, ms | p95, ms | p99, ms | answers/s | refused |\n" + 8 * "|---" + "|"
-
-Ask = tuple[str, str, bytes | None]
-"""Method, path and body of a request."""
-
-
-def vector_asks(clusters: Clusters, count: int, where: list[str]) -> list[Ask]:
-    """Searches by one vector each."""
-    bodies = ({"vectors": [row.tolist()], "where": where} for row in clusters.queries[:count])
-    return [("POST", "/api/v1/search", json.dumps(body).encode()) for body in bodies]
+SEARCH = "/api/v1/search"
+TUNED_FROM = 100_000
+"""Slices from which a library is measured with an approximate index too."""
+INDEX_BYTES = 150
+"""Of a slice, most that the index keeps in memory; one kind alone takes so little, which is soon built."""
+FEW = 10
+"""Most clients of queries that are decoded; a server lets 20 wait, and refuses more."""
+PARTS = 4
+"""Times that a soak is looked at."""
 
 
 def kinds(clusters: Clusters, slices: int) -> dict[str, list[Ask]]:
     """Requests by kind of query."""
     rng = random.Random(0)
-    by_slice = ({"slice_id": rng.randrange(slices)} for _ in range(QUERIES))
-    pages = (rng.randrange(max(1, slices // PER_VIDEO)) for _ in range(QUERIES))
+    rows = [row.tolist() for row in clusters.queries]
+    where = ["videos=0000*", "start_s=5"]
+    pages = [rng.randrange(max(1, slices // PER_VIDEO)) for _ in range(QUERIES)]
     return {
-        "health": [("GET", "/healthz", None)],
-        "slice": [("POST", "/api/v1/search", json.dumps(body).encode()) for body in by_slice],
-        "vector": vector_asks(clusters, QUERIES, []),
-        "vector, filtered": vector_asks(clusters, QUERIES, ["videos=0000*", "start_s=5"]),
-        "page of videos": [("GET", f"/api/v1/videos?limit=50&offset={page}", None) for page in pages],
+        "health": [Ask("GET", "/healthz")],
+        "slice": [ask_for(SEARCH, {"slice_id": rng.randrange(slices)}) for _ in range(QUERIES)],
+        "vector": [ask_for(SEARCH, {"vectors": [row]}) for row in rows],
+        "vector, filtered": [ask_for(SEARCH, {"vectors": [row], "where": where}) for row in rows],
+        "page of videos": [Ask("GET", f"/api/v1/videos?limit=50&offset={page}") for page in pages],
+    }
+
+
+def decoded_kinds(server: Server) -> dict[str, list[Ask]]:
+    """Requests for which the server decodes, of a library of clips."""
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
+    connection.request("GET", "/api/v1/videos?limit=100")
+    videos = json.loads(connection.getresponse().read())["videos"]
+    connection.close()
+    forms = [Multipart({"top": 10}, [DATA / "survfight" / video["video_id"]]) for video in videos]
+    return {
+        "span": [ask_for(SEARCH, {"video_id": video["video_id"], "end_s": 1}) for video in videos],
+        "file": [
+            Ask("POST", f"{SEARCH}/upload", b"".join(form), form.headers["Content-Type"]) for form in forms
+        ],
+        "poster": [Ask("GET", f"/media/{video['media_id']}/poster.jpg?at_s=1") for video in videos],
     }
 
 
 @contextmanager
-def server(library: Path) -> Iterator[tuple[str, int, int]]:
-    """A server of a library: its host, port and process."""
+def serving(library: Path) -> Iterator[Server]:
+    """A server of a library."""
     command = [sys.executable, "-m", "sora_video", "serve", str(library), "--port", "0", "--rate", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().split(" at http://")[1].split(";")[0]
-        host, port = address.rsplit(":", 1)
-        yield host, int(port), process.pid
+        host, port = process.stdout.readline().split(" at http://")[1].split(";")[0].rsplit(":", 1)
+        yield Server(host, int(port), process.pid)
     finally:
         process.terminate()
         process.wait(60)
         process.stdout.close()
 
 
-def load(host: str, port: int, asks: list[Ask], clients: int, seconds: float) -> tuple[list[float], int]:
-    """Ask for some seconds: seconds of each answer, and how many were refused."""
-    taken, refused, lock, end = list[float](), [0], threading.Lock(), time.monotonic() + seconds
-
-    def work(first: int) -> None:
-        connection, number, own, bad = (
-            http.client.HTTPConnection(host, port, timeout=300),
-            first,
-            list[float](),
-            0,
-        )
-        while time.monotonic() < end:
-            method, path, body = asks[number % len(asks)]
-            began = time.perf_counter()
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-            answer = connection.getresponse()
-            answer.read()
-            own.append(time.perf_counter() - began)
-            bad += answer.status != http.client.OK
-            number += clients
-        connection.close()
-        with lock:
-            taken.extend(own)
-            refused[0] += bad
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return taken, refused[0]
-
-
-def row(slices: int, kind: str, clients: int, found: tuple[list[float], int], seconds: float) -> str:
-    """A line of the table."""
-    taken, refused = found
-    p50, p95, p99 = 1e3 * np.percentile(taken, [50, 95, 99])
-    rate = len(taken) / seconds
-    return f"| {slices:,} | {kind} | {clients} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {rate:.0f} | {refused} |"
-
-
 def library_of(clusters: Clusters, slices: int, work: Path) -> Path:
     """A library of so many slices, made once."""
     path = work / f"{slices}.library"
     if not path.exists():
-        beside = path.with_suffix(".partial")
+        beside = fresh(path)
         library = Library.create(beside, FINGERPRINT, DIM)
         clusters.fill(library, 0, slices)
         library.compact()
@@ -124,38 +102,102 @@ def library_of(clusters: Clusters, slices: int, work: Path) -> Path:
     return path
 
 
+def tuned(library: Path, slices: int) -> Path:
+    """The same library with an approximate index, made once."""
+    path = library.with_name(f"{slices}-tuned.library")
+    if not path.exists():
+        beside = fresh(path)
+        shutil.copytree(library, beside)
+        Library.open(beside).tune(Target(memory=INDEX_BYTES * slices))
+        beside.rename(path)
+    return path
+
+
+def fresh(path: Path) -> Path:
+    """A place beside a library that is being made; what a killed run left there is deleted."""
+    beside = path.with_suffix(".partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    return beside
+
+
 def latency(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Measure every kind of query with every number of clients."""
     clusters = Clusters(DIM, CENTRES, QUERIES)
     for slices in options.slices:
-        with server(library_of(clusters, slices, options.work)) as (host, port, _):
-            for kind, asks in kinds(clusters, slices).items():
-                load(host, port, asks, 1, 1.0)
-                for clients in options.clients:
-                    say(
-                        row(
-                            slices,
-                            kind,
-                            clients,
-                            load(host, port, asks, clients, options.seconds),
-                            options.seconds,
-                        )
-                    )
+        path = library_of(clusters, slices, options.work)
+        libraries = {f"{slices:,}": path}
+        if slices >= TUNED_FROM:
+            libraries[f"{slices:,}, indexed"] = tuned(path, slices)
+        for name, library in libraries.items():
+            with serving(library) as server:
+                for kind, asks in kinds(clusters, slices).items():
+                    measure(server, (name, kind), asks, options.clients, options.seconds, say)
+    library = clips_library(options.work)
+    with serving(library) as server:
+        count = f"{len(Library.open(library)):,}, of clips"
+        few = [clients for clients in options.clients if clients <= FEW]
+        for kind, asks in decoded_kinds(server).items():
+            measure(server, (count, kind), asks, few, options.seconds, say)
+
+
+def measure(
+    server: Server,
+    names: tuple[str, str],
+    asks: Sequence[Ask],
+    clients: Sequence[int],
+    seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    """Rows of one kind of query; the most clients also ask once a second each."""
+    load(server, asks, 1, 1.0)
+    for count in clients:
+        say(load(server, asks, count, seconds).row(*names, str(count)))
+    count = max(clients)
+    say(load(server, asks, count, seconds, pause_s=1.0).row(*names, f"{count}, once a second"))
+
+
+@contextmanager
+def changing(path: Path, clusters: Clusters) -> Iterator[None]:
+    """Meanwhile videos come and go, attributes change, and the library is compacted."""
+    library, end = Library.open(path), threading.Event()
+
+    def work() -> None:
+        turn = 0
+        while not end.wait(1.0):
+            turn += 1
+            rows = embeddings(clusters.draw(np.random.default_rng(turn), PER_VIDEO), 10**8)
+            library.add(rows)
+            library.set_attributes({rows.videos()[0]: {"turn": turn}})
+            library.remove(rows.videos())
+            if turn % 5 == 0:
+                library.compact()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
 
 
 def soak(options: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Ask for everything for long, and look at what the server holds."""
+    """Ask for everything for long while the library changes, and look at what the server holds."""
     clusters, slices = Clusters(DIM, CENTRES, QUERIES), min(options.slices)
-    with server(library_of(clusters, slices, options.work)) as (host, port, pid):
+    library = fresh(options.work / "soak.library")
+    shutil.copytree(library_of(clusters, slices, options.work), library)
+    with serving(library) as server, changing(library, clusters):
         asks = [ask for kind in kinds(clusters, slices).values() for ask in kind]
         random.Random(0).shuffle(asks)
-        say("\n| minutes | answers | refused | memory, MB | open files |\n|---|---|---|---|---|")
+        say("\n| minutes | clients | answers | refused | memory, MB | open files |\n" + 6 * "|---" + "|")
         answers = refused = 0
-        for part in range(1, 5):
-            taken, bad = load(host, port, asks, 10, 15 * options.soak)
-            answers, refused = answers + len(taken), refused + bad
-            memory_mb, files = holding(pid)
-            say(f"| {part * options.soak / 4:g} | {answers:,} | {refused} | {memory_mb:.0f} | {files} |")
+        for part in range(1, PARTS + 1):
+            done = load(server, asks, max(options.clients), 60 * options.soak / PARTS)
+            answers, refused = answers + len(done.taken), refused + done.refused
+            memory_mb, files = holding(server.pid)
+            minutes = f"| {part * options.soak / PARTS:g} | {max(options.clients)} "
+            say(f"{minutes}| {answers:,} | {refused} | {memory_mb:.0f} | {files} |")
+    shutil.rmtree(library)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -175,15 +217,18 @@ def main(arguments: list[str] | None = None) -> None:
     def say(line: Any) -> None:
         print(line, flush=True)
         lines.append(str(line))
+        write_text(options.out, "\n".join(lines) + "\n")  # what was measured stays if the rest fails
 
-    say(f"# A server on this machine, vectors of {DIM} numbers, exact search\n\n{HEAD}")
+    say(
+        f"# A server on this machine, vectors of {DIM} numbers\n\nSearches are exact, but for libraries that "
+        f"are indexed.\n\n{HEAD}"
+    )
     latency(options, say)
     if options.visits > 0:
-        with server(clips_library(options.work)) as (host, port, _):
-            measure_page(f"http://{host}:{port}", options.visits, say)
+        with serving(clips_library(options.work)) as server:
+            measure_page(f"http://{server.host}:{server.port}", options.visits, say)
     if options.soak > 0:
         soak(options, say)
-    write_text(options.out, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
