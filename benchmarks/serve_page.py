@@ -84,7 +84,7 @@ def look(opened: Any, url: str) -> tuple[int, int, int, float]:
     """Requests, bytes of code and answers, bytes of media, and milliseconds until the view is there."""
     context = opened.new_context()
     page, ended = context.new_page(), list[Any]()
-    page.on("requestfinished", ended.append)
+    page.on("requestfinished", lambda request: ended.append(request))  # a method of a list is not taken
     page.goto(url)
     page.wait_for_selector("#view > *", state="attached")
     ready_ms = float(page.evaluate("performance.now()"))

@@ -1,15 +1,20 @@
 """Events of a running `sora watch --out FOLDER`, which writes a line for each."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from sora_video.base.plain import plain
 
+from .refusals import told
+
 __all__ = ["EVENTS", "Alerts"]
 
 EVENTS = "events.jsonl"
 """The file of events in the folder of a watch."""
+ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?:[^\s/@]*@)?(?P<host>[^\s/?#]*)\S*", re.IGNORECASE)
+"""Of a stream, which may hold a password."""
 MOST_BYTES = 1 << 20
 """That are read at once."""
 
@@ -48,7 +53,7 @@ class Alerts:
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:
-    """The event of a line, its files by their names alone; None where it is none."""
+    """The event of a line, with its files' names and its source's host alone; None where it is none."""
     try:
         event = json.loads(line)
     except ValueError:
@@ -58,5 +63,8 @@ def event_of(line: bytes) -> dict[str, Any] | None:
     for key in ("clip", "picture"):
         if isinstance(event.get(key), str):
             event[key] = Path(event[key]).name
+    for key in ("source", "ended"):
+        if isinstance(event.get(key), str):
+            event[key] = told(ADDRESS.sub(r"\g<scheme>\g<host>", event[key]))
     shown: dict[str, Any] = plain(event)
     return shown

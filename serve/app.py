@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sora_video import __version__
 from sora_video.base.errors import SoraError
@@ -83,6 +84,7 @@ def make_app(service: Service) -> Guard:
         (SoraError, refuse),
         (RequestValidationError, refuse_values),
         (HTTPException, refuse_plainly),
+        (ClientDisconnect, refuse_nobody),
         (Exception, refuse_with_fault),
     ):
         app.add_exception_handler(kind, answer)
@@ -115,6 +117,11 @@ async def refuse_plainly(_: Request, error: Any) -> Response:
     answer = json_response({"error": str(error.detail)}, error.status_code)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def refuse_nobody(_: Request, __: Any) -> Response:
+    """A body that ended too early; nobody reads the answer."""
+    return json_response({"error": "the body is not whole"}, 400)
 
 
 async def refuse_with_fault(request: Request, error: Any) -> Response:

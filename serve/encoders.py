@@ -1,12 +1,16 @@
 """Encoders that stay loaded between requests."""
 
+import time
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from sora_video.configs.schema import DataConfig
 from sora_video.index.encoder import open_encoder
+from sora_video.index.example import OpenEncoder
 from sora_video.pretrain.video.readers.limits import Limits
+
+from .refusals import BusyError
 
 if TYPE_CHECKING:
     from sora_video.pretrain.encoders.frozen import VideoEncoder
@@ -37,3 +41,18 @@ class Encoders:
                 encoder.data = self.data
                 self.loaded[key] = encoder
             return self.loaded[key]
+
+    def within(self, seconds: float) -> OpenEncoder:
+        """The encoders for one request, whose examples are embedded one by one.
+
+        Args:
+            seconds: from now, after which no further example is begun: nobody waits for the answer any more.
+        """
+        end_s = time.monotonic() + seconds
+
+        def opened(model: str | Path | None, by: str | None = None) -> "VideoEncoder":
+            if time.monotonic() > end_s:
+                raise BusyError(f"took more than {seconds:g} s; search for fewer or shorter examples at once")
+            return self(model, by)
+
+        return opened

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from sora_video.base.unfinished import sweep
+
 from .alerts import Alerts
 from .encoders import Encoders
 from .ended import Ended
@@ -50,7 +52,10 @@ class Service:
         processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
         self.searching = Pool("search", max(2, processors), 200)
         self.embedding = Pool("embedding", 2, 20)
-        self.making = Pool("media", 2, 100)
+        self.receiving = Pool("uploads", 4, 20)
+        self.reading = Pool("words", 2, 100)
+        self.making = Pool("media", 2, 200)
+        self.cutting = Pool("cuts", 1, 20)
         self.copying = Pool("previews", 1, 20)
         self.comparing = Pool("duplicates", 1, 5)
         self.writing = Pool("changes", 1, 100)
@@ -75,14 +80,16 @@ class Service:
 
     @property
     def pools(self) -> tuple[Pool, ...]:
-        """The kinds of work."""
-        return (self.searching, self.embedding, self.making, self.copying, self.comparing, self.writing)
+        """The kinds of work, each with threads of its own: what takes long keeps nothing else waiting."""
+        quick = (self.searching, self.reading, self.making, self.writing)
+        return (*quick, self.embedding, self.receiving, self.cutting, self.copying, self.comparing)
 
     def roots(self) -> Iterator[str | Path]:
         """Folders that no answer may name."""
         settings = self.settings
         yield from (settings.state, settings.library, Path.cwd(), Path.home())
-        yield from (path for path in (settings.head, settings.videos, settings.runs) if path)
+        places = (settings.head, settings.videos, settings.events, settings.runs)
+        yield from (path for path in places if path)
         served = self.library.served
         yield from served.__dict__.get("roots", ())
 
@@ -99,6 +106,7 @@ class Service:
 
     def start(self) -> None:
         """Begin to work on jobs, and to look at the folder of videos."""
+        sweep(self.settings.uploads_folder)
         self.runner.start()
         if self.folder is not None:
             self.folder.start()

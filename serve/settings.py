@@ -82,10 +82,20 @@ class Settings:
             )
         if self.takes_away and not self.follows:
             raise ConfigError("--take-away: applies to --watch-folder; name both")
-        if self.runs is not None and not self.runs.is_dir():
-            raise ConfigError(f"--runs {self.runs}: no such folder; name one that holds run folders")
         if self.port > 65535:
             raise ConfigError(f"--port {self.port}: must be at most 65535")
+        for name, folder, what in (
+            ("videos", self.videos, "that of the library's videos"),
+            ("head", self.head, "a classifier, which `sora classify train` writes"),
+            ("runs", self.runs, "one that holds run folders"),
+        ):
+            if folder is not None and not folder.is_dir():
+                raise ConfigError(f"--{name} {folder}: no such folder; name {what}")
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where uploads are while they are searched for."""
+        return self.state / "uploads"
 
     @property
     def needs_token(self) -> bool:

@@ -1,9 +1,8 @@
 """Files that clients send: to a folder of their own, within limits, and away again."""
 
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from fastapi import UploadFile
 
 from sora_video.base.errors import CorpusError, VideoError
 from sora_video.base.storage import storage_errors
+from sora_video.base.unfinished import unfinished_folder
 from sora_video.pretrain.video.corpus import SUFFIXES
 from sora_video.pretrain.video.images import IMAGES, by_number
 from sora_video.pretrain.video.media_size import size_apart
@@ -108,18 +108,22 @@ async def received(
     parts += [[file] for file in images] if apart else [images] if images else []
     if len(parts) > MOST_EXAMPLES:
         raise TooLargeError(f"{len(parts)} examples, at most {MOST_EXAMPLES}; send fewer")
-    scratch = await service.making.run(make_scratch, service.settings.state / "uploads")
-    try:
-        yield await service.making.run(keep_all, parts, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder(service.settings.uploads_folder) as scratch:
+        yield await service.receiving.run(keep_all, parts, scratch)
 
 
-def make_scratch(folder: Path) -> Path:
-    """A new empty folder."""
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=folder))
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A new empty folder below another one; deleted in the end, or by the next server if this one is killed.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    with ExitStack() as stack:
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            scratch = stack.enter_context(unfinished_folder(folder / "upload"))
+        yield scratch
 
 
 def suffix_of(file: UploadFile) -> str:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, SoraError
 from sora_video.base.plain import plain
 
 from ..jobs.kinds import NO_FOLDER
@@ -24,9 +24,14 @@ from .values import Strict
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
-Names = Annotated[list[str], Field(min_length=1, max_length=10_000, description="By video_id.")]
+Names = Annotated[
+    list[Annotated[str, Field(max_length=4096)]],
+    Field(min_length=1, max_length=10_000, description="By video_id."),
+]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 MOST_STREAMS = 64
+MOST_WAITING = 200
+"""Jobs that clients may let wait."""
 LOOK_S = 0.5
 ALIVE_S = 15.0
 
@@ -65,10 +70,29 @@ class Classify(Strict):
     head: Annotated[Name | None, Field(description="A trained one; null: that of --head.")] = None
 
 
-class LabelChanges(Strict):
-    """Labels to set, by video; null takes one away."""
+class SpanLabel(Strict):
+    """A label of a span of a video; null takes it away."""
 
-    changes: Annotated[dict[str, str | None], Field(max_length=10_000, examples=[{"a.mp4": "pour"}])]
+    video_id: Annotated[str, Field(max_length=4096)]
+    start_s: Annotated[float, Field(ge=0, le=1e7)]
+    end_s: Annotated[float, Field(gt=0, le=1e7)]
+    label: Annotated[str | None, Field(max_length=1000)]
+
+
+class LabelChanges(Strict):
+    """Labels to set, of videos and of spans; null takes one away."""
+
+    changes: Annotated[
+        dict[str, Annotated[str, Field(max_length=1000)] | None],
+        Field(max_length=10_000, description="By video.", examples=[{"a.mp4": "pour"}]),
+    ] = {}
+    spans: Annotated[
+        list[SpanLabel],
+        Field(
+            max_length=10_000,
+            examples=[[{"video_id": "a.mp4", "start_s": 2, "end_s": 5, "label": "pour"}]],
+        ),
+    ] = []
     column: Annotated[str, Field(min_length=1, max_length=100)] = "label"
 
 
@@ -116,14 +140,14 @@ async def cancel_job(job_id: str, service: ServiceDep) -> Response:
 
 @router.get("/labels")
 async def list_labels(service: ServiceDep) -> Response:
-    """Labels by video and column."""
-    return await service.searching.run(lambda: json_response({"labels": labels_of(service).by_video()}))
+    """Labels of videos by column, and those of spans."""
+    return await service.searching.run(listed_labels, service)
 
 
 @router.post("/labels", status_code=204)
 async def set_labels(body: LabelChanges, service: ServiceDep) -> Response:
-    """Set labels of videos, all of them or none, in the CSV beside the library."""
-    await service.writing.run(lambda: labels_of(service).set(body.changes, body.column))
+    """Set labels of videos and spans, all of them or none, in the CSV beside the library."""
+    await service.writing.run(change_labels, service, body)
     return Response(status_code=204)
 
 
@@ -146,6 +170,9 @@ def added(service: Service, wanted: Any) -> Response:
     """Add a job."""
     if wanted.kind == "add" and service.settings.videos is None:
         raise ConfigError(NO_FOLDER)
+    waiting = service.jobs.waiting()
+    if waiting >= MOST_WAITING:
+        raise BusyError(f"{waiting} jobs are waiting already; try again later")
     values = wanted.model_dump(exclude={"kind"})
     job = service.jobs.add(wanted.kind, values)
     service.runner.ring()
@@ -170,6 +197,19 @@ def labels_of(service: Service) -> Labels:
     return Labels(labels_path(settings.library.absolute()), service.library.now().library, settings.videos)
 
 
+def listed_labels(service: Service) -> Response:
+    """Labels of videos and of spans."""
+    labels = labels_of(service)
+    spans = [span._asdict() for span in labels.of_spans()]
+    return json_response({"labels": labels.by_video(), "spans": spans})
+
+
+def change_labels(service: Service, body: LabelChanges) -> None:
+    """Write labels."""
+    spans = {(span.video_id, span.start_s, span.end_s): span.label for span in body.spans}
+    labels_of(service).set(body.changes, body.column, spans)
+
+
 def heads(service: Service) -> Response:
     """All classifiers."""
     from sora_video.downstream.classify.store import load_classifier
@@ -180,7 +220,10 @@ def heads(service: Service) -> Response:
         places |= {path.name: path for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
     values = []
     for name, path in places.items():
-        about = load_classifier(path).as_json()
+        try:
+            about = load_classifier(path).as_json()
+        except (SoraError, OSError):
+            continue  # a damaged one hides no other; a job that names it says what is wrong
         values.append({"name": name, **{key: about[key] for key in ("fingerprint", "tasks")}})
     return json_response({"heads": plain(values)})
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import pathlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -13,7 +15,7 @@ from sora_video.base.errors import ConfigError, VideoError
 from ..refusals import BusyError, MissingError
 from ..service import Service, ServiceDep
 
-__all__ = ["router", "sent"]
+__all__ = ["readable", "router", "sent"]
 
 router = APIRouter(tags=["media"])
 WAIT_S = 20.0
@@ -62,7 +64,7 @@ async def cut(
     """A span of at most a minute as a film of its own: H.264, at most 480 pixels high, with its sound."""
     if not 0 < end_s - start_s <= CUT_S:
         raise ConfigError(f"end_s={end_s:g}: must be after start_s={start_s:g}, by at most {CUT_S:g} s")
-    path, name = await service.making.run(cut_of, service, media_id, (start_s, end_s))
+    path, name = await service.cutting.run(cut_of, service, media_id, (start_s, end_s))
     return sent(path, request, name)
 
 
@@ -87,10 +89,8 @@ def source_of(service: Service, media_id: str) -> tuple[pathlib.Path, bool]:
     """
     served = service.library.now()
     path = service.media.file(served.library, served.name_of(media_id))
-    try:
+    with readable():
         return path, service.media.obstacle(path) is None
-    except (VideoError, OSError) as error:
-        raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
 async def preview_of(service: Service, path: pathlib.Path) -> pathlib.Path:
@@ -108,10 +108,23 @@ async def preview_of(service: Service, path: pathlib.Path) -> pathlib.Path:
     await asyncio.wait({made}, timeout=WAIT_S)
     if not made.done():
         raise BusyError("a preview of this video is being made; try again later")
-    try:
+    with readable():
         return made.result()
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Say that a file is not there if it cannot be read, or has gone since it was looked for.
+
+    Raises:
+        MissingError: the block raised an error of the file.
+    """
+    try:
+        yield
     except VideoError as error:
         raise MissingError(f"the file of this video cannot be read: {error}") from error
+    except OSError as error:
+        raise MissingError(f"the file of this video cannot be read: {error.strerror}") from error
 
 
 def frames_of(
@@ -120,10 +133,8 @@ def frames_of(
     """Frames of a span of a video as a JPEG file."""
     served = service.library.now()
     path = service.media.file(served.library, served.name_of(media_id))
-    try:
+    with readable():
         return service.media.frames(served.library, path, span, count, height)
-    except VideoError as error:
-        raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
 def cut_of(service: Service, media_id: str, span: tuple[float, float]) -> tuple[pathlib.Path, str]:
@@ -131,10 +142,8 @@ def cut_of(service: Service, media_id: str, span: tuple[float, float]) -> tuple[
     served = service.library.now()
     video_id = served.name_of(media_id)
     path = service.media.file(served.library, video_id)
-    try:
+    with readable():
         made = service.media.cut(served.library, path, span)
-    except VideoError as error:
-        raise MissingError(f"the file of this video cannot be cut: {error}") from error
     return made, f"{pathlib.PurePosixPath(video_id).stem} {span[0]:.1f}-{span[1]:.1f}.mp4"
 
 
@@ -145,13 +154,18 @@ def sent(path: pathlib.Path, request: Request, name: str | None = None) -> Respo
         path: of the file.
         request: that asks for it.
         name: that it is to be saved under; None: it is to be shown.
+
+    Raises:
+        MissingError: it has gone since.
     """
+    with readable():
+        status = path.stat()
     media_type = TYPES.get(path.suffix.lower(), "video/mp4")
     answer = FileResponse(
         path,
         media_type=media_type,
         headers={"Cache-Control": CACHING},
-        stat_result=path.stat(),
+        stat_result=status,
         filename=name,
     )
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]

@@ -14,6 +14,7 @@ from sora_video.index.query import AGREE, Query, without_times
 from sora_video.index.search.search import Hit
 from sora_video.index.several import query_by_examples
 
+from ..pool import Pool
 from ..served import Served
 from ..service import Service, ServiceDep
 from ..uploads import Upload, named, received
@@ -50,9 +51,7 @@ async def search(
     check_one(request, (*KINDS, "vectors", "several"))
     for asked in request.several or ():
         check_one(asked, KINDS)
-    embeds = any(asked.text is not None or asked.video_id is not None for asked in asked_of(request))
-    pool = service.embedding if embeds else service.searching
-    return await pool.run(answer, service, request)
+    return await pool_for(service, request).run(answer, service, request)
 
 
 @uploads.post("/search/upload", response_model=Hits)
@@ -77,7 +76,7 @@ async def search_upload(
     """Find videos that show the same as an uploaded video, as images, or as several of them, and where."""
     how = Searched(top=top, exclude=exclude, where=where, by=by, agree=agree)
     async with received(file, service, apart=apart) as sent:
-        return await service.embedding.run(
+        return await service.receiving.run(
             answer_uploads, service, how, sent, (start_s, end_s), fps, slice_id
         )
 
@@ -85,7 +84,15 @@ async def search_upload(
 @router.get("/encoder", response_model=EncoderValue)
 async def about_encoder(service: ServiceDep) -> Response:
     """Say what the encoder can search by; the first request loads it."""
-    return await service.embedding.run(encoder_of, service)
+    return await service.reading.run(encoder_of, service)
+
+
+def pool_for(service: Service, request: SearchRequest) -> Pool:
+    """Where a search is answered: words do not wait for films that are decoded, nor slices for words."""
+    asked = asked_of(request)
+    if any(each.video_id is not None for each in asked):
+        return service.embedding
+    return service.reading if any(each.text is not None for each in asked) else service.searching
 
 
 def encoder_of(service: Service) -> Response:
@@ -175,7 +182,7 @@ def examples_query(service: Service, served: Served, examples: Sequence[Example]
         exclude=how.exclude,
         where=where_of(how.where, service.maps),
         agree=how.agree,
-        encoders=service.encoders,
+        encoders=service.encoders.within(service.settings.request_s),
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from sora_video.base.errors import LibraryError, VideoError
+from sora_video.base.errors import LibraryError
 from sora_video.base.plain import plain
 from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
@@ -16,6 +16,7 @@ from ..served import Served, facets_of
 from ..service import Service, ServiceDep
 from ..wheres import where_of
 from .answers import json_response
+from .media import readable
 from .values import Changes, Duplicates, Film, PlacedSlice, SliceList, Video, VideoList
 
 __all__ = ["WhereQuery", "filtered", "router"]
@@ -153,10 +154,8 @@ def film_of(service: Service, media_id: str) -> Response:
     """The file of a video in numbers."""
     served = service.library.now()
     path = service.media.file(served.library, served.name_of(media_id))
-    try:
+    with readable():
         return json_response(plain(service.media.film(served.library, path)))
-    except VideoError as error:
-        raise MissingError(f"the file of this video cannot be read: {error}") from error
 
 
 def slices_of(service: Service, media_id: str) -> Response:

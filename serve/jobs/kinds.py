@@ -1,7 +1,6 @@
 """What jobs do; each can be begun again after its process was killed, and leaves alone what is done."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from sora_video.pretrain.video.quarantine import Failure
 
 from ..labels import Labels, labels_path
 from ..maps import map_path
+from ..refusals import told
 from .store import Job, Jobs
 
 __all__ = ["KINDS", "NO_FOLDER", "READ_ONLY", "Work", "head_folder"]
@@ -47,6 +47,17 @@ class Work:
         """What was asked for."""
         return self.job.wanted
 
+    @property
+    def roots(self) -> list[Path]:
+        """Folders that no answer may name."""
+        return [Path.home(), *(path for path in (self.library, self.state, self.head, self.videos) if path)]
+
+    def told_failures(self, failures: Sequence[Failure]) -> list[dict[str, str]]:
+        """What could not be read, without paths of the machine."""
+        return [
+            {"video_id": failure.video_id, "reason": told(failure.reason, self.roots)} for failure in failures
+        ]
+
     def advance(self, done: int, total: int) -> None:
         """Tell how far it is."""
         self.jobs.advance(self.job.id, done, total)
@@ -71,7 +82,7 @@ def add(work: Work) -> dict[str, Any]:
         for name, count in change.added._asdict().items():
             counts[name] += count
     work.advance(len(corpus.videos), len(corpus.videos))
-    return {**counts, "unreadable": plain(failures)}
+    return {**counts, "unreadable": work.told_failures(failures)}
 
 
 def batches(videos: Sequence[Video]) -> Iterator[tuple[Video, ...]]:
@@ -111,7 +122,7 @@ def remove(work: Work) -> dict[str, Any]:
     library = Library.open(work.library)
     held = library.contents(work.wanted["video_ids"])
     names = [name for name in work.wanted["video_ids"] if name in held]
-    if not names and work.job.attempts == 0:
+    if not names and work.job.attempts <= 1:
         raise ConfigError("remove: the library has none of these videos; correct the names")
     if names:
         library.remove(names, purge=work.wanted["purge"], ignore=work.wanted["ignore"])
@@ -140,9 +151,13 @@ def train(work: Work) -> dict[str, Any]:
             recipe=make_recipe(wanted["head"], wanted["pool"], "balanced", 0, []),
         )
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(scratch / "before")
         (scratch / "head").rename(target)
-    return {"name": wanted["name"], **done.classifier.as_json(), "unreadable": plain(done.failures)}
+    return {
+        "name": wanted["name"],
+        **done.classifier.as_json(),
+        "unreadable": work.told_failures(done.failures),
+    }
 
 
 def classify(work: Work) -> dict[str, Any]:

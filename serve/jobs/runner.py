@@ -1,6 +1,7 @@
 """Starts a process for each job, one after another, and sees to it that every job ends."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,9 +16,12 @@ from .store import Job, Jobs
 
 __all__ = ["Runner"]
 
+log = logging.getLogger("sora_video.serve")
 ATTEMPTS = 3
 """Processes that a job may cost; what kills three of them is the job's fault."""
 LOOK_S = 0.2
+REST_S = 1.0
+"""Between two looks for jobs, where there was none or it could not be begun."""
 GRACE_S = 30.0
 """Seconds that a process has to end once it is asked to."""
 
@@ -56,12 +60,16 @@ class Runner:
     def run(self) -> None:
         """Work until the server stops."""
         while not self.stopping.is_set():
-            job = self.jobs.next(self.kinds)
-            if job is not None:
-                self.work(job)
-            else:
-                self.bell.wait(1.0)
-                self.bell.clear()
+            try:
+                job = self.jobs.next(self.kinds)
+                if job is not None:
+                    self.work(job)
+                    continue
+            except Exception:  # such as a full disk; what fails once may work the next time
+                log.exception("a job was not worked on")
+                self.stopping.wait(REST_S)
+            self.bell.wait(REST_S)
+            self.bell.clear()
 
     def work(self, job: Job) -> None:
         """Work on one job to its end, or to that of its process."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sora_video.base.errors import StorageError
 from sora_video.base.storage import storage_errors
 
 __all__ = ["ENDED", "Job", "Jobs"]
@@ -85,9 +86,18 @@ class Jobs:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own; what it changes is committed in the end, or nothing is."""
-        with closing(sqlite3.connect(self.path, timeout=TIMEOUT_S)) as database, database:
-            yield database
+        """A connection of its own; what it changes is committed in the end, or nothing is.
+
+        Raises:
+            StorageError: the file cannot be read or written.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, timeout=TIMEOUT_S)) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"jobs {self.path}: {error}; free space, or delete the file, and with it the list of jobs"
+            ) from error
 
     def add(self, kind: str, wanted: dict[str, Any]) -> Job:
         """Add a job, which waits for those before it.
@@ -155,6 +165,12 @@ class Jobs:
         return next(
             iter(self.select(f"WHERE state IN ('running', 'waiting') AND {known} {order}", *kinds)), None
         )
+
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        with self.opened() as database:
+            (count,) = database.execute("SELECT count(*) FROM jobs WHERE state = 'waiting'").fetchone()
+        return int(count)
 
     def select(self, rest: str, *values: Any) -> list[Job]:
         """Jobs by SQL."""

@@ -92,12 +92,12 @@ def serve(
     settings = Settings(
         library=library.expanduser(),
         state=(state or state_folder(library)).expanduser(),
-        head=head,
-        videos=videos,
+        head=expanded(head),
+        videos=expanded(videos),
         follows=watch_folder,
         takes_away=take_away,
-        events=events,
-        runs=runs,
+        events=expanded(events),
+        runs=expanded(runs),
         host=host,
         port=port,
         names=tuple(name or ()),
@@ -107,6 +107,11 @@ def serve(
         cache_mb=cache_mb,
     )
     run_server(settings, announce)
+
+
+def expanded(path: Path | None) -> Path | None:
+    """A path whose ``~`` is the home folder."""
+    return None if path is None else path.expanduser()
 
 
 def announce(running: "Running") -> None:
