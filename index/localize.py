@@ -16,7 +16,7 @@ as look and motion, a video has a lead by each of them alone too: film of one pl
 there does not.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from .search.align import align
 from .search.compare import Compared
 from .search.moments import find_moments, match_level
 from .search.search import Hit
+from .store.segment import Block
 
 if TYPE_CHECKING:
     from .stores import Store
@@ -46,6 +47,9 @@ FEWEST = 3
 """Least number of candidates for a lead."""
 ALIKE = 1e-6
 """Distance of the rival from likeness 1 that counts as none."""
+
+Lead = float | None
+"""None over too few videos."""
 
 
 def localize(library: "Store", query: Query) -> list[Hit]:
@@ -77,16 +81,16 @@ def ranked_videos(library: "Store", query: Query) -> Iterator[tuple[Hit, Compare
     falling: list[float] = []
     for hits in candidate_blocks(library, query):
         names = [hit.video_id for hit in hits]
-        by_name = compare_videos(library, query, names)
-        compared = [by_name[name] for name in names]
-        likeness = [likeness_of(video) for video in compared]
-        falling = falling or sorted(likeness, reverse=True)
-        led = [
-            replace(hit, lead=None if query.words else lead_of(value, falling))
-            for hit, value in zip(hits, likeness, strict=True)
-        ]
-        agreed = with_agreement(library, query, led)
-        yield from ((agreed[number], compared[number]) for number in ranking(library, query, names, likeness))
+        stored = [*library.comparison().stored.blocks(names)]
+        compared = compare_videos(library, query, stored)
+        likeness = likenesses(compared)
+        falling = falling or sorted(likeness.values(), reverse=True)
+        leads = leads_by_aspect(library, query, names)
+        mild = likeness if query.words else likenesses(compare_videos(library, query, stored, is_mild=True))
+        for hit in sorted(hits, key=lambda hit: -mild[hit.video_id]):
+            name = hit.video_id
+            lead = None if query.words else lead_of(likeness[name], falling)
+            yield replace(hit, lead=lead, leads=leads[name]), compared[name]
 
 
 def candidate_blocks(library: "Store", query: Query) -> Iterator[list[Hit]]:
@@ -107,49 +111,39 @@ def candidate_blocks(library: "Store", query: Query) -> Iterator[list[Hit]]:
         count *= 2
 
 
-def ranking(library: "Store", query: Query, names: Sequence[str], likeness: Sequence[float]) -> list[int]:
-    """The numbers of videos by falling likeness after mild whitening; for words, by their likeness."""
-    if not query.words:
-        mild = compare_videos(library, query, names, is_mild=True)
-        likeness = [likeness_of(mild[name]) for name in names]
-    return sorted(range(len(names)), key=lambda number: -likeness[number])
-
-
 def compare_videos(
-    library: "Store", query: Query, names: Collection[str], is_mild: bool = False
+    library: "Store", query: Query, stored: Iterable[Block], is_mild: bool = False
 ) -> dict[str, Compared]:
     """Videos compared with a query, by name, with the slices that pass its filter."""
     comparison = library.comparison(query.by, query.embeddings.aspects, is_mild)
     directions = comparison.directions(query.embeddings.vectors, plain=query.words)
-    compared = comparison.compare(directions, names, plain=query.words)
+    compared = comparison.compare_blocks(directions, stored, plain=query.words)
     where = query.where
     if where is None:
         return compared
     return {name: video.select(where.within(video.start_s, video.end_s)) for name, video in compared.items()}
 
 
-def likeness_of(video: Compared) -> float:
-    """The likeness of a query to a video: the mean over its slices of that to the video's most alike."""
-    return float(video.likeness.max(axis=1).mean())
+def likenesses(compared: Mapping[str, Compared]) -> dict[str, float]:
+    """The likeness of a query to videos: the mean over its slices of that to a video's most alike."""
+    best = {name: np.maximum.reduce(video.likeness, axis=1) for name, video in compared.items()}
+    return {name: float(np.add.reduce(each)) / len(each) for name, each in best.items()}
 
 
-def with_agreement(library: "Store", query: Query, hits: Sequence[Hit]) -> list[Hit]:
-    """The hits with their leads by each aspect alone, where the query asks that they agree."""
+def leads_by_aspect(library: "Store", query: Query, names: Sequence[str]) -> dict[str, dict[str, Lead]]:
+    """The leads of videos by each aspect alone, where the query asks that they agree; else none."""
     if not query.agree or query.words or query.by is not None:
-        return [*hits]
+        return {name: {} for name in names}
     aspects = library.aspects or query.embeddings.aspects
-    names = [hit.video_id for hit in hits]
     leads = {each.name: leads_by(library, replace(query, by=each.name), names) for each in aspects}
-    return [
-        replace(hit, leads={name: by_video[hit.video_id] for name, by_video in leads.items()}) for hit in hits
-    ]
+    return {name: {by: lead[name] for by, lead in leads.items()} for name in names}
 
 
-def leads_by(library: "Store", query: Query, names: Sequence[str]) -> dict[str, float | None]:
+def leads_by(library: "Store", query: Query, names: Sequence[str]) -> dict[str, Lead]:
     """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
     candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
-    compared = compare_videos(library, query, list(dict.fromkeys([*candidates, *names])))
-    likeness = {name: likeness_of(video) for name, video in compared.items()}
+    stored = library.comparison().stored.blocks([*dict.fromkeys([*candidates, *names])])
+    likeness = likenesses(compare_videos(library, query, stored))
     falling = sorted((likeness[name] for name in candidates), reverse=True)
     return {name: lead_of(likeness[name], falling) for name in names}
 
@@ -165,7 +159,7 @@ def locate(query: Embeddings, hit: Hit, video: Compared, least: float) -> Hit:
     )
 
 
-def lead_of(likeness: float, falling: Sequence[float]) -> float | None:
+def lead_of(likeness: float, falling: Sequence[float]) -> Lead:
     """The lead of a video over others, whose likenesses fall; None over too few."""
     if len(falling) < FEWEST:
         return None

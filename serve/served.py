@@ -13,10 +13,11 @@ from sora_video.index.map import content_of
 from sora_video.index.opening import open_library
 from sora_video.index.store.filters import Value, spell
 
+from .dates import dates_of
 from .ids import opaque_id
 from .refusals import AwayError, MissingError
 
-__all__ = ["Served", "ServedLibrary", "facets_of"]
+__all__ = ["Served", "ServedLibrary", "counted", "facets_of"]
 
 MOST_VALUES = 100
 """Values of an attribute that are counted, the most frequent ones."""
@@ -63,6 +64,11 @@ class Served:
     def listing(self) -> list[VideoInfo]:
         """All videos with their attributes, by name."""
         return self.library.list_videos()
+
+    @cached_property
+    def counted(self) -> dict[str, object]:
+        """What :func:`counted` counts of all videos."""
+        return counted(self.listing)
 
     @cached_property
     def content(self) -> str:
@@ -114,6 +120,19 @@ class ServedLibrary:
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def counted(videos: list[VideoInfo]) -> dict[str, object]:
+    """How often values of attributes, and dates, occur; as answers have it.
+
+    Args:
+        videos: to count.
+    """
+    facets = {
+        name: [{"value": value, "count": count} for value, count in values]
+        for name, values in facets_of(videos).items()
+    }
+    return {"facets": facets, "dates": dates_of(videos)}
 
 
 def facets_of(videos: list[VideoInfo]) -> dict[str, list[tuple[Value, int]]]:

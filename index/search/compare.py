@@ -4,9 +4,9 @@ Stored vectors are compared as they are stored, see :mod:`sora_video.index.store
 is whitened once, for its length, however many queries it is compared with.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +103,23 @@ class Comparison:
         Raises:
             LibraryError: the store does not hold one of them, or cannot be read.
         """
+        return self.compare_blocks(directions, self.stored.blocks(video_ids), plain)
+
+    def compare_blocks(
+        self, directions: NDArray[np.float32], blocks: Iterable[Block], plain: bool = False
+    ) -> dict[str, Compared]:
+        """Compare queries with videos that were read before.
+
+        Args:
+            directions: (Q, P) of the queries.
+            blocks: whole videos, as :attr:`stored` gives them.
+            plain: see :meth:`compare`.
+
+        Returns:
+            Slices and likenesses by video.
+        """
         compared: dict[str, Compared] = {}
-        for block in self.stored.blocks(video_ids):
+        for block in blocks:
             with threads_for(directions.size * len(block.vectors)):
                 compared |= self._compare(directions, block, plain)
         return compared
@@ -116,12 +131,13 @@ class Comparison:
             likeness = directions @ vectors.T
         else:
             likeness = self.whitening.likeness(directions, vectors, self._lengths_of(block, vectors))
-        parts = in_time([member.rows for member in block.members], slices.start_s, slices.end_s)
+        counts = [member.rows for member in block.members]
+        order = in_time(counts, slices.start_s, slices.end_s)
+        start_s, end_s, still = slices.start_s[order], slices.end_s[order], slices.still[order]
+        likeness = likeness[:, order]
         return {
-            member.video_id: Compared(
-                slices.start_s[part], slices.end_s[part], likeness[:, part], slices.still[part]
-            )
-            for member, part in zip(block.members, parts, strict=True)
+            member.video_id: Compared(start_s[a:b], end_s[a:b], likeness[:, a:b], still[a:b])
+            for member, (a, b) in zip(block.members, pairwise(accumulate(counts, initial=0)), strict=True)
         }
 
     def _lengths_of(self, block: Block, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -142,7 +158,6 @@ class Comparison:
 
 def in_time(
     counts: Sequence[int], start_s: NDArray[np.float64], end_s: NDArray[np.float64]
-) -> list[NDArray[np.int64]]:
-    """The positions of each video's slices in order of time; ``counts`` are the videos' slice counts."""
-    order = np.lexsort((end_s, start_s, np.repeat(np.arange(len(counts)), counts)))
-    return np.split(order, np.cumsum(counts)[:-1])
+) -> NDArray[np.int64]:
+    """The rows of videos, each video's in order of time; ``counts`` are the videos' slice counts."""
+    return np.lexsort((end_s, start_s, np.repeat(np.arange(len(counts)), counts)))

@@ -60,10 +60,9 @@ def find_moments(
     """
     matching = np.flatnonzero(likeness >= min(least, likeness.max()))
     matching = matching[np.lexsort((end_s[matching], start_s[matching]))]
-    reach = np.maximum.accumulate(end_s[matching])
-    breaks = np.flatnonzero(start_s[matching][1:] > reach[:-1] + TOUCH_S) + 1
-    moments = [
-        Moment(float(start_s[run].min()), float(end_s[run].max()), float(likeness[run].max()))
-        for run in np.split(matching, breaks)
-    ]
+    starts, reach = start_s[matching], np.maximum.accumulate(end_s[matching])
+    firsts = np.concatenate([[0], 1 + np.flatnonzero(starts[1:] > reach[:-1] + TOUCH_S)])
+    ends = np.maximum.reduceat(end_s[matching], firsts)
+    best = np.maximum.reduceat(likeness[matching], firsts)
+    moments = [*map(Moment, starts[firsts].tolist(), ends.tolist(), best.tolist())]
     return sorted(moments, key=lambda moment: (-moment.likeness, moment.start_s))

@@ -1,6 +1,7 @@
 """A library at one moment: its manifest, and all that it names, opened."""
 
 import json
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +27,8 @@ __all__ = ["Held", "Snapshot", "open_snapshot"]
 
 SAMPLE = 8192
 """Slices that a whitening is fitted to, where there are more."""
+FILTERS = 8
+"""Filters whose rows are kept."""
 
 
 class Held(NamedTuple):
@@ -269,8 +272,30 @@ class Snapshot:
         mask = segment.visible(hidden) if hidden else None
         if where is None:
             return mask
-        passing = segment.matching(where, self.edits())
+        passing = self.matching(segment, where)
         return passing if mask is None else passing & mask
+
+    def matching(self, segment: Segment, where: Where) -> NDArray[np.bool_]:
+        """(rows,) which rows of a segment a filter lets through; those of the last filters are kept.
+
+        Args:
+            segment: one of them.
+            where: a filter.
+
+        Raises:
+            LibraryError: the file of edited attributes is damaged.
+        """
+        for known, asked, mask in tuple(self._matching):
+            if known is segment and asked == where:
+                return mask
+        mask = segment.matching(where, self.edits())
+        self._matching.append((segment, where, mask))
+        return mask
+
+    @cached_property
+    def _matching(self) -> deque[tuple[Segment, Where, NDArray[np.bool_]]]:
+        """What the last filters let through, by segment."""
+        return deque(maxlen=FILTERS * max(1, len(self.segments)))
 
     def check_order(self, where: Where) -> None:
         """Refuse a filter that compares an attribute with what none of its values can be compared with.

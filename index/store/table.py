@@ -28,6 +28,8 @@ long as reading the table would, which is then done, once."""
 
 BLOCK_ROWS = 1 << 16
 """Slices that are checked at once, except for a longer video."""
+AT_ONCE = 500
+"""Values that are looked up by one query; SQLite takes at least 999."""
 IN_MEMORY_BYTES = 1 << 20
 """Tables up to this size are read into memory, so that they keep no file open."""
 FILES_SHARE = 4
@@ -234,8 +236,9 @@ class Table:
         if "slices" in self.__dict__ or self._looked_up * LOOKUP > self.rows:
             records = self.slices[rows]
         else:
-            query = f"{self._select} WHERE row = ?"
-            records = np.array([self._one(query, row) for row in rows.tolist()], SLICE)
+            wanted = np.unique(rows)
+            found = np.array(self._in(self._select, "row", wanted.tolist()), SLICE)
+            records = found[np.searchsorted(wanted, rows)]
         return Slices(*(records[name] for name in SLICE.names or ()))
 
     def find(self, video_ids: Iterable[str]) -> dict[str, Entry]:
@@ -247,8 +250,9 @@ class Table:
         Returns:
             By video; others are left out.
         """
-        rows = [self._one(f"{ENTRY} WHERE video_id = ?", name) for name in video_ids]
-        return {row[1]: Entry(*row) for row in rows if row}
+        names = [*dict.fromkeys(video_ids)]
+        found = {row[1]: Entry(*row) for row in self._in(ENTRY, "video_id", names)}
+        return {name: found[name] for name in names if name in found}
 
     def entries(self, first: int = 0, count: int | None = None) -> Iterator[Entry]:
         """Videos, in order of rows.
@@ -294,6 +298,8 @@ class Table:
         Returns:
             (videos,) mask.
         """
+        if not where.attributes and not where.conditions:
+            return np.ones(self.videos, np.bool_)
         mask = np.zeros(self.videos, np.bool_)
         tests, values = ["1"], []
         for held, spellings in pairs(where):
@@ -328,6 +334,15 @@ class Table:
         """All rows of a query."""
         with sqlite_errors(self._path):
             return self._connection.execute(query, values).fetchall()
+
+    def _in(self, query: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of a query in which a column has one of some values, in order of the column."""
+        found, rising = [], sorted(values)
+        for first in range(0, len(rising), AT_ONCE):
+            some = rising[first : first + AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            found += self._all(f"{query} WHERE {column} IN ({marks}) ORDER BY {column}", *some)
+        return found
 
     def _one(self, query: str, *values: Any) -> Any:
         """The first row of a query; None where it has none."""

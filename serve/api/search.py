@@ -7,7 +7,6 @@ import numpy as np
 from fastapi import APIRouter, Body, File, Form, Response, UploadFile
 
 from sora_video.base.errors import ConfigError, LibraryError
-from sora_video.base.plain import plain
 from sora_video.index.example import Example, check_aspect
 from sora_video.index.localize import localize
 from sora_video.index.query import AGREE, Query, without_times
@@ -213,7 +212,7 @@ def hit_values(served: Served, hits: list[Hit]) -> list[dict[str, Any]]:
     durations = served.library.durations([hit.video_id for hit in hits])
     return [
         {
-            **plain(hit),
+            **vars(hit),
             "sure": hit.sure,
             "media_id": served.media_id(hit.video_id),
             "duration_s": durations[hit.video_id],

@@ -10,9 +10,8 @@ from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
 from sora_video.index.info import VideoInfo
 from sora_video.index.store.filters import Where
 
-from ..dates import dates_of
 from ..refusals import MissingError
-from ..served import Served, facets_of
+from ..served import Served, counted
 from ..service import Service, ServiceDep
 from ..wheres import where_of
 from .answers import json_response
@@ -99,17 +98,14 @@ async def list_duplicates(
 def listed(service: Service, where: list[str], offset: int, limit: int) -> Response:
     """A page of the list."""
     served = service.library.now()
-    videos = filtered(served, where_of(where, service.maps))
+    asked = where_of(where, service.maps)
+    videos = filtered(served, asked)
     return json_response(
         {
             "total": len(videos),
             "offset": offset,
             "videos": values_of(served, videos[offset : offset + limit]),
-            "facets": {
-                name: [{"value": value, "count": count} for value, count in values]
-                for name, values in facets_of(videos).items()
-            },
-            "dates": plain(dates_of(videos)),
+            **(served.counted if asked is None else counted(videos)),
         }
     )
 
@@ -133,7 +129,7 @@ def values_of(served: Served, videos: list[VideoInfo]) -> list[dict[str, object]
             "video_id": video.video_id,
             "slices": video.slices,
             "duration_s": durations[video.video_id],
-            "attributes": plain(video.attributes),
+            "attributes": video.attributes,
         }
         for video in videos
     ]
@@ -155,7 +151,7 @@ def film_of(service: Service, media_id: str) -> Response:
     served = service.library.now()
     path = service.media.file(served.library, served.name_of(media_id))
     with readable():
-        return json_response(plain(service.media.film(served.library, path)))
+        return json_response(service.media.film(served.library, path))
 
 
 def slices_of(service: Service, media_id: str) -> Response:
