@@ -3,7 +3,8 @@
 Cosines find candidates, the same ones however many videos are wanted, so that the answer to a query for fewer
 is the beginning of that for more. They are ranked again by likeness, the cosine after mild whitening (see
 :mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
-and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
+and the mean over the query, by its weights where it has some, is the video's likeness, the chamfer similarity
+of Kordopatis-Zilos et al. (2019).
 
 How much likeness tells a copy depends on what else the library holds: film of one place is alike. A video's
 lead is measured after whole whitening, against a rival, the ``RIVALS``-th video behind the best:
@@ -22,6 +23,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
@@ -64,7 +66,7 @@ def localize(library: "Store", query: Query) -> list[Hit]:
         FingerprintError: another encoder made the query.
         LibraryError: the query is not L2-normalised, or the library has been damaged since.
     """
-    query = replace(query, embeddings=by_time(query.embeddings))
+    query = in_order(query)
     best = [*islice(ranked_videos(library, query), max(query.top, LEVEL_VIDEOS))]
     if not best:
         return []
@@ -79,7 +81,7 @@ def ranked_videos(library: "Store", query: Query) -> Iterator[tuple[Hit, Compare
         names = [hit.video_id for hit in hits]
         by_name = compare_videos(library, query, names)
         compared = [by_name[name] for name in names]
-        likeness = [likeness_of(video) for video in compared]
+        likeness = [likeness_of(video, query.weights) for video in compared]
         falling = falling or sorted(likeness, reverse=True)
         led = [
             replace(hit, lead=None if query.words else lead_of(value, falling))
@@ -111,7 +113,7 @@ def ranking(library: "Store", query: Query, names: Sequence[str], likeness: Sequ
     """The numbers of videos by falling likeness after mild whitening; for words, by their likeness."""
     if not query.words:
         mild = compare_videos(library, query, names, is_mild=True)
-        likeness = [likeness_of(mild[name]) for name in names]
+        likeness = [likeness_of(mild[name], query.weights) for name in names]
     return sorted(range(len(names)), key=lambda number: -likeness[number])
 
 
@@ -128,9 +130,10 @@ def compare_videos(
     return {name: video.select(where.within(video.start_s, video.end_s)) for name, video in compared.items()}
 
 
-def likeness_of(video: Compared) -> float:
+def likeness_of(video: Compared, weights: NDArray[np.float64] | None) -> float:
     """The likeness of a query to a video: the mean over its slices of that to the video's most alike."""
-    return float(video.likeness.max(axis=1).mean())
+    best = video.likeness.max(axis=1)
+    return float(best.mean() if weights is None else np.average(best, weights=weights))
 
 
 def with_agreement(library: "Store", query: Query, hits: Sequence[Hit]) -> list[Hit]:
@@ -149,7 +152,7 @@ def leads_by(library: "Store", query: Query, names: Sequence[str]) -> dict[str, 
     """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
     candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
     compared = compare_videos(library, query, list(dict.fromkeys([*candidates, *names])))
-    likeness = {name: likeness_of(video) for name, video in compared.items()}
+    likeness = {name: likeness_of(video, query.weights) for name, video in compared.items()}
     falling = sorted((likeness[name] for name in candidates), reverse=True)
     return {name: lead_of(likeness[name], falling) for name in names}
 
@@ -173,6 +176,13 @@ def lead_of(likeness: float, falling: Sequence[float]) -> float | None:
     return (likeness - rival) / max(1 - rival, ALIKE)
 
 
+def in_order(query: Query) -> Query:
+    """The query with its slices in order of time."""
+    order = time_order(query.embeddings)
+    weights = None if query.weights is None else query.weights[order]
+    return replace(query, embeddings=query.embeddings.select(order), weights=weights)
+
+
 def by_time(embeddings: Embeddings) -> Embeddings:
     """The slices of one video in order of time.
 
@@ -182,4 +192,9 @@ def by_time(embeddings: Embeddings) -> Embeddings:
     Returns:
         The N slices by start, then by end.
     """
-    return embeddings.select(np.lexsort((embeddings.end_s, embeddings.start_s)))
+    return embeddings.select(time_order(embeddings))
+
+
+def time_order(embeddings: Embeddings) -> NDArray[np.int64]:
+    """(N,) positions of slices by start, then by end."""
+    return np.lexsort((embeddings.end_s, embeddings.start_s))

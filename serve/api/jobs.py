@@ -84,15 +84,16 @@ class LabelChanges(Strict):
 
     changes: Annotated[
         dict[str, Annotated[str, Field(max_length=1000)] | None],
-        Field(max_length=10_000, description="By video.", examples=[{"a.mp4": "pour"}]),
-    ] = {}
+        Field(default_factory=dict, max_length=10_000, description="By video.", examples=[{"a.mp4": "pour"}]),
+    ]
     spans: Annotated[
         list[SpanLabel],
         Field(
+            default_factory=list,
             max_length=10_000,
             examples=[[{"video_id": "a.mp4", "start_s": 2, "end_s": 5, "label": "pour"}]],
         ),
-    ] = []
+    ]
     column: Annotated[str, Field(min_length=1, max_length=100)] = "label"
 
 
