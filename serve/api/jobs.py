@@ -200,8 +200,8 @@ def labels_of(service: Service) -> Labels:
 
 def listed_labels(service: Service) -> Response:
     """Labels of videos and of spans."""
-    labels = labels_of(service)
-    spans = [span._asdict() for span in labels.of_spans()]
+    labels, served = labels_of(service), service.library.now()
+    spans = [{"media_id": served.media_id(span.video_id), **span._asdict()} for span in labels.of_spans()]
     return json_response({"labels": labels.by_video(), "spans": spans})
 
 
