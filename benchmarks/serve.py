@@ -197,7 +197,8 @@ def soak(options: argparse.Namespace, say: Callable[[str], None]) -> None:
             memory_mb, files = holding(server.pid)
             minutes = f"| {part * options.soak / PARTS:g} | {max(options.clients)} "
             say(f"{minutes}| {answers:,} | {refused} | {memory_mb:.0f} | {files} |")
-    shutil.rmtree(library)
+    for made in (library, library.with_name(f"{library.name}.serve")):
+        shutil.rmtree(made)
 
 
 def main(arguments: list[str] | None = None) -> None:

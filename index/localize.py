@@ -3,7 +3,8 @@
 Cosines find candidates, the same ones however many videos are wanted, so that the answer to a query for fewer
 is the beginning of that for more. They are ranked again by likeness, the cosine after mild whitening (see
 :mod:`.store.whitening`): each slice of the query takes the slice of the video that it is most like,
-and the mean over the query is the video's likeness, the chamfer similarity of Kordopatis-Zilos et al. (2019).
+and the mean over the query, by its weights where it has some, is the video's likeness, the chamfer similarity
+of Kordopatis-Zilos et al. (2019).
 
 How much likeness tells a copy depends on what else the library holds: film of one place is alike. A video's
 lead is measured after whole whitening, against a rival, the ``RIVALS``-th video behind the best:
@@ -22,6 +23,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
@@ -68,7 +70,7 @@ def localize(library: "Store", query: Query) -> list[Hit]:
         FingerprintError: another encoder made the query.
         LibraryError: the query is not L2-normalised, or the library has been damaged since.
     """
-    query = replace(query, embeddings=by_time(query.embeddings))
+    query = in_order(query)
     best = [*islice(ranked_videos(library, query), max(query.top, LEVEL_VIDEOS))]
     if not best:
         return []
@@ -83,10 +85,12 @@ def ranked_videos(library: "Store", query: Query) -> Iterator[tuple[Hit, Compare
         names = [hit.video_id for hit in hits]
         stored = [*library.comparison().stored.blocks(names)]
         compared = compare_videos(library, query, stored)
-        likeness = likenesses(compared)
+        likeness = likenesses(compared, query.weights)
         falling = falling or sorted(likeness.values(), reverse=True)
         leads = leads_by_aspect(library, query, names)
-        mild = likeness if query.words else likenesses(compare_videos(library, query, stored, is_mild=True))
+        mild = likeness
+        if not query.words:
+            mild = likenesses(compare_videos(library, query, stored, is_mild=True), query.weights)
         for hit in sorted(hits, key=lambda hit: -mild[hit.video_id]):
             name = hit.video_id
             lead = None if query.words else lead_of(likeness[name], falling)
@@ -124,10 +128,12 @@ def compare_videos(
     return {name: video.select(where.within(video.start_s, video.end_s)) for name, video in compared.items()}
 
 
-def likenesses(compared: Mapping[str, Compared]) -> dict[str, float]:
+def likenesses(compared: Mapping[str, Compared], weights: NDArray[np.float64] | None) -> dict[str, float]:
     """The likeness of a query to videos: the mean over its slices of that to a video's most alike."""
     best = {name: np.maximum.reduce(video.likeness, axis=1) for name, video in compared.items()}
-    return {name: float(np.add.reduce(each)) / len(each) for name, each in best.items()}
+    if weights is None:
+        return {name: float(np.add.reduce(each)) / len(each) for name, each in best.items()}
+    return {name: float(np.average(each, weights=weights)) for name, each in best.items()}
 
 
 def leads_by_aspect(library: "Store", query: Query, names: Sequence[str]) -> dict[str, dict[str, Lead]]:
@@ -143,7 +149,7 @@ def leads_by(library: "Store", query: Query, names: Sequence[str]) -> dict[str, 
     """The leads of videos by the aspect that a query asks by, among the candidates of a search by it."""
     candidates = [hit.video_id for hit in library.search(replace(query, top=CANDIDATES))]
     stored = library.comparison().stored.blocks([*dict.fromkeys([*candidates, *names])])
-    likeness = likenesses(compare_videos(library, query, stored))
+    likeness = likenesses(compare_videos(library, query, stored), query.weights)
     falling = sorted((likeness[name] for name in candidates), reverse=True)
     return {name: lead_of(likeness[name], falling) for name in names}
 
@@ -167,6 +173,13 @@ def lead_of(likeness: float, falling: Sequence[float]) -> Lead:
     return (likeness - rival) / max(1 - rival, ALIKE)
 
 
+def in_order(query: Query) -> Query:
+    """The query with its slices in order of time."""
+    order = time_order(query.embeddings)
+    weights = None if query.weights is None else query.weights[order]
+    return replace(query, embeddings=query.embeddings.select(order), weights=weights)
+
+
 def by_time(embeddings: Embeddings) -> Embeddings:
     """The slices of one video in order of time.
 
@@ -176,4 +189,9 @@ def by_time(embeddings: Embeddings) -> Embeddings:
     Returns:
         The N slices by start, then by end.
     """
-    return embeddings.select(np.lexsort((embeddings.end_s, embeddings.start_s)))
+    return embeddings.select(time_order(embeddings))
+
+
+def time_order(embeddings: Embeddings) -> NDArray[np.int64]:
+    """(N,) positions of slices by start, then by end."""
+    return np.lexsort((embeddings.end_s, embeddings.start_s))

@@ -33,9 +33,11 @@ class Query:
         by: aspect to compare by alone, such as ``"look"`` or ``"motion"``; None: whole embeddings.
         agree: whether a hit is sure only if it leads by each aspect of the library too. Of no effect where
             there are none, and on queries by one aspect or of words.
+        weights: (N,) how much each slice counts in the likeness of a video, at least 0, not all of them 0;
+            None: all the same.
 
     Raises:
-        LibraryError: ``top`` is below 1.
+        LibraryError: ``top`` is below 1, or the weights are not as many as the slices.
     """
 
     embeddings: Embeddings
@@ -46,10 +48,15 @@ class Query:
     words: bool = False
     by: str | None = None
     agree: bool = AGREE
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.top < 1:
             raise LibraryError(f"top={self.top}: must be at least 1; ask for one video or more")
+        if self.weights is not None and len(self.weights) != len(self.embeddings):
+            raise LibraryError(
+                f"weights: {len(self.weights)} of {len(self.embeddings)} slices; name one of each"
+            )
         names = [self.exclude] if isinstance(self.exclude, str) else self.exclude
         object.__setattr__(self, "exclude", frozenset(names))
 

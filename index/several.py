@@ -30,9 +30,9 @@ def query_by_examples(
 ) -> Query:
     """Embed several examples, to look for what is like all of them.
 
-    A video's likeness to the query is the mean over all slices of the examples, so that an example of more
-    slices counts more. There are no times of the query, and no parts that are aligned, unless there is one
-    example.
+    A video's likeness to the query is the mean of its likenesses to the examples, which count the same
+    however many slices they have. There are no times of the query, and no parts that are aligned, unless
+    there is one example.
 
     Args:
         library: to search.
@@ -64,6 +64,7 @@ def query_by_examples(
     for embeddings in found:
         library.check(embeddings)
     vectors = np.concatenate([embeddings.vectors for embeddings in found])
+    shares = [np.full(len(embeddings), 1 / len(embeddings)) for embeddings in found]
     return Query(
         without_times(vectors, library.fingerprint, f"{len(parts)} examples", found[0].aspects),
         top=top,
@@ -72,6 +73,7 @@ def query_by_examples(
         words=first.words,
         by=first.by,
         agree=agree,
+        weights=np.concatenate(shares),
     )
 
 

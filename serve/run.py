@@ -9,12 +9,15 @@ import uvicorn
 from sora_video.base.errors import ConfigError
 
 from .app import make_app
+from .guard.heads import within
 from .service import Service
 from .settings import Settings
 
 __all__ = ["Running", "run_server"]
 
 KEEP_ALIVE_S = 15
+HEAD_S = 20.0
+"""Most seconds for the head of a request."""
 GRACE_S = 20
 """Most seconds that requests may go on once the server is asked to stop."""
 MOST_OPEN = 500
@@ -51,6 +54,7 @@ def run_server(settings: Settings, started: Callable[[Running], None]) -> None:
     with bound(settings) as listener:
         config = uvicorn.Config(
             make_app(service),
+            http=within(min(HEAD_S, settings.request_s)),
             log_level="warning",
             access_log=False,
             server_header=False,

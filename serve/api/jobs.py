@@ -84,15 +84,16 @@ class LabelChanges(Strict):
 
     changes: Annotated[
         dict[str, Annotated[str, Field(max_length=1000)] | None],
-        Field(max_length=10_000, description="By video.", examples=[{"a.mp4": "pour"}]),
-    ] = {}
+        Field(default_factory=dict, max_length=10_000, description="By video.", examples=[{"a.mp4": "pour"}]),
+    ]
     spans: Annotated[
         list[SpanLabel],
         Field(
+            default_factory=list,
             max_length=10_000,
             examples=[[{"video_id": "a.mp4", "start_s": 2, "end_s": 5, "label": "pour"}]],
         ),
-    ] = []
+    ]
     column: Annotated[str, Field(min_length=1, max_length=100)] = "label"
 
 
@@ -199,8 +200,8 @@ def labels_of(service: Service) -> Labels:
 
 def listed_labels(service: Service) -> Response:
     """Labels of videos and of spans."""
-    labels = labels_of(service)
-    spans = [span._asdict() for span in labels.of_spans()]
+    labels, served = labels_of(service), service.library.now()
+    spans = [{"media_id": served.media_id(span.video_id), **span._asdict()} for span in labels.of_spans()]
     return json_response({"labels": labels.by_video(), "spans": spans})
 
 

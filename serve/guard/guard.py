@@ -34,6 +34,8 @@ CHECKED = "no-cache"
 OPEN = ("/healthz", "/readyz", "/login")
 """Paths that need no token."""
 SAFE = ("GET", "HEAD", "OPTIONS")
+COSTLY = ("/api/", "/media/", "/metrics")
+"""Beginnings of paths that no page of another site may ask for, though it cannot read the answer."""
 CHANGES_NOTHING = ("/api/v1/search", "/api/v1/search/upload", "/login", "/logout")
 """Paths of requests that a read-only server takes although their method may change something."""
 TOO_LARGE, FAULT = 413, 500
@@ -116,7 +118,7 @@ class Guard:
         if not self.rates.take(request.client.host if request.client else ""):
             return refused(429, "too many requests; wait a second", {"Retry-After": "1"})
         path, changes = request.url.path, request.method not in SAFE
-        if changes and not is_same_site(request):
+        if not is_same_site(request) and (changes or path.startswith(COSTLY)):
             return refused(403, "this request comes from another site")
         if (
             self.sessions

@@ -1,13 +1,11 @@
 /** What a classifier says of videos: a label with a timeline, which can be corrected. */
 
 import { ask, byName } from "./api.js";
+import { colourOf } from "./colours.js";
 import { button, choice, field, make } from "./dom.js";
 import { moment } from "./moment.js";
 import { attempt, say } from "./say.js";
 import { clock, spanText } from "./times.js";
-
-/** Hues of classes, far apart. */
-const HUE_STEP = 137.5;
 
 /** @param {any[]} videos of `sora classify predict --json` @param {boolean} readOnly */
 export const answers = (videos, readOnly) => Promise.all(videos.map((video) => answer(video, readOnly)));
@@ -35,7 +33,7 @@ function timeline(video, { spans, chances }, player) {
     bar.append(make("span.tag", {}, span.label));
     bar.style.left = `${(100 * (span.start_s - video.start_s)) / length}%`;
     bar.style.width = `${(100 * (span.end_s - span.start_s)) / length}%`;
-    bar.style.background = `hsl(${(classes.indexOf(span.label) * HUE_STEP) % 360} 45% 55%)`;
+    bar.style.background = colourOf(classes.indexOf(span.label));
     return bar;
   });
   return make("div.timeline", {},
@@ -43,13 +41,17 @@ function timeline(video, { spans, chances }, player) {
     make("div.ends", { "aria-hidden": "true" }, make("span", {}, clock(video.start_s)), make("span", {}, clock(video.end_s))));
 }
 
-/** The true label of a video, to train on. */
+/** The true label of a video, or of a part of its timeline, to train on. */
 function correction(name, task, said) {
-  let label = said.label;
+  let label = said.label, part = "";
+  const parts = said.spans.map((span, number) => [String(number), `${spanText(span)}, ${span.label}`]);
+  const of = choice(`part-${task}-${name}`, [["", "the whole video"], ...parts], part, (value) => (part = value));
   const select = choice(`correct-${task}-${name}`, Object.keys(said.chances).sort().map((each) => [each, each]), label, (value) => (label = value));
-  return make("div.row", {}, field(`Right ${task} of ${name}`, select),
+  return make("div.row", {}, parts.length > 1 && field(`Part of ${name}`, of), field(`Right ${task} of ${name}`, select),
     button("Save as its label", () => attempt(async () => {
-      await ask("labels", { body: { changes: { [name]: label }, column: task } });
-      say(`${name} is labelled ${label}. Train again to learn from it.`);
+      const span = part && said.spans[+part];
+      const spans = span ? [{ video_id: name, start_s: span.start_s, end_s: span.end_s, label }] : [];
+      await ask("labels", { body: { changes: span ? {} : { [name]: label }, spans, column: task } });
+      say(`${span ? `${spanText(span)} of ` : ""}${name} is labelled ${label}. Train again to learn from it.`);
     })));
 }

@@ -3,11 +3,14 @@
 import { make } from "./dom.js";
 import { counted } from "./times.js";
 
-/** Colours and shapes of marks; those of others come last. Each stands out from light and dark cards alike. */
+/** Colours of `page.css`, light and dark, with a shape each; those of others come last. */
 const MARKS = [
-  ["#2f6fd0", "circle"], ["#c2571a", "square"], ["#22885a", "triangle"], ["#a04bb5", "diamond"],
-  ["#a8791a", "cross"], ["#c63d6b", "wedge"], ["#6a7684", "ring"],
+  ["--s0", "circle"], ["--s1", "square"], ["--s2", "triangle"], ["--s3", "diamond"],
+  ["--s4", "cross"], ["--s5", "wedge"], ["--edge", "ring"],
 ];
+
+/** The colour of a number of things, again and again where there are many; their names stand beside it. @param {number} number */
+export const colourOf = (number) => `var(${MARKS[number % (MARKS.length - 1)][0]})`;
 const SVG = "http://www.w3.org/2000/svg";
 /** Corners of shapes in a square from -1 to 1; circles have none. */
 const CORNERS = {
@@ -77,7 +80,9 @@ function sample(colour, shape) {
   const svg = document.createElementNS(SVG, "svg");
   const part = document.createElementNS(SVG, CORNERS[shape] ? "polygon" : "circle");
   const values = CORNERS[shape] ? { points: CORNERS[shape].join(" ") } : { r: shape === "ring" ? 0.8 : 1 };
-  const paint = shape === "ring" ? { fill: "none", stroke: colour, "stroke-width": 0.5 } : { fill: colour };
+  const now = getComputedStyle(document.documentElement).getPropertyValue(colour).trim();
+  const paint = shape === "ring" ? { fill: "none", stroke: now, "stroke-width": 0.5 } : { fill: now };
+  part.style[shape === "ring" ? "stroke" : "fill"] = `var(${colour})`; // so that it follows when dark becomes light
   for (const [name, value] of Object.entries({ ...values, ...paint })) part.setAttribute(name, value);
   for (const [name, value] of Object.entries({ viewBox: "-1.3 -1.3 2.6 2.6", width: 16, height: 16, "aria-hidden": "true" })) svg.setAttribute(name, value);
   svg.append(part);

@@ -5,7 +5,8 @@ import { button, make } from "./dom.js";
 import { NOTHING } from "./examples.js";
 import { moment } from "./moment.js";
 import { attempt } from "./say.js";
-import { address, go, link } from "./state.js";
+import { choose, keyOf, moments as selected } from "./selection.js";
+import { address, fresh, go, link } from "./state.js";
 import { clock, counted, spanText } from "./times.js";
 
 /** The moments of a hit, best first. @param {import("./api.js").Hit} hit @returns {import("./api.js").Moment[]} */
@@ -21,11 +22,31 @@ export function verdict(hit) {
   return hit.sure ? `Sure: it stands out from the other videos, ${lead}` : `Not sure: it does not stand out enough, ${lead}`;
 }
 
-/** The list of hits. @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal */
-export const hitList = (hits, state, signal) =>
-  make("ol.hits", { "aria-label": "What was found" }, hits.map((hit, number) => card(hit, number + 1, state, signal)));
+/**
+ * The list of hits.
+ * @param {import("./api.js").Hit[]} hits @param {URLSearchParams} state @param {AbortSignal} signal
+ * @param {boolean} readOnly whether nothing can be labelled
+ */
+export function hitList(hits, state, signal, readOnly) {
+  const chosen = make("p.actions", { role: "status" });
+  const update = () => chosen.replaceChildren(...selected.size ? [`${counted(selected.size, "moment")} selected.`,
+    link(`Label ${selected.size === 1 ? "it" : "them"}`, {}, fresh("label"), { id: "label-moments" })] : []);
+  update();
+  return [!readOnly && chosen, make("ol.hits", { "aria-label": "What was found" },
+    hits.map((hit, number) => card(hit, number + 1, state, signal, readOnly ? null : update)))].filter(Boolean);
+}
 
-function card(hit, rank, state, signal) {
+/** A box that selects a moment, to give it a label. */
+function selectBox(moment, rank, update) {
+  const box = make("input", { type: "checkbox", id: `moment-${rank}`, "aria-describedby": `hit-${rank}`, onchange: () => {
+    choose(moment, box.checked);
+    update();
+  } });
+  box.checked = selected.has(keyOf(moment));
+  return make("span.check", {}, box, make("label", { for: box.id }, "Select to label"));
+}
+
+function card(hit, rank, state, signal, update) {
   const moments = momentsOf(hit), [best] = moments;
   const player = moment(hit.media_id, hit.video_id, best);
   const isSlice = best.start_s === hit.start_s && best.end_s === hit.end_s;
@@ -46,7 +67,8 @@ function card(hit, rank, state, signal) {
         make("a", { href: cutUrl(hit.media_id, best.start_s, best.end_s), download: "", "aria-describedby": `hit-${rank}` }, "Cut as mp4"),
         link("Look at the video", { ...NOTHING, video: hit.media_id, where: null }, state),
         button("Exclude this video", () => go({ exclude: [...state.getAll("exclude"), hit.video_id] }, state),
-          { "aria-describedby": `hit-${rank}` }))));
+          { "aria-describedby": `hit-${rank}` }),
+        update && selectBox({ ...hit, start_s: best.start_s, end_s: best.end_s }, rank, update))));
 }
 
 /** The alignment with the query, which is made when it is opened; the address keeps which one is open. */

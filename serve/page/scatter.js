@@ -40,7 +40,7 @@ export function scatter({ points, groups, box, corners, label, present, count, f
     mark();
   }
   function paint(context, { colour, shape, points: own }) {
-    context.fillStyle = context.strokeStyle = colour;
+    context.fillStyle = context.strokeStyle = getComputedStyle(plot).getPropertyValue(colour);
     context.globalAlpha = 0.9;
     for (let first = 0; first < own.length; first += AT_ONCE) {
       context.beginPath();

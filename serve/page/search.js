@@ -25,7 +25,7 @@ export async function show(state, signal, info) {
       options(state, info), await filters(state, signal)),
     results,
   ];
-  fill(results, state, signal);
+  fill(results, state, signal, info.server.read_only);
   return content;
 }
 
@@ -47,7 +47,7 @@ function options(state, info) {
 }
 
 /** Search, and show what is found. */
-async function fill(results, state, signal) {
+async function fill(results, state, signal, readOnly) {
   try {
     say("");
     if (!isAsked(state)) return;
@@ -58,7 +58,7 @@ async function fill(results, state, signal) {
     if (hits === null) return;
     const sure = hits.filter((hit) => hit.sure).length;
     say(hits.length ? `${counted(hits.length, "video")} found, best first; ${sure ? `${counted(sure, "is", "are")} sure` : "none is sure"}.` : "Nothing was found. Take a filter away.");
-    if (hits.length) results.append(tools(hits), hitList(hits, state, signal));
+    if (hits.length) results.append(tools(hits), ...hitList(hits, state, signal, readOnly));
     const left = excluded(state);
     if (left) results.append(left);
   } catch (error) {

@@ -1,11 +1,13 @@
 """Several examples in one search."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import sora_video
 from sora_video import Example, localize, query_by_examples
-from sora_video.base.errors import ConfigError, FingerprintError
+from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 
 
 @pytest.fixture
@@ -41,6 +43,21 @@ def test_what_is_like_all_of_them_comes_first(library):
     alone = localize(library, query_by_examples(library, examples[:1], top=3))
     assert alone[0].video_id in ("02", "04")
     assert alone == localize(library, sora_video.query_by_example(library, examples[0], top=3))
+
+
+def test_examples_count_the_same_however_many_slices_they_have(library, tmp_path):
+    (row,) = library.embeddings("00").vectors
+    found = []
+    for count in (1, 5):
+        np.save(tmp_path / "rows.npy", np.tile(row, (count, 1)))
+        examples = [Example(tmp_path / "rows.npy"), Example(slice_of(library, "03"))]
+        found.append(localize(library, query_by_examples(library, examples, top=6)))
+    for one, five in zip(*found, strict=True):
+        assert one.video_id == five.video_id
+        assert one.lead == pytest.approx(five.lead, abs=1e-5)
+    query = sora_video.query_by_example(library, Example(slice_of(library, "00")))
+    with pytest.raises(LibraryError, match="2 of 1 slices"):
+        dataclasses.replace(query, weights=np.ones(2))
 
 
 def test_what_cannot_be_joined_is_refused(library):

@@ -252,4 +252,7 @@ def test_who_sends_nothing_is_not_waited_for(folder, serve, tmp_path):
                 answer += part
         assert answer.startswith(b"HTTP/1.1 504 ")
         assert b"took more than 0.5 s" in answer
+        with socket.create_connection((host, int(port)), timeout=60) as slow:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+            assert slow.recv(4096) == b""  # closed, though the head is not whole
         assert httpx.get(f"{running.address}/healthz", trust_env=False).status_code == 200

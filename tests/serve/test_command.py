@@ -50,6 +50,8 @@ def test_a_port_that_is_taken_is_told(folder, sora):
         (("--watch-folder",), "--watch-folder: needs a folder; name it with --videos"),
         (("--watch-folder", "--videos", "x", "--read-only"), "leave one of them out"),
         (("--take-away", "--videos", "x"), "--take-away: applies to --watch-folder"),
+        (("--videos", "none"), "--videos none: no such folder; name that of the library's videos"),
+        (("--head", "none"), "--head none: no such folder; name a classifier"),
     ],
 )
 def test_options_that_do_not_fit_are_told(folder, sora, words, said):

@@ -164,6 +164,8 @@ def test_only_names_of_the_server_are_answered(friend, host, trusted):
 def test_other_sites_change_nothing(friend, guarded, headers, status):
     sent = {name: value.replace("{address}", guarded.address) for name, value in headers.items()}
     assert friend.post("/api/v1/search", json={"slice_id": 0}, headers=sent).status_code == status
+    assert friend.get("/api/v1/videos", headers=sent).status_code == status
+    assert friend.get("/", headers=sent).status_code == 200
 
 
 def test_a_read_only_server_searches_and_changes_nothing(friend, library):

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from sora_video import classify_videos, open_corpus
-from sora_video.base.errors import CorpusError, LabelsError
+from sora_video.base.errors import CorpusError, LabelsError, SoraError
 from sora_video.index.library import Library
-from sora_video.serve.alerts import EVENTS, Alerts
+from sora_video.serve.alerts import EVENTS, Alerts, event_of
 from sora_video.serve.jobs.kinds import KINDS, Work
 from sora_video.serve.jobs.store import ENDED, Jobs
 from sora_video.serve.labels import Labels, labels_path
@@ -79,9 +79,13 @@ def test_a_job_is_done_in_a_process_of_its_own_though_that_is_killed(shelf, serv
         assert (done["state"], done["result"], done["error"]) == ("done", {"removed": 1}, None)
         assert runner.process.pid != first.pid
         listed = client.get("/api/v1/videos").json()["videos"]
+        again = client.post("/api/v1/jobs", json={"kind": "remove", "video_ids": [name]}).json()
+        failed = ended(client, again)
+        assert (failed["state"], "has none of these videos" in failed["error"]) == ("failed", True)
         assert name not in {video["video_id"] for video in listed}
         assert other in {video["video_id"] for video in listed}
-        assert [each["id"] for each in client.get("/api/v1/jobs").json()["jobs"]] == [waits["id"], job["id"]]
+        jobs = client.get("/api/v1/jobs").json()["jobs"]
+        assert [each["id"] for each in jobs] == [again["id"], waits["id"], job["id"]]
 
 
 @pytest.mark.slow
@@ -149,9 +153,11 @@ def test_a_classifier_is_trained_on_the_labels_of_the_library(do, shelf, films):
     labels = Labels(labels_path(shelf), library, None)
     names = library.videos()
     labels.set({name: "hall" if name.startswith("hall") else "yard" for name in names if name != "old.avi"})
+    labels.set({}, spans={("old.avi", 0, 1): "hall"})
     result, _ = do("train", name="place", label="label", head="linear", pool="mean")
     assert result["name"] == "place"
     assert result["tasks"][0]["classes"] == ["hall", "yard"]
+    assert sum(result["tasks"][0]["counts"]) == len(names)  # the span among them
     folder = labels.path.with_name("state") / "heads" / "place"
     answers, _ = do("classify", video_ids=["old.avi"], head="place")
     (wanted,) = classify_videos(folder, films / "old.avi", library.model).videos
@@ -175,13 +181,64 @@ def test_labels_are_a_manifest_that_commands_take(shelf, films):
     assert labels.by_video() == {name: {"label": "push", "speed": "fast"}, other: {}}
     with path.open() as file:
         assert [row["video_id"] for row in csv.DictReader(file)] == [name, other]
-    for column, label in (("split", "x"), ("label", " x"), ("label", "a\nb"), ("", "x")):
+    wrong = (
+        ("split", "x"),
+        ("Path", "x"),
+        ("LABEL", "x"),
+        (" kind", "x"),
+        ("label", " x"),
+        ("label", "a\nb"),
+        ("", "x"),
+    )
+    for column, label in wrong:
         with pytest.raises(LabelsError):
             labels.set({name: label}, column=column)
     before = path.read_bytes()
     with pytest.raises(Exception, match=r"has no video nowhere\.mp4"):
         labels.set({"nowhere.mp4": "x"})
     assert path.read_bytes() == before
+
+
+def test_spans_are_labelled_beside_videos(shelf, films):
+    library = Library.open(shelf)
+    labels = Labels(labels_path(shelf), library, films)
+    name, other = library.videos()[:2]
+    labels.set(
+        {name: "walk"}, spans={(name, 0.5, 1.25): "push", (name, 0, 0.5): "fall", (other, 1, 2): "push"}
+    )
+    labels.set({}, spans={(name, 0.5, 1.25): "hit", (other, 1.0, 2.0): None, (other, 3, 4): None})
+    labels.set({}, column="speed", spans={(name, 0.5, 1.25): "fast"})
+    assert labels.by_video() == {name: {"label": "walk"}}
+    assert [span[1:] for span in labels.of_spans()] == [
+        (0.5, 1.25, {"label": "hit", "speed": "fast"}),
+        (0.0, 0.5, {"label": "fall"}),
+    ]
+    rows = open_corpus(labels.path).videos
+    assert [(row.path, row.start_s, row.end_s) for row in rows] == [
+        (films / name, 0.0, None),
+        (films / name, 0.5, 1.25),
+        (films / name, 0.0, 0.5),
+    ]
+    for span in ((name, 1, 1), (name, -1, 2), ("nowhere.mp4", 0, 1)):
+        with pytest.raises(SoraError, match=r"nowhere\.mp4|must be after"):
+            labels.set({}, spans={span: "x"})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"path,label\na.mp4,x,y\n", "more cells than columns"),
+        (b"path,label\n\xff.mp4,x\n", "cannot be read"),
+        (b"file;label\na.mp4;x\n", "no column path"),
+    ],
+)
+def test_labels_that_cannot_be_written_back_stay_as_they_are(shelf, content, said):
+    path = labels_path(shelf)
+    path.write_bytes(content)
+    name = Library.open(shelf).videos()[0]
+    with pytest.raises(LabelsError, match=said):
+        Labels(path, Library.open(shelf), None).set({name: "z"})
+    assert path.read_bytes() == content
 
 
 def test_rows_that_others_wrote_stay(shelf, films):
@@ -201,10 +258,17 @@ def test_rows_that_others_wrote_stay(shelf, films):
     ]
 
 
-def test_labels_and_refused_jobs_over_http(http, library):
+def test_labels_and_refused_jobs_over_http(http, running, library):
     name = library.videos()[0]
-    assert http.post("/api/v1/labels", json={"changes": {name: "push"}}).status_code == 204
-    assert http.get("/api/v1/labels").json()["labels"] == {name: {"label": "push"}}
+    span = {"video_id": name, "start_s": 0.5, "end_s": 1}
+    body = {"changes": {name: "push"}, "spans": [{**span, "label": "fall"}]}
+    assert http.post("/api/v1/labels", json=body).status_code == 204
+    told = http.get("/api/v1/labels").json()
+    assert told["labels"] == {name: {"label": "push"}}
+    media_id = told["spans"][0].pop("media_id")
+    assert http.get(f"/api/v1/videos/{media_id}").json()["video_id"] == name
+    assert told["spans"] == [{**span, "labels": {"label": "fall"}}]
+    (running.service.settings.state / "heads" / "damaged").mkdir(parents=True)
     assert http.get("/api/v1/heads").json() == {"heads": []}
     for body in ({"kind": "dance"}, {"kind": "remove", "video_ids": []}, {"kind": "train", "name": "../x"}):
         answer = http.post("/api/v1/jobs", json=body)
@@ -241,6 +305,30 @@ def test_events_tell_of_jobs_and_alerts(folder, serve, tmp_path):
         assert client.get("/media/events/event-0001.jpg").content == b"jpeg"
         for name in ("events.jsonl", "event-0002.jpg", "..%2Fevent-0001.jpg"):
             assert client.get(f"/media/events/{name}").status_code in (404, 422)
+
+
+def test_jobs_go_on_after_their_file_could_not_be_read(shelf, serve, caplog):
+    with serve(shelf) as running, httpx.Client(base_url=running.address) as client:
+        file = running.service.jobs.path
+        file.rename(file.with_name("elsewhere"))
+        running.service.runner.ring()
+        until(lambda: "a job was not worked on" in caplog.text or None, "the fault")
+        assert client.get("/api/v1/jobs").status_code == 507
+        file.with_name("elsewhere").rename(file)
+        job = client.post("/api/v1/jobs", json={"kind": "remove", "video_ids": ["none"]}).json()
+        assert ended(client, job)["state"] == "failed"
+
+
+def test_events_tell_no_password_and_no_folder():
+    for source, wanted in (
+        ("rtsp://ann:secret@camera.example:554/yard?token=1", "rtsp://camera.example:554"),
+        ("/srv/films/yard.mp4", "yard.mp4"),
+    ):
+        line = json.dumps({"event": "summary", "source": source, "ended": f"{source}: cannot be read"})
+        event = event_of(line.encode())
+        assert event["source"] == wanted
+        assert "secret" not in event["ended"]
+        assert "/srv" not in event["ended"]
 
 
 def test_events_are_read_line_by_line(tmp_path):

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from starlette.requests import Request
 
 from sora_video.pretrain.video.browsers import obstacle_of
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.pictures import pictures_at
+from sora_video.serve.api.media import sent
 from sora_video.serve.media.cache import Cache
+from sora_video.serve.refusals import MissingError
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +180,11 @@ def test_links_out_of_the_folder_and_what_is_no_film_are_not_sent(built, films, 
             assert "root:" not in answer.text
         other = next(n for n in ids if n.startswith("hall 1/"))
         assert client.get(f"/media/{ids[other]}").content == (folder / other).read_bytes()
+
+
+def test_a_file_that_goes_away_meanwhile_is_missing(tmp_path):
+    with pytest.raises(MissingError, match="cannot be read: No such file"):
+        sent(tmp_path / "gone.mp4", Request({"type": "http", "headers": []}))
 
 
 def test_a_cache_keeps_what_was_used_last(tmp_path):

@@ -52,6 +52,28 @@ def test_videos_are_labelled(visit, folder):
     assert shown.faults(WIDTHS[0]) == []
 
 
+def test_moments_of_a_search_are_labelled(visit, http):
+    shown = visit("view=search&slice=0&top=2")
+    shown.said("found")
+    (hit, _) = http.post("/api/v1/search", json={"slice_id": 0, "top": 2}).json()["hits"]
+    shown.page.check("#moment-1")
+    shown.page.click("#label-moments")
+    shown.page.wait_for_selector("ul[aria-label='Selected moments'] li")
+    assert "0 videos selected, and 1 moment." in shown.page.inner_text("#selection")
+    shown.page.fill("#label", "grab")
+    shown.page.keyboard.press("Enter")
+    shown.page.click(".chips button:has-text('grab (1)')")
+    (span,) = http.get("/api/v1/labels").json()["spans"]
+    assert (span["video_id"], span["labels"]["label"]) == (hit["video_id"], "grab")
+    assert span["start_s"] == pytest.approx(hit["moments"][0]["start_s"], abs=1e-3)
+    assert span["end_s"] == pytest.approx(hit["moments"][0]["end_s"], abs=1e-3)
+    shown.page.wait_for_selector("ul[aria-label='Selected moments'] li")
+    assert shown.faults(WIDTHS[0]) == []
+    shown.page.click("text=Take away")
+    shown.page.wait_for_selector(".chips button:has-text('grab')", state="detached")
+    assert http.get("/api/v1/labels").json()["spans"] == []
+
+
 @pytest.mark.slow
 def test_a_classifier_is_trained_and_corrected(visit, folder):
     names = Library.open(folder).videos()

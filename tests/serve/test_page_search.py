@@ -7,8 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import av
+import numpy as np
 import pytest
 
+from sora_video.index.library import Library
+from sora_video.pretrain.encoders.embeddings import Embeddings
 from tests.browser import WIDTHS
 
 
@@ -132,6 +135,68 @@ def test_hits_are_saved_as_they_are(visit, http, films):
     check_edl(texts["EDL"], hits, films)
     assert texts["EDL"].count("FROM CLIP NAME") == 5
     assert f"* FROM CLIP NAME: {hits[0]['video_id']}" in texts["EDL"]
+
+
+EDL = """async ([hits, rates]) =>
+  (await import("/page/exports.js")).toEdl(hits, new Map(rates))"""
+"""Makes an edit list of hits, with frames a second by media id."""
+
+
+def test_an_edit_list_of_films_of_many_rates_counts_each_by_its_own(visit):
+    rates = {"a": 24.0, "b": 30000 / 1001, "c": None, "d": 12.5}
+    spans = {"a": (1.0, 2.5), "b": (3600.0, 3601.0), "c": (0.4, 0.6), "d": (10.0, 70.0)}
+    hits = [
+        {
+            "media_id": name,
+            "video_id": f"{name}.mp4",
+            "aligned": [],
+            "moments": [{"start_s": start, "end_s": end, "likeness": 1}],
+        }
+        for name, (start, end) in spans.items()
+    ]
+    text = visit().page.evaluate(EDL, [hits, [*rates.items()]])
+    rows = re.findall(r"^\d+ +AX +V +C +(\S+) (\S+) (\S+) (\S+)", text.replace("\r", ""), re.MULTILINE)
+    assert [row[:2] for row in rows] == [
+        ("00:00:01:00", "00:00:02:12"),
+        ("00:59:56:12", "00:59:57:12"),  # 107892 and 107922 frames, 30 to a second of the timecode
+        ("00:00:00:10", "00:00:00:15"),  # of 25 a second, which the list says
+        ("00:00:09:08", "00:01:07:04"),  # 125 and 875 frames, 13 to a second of the timecode
+    ]
+    assert [row[2:] for row in rows] == [  # one after another at 24 a second
+        ("00:00:00:00", "00:00:01:12"),
+        ("00:00:01:12", "00:00:02:12"),
+        ("00:00:02:12", "00:00:02:17"),
+        ("00:00:02:17", "00:01:02:17"),
+    ]
+    assert "* SOURCE FRAME RATE: 29.970" in text
+    assert "25.000, as the film's own is not known" in text
+
+
+def test_a_long_list_is_scrolled_through(visit_of, serve, tmp_path):
+    rows = Embeddings(
+        video_id=np.array([f"{number:03d}.mp4" for number in range(300)], object),
+        slice_no=np.zeros(300, np.int32),
+        start_s=np.zeros(300),
+        end_s=np.ones(300),
+        vectors=np.eye(300, dtype=np.float32),
+        fingerprint="f" * 64,
+    )
+    library = Library.create(tmp_path / "many.library", rows.fingerprint, rows.dim)
+    library.add(rows)
+    with serve(library.path) as running:
+        shown = visit_of(running, "view=browse")
+        shown.said("300 videos")
+        assert shown.names(".video .name")[0] == "000.mp4"
+        shown.page.keyboard.press("End")
+        shown.page.wait_for_selector(".name:has-text('299.mp4')")
+        shown.page.wait_for_selector(".name:has-text('000.mp4')", state="detached")
+        assert shown.page.locator(".video").count() < 150
+        shown.page.wait_for_url("**offset=**")
+        shown.open(shown.page.url.split("?")[1])
+        shown.page.wait_for_selector(".name:has-text('299.mp4')")
+        shown.page.fill("#from", "100")
+        shown.page.keyboard.press("Enter")
+        shown.page.wait_for_selector(".name:has-text('099.mp4')")
 
 
 def test_what_goes_wrong_is_said_in_words(visit):
