@@ -12,17 +12,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, write_embeddings
+from sora_video.pretrain.encoders.streamed import StreamedTable
 
 from .costs import machine
 from .films import RATE, Film, write_film
+from .ray_embedding import untrained_run
 from .real import write_table
 
 MODEL = "package:efficientnet_lite0"
+UNTRAINED = "untrained"
+"""The model of :func:`.ray_embedding.untrained_run`, which is quicker."""
 MOST_NUMBERS = 4096
 FILM = Film("mp4", "h264", "closed groups")
-SHORT_S = 10
-"""Seconds of each of many videos."""
+MOST_LINKS = 50_000
+"""To one file; file systems allow 65,000."""
 DIM, VIDEO_SLICES, PART_SLICES = 128, 100, 50_000
 """Of embeddings from which libraries are built."""
 MEASURED = """
@@ -53,10 +57,12 @@ class Peak(NamedTuple):
     slices: int
 
 
-def embed(source: Path, out: Path) -> Peak:
-    """Embed in a process of its own (Linux)."""
-    caller, reader = run(["embed", str(source), "--model", MODEL, "--out", str(out)])
-    return Peak(caller, reader, len(read_embeddings(out)))
+def embed(source: Path, model: str, out: Path) -> Peak:
+    """Embed in a process of its own (Linux); what it writes is deleted."""
+    caller, reader = run(["embed", str(source), "--model", model, "--out", str(out)])
+    slices = StreamedTable(out).rows
+    shutil.rmtree(out)
+    return Peak(caller, reader, slices)
 
 
 def run(arguments: Sequence[str]) -> tuple[float, float]:
@@ -95,22 +101,29 @@ def film_of(seconds: int, path: Path) -> Path:
     return write_film(path, FILM, (number % MOST_NUMBERS for number in range(seconds * RATE)))
 
 
-def rows(
-    scratch: Path, seconds: int, lengths: Sequence[int], counts: Sequence[int], slices: Sequence[int]
-) -> Iterator[str]:
+def rows(scratch: Path, options: argparse.Namespace) -> Iterator[str]:
     """One row a measurement, each once."""
-    for times in lengths:
-        film = film_of(seconds * times, scratch / f"{times}.mp4")
-        yield row("one video", seconds * times, embed(film, scratch / "out.parquet"))
-    short = film_of(SHORT_S, scratch / "short.mp4")
-    for count in counts:
-        folder = scratch / f"videos {count}"
-        folder.mkdir()
-        for number in range(count):
-            os.link(short, folder / f"{number}.mp4")
-        yield row(f"{count} videos", SHORT_S * count, embed(folder, scratch / "out.parquet"))
-    for count in slices:
+    model = str(untrained_run(scratch / "run")) if options.model == UNTRAINED else options.model
+    for times in options.lengths:
+        film = film_of(options.seconds * times, scratch / f"{times}.mp4")
+        yield row("one video", options.seconds * times, embed(film, model, scratch / "embeddings"))
+    for count in options.counts:
+        folder = linked(options.short, count, scratch)
+        yield row(f"{count} videos", options.short * count, embed(folder, model, scratch / "embeddings"))
+        shutil.rmtree(folder)
+    for count in options.slices:
         yield build(scratch, count)
+
+
+def linked(seconds: int, count: int, scratch: Path) -> Path:
+    """A folder of so many videos of that length: links to few files."""
+    folder = scratch / f"videos {count}"
+    folder.mkdir()
+    for first in range(0, count, MOST_LINKS):
+        film = film_of(seconds, scratch / f"{count} {first}.mp4")
+        for number in range(first, min(first + MOST_LINKS, count)):
+            os.link(film, folder / f"{number}.mp4")
+    return folder
 
 
 def row(what: str, seconds: int, peak: Peak) -> str:
@@ -123,10 +136,14 @@ def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=120, help="of the shortest of the long videos")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[1, 4, 16], help="how often as long")
-    parser.add_argument("--counts", type=int, nargs="+", default=[10, 40, 160], help="of videos of 10 s")
+    parser.add_argument("--lengths", type=int, nargs="*", default=[1, 4, 16], help="how often as long")
+    parser.add_argument("--short", type=int, default=10, help="seconds of each of many videos")
+    parser.add_argument("--counts", type=int, nargs="*", default=[10, 40, 160], help="of these videos")
     parser.add_argument(
-        "--slices", type=int, nargs="+", default=[100_000, 400_000, 1_600_000], help="of libraries of parts"
+        "--slices", type=int, nargs="*", default=[100_000, 400_000, 1_600_000], help="of libraries of parts"
+    )
+    parser.add_argument(
+        "--model", default=MODEL, help=f"spec of an encoder, or {UNTRAINED}: a small one of random weights"
     )
     parser.add_argument(
         "--name", default="growth.md", help="file to write, in the results or an absolute path"
@@ -136,12 +153,12 @@ def main() -> None:
         write_table(
             arguments.name,
             "Memory by length and number of videos",
-            f"""`make bench-published`; machine: {machine()}. `sora embed` with `{MODEL}`, each time in a
-            process of its own: the peak of its memory but for mapped files, and of that reader's that held
-            most. Libraries are built by `sora index build` of parts of {PART_SLICES} random slices of {DIM}
-            numbers.""",
+            f"""`make bench-published bench-scale`; machine: {machine()}. `sora embed` with
+            `{arguments.model}`, each time in a process of its own: the peak of its memory but for mapped
+            files, and of that reader's that held most. Libraries are built by `sora index build` of parts of
+            {PART_SLICES} random slices of {DIM} numbers.""",
             ["what", "minutes of video", "slices", "peak, MB", "reader's peak, MB"],
-            rows(Path(scratch), arguments.seconds, arguments.lengths, arguments.counts, arguments.slices),
+            rows(Path(scratch), arguments),
         )
 
 

@@ -1,14 +1,18 @@
-"""Milvus against the folder: ``python -m benchmarks.served ADDRESS --videos 10000``.
+"""Milvus against the folder: ``python -m benchmarks.served --videos 10000``.
 
-The address is of a collection that is not there yet, on a server that runs already. The same queries of ten
-slices are put to both, one after the other.
+It starts milvus-lite's server from the environment that ``make setup-test`` makes for it, unless an address
+is given: of a collection that is not there yet, on a server that runs already. The same queries of ten slices
+are put to both, one after the other.
 """
 
 import argparse
 import platform
+import socket
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from sora_video.base.files import write_text
 from sora_video.index.stores import Store
 
 RESULTS = Path(__file__).parent / "results" / "served.md"
+PROGRAM = Path(__file__).parents[1] / ".venv-milvus/bin/milvus-lite"
 SLICES, DIM, ALONG = 10, 512, 64
 
 
@@ -36,6 +41,26 @@ def make(videos: int, seed: int = 0) -> Embeddings:
         vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
         fingerprint="f" * 64,
     )
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """An address on a server of this machine, which ends with the block."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    command = [PROGRAM, "server", "--host", "127.0.0.1", "--data-dir", folder, "--port", port]
+    with (
+        (folder.parent / "server.log").open("wb") as log,
+        subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        assert server.stdout is not None
+        if "listening" not in server.stdout.readline():
+            raise SystemExit((folder.parent / "server.log").read_text())
+        try:
+            yield f"milvus://127.0.0.1:{port}/films"
+        finally:
+            server.kill()
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -60,21 +85,22 @@ def search_times(library: Store, queries: list[Query]) -> tuple[list[float], lis
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("address")
+    parser.add_argument("address", nargs="?", help="default: of a server that is started")
     parser.add_argument("--videos", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--index", default="FLAT")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, ExitStack() as servers:
+        address = given.address or servers.enter_context(serving(Path(place) / "milvus"))
         library = Library.create(Path(place) / "library", "f" * 64, DIM)
         library.add(make(given.videos))
-        pushed_s = seconds(lambda: push_library(library, given.address, given.index))
-        again_s = seconds(lambda: push_library(library, given.address))
-        pulled_s = seconds(lambda: pull_library(given.address, Path(place) / "pulled"))
-        names = [library.videos()[number * given.videos // given.queries] for number in range(given.queries)]
+        pushed_s = seconds(lambda: push_library(library, address, given.index))
+        again_s = seconds(lambda: push_library(library, address))
+        pulled_s = seconds(lambda: pull_library(address, Path(place) / "pulled"))
+        names = library.videos()[:: max(1, given.videos // given.queries)][: given.queries]
         queries = [Query(library.embeddings(name)) for name in names]
         folder, found = search_times(library, queries)
-        served, served_found = search_times(open_store(given.address, print), queries)
+        served, served_found = search_times(open_store(address, print), queries)
     slices, same = (
         given.videos * SLICES,
         np.mean([here == there for here, there in zip(found, served_found, strict=True)]),
@@ -93,7 +119,7 @@ def main() -> None:
         "# Milvus against the folder",
         "",
         f"{slices:,} slices of {given.videos:,} videos, {DIM} dimensions, index {given.index}, "
-        f"{given.queries} queries, one after the other; {platform.processor() or platform.machine()}. "
+        f"{len(queries)} queries, one after the other; {platform.processor() or platform.machine()}. "
         "`python -m benchmarks.served` measures it.",
         "",
         "| | |",

@@ -10,21 +10,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sora_video.base.errors import CorpusError, FingerprintError
+from sora_video.base.errors import FingerprintError
 from sora_video.pretrain.encoders.embeddings import Embeddings, is_parts
-from sora_video.pretrain.encoders.rows import VideoRows, drop_zeros, none_left
+from sora_video.pretrain.encoders.rows import drop_zeros, none_left
 from sora_video.pretrain.encoders.streamed import StreamedTable
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
-from sora_video.pretrain.video.kept import IndexStore
 from sora_video.pretrain.video.quarantine import Failure
 
-from .content import attributes_of, contents_of
+from .content import contents_of
 from .encoder import check_model, open_encoder
+from .filling import Commits, Filled, fill_library
 from .library import Library
 from .query import without_times
 from .stopped import is_stopped, note_end, note_stop, refuse_other
 from .store.add import Added
-from .store.place import FRAMES, appearing
+from .store.place import appearing
 from .store.video_source import check_prefix
 
 if TYPE_CHECKING:
@@ -42,10 +42,6 @@ class Change(NamedTuple):
     added: Added
 
 
-FRAMES_BYTES = 2**30
-"""That they may take; an hour of video takes 2 MB."""
-
-
 def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncoder":
     """Load an encoder, and refuse one with another fingerprint."""
     encoder = open_encoder(model)
@@ -54,36 +50,6 @@ def encoder_of(model: str | Path | None, fingerprint: str | None) -> "VideoEncod
             f"model {model}", encoder.fingerprint, str(fingerprint), "name the library's own run with --model"
         )
     return encoder
-
-
-class Embedded(NamedTuple):
-    """The embeddings of a corpus, or of the part of it that was done when Ctrl-C came."""
-
-    embeddings: Embeddings
-    stop: KeyboardInterrupt | None
-    """Why they are not of all videos; None: they are."""
-
-
-def embed(encoder: "VideoEncoder", corpus: Corpus, library: Path) -> Embedded:
-    """Embed a corpus; a library's folder keeps indexes of its videos.
-
-    Raises:
-        CorpusError: no slice could be read.
-        KeyboardInterrupt: Ctrl-C came before any video was done.
-    """
-    videos: list[VideoRows] = []
-    stop: KeyboardInterrupt | None = None
-    try:
-        for video in encoder.embed_videos(corpus, indexes=library.absolute() / FRAMES):
-            videos.append(video)
-    except KeyboardInterrupt as interrupt:
-        stop = interrupt
-    finally:
-        IndexStore(library / FRAMES).trim(FRAMES_BYTES)
-    if not any(video.rows for video in videos):
-        raise stop or none_left([video.failure for video in videos if video.failure])
-    videos.sort(key=lambda video: video.entry)
-    return Embedded(encoder.table(corpus, videos), stop)
 
 
 def is_table(source: Source) -> TypeGuard[str | os.PathLike[str]]:
@@ -119,14 +85,14 @@ def build_library(
     *,
     prefix: str = "",
 ) -> Change:
-    """Build a library; it appears whole or not at all.
+    """Build a library; it appears whole or not at all, and memory does not grow with what it is built of.
 
     After Ctrl-C it has the videos that were done, and the same call adds the rest.
 
     Args:
         path: the library's folder; it must not exist, or be empty.
-        source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote, which need not fit into
-            memory; or what :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
+        source: a ``.parquet`` file, or a folder of them, that ``sora embed`` wrote; or what
+            :func:`sora_video.pretrain.video.corpus.open_corpus` takes.
         model: spec of the encoder, which the library remembers.
         precision: see :meth:`sora_video.index.library.Library.create`.
         prefix: see :func:`add_to_library`.
@@ -160,9 +126,11 @@ def build_library(
             corpus = prefixed(open_for(source, model), prefix)
             contents, encoder = contents_of(corpus), open_encoder(model)
             library = Library.create(beside, encoder.fingerprint, encoder.dim, precision, encoder.spans)
-            embeddings, stop = embed(encoder, corpus, beside)
-            failures = embeddings.failures
-            added = library.add(embeddings, model, contents, attributes_of(corpus), prefix=prefix)
+            commits = Commits(library, corpus, contents, model, prefix)
+            failures, stop = fill_library(commits, encoder, corpus)
+            if not len(library):
+                raise stop or none_left(failures)
+            added = commits.added
             if stop:
                 note_stop(beside, order_of(corpus, precision, prefix))
     if stop:
@@ -207,8 +175,10 @@ def add_to_library(
 
     Of a corpus, only videos whose files are new or changed are embedded; a manifest's further columns become
     attributes of all. Videos that the library ignores are left out. Another file of the same name, from
-    another folder, is refused: see ``prefix`` and ``replace``. After Ctrl-C the library has the videos that
-    were done, and the same call adds the rest.
+    another folder, is refused: see ``prefix`` and ``replace``.
+
+    Videos are committed as they are embedded, some megabytes of embeddings at a time: after Ctrl-C, a kill or
+    an error the library has those that were done, and the same call adds the rest. A table is one commit.
 
     Args:
         library: to add to.
@@ -227,7 +197,7 @@ def add_to_library(
             and neither named nor remembered, the table's vectors are not L2-normalised, or the prefix is no
             relative folder.
         RunError: the run is not finished, or damaged.
-        StorageError: the disk refused the write; the library is as it was.
+        StorageError: the disk refused the write; what was committed before stays.
     """
     prefix = check_prefix(prefix)
     if is_table(source):
@@ -242,20 +212,20 @@ def add_to_library(
     names = {video.video_id for video in corpus.videos} - same
     left_out = library.barred({name: contents.get(name, "") for name in names})
     known = same | left_out
-    videos = tuple(video for video in corpus.videos if video.video_id not in known)
-    stop = None
-    if not videos:
-        embeddings = nothing(library)
-        if model is not None:
-            encoder_of(model, library.fingerprint)  # it is remembered, so it has to be the right one
-    else:
-        rest = dataclasses.replace(corpus, videos=videos)
-        embeddings, stop = embed_changed(library, rest, model, whole=not known)
-    added = library.add(embeddings, model, contents, attributes_of(corpus), corpus.root, prefix, replace)
-    if stop:
-        raise stop
-    added = added._replace(unchanged=added.unchanged + len(same), ignored=added.ignored + len(left_out))
-    return Change(library, embeddings.failures, added)
+    rest = dataclasses.replace(corpus, videos=tuple(v for v in corpus.videos if v.video_id not in known))
+    commits, filled = Commits(library, corpus, contents, model, prefix, replace), Filled((), None)
+    if len(rest):
+        encoder = encoder_of(library.model if model is None else model, library.fingerprint)
+        filled = fill_library(commits, encoder, rest)
+    elif model is not None:
+        encoder_of(model, library.fingerprint)  # it is remembered, so it has to be the right one
+    if not (known or commits.written or filled.stop):
+        raise none_left(filled.failures)
+    commits.finish(without_times(np.zeros((0, library.dim), np.float32), library.fingerprint))
+    if filled.stop:
+        raise filled.stop
+    added = commits.added.plus(Added(unchanged=len(same), ignored=len(left_out)))
+    return Change(library, filled.failures, added)
 
 
 def prefixed(corpus: Corpus, prefix: str) -> Corpus:
@@ -272,20 +242,3 @@ def prefixed_rows(embeddings: Embeddings, prefix: str) -> Embeddings:
         return embeddings
     names = [f"{prefix}/{name}" for name in embeddings.video_id.tolist()]
     return dataclasses.replace(embeddings, video_id=np.array(names, object))
-
-
-def embed_changed(library: Library, corpus: Corpus, model: str | Path | None, whole: bool) -> Embedded:
-    """Embed the videos that a library lacks; none need be readable unless they are the ``whole`` corpus."""
-    try:
-        model = library.model if model is None else model
-        return embed(encoder_of(model, library.fingerprint), corpus, library.path)
-    except CorpusError as error:
-        if whole or not error.failures:
-            raise
-        return Embedded(nothing(library, error.failures), None)
-
-
-def nothing(library: Library, failures: tuple[Failure, ...] = ()) -> Embeddings:
-    """Embeddings of no video."""
-    empty = without_times(np.zeros((0, library.dim), np.float32), library.fingerprint)
-    return dataclasses.replace(empty, failures=failures)

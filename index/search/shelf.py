@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..store.gpu import MOST_FETCHED, resident
 from ..store.kinds import RERANK, IndexKind
+from .decoded import is_coded, search_decoded
 
 if TYPE_CHECKING:
     from ..store.segment import Segment
@@ -83,6 +84,8 @@ class Shelf:
         index, parameters = self.index, self._parameters(growth)
         if self.visible is None and fetch <= MOST_FETCHED and self.kind.on_gpu:
             index = resident(index)
+        if parameters is None and len(vectors) >= BLAS_QUERIES and is_coded(index):
+            return search_decoded(index, vectors, fetch)
         cosines, rows = index.search(vectors, fetch, params=parameters)
         return cosines, rows
 

@@ -35,6 +35,14 @@ class Added(NamedTuple):
     ignored: int = 0
     """Videos that are not to come back; they were left out."""
 
+    def plus(self, other: "Added") -> "Added":
+        """The counts of two additions.
+
+        Args:
+            other: of other videos.
+        """
+        return Added(*(here + there for here, there in zip(self, other, strict=True)))
+
 
 class Addition(NamedTuple):
     """Some videos to add."""
@@ -143,8 +151,8 @@ class Adding:
         replaced = [held[name] for name in changed if name in held]
         self._note_edits(held, written, wanted)
         self._replaced += replaced
-        counts = len(written) - len(replaced), len(replaced), len(same), len(left_out)
-        self.added = Added(*(before + count for before, count in zip(self.added, counts, strict=True)))
+        counts = Added(len(written) - len(replaced), len(replaced), len(same), len(left_out))
+        self.added = self.added.plus(counts)
         return [Member(name, keys[name], wanted[name], len(rows[name])) for name in changed]
 
     def _note_edits(

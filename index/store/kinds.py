@@ -98,6 +98,19 @@ class IndexKind(ABC):
         """
         return ({},)
 
+    def check_sizes(self, rows: int, dim: int) -> None:  # noqa: ARG002
+        """Refuse sizes that do not fit the vectors.
+
+        Args:
+            rows: vectors.
+            dim: of the vectors.
+
+        Raises:
+            ValueError: one does not.
+        """
+        if rows < self.fewest_rows:
+            raise ValueError(f"{rows} slices are too few, it takes {self.fewest_rows}")
+
     @abstractmethod
     def memory(self, rows: int, dim: int, stored: int) -> int:
         """Bytes that a search keeps in memory, about.

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sora_video.base.errors import LibraryError
+from pydantic import ValidationError
+
+from sora_video.base.errors import ConfigError, LibraryError
 
 from ..store.kinds import INDEXES, RERANK, IndexKind, make_kind
 from ..store.source import Source
 from .exam import Exam, Point
 from .on_disk import build_on_disk
-from .target import K, Target
+from .target import K, Target, parse_index
 
 if TYPE_CHECKING:
     from ..store.segment import Segment
@@ -89,11 +91,13 @@ def choose_index(segment: "Segment", target: Target, folder: Path) -> Candidate:
         The fastest candidate that reaches the target.
 
     Raises:
+        ConfigError: the target has sizes of an index that do not fit the vectors.
         LibraryError: none does; the message names the nearest.
     """
     source, exam = Source(segment.vectors, target.seed), Exam(segment, target.seed)
     sized = [
-        (kind, kind.memory(source.rows, source.dim, source.stored)) for kind in kinds(source.rows, source.dim)
+        (kind, kind.memory(source.rows, source.dim, source.stored))
+        for kind in wanted_kinds(target, source.rows, source.dim)
     ]
     measured: list[Candidate] = []
     for candidate in candidates(source, sized, target, folder):
@@ -129,6 +133,28 @@ def kinds(rows: int, dim: int) -> list[IndexKind]:
         if rows >= kind.fewest_rows
         for settings in kind.proposals(rows, dim)
     ]
+
+
+def wanted_kinds(target: Target, rows: int, dim: int) -> list[IndexKind]:
+    """The indexes to choose among, or the one that a target names.
+
+    Raises:
+        ConfigError: the target names one whose sizes do not fit the vectors.
+    """
+    if target.index is None:
+        return kinds(rows, dim)
+    name, sizes = parse_index(target.index)
+    try:
+        wanted = [make_kind(name, **{**usual, **sizes}) for usual in INDEXES.load(name).proposals(rows, dim)]
+        for kind in wanted:
+            kind.check_sizes(rows, dim)
+    except ValueError as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{first['loc'][0]}: {first['msg']}"
+        raise ConfigError(f"index={target.index}: {reason}; choose other sizes, or another index") from error
+    return wanted
 
 
 def candidates(

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..search.shelf import Shelf
-from ..store.gpu import on_gpus
-from ..store.kinds import RERANK, IndexKind
+from ..store.kinds import RERANK, IndexKind, make_kind
 from .target import K
 
 if TYPE_CHECKING:
@@ -63,8 +62,9 @@ class Exam:
         self.rows = np.sort(rng.choice(segment.record.rows, count, replace=False))
         self.queries = np.ascontiguousarray(segment.read(self.rows))
         self.k = min(K, segment.record.rows - 1)
-        answers = on_gpus(segment.vectors).search(self.queries, self.k + 1)[1]
-        scores = self.scores(Shelf(segment), self.queries, self.rows, answers)
+        exact = Shelf(segment, index=segment.vectors, kind=make_kind())
+        answers = exact.slices(self.queries, self.k + 1)[1]
+        scores = self.scores(exact, self.queries, self.rows, answers)
         self.least = scores[:, self.k - 1 : self.k] - 1e-6
         """(Q, 1) score of the last slice to find."""
 

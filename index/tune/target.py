@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from sora_video.base.errors import ConfigError
 
-__all__ = ["K", "Target", "parse_bytes", "parse_ms"]
+from ..store.kinds import INDEXES
+
+__all__ = ["K", "Target", "parse_bytes", "parse_index", "parse_ms"]
 
 K = 10
 """Nearest slices that recall is measured on."""
@@ -23,6 +25,9 @@ class Target:
     latency_ms: float | None = None
     """Most milliseconds of a query; None: any."""
     seed: int = 0
+    index: str | None = None
+    """The only kind to build, and sizes of it that differ from the usual, as ``OPQ-IVF-PQ lists=4096``; None:
+    all kinds are tried."""
 
     def __post_init__(self) -> None:
         if not 0 < self.recall <= 1:
@@ -30,12 +35,33 @@ class Target:
         for name, value in (("memory", self.memory), ("latency", self.latency_ms)):
             if value is not None and value <= 0:
                 raise ConfigError(f"{name}={value}: must be above 0")
+        if self.index is not None:
+            parse_index(self.index)
 
     def __str__(self) -> str:
         parts = [f"recall@{K} {self.recall:g}"]
         parts += [f"{self.memory / 1e6:g} MB"] if self.memory else []
         parts += [f"{self.latency_ms:g} ms a query"] if self.latency_ms else []
         return ", ".join(parts)
+
+
+def parse_index(text: str) -> tuple[str, dict[str, int]]:
+    """A kind of index and its sizes.
+
+    Args:
+        text: a name of :data:`.store.kinds.INDEXES`, and sizes such as ``lists=4096``.
+
+    Raises:
+        ConfigError: there is no such kind, or it does not have such a size.
+    """
+    name, *sizes = text.split() or [""]
+    pairs = [size.partition("=") for size in sizes]
+    known = INDEXES.load(name).settings.model_fields.keys() - {"name"}
+    for key, _, value in pairs:
+        if key not in known or not value.isdecimal() or not int(value):
+            has = " and ".join(f"{known_key}=N" for known_key in sorted(known)) or "no sizes"
+            raise ConfigError(f"index={text}: {key}={value} is no size of {name}, which has {has}")
+    return name, {key: int(value) for key, _, value in pairs}
 
 
 def parse_bytes(text: str) -> int:

@@ -32,7 +32,7 @@ from .rows import none_left
 if TYPE_CHECKING:
     from .frozen import VideoEncoder
 
-__all__ = ["Embedded", "Parts", "embed_to", "write_stream"]
+__all__ = ["Embedded", "Parts", "Sink", "embed_to", "fill", "write_stream"]
 
 GROUP_BYTES = 2**25
 """Of the vectors that are held before they are written."""
@@ -170,7 +170,16 @@ def write_stream(tables: Iterable[Embeddings], out: Path | Parts) -> tuple[int, 
 
 
 def fill(tables: Iterable[Embeddings], sink: Sink, place: Path) -> tuple[int, int]:
-    """Write tables in pieces of some megabytes, the last ones also when the tables' source raises."""
+    """Write tables in pieces of some megabytes, the last ones also when the tables' source raises.
+
+    Args:
+        tables: each of whole videos.
+        sink: takes the pieces.
+        place: names the sink in errors.
+
+    Returns:
+        How many slices of how many videos were written.
+    """
     slices = videos = 0
     held: list[Embeddings] = []
     began = time.monotonic()

@@ -1,5 +1,6 @@
 """The ``sora index`` commands that fill a library, and the group of all of them."""
 
+import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,11 +103,19 @@ def tune(
     ] = DEFAULT_RECALL,
     memory: MemoryOption = None,
     latency: LatencyOption = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index",
+            metavar="KIND",
+            help="Build this kind alone, as OPQ-IVF-PQ or 'OPQ-IVF-PQ lists=4096'; default: try all.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of training and of the held-out queries.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Build the fastest index that reaches a recall, a memory and a latency."""
-    target = parse_target(recall, memory, latency, seed)
+    target = dataclasses.replace(parse_target(recall, memory, latency), seed=seed, index=index)
     opened = open_and_warn(library)
     opened.tune(target)
     if as_json:
@@ -115,7 +124,7 @@ def tune(
         print_indexes(opened)
 
 
-def parse_target(recall: float, memory: str | None, latency: str | None, seed: int = 0) -> "Target":
+def parse_target(recall: float, memory: str | None, latency: str | None) -> "Target":
     """What an index has to reach, from the command line."""
     from sora_video.index.tune.target import Target, parse_bytes, parse_ms
 
@@ -123,7 +132,6 @@ def parse_target(recall: float, memory: str | None, latency: str | None, seed: i
         recall=recall,
         memory=parse_bytes(memory) if memory else None,
         latency_ms=parse_ms(latency) if latency else None,
-        seed=seed,
     )
 
 

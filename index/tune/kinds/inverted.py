@@ -65,6 +65,12 @@ class Inverted(IndexKind):
         """About 4 sqrt(N) lists."""
         return ({"lists": lists_of(rows)},)
 
+    def check_sizes(self, rows: int, dim: int) -> None:
+        """Refuse more lists than centroids can be found for."""
+        super().check_sizes(rows, dim)
+        if self.config.lists > rows:
+            raise ValueError(f"lists={self.config.lists} are more than the {rows} slices")
+
     @abstractmethod
     def code_bytes(self, dim: int) -> int:
         """Bytes of the code of one vector.

@@ -48,6 +48,12 @@ class OPQIVFPQ(Inverted):
         parts = max(dim // NUMBERS_PER_PART, 1)
         return [{**sizes, "parts": parts} for sizes in super().proposals(rows, dim)]
 
+    def check_sizes(self, rows: int, dim: int) -> None:
+        """Refuse more lists, or parts of a vector, than there can be."""
+        super().check_sizes(rows, dim)
+        if NUMBERS_PER_PART * self.config.parts > max(dim, NUMBERS_PER_PART):
+            raise ValueError(f"parts={self.config.parts} of {NUMBERS_PER_PART} numbers are more than {dim}")
+
     def code_bytes(self, dim: int) -> int:  # noqa: ARG002
         """Half a byte a part."""
         parts: int = self.config.parts

@@ -7,7 +7,7 @@ from sora_video.base.errors import LibraryError
 from sora_video.index.example import Example, query_by_example
 from sora_video.index.library import Library
 from sora_video.index.query import Query, without_times
-from sora_video.index.search import nearest, shelf
+from sora_video.index.search import decoded, nearest, shelf
 from sora_video.index.search.nearest import nearest_videos
 from sora_video.index.search.shelf import Shelf
 from sora_video.index.store.filters import Where
@@ -93,6 +93,18 @@ def test_many_at_once_are_answered_as_one_by_one(library, make_embeddings, rando
         hits = library.search(Query(make_embeddings({"q": query[None]}), top=7))
         assert [(hit.video_id, hit.slice_id) for hit in hits] == answers(found)[number]
         assert [hit.cosine for hit in hits] == found.cosines[number].tolist()
+
+
+@pytest.mark.parametrize("top", [3, 200])
+def test_vectors_of_half_precision_are_decoded_in_blocks_with_the_same_answers(
+    tmp_path, make_embeddings, random_vectors, monkeypatch, top
+):
+    monkeypatch.setattr(decoded, "BLOCK", 13)
+    half = Library.create(tmp_path / "half", "f" * 64, DIM, "fp16")
+    half.add(make_embeddings({f"{n:02d}.mp4": random_vectors([7, n], 1 + n % 5, DIM) for n in range(40)}))
+    asked = random_vectors(8, shelf.BLAS_QUERIES, DIM)
+    found = half.search_many(Query(without_times(asked, half.fingerprint), top=top))
+    assert answers(found) == grouped(half, asked, top)
 
 
 @pytest.mark.parametrize("queries", [1, 33])

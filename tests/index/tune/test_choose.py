@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -208,6 +209,36 @@ def test_a_graph_built_by_one_thread_is_the_same_again(library):
     ]
     assert len(digests[0]) == 65
     assert digests[0] == digests[1]
+
+
+def test_an_index_of_a_kind_and_size_is_built_alone_where_it_is_asked_for(library):
+    library.tune(Target(recall=0.5, index="OPQ-IVF-PQ lists=20"))
+    (built,) = library.info().indexes
+    assert built["kind"] == "OPQ-IVF-PQ"
+    assert only(library).record.index.settings == {"lists": 20, "parts": 4}
+    library.tune(Target(index="Flat"))
+    assert only(library).record.index.file is None
+
+
+@pytest.mark.parametrize(
+    ("index", "reason"),
+    [
+        ("PQ", "index.name='PQ'"),
+        ("", "index.name=''"),
+        ("HNSW lists=4", "lists=4 is no size of HNSW, which has links=N"),
+        ("IVF-Flat lists=many", "lists=many is no size of IVF-Flat, which has lists=N"),
+        ("IVF-Flat lists=0", "lists=0 is no size"),
+        ("Flat lists", "lists= is no size of Flat, which has no sizes"),
+        ("IVF-Flat lists=6000", "lists=6000 are more than the 5996 slices; choose other sizes"),
+        ("OPQ-IVF-PQ parts=5", "parts=5 of 4 numbers are more than 16"),
+        ("HNSW links=1", "links: Input should be greater than or equal to 2"),
+    ],
+)
+def test_an_index_that_cannot_be_is_refused(library, index, reason):
+    with pytest.raises(ConfigError, match=re.escape(reason)) as refused:
+        library.tune(Target(recall=0.5, index=index))
+    assert "\n" not in str(refused.value)
+    assert library.info().index_type == "Flat"
 
 
 def test_few_vectors_are_searched_exactly(tmp_path, make_embeddings, random_vectors):
