@@ -39,27 +39,32 @@ def check_files(name: str, files: Iterable[Path], *, force: bool) -> None:
 
 
 @contextmanager
-def replacing(name: str, folder: Path, *kinds: str, force: bool) -> Iterator[None]:
+def replacing(
+    name: str, folder: Path, *kinds: str, unfinished: str | None = None, force: bool
+) -> Iterator[None]:
     """Make room for a new folder; the old one goes for good only when a new one of its kind is there.
 
     Args:
         name: of the option or argument that names the folder.
         folder: to be written by the block.
         kinds: what may be replaced, see :func:`sora_video.base.kinds.kind_of`.
+        unfinished: what may be replaced too, but nothing is given up for one.
         force: whether to replace it.
 
     Raises:
         ConfigError: something is there.
     """
     folder = folder.expanduser().absolute()
-    with moved_aside(name, folder, kinds, force) if is_taken(folder) else nullcontext():
+    with moved_aside(name, folder, kinds, unfinished, force) if is_taken(folder) else nullcontext():
         yield
 
 
 @contextmanager
-def moved_aside(name: str, folder: Path, kinds: tuple[str, ...], force: bool) -> Iterator[None]:
+def moved_aside(
+    name: str, folder: Path, kinds: tuple[str, ...], unfinished: str | None, force: bool
+) -> Iterator[None]:
     """Move a folder aside; afterwards delete it, or put it back where nothing of its kind took its place."""
-    if folder.is_symlink() or kind_of(folder) not in kinds:
+    if folder.is_symlink() or kind_of(folder) not in {*kinds, unfinished} - {None}:
         raise refusal(name, folder, "which --force does not replace; choose another folder")
     if not force:
         raise refusal(name, folder, "give --force to replace it, or choose another folder")
