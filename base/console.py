@@ -1,10 +1,12 @@
 """Text for a person at a terminal."""
 
+import codecs
 import json
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +14,7 @@ from rich.text import Text
 
 from .plain import plain
 
-__all__ = ["heard", "json_text", "note", "printable", "say", "warn"]
+__all__ = ["heard", "json_text", "note", "printable", "say", "spell_unknown_characters", "warn"]
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and halves of characters."""
@@ -20,6 +22,20 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2
 console = Console(highlight=False, soft_wrap=True)
 listeners: list[list[str]] = []
 """Lists of warnings that :func:`heard` fills."""
+
+
+def spell_unknown_characters() -> None:
+    """Let standard output spell characters that its encoding lacks as JSON does, in place of an error."""
+    codecs.register_error("sora.json", spelt)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="sora.json")
+
+
+def spelt(error: UnicodeError) -> tuple[str, int]:
+    r"""Characters that cannot be encoded as ``\uXXXX``, where to go on behind them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def say(text: str) -> None:

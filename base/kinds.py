@@ -6,7 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["PARTS", "kind_of", "not_there"]
+__all__ = ["DEMO", "PARTS", "kind_of", "not_there"]
+
+DEMO = "demo.json"
+"""What `sora demo` writes first, and keeps."""
 
 FOLDERS = (
     (("manifest.json", "segments"), "a library"),
@@ -19,6 +22,7 @@ FOLDERS = (
     (("predictions.json",), "a folder of predictions"),
     (("summary.json", "highlight.mp4"), "a folder with a summary"),
     (("corpus", "library", "report.html"), "a demo"),
+    ((DEMO,), "a demo that is not finished"),
     (("report.html", "metrics.json"), "a folder with a report"),
 )
 """Names of files and folders that tell a folder, and what it is; the first that fits."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sora_video.base import console
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.files import write_json
+from sora_video.base.kinds import DEMO
 from sora_video.base.page import Strip
 from sora_video.base.times import clock
 from sora_video.configs.loader import load_config
@@ -116,8 +117,8 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     """Make a corpus of motions, pretrain on it, search it, probe it and report.
 
     Args:
-        out: the folder to make: ``corpus/``, one run folder a seed, ``library/``, ``report.html``,
-            ``metrics.json``.
+        out: the folder to make: ``demo.json``, which says how, ``corpus/``, one run folder a seed,
+            ``library/``, ``report.html``, ``metrics.json``.
         seeds: pretrainings, each with its own seed.
         overrides: ``key=value`` settings on top of the recipe ``demo``.
 
@@ -133,6 +134,7 @@ def run_demo(out: Path, seeds: int = 3, overrides: Sequence[str] = ()) -> DemoOu
     base = load_config("demo", overrides)
     configs = [base.model_copy(update={"seed": base.seed + number}) for number in range(seeds)]
     started = time.monotonic()
+    write_json(out / DEMO, {"seeds": seeds, "overrides": list(overrides)})
     console.note(f"making a corpus of motions in {out / 'corpus'}")
     corpus = open_corpus(make_motions(out / "corpus", seed=CORPUS_SEED))
     split = read_split(corpus)

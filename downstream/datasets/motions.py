@@ -18,7 +18,7 @@ strong in all clips: a strength of its own would tell a clip from all others wit
 import csv
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -31,12 +31,14 @@ from sora_video.base.errors import ConfigError, CorpusError
 from sora_video.base.files import write_text
 from sora_video.base.randomness import generator
 from sora_video.base.storage import storage_errors
+from sora_video.base.unfinished import sweep, unfinished_folder
 
 __all__ = ["MOTIONS", "make_motions"]
 
 Floats = NDArray[np.float32]
 Pose = dict[str, Floats]
 HEIGHT, WIDTH, FPS = 96, 128, 16
+LABELS = "labels.csv"
 TURN = 2 * np.pi
 COORDINATES = ("x", "y", "size", "stretch", "opacity")
 
@@ -84,7 +86,7 @@ def make_motions(
     tell neither class nor split.
 
     Args:
-        folder: a new or empty folder.
+        folder: a new or empty folder, which appears when all is written.
         clips_per_class: number of clips of each of the 8 classes.
         seed: another seed gives other clips.
         test_fraction: share of each class's clips in the split ``test``; the others are ``train``.
@@ -103,21 +105,30 @@ def make_motions(
             f"clips_per_class={clips_per_class}, test_fraction={test_fraction:.3g}: leaves {tested}"
             " test clips a class; each class needs at least one to train and one to test"
         )
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise CorpusError(f"motions folder {folder}: is not empty; choose a new one")
     clips = [(motion, number) for number in range(clips_per_class) for motion in MOTIONS]
+    target = folder.absolute()
+    with storage_errors(folder):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and any(target.iterdir()):
+            raise CorpusError(f"motions folder {folder}: is not empty; choose a new one")
+        sweep(target.parent, target.name)
+        with unfinished_folder(target) as beside:
+            write_clips(beside, seed, clips, clips_per_class - tested)
+            beside.rename(target)
+    return folder / LABELS
+
+
+def write_clips(folder: Path, seed: int, clips: Sequence[tuple[str, int]], first_tested: int) -> None:
+    """Write clips, each a motion and a number, and their table; those from ``first_tested`` on are tested."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         names = list(pool.map(lambda clip: write_clip(folder, seed, *clip), clips))
     rows = [
-        (f"{name}.mp4", motion, name, "test" if number >= clips_per_class - tested else "train")
+        (f"{name}.mp4", motion, name, "test" if number >= first_tested else "train")
         for name, (motion, number) in zip(names, clips, strict=True)
     ]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("path", "label", "group", "split"), *sorted(rows)])
-    write_text(folder / "labels.csv", text.getvalue())
-    return folder / "labels.csv"
+    write_text(folder / LABELS, text.getvalue())
 
 
 def write_clip(folder: Path, seed: int, motion: str, number: int) -> str:
@@ -126,7 +137,7 @@ def write_clip(folder: Path, seed: int, motion: str, number: int) -> str:
     name = draw.bytes(6).hex()
     frames = render(motion, draw)
     path = folder / f"{name}.mp4"
-    with storage_errors(path), av.open(path, "w") as container:
+    with av.open(path, "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.options = {"preset": "ultrafast", "crf": "23", "threads": "1"}

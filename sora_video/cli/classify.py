@@ -20,7 +20,7 @@ from .arguments import (
     SplitOption,
     time_option,
 )
-from .replace import ForceOption, check_files, replacing
+from .replace import ForceOption, check_files_in, replacing
 from .skip import without_unreadable
 from .stop import stopping
 
@@ -174,7 +174,7 @@ def predict(
 
     drawing = Drawing(background or [], unsure)
     if out is not None:
-        check_files("--out", (out / file for file in FILES), force=force)
+        check_files_in("--out", out, FILES, force=force)
     with stopping(lambda: kept_in(out)), console.heard() as warnings:
         predictions = classify_videos(
             head, without_unreadable(source, skip), model, smooth, out and out / STOPPED
@@ -213,7 +213,7 @@ def words(
 
     drawing = Drawing(background or [], unsure)
     if out is not None:
-        check_files("--out", (out / file for file in FILES), force=force)
+        check_files_in("--out", out, FILES, force=force)
     with stopping(lambda: kept_in(out)), console.heard() as warnings:
         done = classify_by_words(
             without_unreadable(source, skip),

@@ -10,7 +10,7 @@ from sora_video.base.times import clock
 
 from . import show
 from .arguments import EndOption, JsonOption, ModelOption, StartOption, time_option
-from .replace import ForceOption, check_files
+from .replace import ForceOption, check_files, check_files_in
 
 __all__ = ["register"]
 
@@ -78,7 +78,7 @@ def summarize(
     """Summarise a video in key frames and a short clip."""
     from sora_video.downstream.explain.summary import FILES, summarize_video
 
-    check_files("--out", (out / file for file in FILES), force=force)
+    check_files_in("--out", out, FILES, force=force)
     summary = summarize_video(video, model, out, keyframes=keyframes, seconds=seconds)
     if as_json:
         show.print_json(summary.as_json())

@@ -1,9 +1,10 @@
 """The ``sora`` command."""
 
+import errno
 import os
 import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -81,11 +82,15 @@ def main() -> None:
 
     The exit code is 0, also after a stop that a limit asked for; 2 for the mistakes of users, told in one
     line; 1 for a fault of the command, with a traceback; 130 after Ctrl-C; 143 after SIGTERM, where it is
-    handled.
+    handled; 141 where the reader of its output went away.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle compute threads leave processors to decoding
+    console.spell_unknown_characters()
     try:
-        sys.exit(make_app()(prog_name="sora", standalone_mode=False))
+        code = make_app()(prog_name="sora", standalone_mode=False)
+        if sys.stdout is not None:  # as it is where it was closed by >&-
+            sys.stdout.flush()
+        sys.exit(code)
     except Stopped as stop:
         console.note(str(stop))  # the output may be JSON
         sys.exit(stop.exit_code)
@@ -93,17 +98,37 @@ def main() -> None:
         refuse(str(error))
     except USAGE_ERROR as error:
         refuse(usage_line(error))
-    except OSError as error:  # a path that cannot be read or made, outside of reading videos
-        refuse(f"{error}; check that the path exists and that you may use it")
+    except BrokenPipeError:
+        end_by_closed_pipe()
+    except OSError as error:  # a path that cannot be read or made, outside of reading videos; or the output
+        refuse(storage_line(error))
     except (typer.Abort, KeyboardInterrupt):  # Abort: Ctrl-C, or the end of input, at a question
         sys.exit(128 + signal.SIGINT)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # for which typer ends with 1
+            end_by_closed_pipe()
+        raise
 
 
-def refuse(line: str) -> None:
+def end_by_closed_pipe() -> NoReturn:
+    """End as a program whose reader went away, such as ``head``: without a word, by the signal's code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written at the exit
+    sys.exit(128 + signal.SIGPIPE)
+
+
+def refuse(line: str) -> NoReturn:
     """Print an error in one line and end the process with exit code 2; an empty line is left out."""
     if line:
         console.note(f"error: {line}")
     sys.exit(2)
+
+
+def storage_line(error: OSError) -> str:
+    """What the system refused, and the remedy."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free space" if is_full else "check that the path exists and that you may use it"
+    place = f"{error.filename}: " if error.filename else "standard output: " if is_full else ""
+    return f"{place}{error.strerror or error}; {remedy}"
 
 
 def usage_line(error: Any) -> str:

@@ -19,7 +19,7 @@ from .arguments import (
     SkipOption,
     SplitOption,
 )
-from .replace import ForceOption, check_files
+from .replace import ForceOption, check_files_in
 from .skip import without_unreadable
 from .stop import stopping
 
@@ -109,7 +109,7 @@ def probe(
     from sora_video.pretrain.encoders.spec import run_folder
 
     if report:
-        check_files("--report", (report / file for file in FILES), force=force)
+        check_files_in("--report", report, FILES, force=force)
     with stopping(lambda: kept_of(cache or kept_in(model[0]))), console.heard() as warnings:
         result = linear_probe(
             without_unreadable(labels, skip),

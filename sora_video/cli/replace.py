@@ -1,6 +1,7 @@
 """One rule for every command: what it did not make in this very job is replaced only by ``--force``.
 
-Folders are replaced as a whole, and only those that this kind of command made; files one by one.
+Folders are replaced as a whole, and only those that this kind of command made; files one by one, and not
+those within a library, a run or the like.
 """
 
 import shutil
@@ -15,7 +16,10 @@ import typer
 from sora_video.base.errors import ConfigError
 from sora_video.base.kinds import kind_of
 
-__all__ = ["ForceOption", "check_files", "replacing"]
+__all__ = ["ForceOption", "check_files", "check_files_in", "replacing"]
+
+RESULTS = "a folder of predictions", "a folder with a report", "a folder with a summary"
+"""Kinds of folders that take the files of several commands."""
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there already.")]
 
@@ -38,28 +42,51 @@ def check_files(name: str, files: Iterable[Path], *, force: bool) -> None:
             raise refusal(name, file, "give --force to replace it, or choose another name")
 
 
+def check_files_in(name: str, folder: Path, files: Iterable[str] = (), *, force: bool = False) -> None:
+    """Refuse to write files that exist, or any into a folder that is a whole, such as a library.
+
+    Args:
+        name: of the option that names the folder.
+        folder: that gets the files.
+        files: names of those that the command will write, or replace with ``force``.
+        force: whether to replace files.
+
+    Raises:
+        ConfigError: one is there, or the folder is such a whole.
+    """
+    kind = kind_of(folder.expanduser())
+    if kind is not None and kind not in RESULTS and folder.expanduser().is_dir():
+        raise refusal(name, folder, "to which no other files are added; choose another folder")
+    check_files(name, (folder / file for file in files), force=force)
+
+
 @contextmanager
-def replacing(name: str, folder: Path, *kinds: str, force: bool) -> Iterator[None]:
+def replacing(
+    name: str, folder: Path, *kinds: str, unfinished: str | None = None, force: bool
+) -> Iterator[None]:
     """Make room for a new folder; the old one goes for good only when a new one of its kind is there.
 
     Args:
         name: of the option or argument that names the folder.
         folder: to be written by the block.
         kinds: what may be replaced, see :func:`sora_video.base.kinds.kind_of`.
+        unfinished: what may be replaced too, but nothing is given up for one.
         force: whether to replace it.
 
     Raises:
         ConfigError: something is there.
     """
     folder = folder.expanduser().absolute()
-    with moved_aside(name, folder, kinds, force) if is_taken(folder) else nullcontext():
+    with moved_aside(name, folder, kinds, unfinished, force) if is_taken(folder) else nullcontext():
         yield
 
 
 @contextmanager
-def moved_aside(name: str, folder: Path, kinds: tuple[str, ...], force: bool) -> Iterator[None]:
+def moved_aside(
+    name: str, folder: Path, kinds: tuple[str, ...], unfinished: str | None, force: bool
+) -> Iterator[None]:
     """Move a folder aside; afterwards delete it, or put it back where nothing of its kind took its place."""
-    if folder.is_symlink() or kind_of(folder) not in kinds:
+    if folder.is_symlink() or kind_of(folder) not in {*kinds, unfinished} - {None}:
         raise refusal(name, folder, "which --force does not replace; choose another folder")
     if not force:
         raise refusal(name, folder, "give --force to replace it, or choose another folder")
@@ -83,4 +110,5 @@ def is_taken(folder: Path) -> bool:
 def refusal(name: str, path: Path, remedy: str) -> ConfigError:
     """The error that says what is there."""
     unknown = "a link" if path.is_symlink() else "a folder with other files" if path.is_dir() else "a file"
-    return ConfigError(f"{name} {path}: exists already, {kind_of(path) or unknown}; {remedy}")
+    kind = kind_of(path.expanduser()) or unknown
+    return ConfigError(f"{name} {path}: exists already, {kind}; {remedy}")

@@ -22,5 +22,7 @@ def stopping(kept: Callable[[], str]) -> Iterator[None]:
     try:
         with sigterm_interrupts():
             yield
+    except Stopped as stop:  # of a step of the block, which says what to do with that step alone
+        raise Stopped(f"stopped; {kept()}", stop.exit_code) from None
     except KeyboardInterrupt as stop:
         raise Stopped(f"stopped; {kept()}", stop_code(stop)) from None

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sora_video.base import console
+from sora_video.base.kinds import kind_of
 
 from . import show
 from .arguments import JsonOption, OverridesArgument
 from .replace import ForceOption, replacing
 from .search import search
+from .stop import stopping
 
 if TYPE_CHECKING:
     from sora_video.doctor import Check
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 HITS = 3
+DEMO, UNFINISHED = "a demo", "a demo that is not finished"
 
 
 def register(app: typer.Typer) -> None:
@@ -48,14 +51,14 @@ def demo(
     from sora_video.demo import make_clips, run_demo
 
     if only_clips is not None:
-        with replacing("--out", out, force=force):
+        with stopping(lambda: f"{out} was not made"), replacing("--out", out, force=force):
             labels = make_clips(out, only_clips)
         if as_json:
             show.print_json({"labels": labels, "videos": only_clips})
         else:
             console.say(f"{only_clips} clips in {out}, their labels in {labels}")
         return
-    with replacing("--out", out, "a demo", force=force):
+    with stopping(lambda: left_of(out)), replacing("--out", out, DEMO, unfinished=UNFINISHED, force=force):
         outcome = run_demo(out, seeds, overrides or [])
     library, page = out / "library", out / "report.html"
     if as_json:
@@ -67,6 +70,14 @@ def demo(
     words = ["sora", "search", str(library), str(outcome.query), "--top", str(HITS)]
     console.say(f"{shlex.join(words)} says:")
     search(str(library), str(outcome.query), top=HITS)
+
+
+def left_of(out: Path) -> str:
+    """What a demo that was stopped leaves."""
+    kind = kind_of(out.expanduser())
+    if kind == UNFINISHED:
+        return f"a demo does not go on; --force begins it anew in {out}"
+    return f"{out} is as it was" if kind else f"{out} was not made"
 
 
 def doctor(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sora_video.base import console
+from sora_video.base.errors import ConfigError
 from sora_video.base.times import clock
 from sora_video.pretrain.video.readers.limits import Limits
 
 from .arguments import ByOption, FrameTimeOption, HintedModelOption, ReaderMemoryOption, time_option
+from .replace import check_files_in
 
 if TYPE_CHECKING:
     from sora_video.watch.normal import Normal
@@ -116,6 +118,9 @@ def watch(
     from sora_video.watch.stream import watch_stream
     from sora_video.watch.tell import Teller, command, webhook
 
+    if out is not None:
+        check_files_in("--out", out)
+    check_source(source)
     rules, limits = Rules(join, least, cooldown), Limits(frame_s, memory_mb=memory_mb)
     ways = (("--exec", command, run), ("--webhook", webhook, hook))
     tell = {name: make(value) for name, make, value in ways if value is not None}
@@ -127,6 +132,16 @@ def watch(
             normal, source, follow, timeout, limits, rules=rules, begins=begins, evidence=evidence
         )
         print_events(events, Teller(tell), out)
+
+
+def check_source(source: str) -> None:
+    """Refuse a file that is not there, before the library is measured.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if source != "-" and "://" not in source and not Path(source).expanduser().exists():
+        raise ConfigError(f"video {source}: no such file; check the path, or give an address as rtsp://...")
 
 
 def print_threshold(normal: "Normal") -> None:

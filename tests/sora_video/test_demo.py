@@ -2,11 +2,15 @@ import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from sora_video.base.kinds import kind_of
 from sora_video.downstream.datasets.motions import make_motions
 from tests.json_page import check
 
@@ -54,6 +58,36 @@ def test_its_clips_alone_are_made_in_any_number(sora, tmp_path):
     assert code == 0, said
     assert json.loads(said) == {"labels": str(tmp_path / "videos" / "labels.csv"), "videos": 16}
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 16
+
+
+def test_an_unfinished_demo_is_replaced_by_force_alone(sora, tmp_path):
+    out = tmp_path / "demo"
+    (out / "corpus").mkdir(parents=True)
+    (out / "demo.json").write_text("{}")
+    code, told = sora("demo", "--out", out)
+    assert (code, "exists already, a demo that is not finished; give --force" in told) == (2, True)
+    code, told = sora("demo", "--out", out, "--force", "optim.epoch=1")
+    assert (code, "did you mean 'optim.epochs'" in told) == (2, True)
+    assert sorted(path.name for path in out.iterdir()) == ["corpus", "demo.json"]
+    assert kind_of(out) == "a demo that is not finished"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_demo_that_is_stopped_says_what_is_there(tmp_path, finished):
+    if finished:
+        for name in ("corpus", "library", "report.html"):
+            (tmp_path / "demo" / name).mkdir(parents=True)
+    command = [sys.executable, "-m", "sora_video", "demo", "--out", "demo", *["--force"] * finished]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == "making a corpus of motions in demo/corpus\n"
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    anew = "a demo does not go on; --force begins it anew in demo"
+    assert told == f"stopped; {'demo is as it was' if finished else anew}\n"
+    assert kind_of(tmp_path / "demo") == ("a demo" if finished else "a demo that is not finished")
+    assert list(tmp_path.iterdir()) == [tmp_path / "demo"]
 
 
 @pytest.mark.parametrize("clips", [0, 8, 20])

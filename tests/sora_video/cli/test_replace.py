@@ -21,6 +21,7 @@ FILES = [
     ("summarize|" + VIDEO + "|--model|{there}/run|--out|{folder}", "contact.png"),
 ]
 """Commands that write files, and one of those."""
+WATCH = "watch|{there}/library|" + VIDEO + "|--out|{folder}"
 FOLDERS = [
     "pretrain|{there}/videos|--out|{out}",
     "export|{there}/run|--format|hf|--out|{out}",
@@ -55,6 +56,19 @@ def test_a_file_is_replaced_only_by_force(sora, tmp_path, command, name):
     out.unlink()
     out.mkdir()
     assert "does not replace by a file" in refused(sora, *words(command, out), "--force")
+
+
+@pytest.mark.parametrize("command", [command for command, _ in FILES if "{folder}" in command] + [WATCH])
+def test_no_files_are_written_into_a_run_or_the_like(sora, tmp_path, command):
+    run = tmp_path / "run"
+    run.mkdir()
+    held = dict.fromkeys(("config.yaml", "model.safetensors", "metrics.json"), "mine")
+    for name, text in held.items():
+        (run / name).write_text(text)
+    for force in ((), ("--force",))[: 1 if command is WATCH else 2]:
+        told = refused(sora, *words(command, run / "x"), *force)
+        assert f"{run}: exists already, a run folder; to which no other files are added" in told
+    assert {path.name: path.read_text() for path in run.iterdir()} == held
 
 
 @pytest.mark.parametrize("command", FOLDERS)
