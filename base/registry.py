@@ -40,7 +40,7 @@ class Registry:
             name: one of :meth:`names`.
 
         Raises:
-            ConfigError: no part has this name, or its package cannot be imported.
+            ConfigError: no part has this name, or its module cannot be imported.
         """
         home = self.homes.get(name) or self.all_homes().get(name)
         if home is None:
@@ -48,7 +48,8 @@ class Registry:
         module, _, attribute = home.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a module of another package may raise any
+            line = " ".join(str(error).split()) or type(error).__name__
             raise ConfigError(
-                f"{self.key}={name!r}: {home} cannot be imported: {error}; reinstall its package"
+                f"{self.key}={name!r}: {home} cannot be imported: {line}; reinstall its package"
             ) from error

@@ -120,7 +120,7 @@ def in_cells(maps: Tensor, cells: int) -> Tensor:
     if cells == 1:
         return maps.mean((3, 4))
     means = adaptive_avg_pool2d(maps.flatten(0, 1), cells)
-    return means.reshape(*maps.shape[:2], -1)
+    return means.reshape(*maps.shape[:2], maps.shape[2] * cells**2)
 
 
 POOLS = {"mean": mean, "motion": motion}

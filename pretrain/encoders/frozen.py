@@ -319,7 +319,7 @@ class VideoEncoder:
         if not np.isfinite(embedded).all():
             raise RunError(
                 f"encoder {self.config.encoder.name} with fingerprint {self.fingerprint[:12]}: its "
-                "embeddings are not finite; train again with a smaller optim.lr"
+                "embeddings are not finite; train again with a smaller optim.lr, or take other weights"
             )
         return embedded
 

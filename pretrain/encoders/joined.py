@@ -44,12 +44,14 @@ class JoinedEncoder(VideoEncoder):
 
     def __init__(self, encoders: Sequence[VideoEncoder], weights: Sequence[float]) -> None:
         prints = [encoder.fingerprint for encoder in encoders]
-        if len(set(prints)) < len(prints):
-            raise ConfigError("model: the same encoder is joined twice; name it once")
-        self.encoders, self.weights = tuple(encoders), tuple(weights)
+        if twice := [mark for mark in prints if prints.count(mark) > 1]:
+            raise ConfigError(
+                f"model: the encoder with fingerprint {twice[0][:12]} is joined twice; name it once"
+            )
+        self.encoders, self.weights = tuple(encoders), tuple(map(float, weights))
         self.config, self.by, self.device = encoders[0].config, encoders[0].by, encoders[0].device
         self._load_words = partial(JoinedWords, self)
-        self.fingerprint = json_sha256({"joined": [*zip(prints, weights, strict=True)]})
+        self.fingerprint = json_sha256({"joined": [*zip(prints, self.weights, strict=True)]})
 
     @property
     def network(self) -> Encoder:

@@ -11,8 +11,7 @@ from sora_video.base.errors import ConfigError
 
 __all__ = ["Part", "absolute_spec", "near_spec", "parse_spec", "run_folder"]
 
-PUBLISHED = re.compile(r"(?P<kind>[A-Za-z][\w-]*):(?P<name>[^@]+)(?:@(?P<folder>.+))?")
-WEIGHTED = re.compile(r"(?P<rest>.+)\*(?P<weight>[0-9.]+(?:e-?[0-9]+)?)")
+PUBLISHED = re.compile(r"(?P<kind>[A-Za-z][\w-]*):(?P<name>[^@]*)(?P<at>@(?P<folder>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -45,25 +44,36 @@ def parse_spec(model: str | Path, base: Path = Path()) -> tuple[Part, ...]:
 
     Args:
         model: a run folder; a published encoder, ``KIND:NAME`` or ``KIND:NAME@FOLDER``;
-            or several of them joined by ``+``, each with a weight or without: ``runs/first*0.5+KIND:NAME``. A
-            folder that exists is taken for a run whatever its name is.
+            or several of them joined by ``+``, each with a weight or without: ``runs/first*0.5+KIND:NAME``.
+            Spaces around these are ignored. A folder that exists is taken for a run whatever its name is.
         base: folder that relative paths start from; that of the process unless it is given.
 
     Returns:
         Its encoders, at least one, in the order they are written.
 
     Raises:
-        ConfigError: a part is empty, or a weight is no number above 0.
+        ConfigError: a part is empty or not complete, or a weight is no number above 0.
     """
     text = str(model)
-    if text and at(text, base).exists():
+    if text and is_path(text, base):
         return (Part(run=at(text, base)),)
     return tuple(parse_part(part, text, base) for part in split_parts(text, base))
 
 
 def at(text: str, base: Path) -> Path:
     """The path that a text names, seen from a folder."""
-    return base / Path(text).expanduser()
+    try:
+        return base / Path(text).expanduser()
+    except RuntimeError:  # after ~ stands the name of no user
+        return base / text
+
+
+def is_path(text: str, base: Path) -> bool:
+    """Whether a text names what exists; one that is too long for a name does not."""
+    try:
+        return at(text, base).exists()
+    except OSError:
+        return False
 
 
 def run_folder(model: str | Path) -> Path | None:
@@ -88,28 +98,38 @@ def split_parts(text: str, base: Path) -> list[str]:
 
 
 def exists(text: str, base: Path) -> bool:
-    """Whether a part names a folder that exists."""
-    weighted = WEIGHTED.fullmatch(text)
-    part = weighted["rest"] if weighted else text
-    published = PUBLISHED.fullmatch(part)
-    return at((published and published["folder"]) or part, base).exists()
+    """Whether a part, with a weight or without, names a folder that exists."""
+    name, weight = weighted(text)
+    return is_there(text, base) or (not math.isnan(weight) and is_there(name, base))
+
+
+def is_there(text: str, base: Path) -> bool:
+    """Whether a part without a weight names a folder that exists."""
+    published = PUBLISHED.fullmatch(text.strip())
+    folder = (published and published["folder"]) or text.strip()
+    return folder != "" and is_path(folder, base)
 
 
 def parse_part(text: str, whole: str, base: Path) -> Part:
     """One encoder, with its weight."""
-    weight, weighted = 1.0, WEIGHTED.fullmatch(text)
-    if weighted and not at(text, base).exists():
-        text, weight = weighted["rest"], number(weighted["weight"])
-    if not text.strip() or not 0 < weight < math.inf:
+    name, weight = (text.strip(), 1.0) if is_there(text, base) else weighted(text)
+    published = None if is_path(name, base) else PUBLISHED.fullmatch(name)
+    lacks = published and not (published["name"] and (published["folder"] or not published["at"]))
+    if not name or lacks or not 0 < weight < math.inf:
         raise ConfigError(
             f"model {whole!r}: must be encoders joined by +, each a run folder or KIND:NAME, with a weight "
             "above 0 or none, as in runs/first+package:efficientnet_lite0*0.5"
         )
-    published = PUBLISHED.fullmatch(text)
-    if published is None or at(text, base).exists():
-        return Part(run=at(text, base), weight=weight)
+    if published is None:
+        return Part(run=at(name, base), weight=weight)
     folder = at(published["folder"], base) if published["folder"] else None
     return Part(kind=published["kind"], name=published["name"], folder=folder, weight=weight)
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """A part without its weight, and that; 1 where it has none."""
+    name, star, factor = text.rpartition("*")
+    return (name.strip(), number(factor)) if star else (text.strip(), 1.0)
 
 
 def number(text: str) -> float:
@@ -163,5 +183,10 @@ def respelt(parts: tuple[Part, ...], spell: Callable[[Path], str]) -> str:
             name = spell(part.run)
         else:
             name = part.published + (f"@{spell(part.folder)}" if part.folder else "")
-        names.append(name if part.weight == 1 else f"{name}*{part.weight:g}")
+        names.append(name if part.weight == 1 else f"{name}*{spelt(part.weight)}")
     return "+".join(names)
+
+
+def spelt(weight: float) -> str:
+    """A weight with all of its digits, as it is part of the fingerprint, and without a plus sign."""
+    return repr(weight).removesuffix(".0").replace("e+", "e")

@@ -72,13 +72,11 @@ def trace(encoder: VideoEncoder) -> ExportedProgram:
     """
     network = copy.deepcopy(encoder.network)
     unpack(network)
-    inputs = inputs_of(encoder.config, random_slices(encoder.config, TRACED))
+    columns = inputs_of(encoder.config, random_slices(encoder.config, TRACED)).values()
+    inputs, program = tuple(torch.from_numpy(column) for column in columns), Program(network).eval()
     with torch.no_grad(), quiet():
-        return export(
-            Program(network).eval(),
-            tuple(torch.from_numpy(column) for column in inputs.values()),
-            dynamic_shapes=batch_axes(encoder.config),
-        )
+        program(*inputs)  # what is the same in every pass is computed now, and traced as a constant
+        return export(program, inputs, dynamic_shapes=batch_axes(encoder.config))
 
 
 def inputs_of(config: PretrainConfig, slices: Slices[NDArray[Any]]) -> dict[str, NDArray[Any]]:

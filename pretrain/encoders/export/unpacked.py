@@ -1,11 +1,13 @@
-"""Recurrent networks in operations that can be traced."""
+"""Recurrent networks, and the attention of MViTs, in operations that can be traced."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.video.mvit import MultiscaleAttention
 
 from ..temporal import Recurrent
+from .positions import TabledAttention
 
 __all__ = ["unpack"]
 
@@ -46,7 +48,7 @@ def turn(sequences: Tensor, order: Tensor) -> Tensor:
 
 
 def unpack(network: nn.Module) -> None:
-    """Let the recurrent networks inside a network be traced; their weights and names stay.
+    """Let what is inside a network be traced; weights and their names stay.
 
     Args:
         network: is changed in place.
@@ -54,3 +56,5 @@ def unpack(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, Recurrent):
             module.__class__ = Unpacked
+        if isinstance(module, MultiscaleAttention):
+            module.__class__ = TabledAttention

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from sora_video.configs.section import Section
 from ..spec import Part
 from .source import find_source
 
-__all__ = ["BACKBONE", "Backbone", "check_files", "config_of", "find_backbone", "models_folder"]
+__all__ = [
+    "BACKBONE",
+    "Backbone",
+    "check_files",
+    "config_of",
+    "fetched_models",
+    "find_backbone",
+    "models_folder",
+]
 
 BACKBONE = "backbone.json"
 SHIPPED = Path(__file__).parent / "backbones"
@@ -88,6 +97,18 @@ def models_folder(spec: str) -> Path | None:
     return Path(models).expanduser() / re.sub(r"[^\w.-]", "--", spec) if models else None
 
 
+def fetched_models() -> list[tuple[Path, Backbone]]:
+    """The encoders that are found in the models folder by their names, in the order of these."""
+    models = os.environ.get("SORA_MODELS")
+    fetched = []
+    for path in sorted(Path(models).expanduser().glob(f"*/{BACKBONE}")) if models else ():
+        with suppress(OSError, ValueError):  # of damaged ones, which loading tells
+            backbone = Backbone.model_validate_json(path.read_bytes())
+            if models_folder(backbone.spec) == path.parent:
+                fetched.append((path.parent, backbone))
+    return fetched
+
+
 def read_backbone(path: Path, part: Part) -> Backbone:
     """Read a description, and refuse that of another encoder."""
     remedy = f"`sora models fetch {part.published} --out FOLDER` makes it"
@@ -113,7 +134,7 @@ def check_files(folder: Path, files: Mapping[str, str], spec: str) -> None:
         spec: the encoder's name, for the error.
 
     Raises:
-        RunError: one is missing, or differs.
+        RunError: one is missing, or differs, or there are more, which a library might read instead.
     """
     for name, digest in files.items():
         try:
@@ -124,6 +145,11 @@ def check_files(folder: Path, files: Mapping[str, str], spec: str) -> None:
             raise RunError(
                 f"model {spec}: {folder / name} is missing or not the file that was fetched; fetch it again"
             )
+    if (folder / BACKBONE).is_file():
+        more = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+        for name in more:
+            if name != BACKBONE and name not in files:
+                raise RunError(f"model {spec}: {folder / name} was not fetched with the others; move it away")
 
 
 def config_of(backbone: Backbone) -> PretrainConfig:

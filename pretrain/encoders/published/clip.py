@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from sora_video.configs.schema import PretrainConfig
 from sora_video.pretrain.video.slices import Slices
+from sora_video.pretrain.video.sound import RATE
 
 from ..frozen import VideoEncoder
 
@@ -47,9 +48,9 @@ def waves(frames: int, size: int) -> NDArray[np.uint8]:
 
 
 def silence(config: PretrainConfig) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
-    """No sound."""
-    del config
-    return np.zeros((1, 0), np.int16), np.zeros(1, np.bool_)
+    """No sound, of the length of a slice where there is an audio branch."""
+    size = round(config.slice.length_s * RATE) if config.encoder.has_audio else 0
+    return np.zeros((1, size), np.int16), np.zeros(1, np.bool_)
 
 
 def differs(embedding: NDArray[np.float32], stored: list[float]) -> bool:
@@ -59,4 +60,4 @@ def differs(embedding: NDArray[np.float32], stored: list[float]) -> bool:
         embedding: (D,) L2-normalised.
         stored: the same, as it was.
     """
-    return len(stored) != len(embedding) or float(embedding @ np.array(stored)) < 1 - TOLERANCE
+    return len(stored) != len(embedding) or not float(embedding @ np.array(stored)) >= 1 - TOLERANCE

@@ -4,22 +4,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sora_video.base.digests import file_sha256
-from sora_video.base.errors import ConfigError, StorageError
+from sora_video.base.errors import ConfigError, SoraError
 from sora_video.base.files import write_json
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep, unfinished_folder
+from sora_video.configs.nested import leaves
 
 from ..frozen import VideoEncoder
-from ..registry import build_encoder
 from ..spec import Part, parse_spec
 from .backbone import BACKBONE, Backbone, config_of
 from .clip import embed_clip
-from .load import versions
+from .load import load_network, versions
 from .network import offline
-from .source import Source, find_source
+from .source import Description, Source, find_source
 
 __all__ = ["fetch_model"]
+
+SECTIONS = ("encoder.", "slice.")
+OF_THE_WEIGHTS = ("name", "frame", "architecture", "input")
+"""Settings of an encoder that say which network it is."""
 
 
 def fetch_model(
@@ -45,8 +52,11 @@ def fetch_model(
     (part, *others) = parse_spec(model)
     if others or part.run is not None or part.folder is not None:
         raise ConfigError(f"model {model}: must be one published encoder, KIND:NAME; see `sora models list`")
+    out, settings = out.expanduser(), settings or {}
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists already; choose another folder")
+    if unknown := [f"{key}={value!r}" for key, value in leaves(settings) if not key.startswith(SECTIONS)]:
+        raise ConfigError(f"{unknown[0]}: is no setting of encoder or slice; leave it out")
     source = find_source(part.kind)
     if not source.is_installed():
         raise ConfigError(
@@ -57,9 +67,9 @@ def fetch_model(
         out.absolute().parent.mkdir(parents=True, exist_ok=True)
         sweep(out.absolute().parent, out.name)
         with unfinished_folder(out.absolute()) as folder:
-            bring(source, part, folder, given)
+            bring(source, part, folder, given and given.expanduser())
             offline()
-            backbone = write_down(source, part.published, part.name, folder, settings or {})
+            backbone = write_down(source, part, folder, settings)
             if out.exists():
                 out.rmdir()
             folder.rename(out)
@@ -70,24 +80,25 @@ def bring(source: Source, part: Part, folder: Path, given: Path | None) -> None:
     """Let a source write its files."""
     try:
         source.fetch(part.name, folder, given)
-    except (StorageError, ConfigError):
+    except SoraError:
         raise
-    except (OSError, RuntimeError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(
-            f"model {part}: cannot be fetched: {line}; check the name, the network, and whether the hub asks "
-            "for an account"
-        ) from error
+    except Exception as error:  # of a library for the network, or of another package
+        line = f"model {part}: cannot be fetched: {' '.join(str(error).split()) or type(error).__name__}"
+        remedy = "check the name, the network, and whether the hub asks for an account"
+        if given is not None:
+            line, remedy = f"--from {given}: {' '.join(str(error).split())}", f"name the weights of {part}"
+        raise ConfigError(f"{line}; {remedy}") from error
 
 
 def write_down(
-    source: Source, spec: str, name: str, folder: Path, settings: Mapping[str, Mapping[str, Any]]
+    source: Source, part: Part, folder: Path, settings: Mapping[str, Mapping[str, Any]]
 ) -> Backbone:
     """Build the encoder from the fetched files, and write the description."""
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
-    description = source.describe(name, folder)
+    description = source.describe(part.name, folder)
+    check_network(part, description, settings.get("encoder", {}))
     backbone = Backbone(
-        spec=spec,
+        spec=part.published,
         origin=description.origin,
         licence=description.licence,
         files=files,
@@ -98,10 +109,46 @@ def write_down(
         check=[],
     )
     config = config_of(backbone)
-    network = build_encoder(config.encoder, seed=0)
-    network.load_state_dict(source.weights(name, folder, network))
-    encoder = VideoEncoder(network, config, "cpu")
-    check = [round(float(value), 7) for value in embed_clip(encoder)]
+    encoder = VideoEncoder(load_network(source, part, folder, config), config, "cpu")
+    check = [round(float(value), 7) for value in embed_checked(encoder, part)]
     backbone = backbone.model_copy(update={"fingerprint": encoder.fingerprint, "check": check})
     write_json(folder / BACKBONE, backbone.model_dump(mode="json"))
     return backbone
+
+
+def embed_checked(encoder: VideoEncoder, part: Part) -> NDArray[np.float32]:
+    """The embedding of the synthetic clip.
+
+    Raises:
+        ConfigError: the network does not take slices as they are set, or embeds this one as zeros.
+    """
+    try:
+        embedding = embed_clip(encoder)
+    except SoraError:
+        raise
+    except Exception as error:  # of another library's network
+        line = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ConfigError(
+            f"model {part}: does not take such slices: {line}; leave the settings of slice out"
+        ) from error
+    if not embedding.any():
+        raise ConfigError(
+            f"model {part}: embeds a film that moves as zeros; motion needs two frames or more "
+            "(slice.frames), and weights must not be zero or huge"
+        )
+    return embedding
+
+
+def check_network(part: Part, description: Description, given: Mapping[str, Any]) -> None:
+    """Refuse settings that make another network of it, which its weights do not fit.
+
+    Raises:
+        ConfigError: one does.
+    """
+    own = {"input": "rgb", **description.encoder}
+    for key in OF_THE_WEIGHTS:
+        if key in given and given[key] != own.get(key):
+            raise ConfigError(
+                f"encoder.{key}={given[key]}: the weights of {part} are of encoder.{key}={own.get(key)}; "
+                "leave it out"
+            )

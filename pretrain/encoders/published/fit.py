@@ -1,12 +1,36 @@
-"""Published weights under the names of our networks."""
+"""Published weights, read without running anything, under the names of our networks."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from sora_video.base.errors import RunError
 
-__all__ = ["fit_weights"]
+__all__ = ["fit_weights", "read_state"]
+
+
+def read_state(path: Path, spec: str) -> dict[str, Tensor]:
+    """Read a state dict that torch saved; nothing in the file is run.
+
+    Args:
+        path: the file.
+        spec: the encoder's name, for the error.
+
+    Raises:
+        RunError: it is missing, or holds anything but tensors by name.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        if not all(isinstance(weight, Tensor) for weight in stored.values()):
+            raise TypeError("some of it are no tensors")
+    except Exception as error:  # torch raises many kinds of them for a file that is damaged
+        raise RunError(
+            f"model {spec}: {path.name} is no state dict, tensors by name, that can be read without running "
+            "code; fetch it again"
+        ) from error
+    return dict(stored)
 
 
 def fit_weights(

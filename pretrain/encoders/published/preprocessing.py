@@ -71,6 +71,9 @@ def hf_picture(folder: Path, spec: str) -> Picture:
     side = square if isinstance(square, int) else (square or (0, 1))[0]
     if square not in (side, (side, side)) or side == 0:
         raise ConfigError(f"model {spec}: takes {size} and crops {crop}; only squares can be taken")
+    scale = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
+    if abs(scale * 255 - 1) > 1e-3:
+        raise ConfigError(f"model {spec}: scales pixels by {scale}; only by 1/255 can be taken")
     resample = settings.get("resample", 2)
     if resample not in INTERPOLATIONS:
         raise ConfigError(f"model {spec}: resample={resample} is not known; choose another encoder")

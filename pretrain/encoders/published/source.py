@@ -159,7 +159,13 @@ def find_source(kind: str) -> Source:
 
 def kinds() -> list[str]:
     """The kinds of published encoders, those of other packages last."""
-    return [
-        *SOURCES.names(),
-        *(name for name in ENCODERS.names() if getattr(ENCODERS.load(name), "source", None) is not None),
-    ]
+    others = (name for name in ENCODERS.names() if name not in ENCODERS.homes)
+    return [*SOURCES.names(), *(name for name in others if name not in SOURCES.names() and has_weights(name))]
+
+
+def has_weights(encoder: str) -> bool:
+    """Whether an encoder of another package has published weights; true where it cannot be imported."""
+    try:
+        return getattr(ENCODERS.load(encoder), "source", None) is not None
+    except ConfigError:
+        return True

@@ -12,7 +12,7 @@ from torchvision.models import get_model_weights, list_models, video
 
 from sora_video.base.errors import ConfigError
 
-from .fit import fit_weights
+from .fit import fit_weights, read_state
 from .source import Description, Listed, Source
 
 __all__ = ["Torchvision"]
@@ -34,10 +34,10 @@ class Torchvision(Source):
         return listed
 
     def fetch(self, name: str, folder: Path, given: Path | None = None) -> None:
-        """See :meth:`Source.fetch`; given is a file of its weights."""
+        """See :meth:`Source.fetch`; given is a file of its weights, or a folder that has been fetched."""
         check_name(name)
         if given is not None:
-            shutil.copyfile(given, folder / WEIGHTS)
+            shutil.copyfile(given / WEIGHTS if given.is_dir() else given, folder / WEIGHTS)
             return
         url = official(name).url
         (prefix,) = re.findall(r"-([0-9a-f]{8,})\.pth$", url)
@@ -61,8 +61,8 @@ class Torchvision(Source):
 
     def weights(self, name: str, folder: Path, network: nn.Module) -> Mapping[str, Tensor]:
         """See :meth:`Source.weights`."""
-        stored = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
-        return fit_weights(f"torchvision:{name}", stored, network, "trunks.rgb.net.")
+        spec = f"torchvision:{name}"
+        return fit_weights(spec, read_state(folder / WEIGHTS, spec), network, "trunks.rgb.net.")
 
 
 def check_name(name: str) -> None:

@@ -67,7 +67,9 @@ def test_what_decides_the_embedding_decides_the_fingerprint(tiny_run, other):
         ]
     }
     assert len(prints | {first.fingerprint, other.fingerprint}) == 6
-    with pytest.raises(ConfigError, match="joined twice"):
+    whole, real = (JoinedEncoder([first, other], weights).fingerprint for weights in ([2, 1], [2.0, 1.0]))
+    assert whole == real
+    with pytest.raises(ConfigError, match=f"fingerprint {first.fingerprint[:12]} is joined twice"):
         JoinedEncoder([first, first], [1, 1])
 
 

@@ -22,6 +22,10 @@ def test_a_folder_is_a_run_whatever_its_name_is(tmp_path, monkeypatch):
         ("hf:org/name@models/x", [Part(kind="hf", name="org/name", folder=Path("models/x"))]),
         ("timm:a*0.5+timm:b", [Part(kind="timm", name="a", weight=0.5), Part(kind="timm", name="b")]),
         ("runs/a*2+package:b", [Part(run=Path("runs/a"), weight=2), Part(kind="package", name="b")]),
+        (" a * 0.5 + timm:b ", [Part(run=Path("a"), weight=0.5), Part(kind="timm", name="b")]),
+        ("a*1e-3", [Part(run=Path("a"), weight=0.001)]),
+        ("~no-such-user/run", [Part(run=Path("~no-such-user/run"))]),
+        ("a" * 300, [Part(run=Path("a" * 300))]),
     ],
 )
 def test_parts_are_told_apart(text, parts):
@@ -32,7 +36,13 @@ def test_the_weight_of_a_published_encoder_in_a_folder_is_read():
     assert parse_spec("package:b@c*.5")[0] == Part(kind="package", name="b", folder=Path("c"), weight=0.5)
 
 
-@pytest.mark.parametrize("text", ["", "a++b", "a*0+b", "+a", "timm:a*1..5"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "a++b", "+a", "hf:", "hf:x@", "hf:@x"),
+        *("a*0+b", "timm:a*1..5", "a*-1", "a*nan", "a*inf+b", "a*", "2*a", "a*1e+3"),
+    ],
+)
 def test_what_is_no_spec_is_refused(text):
     with pytest.raises(ConfigError, match=r"must be encoders joined by \+"):
         parse_spec(text)
@@ -46,6 +56,12 @@ def test_a_spec_is_remembered_so_that_it_holds_anywhere(tmp_path, monkeypatch):
     assert run_folder("runs/a") == Path("runs/a")
     assert run_folder("timm:d") is None
     assert run_folder(spec) is None
+
+
+@pytest.mark.parametrize("weight", [0.123456789012, 3.0, 1e6, 1e22, 1e-9])
+def test_weights_are_remembered_with_all_their_digits(weight):
+    spec = absolute_spec(f"timm:a*{weight:.20f}+timm:b")
+    assert [part.weight for part in parse_spec(spec)] == [weight, 1]
 
 
 def test_a_spec_near_a_folder_moves_with_it(tmp_path, monkeypatch):
@@ -71,3 +87,7 @@ def test_folders_that_exist_do_not_run_into_each_other(tmp_path):
         Part(kind="timm", name="z", folder=second),
         Part(run=first),
     )
+    starred = tmp_path / "v*2"
+    starred.mkdir()
+    assert parse_spec(f"hf:x/y@{starred}") == (Part(kind="hf", name="x/y", folder=starred),)
+    assert parse_spec(f"hf:x/y@{starred}*3")[0].weight == 3

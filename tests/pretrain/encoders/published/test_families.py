@@ -211,6 +211,14 @@ def test_a_state_dict_of_timm_is_taken(tiny_model, fetched, tmp_path):
         torch.testing.assert_close(loaded[name], weight, msg=name)
 
 
+def test_pixels_that_are_scaled_otherwise_are_refused(tiny_model, tmp_path):
+    given = shutil.copytree(tiny_model("hf:tiny/dinov2")[0], tmp_path / "given")
+    settings = json.loads((given / "preprocessor_config.json").read_text())
+    (given / "preprocessor_config.json").write_text(json.dumps({**settings, "rescale_factor": 1 / 127.5}))
+    with pytest.raises(ConfigError, match=r"scales pixels by 0\.0078.*; only by 1/255 can be taken"):
+        fetch_model("hf:tiny/dinov2", tmp_path / "out", given=given)
+
+
 def test_well_known_ones_are_listed():
     rows = {row.model: row for row in known_models()}
     assert rows["hf:facebook/vjepa2-vitl-fpc64-256"].input == "64 x 256 x 256"

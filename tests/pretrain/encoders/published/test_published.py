@@ -10,8 +10,9 @@ from torchvision.models import get_model, get_model_weights
 
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.encoders.published.backbone import BACKBONE
+from sora_video.pretrain.encoders.published.backbone import BACKBONE, models_folder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
+from sora_video.pretrain.encoders.published.fit import read_state
 from sora_video.pretrain.encoders.published.listing import known_models
 
 LITE = "package:efficientnet_lite0"
@@ -101,6 +102,9 @@ def test_maps_are_averaged_over_the_cells_of_the_picture(tmp_path):
         ({"encoder": {"depths": [], "cells": 2}}, "needs encoder.depths"),
         ({"encoder": {"depths": [9], "pool": "motion"}}, "has stages 0 to 6"),
         ({"encoder": {"width": 3}}, "no such setting"),
+        ({"encoder": {"input": "both"}}, "are of encoder.input=rgb; leave it out"),
+        ({"optim": {"lr": 1}}, "optim.lr=1: is no setting of encoder or slice"),
+        ({"encoder": {"pool": "motion"}, "slice": {"frames": 1}}, "embeds a film that moves as zeros"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message, tmp_path):
@@ -140,6 +144,9 @@ def test_other_files_are_refused(fetched, tmp_path):
     with pytest.raises(RunError, match="not the file that was fetched"):
         load_encoder(f"{model}@{folder}")
     weights.write_bytes(before)
+    (folder / "other.safetensors").write_bytes(before)
+    with pytest.raises(RunError, match=r"other\.safetensors was not fetched with the others; move it away"):
+        load_encoder(f"{model}@{folder}").embed_text(["a dog"])
     with pytest.raises(ConfigError, match=f"the folder holds {model}"):
         load_encoder(f"torchvision:mc3_18@{folder}")
 
@@ -171,6 +178,61 @@ def test_a_change_of_computation_names_the_versions(lite, tmp_path):
 def test_what_is_not_here_is_named_with_the_remedy(model, message):
     with pytest.raises(ConfigError, match=message):
         load_encoder(model)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"junk", [1, 2], {"stem": 1}, {"state": {}}, torch.nn.ReLU()])
+def test_what_is_no_state_dict_is_one_line(content, tmp_path):
+    path = tmp_path / "given.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(RunError, match=r"^model hf:x: given\.pth is no state dict, .*; fetch it again$"):
+        read_state(path, "hf:x")
+
+
+def test_a_file_of_weights_is_taken_as_well_as_its_folder(lite, tmp_path):
+    (weights,) = lite.glob("*.pth")
+    fetch_model(LITE, tmp_path / "out", SMALL, weights)
+    assert (tmp_path / "out" / BACKBONE).read_bytes() == (lite / BACKBONE).read_bytes()
+    for given in (tmp_path / "absent", tmp_path):
+        with pytest.raises(ConfigError, match=rf"^--from {given}: .*; name the weights of {LITE}$"):
+            fetch_model(LITE, tmp_path / "other", SMALL, given)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_is_in_the_models_folder_is_listed(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("SORA_MODELS", str(tmp_path))
+    given = tiny_model("hf:tiny/clip")[0]
+    for spec in ("hf:tiny/clip", "hf:google/siglip2-base-patch16-224"):
+        fetch_model(spec, models_folder(spec), given=given)
+    fetch_model("hf:tiny/clip", tmp_path / "elsewhere", given=given)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / BACKBONE).write_text("{")
+    rows = known_models()
+    (mine,) = (row for row in rows if row.model.startswith("hf:tiny/"))
+    assert (mine.licence, mine.input, mine.here) == (
+        "apache-2.0",
+        "4 x 32 x 32",
+        str(models_folder(mine.model)),
+    )
+    assert mine.megabytes == (models_folder(mine.model) / "model.safetensors").stat().st_size / 1e6
+    (known,) = (row for row in rows if row.model == "hf:google/siglip2-base-patch16-224")
+    assert known.here == str(models_folder(known.model))
+
+
+def test_an_encoder_of_another_package_that_fails_leaves_the_others_listed(tmp_path, monkeypatch):
+    metadata = tmp_path / "broken-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[sora_video.encoders]\nbroken = broken_encoder:Broken\n")
+    (tmp_path / "broken_encoder.py").write_text("raise RuntimeError('no\\nlicence key')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = {row.model: row.here for row in known_models()}
+    assert LITE in rows
+    assert "broken_encoder:Broken cannot be imported: no licence key; reinstall" in rows["broken:"]
+    with pytest.raises(ConfigError, match="cannot be imported: no licence key; reinstall its package"):
+        load_encoder(f"broken:x@{tmp_path}")
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path):
