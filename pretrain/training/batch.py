@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -81,13 +82,23 @@ class Batch:
         return column if views == 1 else column.repeat_interleave(views, dim=1)
 
     def with_tubelets(self) -> "Batch":
-        """The same batch with its patches pasted into its slices."""
+        """The same batch with its patches pasted into its slices; they rest when a video is over."""
         if self.tubelets is None:
             return self
         frames = self.slices.frames
         tubelets = self.tubelets.repeat_interleave(frames.shape[1], dim=0)
-        pasted = paste_tubelets(frames.flatten(0, 1), tubelets).view_as(frames)
-        return replace(self, slices=self.slices._replace(frames=pasted), tubelets=None)
+        pasted = paste_tubelets(frames.flatten(0, 1), tubelets)
+        hold_last(pasted, self.slices.lengths.flatten())
+        slices = self.slices._replace(frames=pasted.view_as(frames))
+        return replace(self, slices=slices, tubelets=None)
+
+    def of(self, rows: Tensor) -> "Batch":
+        """Some of the samples; this batch itself, and no copy, where they are all of them.
+
+        Args:
+            rows: (n,) rising numbers of samples, in [0, B).
+        """
+        return self if len(rows) == len(self.slot) else self.map(lambda column: column[rows])
 
     def pin_memory(self) -> "Batch":
         """The same batch in page-locked memory, for copies that overlap with compute."""
@@ -100,6 +111,20 @@ class Batch:
             change: called once for each tensor.
         """
         return replace(self, **{name: changed(getattr(self, name), change) for name in TENSORS})
+
+
+def hold_last(frames: Tensor, lengths: Tensor) -> None:
+    """Repeat the last real frame of each slice in the frames after it.
+
+    Args:
+        frames: (N, T, ...); changed in place.
+        lengths: (N,) how many of them are real.
+    """
+    moments = torch.arange(frames.shape[1], device=lengths.device)
+    short = (lengths < len(moments)).nonzero().flatten()
+    if len(short):
+        shown = moments.minimum(lengths[short, None] - 1)
+        frames[short] = frames[short[:, None], shown]
 
 
 TENSORS = ("slices", "views", "video", "slot", "entry", "altered", "local", "tubelets")

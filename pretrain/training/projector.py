@@ -63,7 +63,7 @@ class Projector:
         Returns:
             (n, R + E, A, D) projections; E is 0 without altered copies.
         """
-        wanted = slice_rows(batch.map(lambda column: column[rows]), altered=altered)
+        wanted = slice_rows(batch.of(rows), altered=altered)
         projections = self.run(network, wanted.flat(), number, group)
         return projections.view(len(rows), -1, *projections.shape[1:])
 
@@ -83,7 +83,7 @@ class Projector:
             (n, L, A, D) projections.
         """
         frames = self.config.augment.local_frames or self.config.slice.frames
-        wanted = local_rows(batch.map(lambda column: column[rows]), frames)
+        wanted = local_rows(batch.of(rows), frames)
         projections = self.run(network, wanted.flat(), number, group, local=True)
         return projections.view(len(rows), -1, *projections.shape[1:])
 

@@ -179,7 +179,7 @@ class Common:
     save: bool
     """Whether it is time to save."""
     computable: bool
-    """Whether every group has a video and the batch has two."""
+    """Whether every group has the videos that it needs, and the batch two different ones."""
 
 
 def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, save: bool) -> Common:
@@ -199,9 +199,8 @@ def confer(fabric: Fabric, batch: Batch, sampler: EpochSampler, *, stop: Stop, s
     strongest, saves, failed = gathered[:, :3].amax(0).tolist()
     videos = gathered[:, 3:].flatten()
     present = videos >= 0
-    computable = (
-        bool(present.view(-1, sampler.group_size).any(1).all()) and len(set(videos[present].tolist())) > 1
-    )
+    sizes = present.view(-1, sampler.group_size).sum(1)
+    computable = bool((sizes >= sampler.least).all()) and len(set(videos[present].tolist())) > 1
     return Common(
         videos,
         gather_objects(fabric, batch.failures) if failed else (),

@@ -58,6 +58,13 @@ class EpochSampler(Sampler[list[Position]]):
                 f"optim.groups={groups}: more than the corpus has videos ({videos}); use fewer of them, "
                 "or fewer processes"
             )
+        # Batch norms need two rows; of slices, a video has as many.
+        self.least = 2 if config.augment.local_views == 1 else 1
+        if self.group_size < self.least:
+            raise ConfigError(
+                f"augment.local_views=1: one of {groups} groups has {self.group_size} video, and batch norms "
+                "need two local views; use 2 or more, or fewer optim.groups"
+            )
         self.batch_size = self.group_size * groups
         self.share = self.batch_size // world
         self.steps_per_epoch = videos // self.batch_size

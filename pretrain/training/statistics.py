@@ -1,8 +1,5 @@
 """Running statistics of networks whose batch is normalised in groups."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -45,21 +42,6 @@ class GroupStatistics:
             total += buffer
         self.groups += 1
         self.restore()
-
-    @contextmanager
-    def unnoted(self) -> Iterator[None]:
-        """Let what passes the network be normalised by its own statistics, and leave the running ones alone.
-
-        They are not put back afterwards, since a backward pass refuses buffers that were changed meanwhile.
-        """
-        tracking = [norm.track_running_stats for norm in self.norms]
-        try:
-            for norm in self.norms:
-                norm.track_running_stats = False
-            yield
-        finally:
-            for norm, tracked in zip(self.norms, tracking, strict=True):
-                norm.track_running_stats = tracked
 
     def restore(self) -> None:
         """Go back to the statistics before the step."""

@@ -14,7 +14,9 @@ from sora_video.pretrain.training.init import adopt
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.methods import Known, make_method
 from sora_video.pretrain.training.model import Contrastive, check_order
+from sora_video.pretrain.training.ranks import confer
 from sora_video.pretrain.training.rows import differs, local_rows, slice_rows
+from sora_video.pretrain.training.signals import Stop
 from tests.pretrain.training.noise import batch_of, gradients, take
 from tests.pretrain.training.stops import finish_stepwise
 
@@ -229,6 +231,18 @@ def test_a_local_view_that_is_not_finite_names_its_video(make_learner):
     batch.local.views.picture[2] = math.nan
     assert take(learner, 0, batch).culprits == [102, 103]  # of one group, which is normalised together
     torch.testing.assert_close(learner.inner.state_dict(), before, rtol=0, atol=0)
+
+
+def test_batch_norms_get_two_local_views(make_learner):
+    said = r"^augment\.local_views=1: one of 8 groups has 1 video, and batch norms need two local views; "
+    with pytest.raises(ConfigError, match=said):
+        make_learner("optim.groups=8", "augment.local_views=1", *LOCAL[1:])
+    learner = make_learner("optim.groups=4", "augment.local_views=1", *LOCAL[1:])
+    pairs, alone = batch_of(learner, 0), batch_of(learner, 0, missing=(5,))
+    assert take(learner, 0, pairs).culprits is None
+    for views, computable in ((1, False), (2, True)):
+        sampler = make_learner("optim.groups=4", f"augment.local_views={views}", *LOCAL[1:]).sampler
+        assert confer(learner.fabric, alone, sampler, stop=Stop.NO, save=False).computable == computable
 
 
 @pytest.fixture(scope="module")

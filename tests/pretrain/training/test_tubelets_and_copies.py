@@ -62,6 +62,16 @@ def test_all_slices_of_a_sample_have_the_same_tubelets(make_learner):
     assert pasted.with_tubelets() is pasted
 
 
+def test_patches_rest_when_a_video_is_over(make_learner):
+    batch = batch_of(make_learner("augment.tubelet=1"), 3, short={1: 1, 2: 5})
+    pasted = batch.with_tubelets().slices.frames
+    for sample, length in ((1, 1), (2, 5)):
+        last = pasted[sample, :, length - 1 : length]
+        assert torch.equal(pasted[sample, :, length:], last.expand_as(pasted[sample, :, length:]))
+        assert not torch.equal(last, batch.slices.frames[sample, :, length - 1 : length])
+    assert not torch.equal(pasted[0, :, 7], pasted[0, :, 6])
+
+
 @pytest.mark.parametrize("views_of_slice", [1, 2])
 def test_copies_in_another_order_show_the_same_frames_with_patches(make_learner, views_of_slice):
     parts = ("loss.intra=shuffle", "loss.intra_slices=2", f"slice.views={views_of_slice}")
