@@ -45,7 +45,7 @@ FinishOption = Annotated[
 ]
 MinutesOption = Annotated[
     float | None,
-    typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
+    typer.Option("--max-minutes", min=0, help="Stop after so many minutes; continue later with --resume."),
 ]
 EngineOption = Annotated[
     str,

@@ -32,7 +32,7 @@ upkeep_app = typer.Typer()
 def compact(
     library: LibraryArgument,
     max_rows: Annotated[
-        int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
+        int | None, typer.Option("--max-rows", min=1, help="Leave larger segments alone; default: merge all.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
