@@ -28,11 +28,15 @@ def ignored(
     library: LibraryArgument,
     lift: Annotated[
         list[str] | None,
-        typer.Option("--lift", metavar="VIDEO", help="A name, or the key of one, that may be added again."),
+        typer.Option(
+            "--lift",
+            metavar="VIDEO",
+            help="Allow a video to be added again, by name or key; may be repeated.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List videos that `sora index add` leaves out since they were removed; what was purged has no name."""
+    """List removed videos, which `sora index add` leaves out; those that were purged have no name."""
     opened = open_and_warn(library)
     if lift:
         opened.lift(lift)

@@ -44,9 +44,10 @@ TextOption = Annotated[
     str | None,
     typer.Option("--text", metavar="WORDS", help="Search by words instead, with an encoder that has texts."),
 ]
-TopOption = Annotated[int, typer.Option("--top", help="Most videos to find.")]
+TopOption = Annotated[int, typer.Option("--top", help="Maximum number of videos to find.")]
 ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out.")
+    list[str] | None,
+    typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out; may be repeated."),
 ]
 FpsOption = Annotated[
     float | None,
@@ -231,11 +232,11 @@ def duplicates(
     threshold: Annotated[
         float,
         typer.Option(
-            "--threshold", help="Least mean likeness of the shared parts: 0 unrelated, 1 identical."
+            "--threshold", help="Minimum mean likeness of the shared parts: 0 unrelated, 1 identical."
         ),
     ] = 0.5,
     cover: Annotated[
-        float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
+        float, typer.Option("--cover", help="Minimum fraction of the shorter video that is shared.")
     ] = 0.5,
     normalize: Annotated[
         bool,
