@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, entry_points
 from typing import Any
 
 from .errors import ConfigError
@@ -32,6 +32,11 @@ class Registry:
     def names(self) -> list[str]:
         """Names of all parts, those of other packages last."""
         return list(self.all_homes())
+
+    def distribution(self, name: str) -> Distribution | None:
+        """The installed package that adds a part; None of a part that is defined here, or unknown."""
+        added = (point.dist for point in entry_points(group=self.group) if point.name == name)
+        return None if name in self.homes else next(added, None)
 
     def load(self, name: str) -> Any:
         """The part of that name.

@@ -172,6 +172,8 @@ class EncoderConfig(PartConfig):
     of_training: ClassVar[frozenset[str]] = frozenset({"checkpoint", "freeze"})
     """Settings that decide how the network is trained, and not what it computes; not part of the
     fingerprint."""
+    revision: ClassVar[int] = 1
+    """Of what the network computes from the same weights; part of the fingerprint, and raised by a change."""
     needs_architecture: ClassVar[bool] = False
     """Whether only what comes with published weights says what the network is, so that it has no defaults."""
 

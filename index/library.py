@@ -77,7 +77,7 @@ class Library(StoredLibrary):
         if dim < 1:
             raise LibraryError(f"library {path}: dim={dim}: must be at least 1")
         if precision not in PRECISIONS:
-            raise LibraryError(f"library {path}: precision={precision}: must be {' or '.join(PRECISIONS)}")
+            raise LibraryError(f"precision={precision}: must be {' or '.join(PRECISIONS)}")
         check_free(path)
         manifest = Manifest(fingerprint=fingerprint, dim=dim, precision=precision, aspects=tuple(aspects))
         write_manifest(path, manifest)

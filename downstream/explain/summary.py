@@ -92,8 +92,9 @@ def summarize_video(
     """
     if keyframes is not None and seconds is not None:
         raise ConfigError("keyframes and seconds: each says how much to choose; give one of them")
-    if (keyframes or seconds or 1) <= 0 or 0 in (keyframes, seconds):
-        raise ConfigError(f"keyframes={keyframes}, seconds={seconds}: must be above 0")
+    for name, value in (("keyframes", keyframes), ("seconds", seconds)):
+        if value is not None and value <= 0:
+            raise ConfigError(f"{name}={value:g}: must be above 0")
     path, out, encoder = Path(video).expanduser(), Path(out).expanduser(), load_encoder(model)
     explanation = explain_video(path, encoder)
     slices = math.ceil(seconds / encoder.config.slice.length_s) if seconds else keyframes or KEYFRAMES

@@ -18,6 +18,10 @@ __all__ = ["column_of", "hold_out", "members_by_class", "plain_sides", "read_spl
 
 
 SIDES = ("train", "test")
+NO_COLUMNS = (
+    "there are no columns: give a manifest that has them, or --class-folders for a folder with one folder a "
+    "class"
+)
 NAMED = 3
 """Values that a message names."""
 
@@ -96,7 +100,8 @@ def check_columns(columns: Sequence[Mapping[str, str]], label: str, group: str, 
     known = sorted({key for row in columns for key in row})
     for column, name in ((label, "label"), (split, "split")):
         if column not in known:
-            raise LabelsError(f"{name} column {column!r} is in no row; the columns are {', '.join(known)}")
+            there = f"the columns are {', '.join(known)}" if known else NO_COLUMNS
+            raise LabelsError(f"{name} column {column!r} is in no row; {there}")
     if group != "group" and group not in known:
         raise LabelsError(f"group column {group!r} is in no row; check the name")
 

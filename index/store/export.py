@@ -121,7 +121,8 @@ def import_library(path: str | Path, source: str | Path) -> Path:
                     record = write_segment(beside, manifest, rows, read_blocks(file, manifest))
                     manifest = replace(manifest, segments=(record,), next_segment=manifest.next_segment + 1)
         except (pa.ArrowException, OSError, sqlite3.Error, LookupError, TypeError, ValueError) as error:
-            reason = not_there(source, "an exported library", f"is not an exported library: {error}")
+            unknown = f"is not an exported library: {error}" if source.exists() else "no such file"
+            reason = not_there(source, "an exported library", unknown)
             raise LibraryError(f"import {source}: {reason}; export one, or use `sora index build`") from error
         write_manifest(beside, with_whitening(open_snapshot(Checks(beside), manifest)))
     return folder

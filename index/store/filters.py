@@ -41,6 +41,10 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+DATE = re.compile(r"\d{4}-\d\d(-\d\d.*)?", re.ASCII | re.DOTALL)
+DATES = "; dates are in order as 2026-01-31"
+MISTYPED = re.compile(r"=|[<>]=?\s*[\d.]")
+"""How a value starts that is part of an operator, as in ``camera==2`` or ``camera=>2``."""
 WORD = re.compile(r"\s*(?P<name>[^=<>!]*[^=<>!\s])\s*(?P<operator>[<>]=?|!?=)\s*(?P<text>.*?)\s*", re.DOTALL)
 
 
@@ -172,6 +176,11 @@ def kind_of(value: Value) -> str:
     return "a truth value" if isinstance(value, bool) else "a text" if isinstance(value, str) else "a number"
 
 
+def told(value: Value) -> str:
+    """What a value reads as, dates told from other texts, since these have no order in time."""
+    return "a date" if isinstance(value, str) and DATE.fullmatch(value) else kind_of(value)
+
+
 def check_order(where: Where, values: Callable[[str], Iterable[tuple[str, Value]]]) -> None:
     """Refuse a condition that orders unlike things.
 
@@ -186,14 +195,15 @@ def check_order(where: Where, values: Callable[[str], Iterable[tuple[str, Value]
         if condition.operator in ORDERS:
             unlike = None
             for unlike in values(condition.name):
-                if condition.compares(unlike[1]):
+                if told(unlike[1]) == told(condition.value):
                     break
             else:
                 if unlike:
+                    both = (unlike[1], condition.value)
                     raise LibraryError(
-                        f"where {condition}: {condition.value!r} is {kind_of(condition.value)}, but "
-                        f"{condition.name} is {kind_of(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare "
-                        "it with one, or write != or ="
+                        f"where {condition}: {condition.value!r} is {told(condition.value)}, but "
+                        f"{condition.name} is {told(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare it "
+                        f"with one, or write != or ={DATES if 'a date' in map(told, both) else ''}"
                     )
 
 
@@ -233,6 +243,9 @@ def parse_where(words: Iterable[str]) -> Where:
         name, relation, text = parts.groups()
         if name in WORDS:
             fields[name] = parse_field(word, name, relation, text)
+        elif relation == "=" and MISTYPED.match(text):
+            right = name + text[0].replace("=", "") + "=" + text[1:].lstrip("= ")
+            raise LibraryError(f"where {word!r}: is no comparison; write {right}")
         elif relation == "=":
             attributes[name] = parse_value(text)
         else:

@@ -25,7 +25,7 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     slices are embedded, not what the embedding of a slice is. So are the encoder's settings of training.
     Settings that came later count where they differ from their defaults, which stand
     for what was before them, so that older fingerprints stay right; for the same reason, so do settings of a
-    stored run that its encoder does not have.
+    stored run that its encoder does not have, and the first revision of what a network computes.
 
     Args:
         weights: the encoder's state.
@@ -37,6 +37,8 @@ def fingerprint(weights: Mapping[str, Tensor], encoder: EncoderConfig, slices: S
     """
     first = {"width": encoder.spelt_out["width"], **encoder.model_dump(include=FIRST)}
     later = encoder.model_dump(exclude={*FIRST, *encoder.of_training}, exclude_defaults=True)
+    if encoder.revision > 1:
+        later["revision"] = encoder.revision
     preprocessing = {
         "encoder": merged({**first, **later}, encoder.unused),
         "slice": {

@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from sora_video.base import console
 from sora_video.base.errors import CorpusError
 from sora_video.base.kinds import not_there
 from sora_video.base.times import FORMS, parse_time
 
-from .spreadsheet import Row, read_sheet
+from .spreadsheet import Row, Sheet, read_sheet
 from .video import Video, readable
 
 __all__ = ["check_any_exists", "read_manifest"]
@@ -17,6 +18,9 @@ __all__ = ["check_any_exists", "read_manifest"]
 COLUMNS = ("path", "label", "group", "split", "start_s", "end_s")
 """Columns with a meaning, which a header may write in any case."""
 DECIMAL_COMMA = re.compile(r"[\d:]*,\d+", re.ASCII)
+TIMES = re.compile(r"(start|begin|end|stop)(s|sec|seconds|time)?")
+"""Letters of names that people give to columns of times."""
+NO_LETTER = re.compile(r"[^a-z]")
 THOUSANDS = re.compile(r"\d{1,3},\d{3}", re.ASCII)
 DRIVE = re.compile(r"[A-Za-z]:/|//")
 """How a path of Windows begins that no other machine has, with slashes."""
@@ -45,7 +49,28 @@ def read_manifest(path: Path) -> list[Video]:
         if sheet.separator is None:
             reason = not_there(path, "a manifest", reason)
         raise CorpusError(f"manifest {path}: {reason}")
+    warn_of_times(path, sheet)
     return [from_row(path, row, sheet.separator) for row in sheet.rows]
+
+
+def warn_of_times(path: Path, sheet: Sheet) -> None:
+    """Name columns that may be meant as times of spans, but are not called so: ``start``, ``End (s)``."""
+    for column in sheet.columns:
+        word = TIMES.fullmatch(NO_LETTER.sub("", column.casefold()))
+        name = None if word is None else "start_s" if word[1] in ("start", "begin") else "end_s"
+        if name and name not in sheet.columns and all(is_time(row.cells[column]) for row in sheet.rows):
+            console.warn(
+                f"manifest {path}: column {column!r} is taken for an attribute; call it {name} if it has the "
+                "times of spans"
+            )
+
+
+def is_time(text: str) -> bool:
+    """Whether a cell may be meant as a time; an empty one may."""
+    try:
+        return not text or parse_time(text.replace(",", ".")) >= 0
+    except ValueError:
+        return False
 
 
 def check_any_exists(manifest: Path, videos: Sequence[Video]) -> None:

@@ -44,7 +44,7 @@ BYTE_ORDER_MARKS = (
 )
 SEPARATORS = ",;\t|"
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-DECLARED = re.compile(r"sep=(.)\s*?(\r\n|\r|\n)")
+DECLARED = re.compile(r"sep=(.)\s*?(\r\n|\r|\n)", re.IGNORECASE)
 """Excel's own first line, which is no row."""
 FOREIGN_WORD = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*")
 UNSEEN = "\ufeff\u200b\u2060"

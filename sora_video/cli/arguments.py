@@ -82,15 +82,15 @@ ByOption = Annotated[
     typer.Option(
         "--by",
         metavar="ASPECT",
-        help="look or motion, or sight or sound: by this alone, for encoders with both; default: by all.",
+        help="Use one aspect alone, for encoders that have it: look, motion, sight or sound; default: all.",
     ),
 ]
 AgreeOption = Annotated[
     bool | None,
     typer.Option(
         "--agree/--no-agree",
-        help="Call a video a copy only if it is one by each aspect too, as by look and by motion; "
-        "default: so in search, and not so in duplicates.",
+        help="Call a video a copy only if each aspect alone says so too, as look and motion; default: "
+        "--agree in search, --no-agree in duplicates.",
     ),
 ]
 GroupOption = Annotated[
@@ -109,10 +109,10 @@ OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, for example optim.epochs=50.")
 ]
 MemoryOption = Annotated[
-    str | None, typer.Option("--memory", metavar="SIZE", help="Most memory of a search, for example 2GB.")
+    str | None, typer.Option("--memory", metavar="SIZE", help="Maximum memory of a search, for example 2GB.")
 ]
 LatencyOption = Annotated[
-    str | None, typer.Option("--latency", metavar="TIME", help="Most time per query, for example 10ms.")
+    str | None, typer.Option("--latency", metavar="TIME", help="Maximum time per query, for example 10ms.")
 ]
 SkipOption = Annotated[
     Path | None,
@@ -120,12 +120,12 @@ SkipOption = Annotated[
         "--skip", metavar="SCAN", help="A table of `sora scan --out`; its unreadable videos are left out."
     ),
 ]
-FrameTimeOption = Annotated[float, time_option("--frame-s", "Most seconds without another frame.")]
+FrameTimeOption = Annotated[float, time_option("--frame-s", "Longest wait for the next frame of a file.")]
 VideoTimeOption = Annotated[
-    float | None, time_option("--video-s", "Most seconds for a file; default: 600, and 10 more per MB.")
+    float | None, time_option("--video-s", "Longest time for a file; default: 600 s, and 10 s more per MB.")
 ]
 ReaderMemoryOption = Annotated[
-    int, typer.Option("--memory-mb", metavar="MB", help="Most memory that reading a file may take.")
+    int, typer.Option("--memory-mb", metavar="MB", help="Maximum memory for reading a file.")
 ]
 PrefixOption = Annotated[
     str,

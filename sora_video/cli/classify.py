@@ -58,9 +58,7 @@ ClassesOption = Annotated[
 ]
 PromptOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--prompt", metavar="TEXT", help="What is said of a class, {} standing for it; may be repeated."
-    ),
+    typer.Option("--prompt", metavar="TEXT", help="Sentence with {} in place of the class; may be repeated."),
 ]
 ColumnOption = Annotated[
     str, typer.Option("--column", help="Column of true classes, to score the answers by.")
@@ -77,12 +75,10 @@ PredictionsOption = Annotated[
 ]
 BackgroundOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--background", metavar="LABEL", help="Draw this label as if nothing happened; may be repeated."
-    ),
+    typer.Option("--background", metavar="LABEL", help="Draw this label as background; may be repeated."),
 ]
 UnsureOption = Annotated[
-    float, typer.Option("--unsure", metavar="P", help="Draw spans of a lower confidence as unsure.")
+    float, typer.Option("--unsure", metavar="P", help="Draw spans of lower confidence as unsure.")
 ]
 SmoothOption = Annotated[
     float | None, time_option("--smooth", "Seconds to average over; default: three slices.")

@@ -10,7 +10,7 @@ from sora_video.base.errors import LibraryError
 
 from . import show
 from .arguments import JsonOption, LibraryArgument, StoreArgument, WhereOption
-from .library import NO_VIDEOS, open_and_warn, open_to_search
+from .library import NO_VIDEOS, open_and_warn, open_to_search, unknown_attribute
 
 __all__ = ["contents_app"]
 
@@ -28,11 +28,15 @@ def ignored(
     library: LibraryArgument,
     lift: Annotated[
         list[str] | None,
-        typer.Option("--lift", metavar="VIDEO", help="A name, or the key of one, that may be added again."),
+        typer.Option(
+            "--lift",
+            metavar="VIDEO",
+            help="Allow a video to be added again, by name or key; may be repeated.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List videos that `sora index add` leaves out since they were removed; what was purged has no name."""
+    """List removed videos, which `sora index add` leaves out; those that were purged have no name."""
     opened = open_and_warn(library)
     if lift:
         opened.lift(lift)
@@ -84,7 +88,8 @@ def list_videos(library: StoreArgument, where: WhereOption = None, as_json: Json
     """List the videos of a library, with the folder that each came from and its attributes."""
     from sora_video.index.store.filters import parse_where
 
-    videos = open_to_search(library).list_videos(parse_where(where) if where else None)
+    opened, filters = open_to_search(library), parse_where(where) if where else None
+    videos = opened.list_videos(filters)
     if as_json:
         show.print_json(videos)
         return
@@ -97,8 +102,11 @@ def list_videos(library: StoreArgument, where: WhereOption = None, as_json: Json
         }
         for video in videos
     ]
-    empty = "none of its videos passes --where" if where else NO_VIDEOS
-    show.print_table(rows, empty=f"{library}: {empty}")
+    if not rows:
+        passing = "none of its videos passes --where" if where else NO_VIDEOS
+        console.say(f"{library}: {unknown_attribute(opened, filters) or passing}")
+        return
+    show.print_table(rows)
 
 
 @contents_app.command(epilog="Example: sora index info my.library --json")

@@ -45,10 +45,12 @@ def datasets(
 ) -> None:
     """List the supported data sets, or write the manifest of your copy of one."""
     from sora_video.downstream.datasets.manifest import files_of, write_dataset
+    from sora_video.downstream.datasets.registry import DATASETS
 
     if name is None:
         print_known(as_json)
         return
+    DATASETS.load(name)  # refuses a name that is not known
     if folder is None or out is None or out.suffix.lower() != ".csv":
         raise ConfigError(f"data set {name}: name its folder and a .csv to write, as in `{EXAMPLE}`")
     check_files("--out", files_of(name, out), force=force)

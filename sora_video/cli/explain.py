@@ -69,9 +69,7 @@ def summarize(
     keyframes: Annotated[
         int | None, typer.Option("--keyframes", help="Slices to choose; default: 8.")
     ] = None,
-    seconds: Annotated[
-        float | None, time_option("--seconds", "Choose slices that last so long in total.")
-    ] = None,
+    seconds: Annotated[float | None, time_option("--seconds", "Choose slices of this total length.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:

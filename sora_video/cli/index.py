@@ -99,7 +99,7 @@ def build(
 def tune(
     library: LibraryArgument,
     recall: Annotated[
-        float, typer.Option("--recall", help="Least share of the 10 nearest slices that a search finds.")
+        float, typer.Option("--recall", help="Minimum share of the 10 nearest slices that a search finds.")
     ] = DEFAULT_RECALL,
     memory: MemoryOption = None,
     latency: LatencyOption = None,
@@ -157,7 +157,7 @@ def add(
     prefix: PrefixOption = "",
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Replace videos of the same names that came from other folders, too."),
+        typer.Option("--replace", help="Also replace videos of the same names from other folders."),
     ] = False,
     skip: SkipOption = None,
     as_json: JsonOption = False,
@@ -184,7 +184,7 @@ def remove(
     ],
     purge: Annotated[
         bool,
-        typer.Option("--purge", help="Erase at once all that the library's folder has of them."),
+        typer.Option("--purge", help="Erase all their data from the library's folder at once."),
     ] = False,
     ignore: Annotated[
         bool,

@@ -11,10 +11,11 @@ from . import show
 if TYPE_CHECKING:
     from sora_video.index.library import Library
     from sora_video.index.store.add import Added
+    from sora_video.index.store.filters import Where
     from sora_video.index.stores import Store
     from sora_video.pretrain.video.quarantine import Failure
 
-__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "open_to_search", "report_change"]
+__all__ = ["NO_VIDEOS", "change_of", "open_and_warn", "open_to_search", "report_change", "unknown_attribute"]
 
 NO_VIDEOS = "holds no videos; add some with `sora index add`"
 """What is said of an empty library, after its path."""
@@ -46,6 +47,22 @@ def open_to_search(name: str) -> "Store":
     from sora_video.index.opening import open_store
 
     return open_store(name, console.warn)
+
+
+def unknown_attribute(library: "Store", where: "Where | None") -> str | None:
+    """What is said of a filter that names an attribute which no video has; None: there is no such name.
+
+    Args:
+        library: that was asked.
+        where: the filter; None: there was none.
+    """
+    if where is None:
+        return None
+    known = sorted({name for video in library.list_videos() for name in video.attributes})
+    asked = (*where.attributes, *(condition.name for condition in where.conditions))
+    unknown = next((name for name in asked if name not in known), None)
+    there = f"there are {', '.join(known)}" if known else "they have none"
+    return unknown and f"none of its videos has an attribute {unknown!r}; {there}"
 
 
 def change_of(library: "Library") -> dict[str, Any]:

@@ -28,15 +28,16 @@ def migrate(
         typer.Option(
             "--videos",
             metavar="CORPUS",
-            help="The library's videos, by their names there; default: where they were added from.",
+            help="Corpus that has the library's videos under the same names; default: the folders that they "
+            "were added from.",
         ),
     ] = None,
     drop: Annotated[
-        bool, typer.Option("--drop", help="Leave out videos that cannot be embedded anew.")
+        bool, typer.Option("--drop", help="Leave out videos that cannot be embedded again.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Embed a library anew by another encoder; until all is embedded the old one is searched."""
+    """Embed a library again with another encoder; searches use the old embeddings until it is done."""
     from sora_video.index.migrate import migrate_library
 
     tuned = bool(open_and_warn(library).info().indexes)

@@ -8,10 +8,15 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import JsonOption, OverridesArgument
+from .arguments import JsonOption
 from .replace import ForceOption, replacing
 
 __all__ = ["register"]
+
+EncoderSettingsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the encoder, as in encoder.pool=mean+motion."),
+]
 
 models_app = typer.Typer(no_args_is_help=True, help="List published encoders, and fetch their weights.")
 
@@ -57,7 +62,7 @@ def list_models(as_json: JsonOption = False) -> None:
 )
 def fetch(
     model: Annotated[str, typer.Argument(metavar="KIND:NAME", help="The encoder, see `sora models list`.")],
-    overrides: OverridesArgument = None,
+    overrides: EncoderSettingsArgument = None,
     out: Annotated[
         Path | None,
         typer.Option(

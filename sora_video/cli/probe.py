@@ -64,7 +64,7 @@ CentreOption = Annotated[
 FinetuneOption = Annotated[
     int,
     typer.Option(
-        "--finetune", metavar="EPOCHS", help="Also train all weights for so many epochs, as a comparison."
+        "--finetune", metavar="EPOCHS", help="Also train all weights for this many epochs, as a comparison."
     ),
 ]
 

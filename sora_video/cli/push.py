@@ -32,7 +32,7 @@ def push(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a library in Milvus equal to a folder; a push that was stopped goes on where it was."""
+    """Copy a library to Milvus, or update the copy there; a push that was stopped is continued."""
     from sora_video.index.milvus.push import INDEX, push_library
 
     opened = open_and_warn(library)
@@ -54,7 +54,7 @@ def pull(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a folder of a library in Milvus; slices keep their ids."""
+    """Copy a library from Milvus to a new folder; slices keep their ids."""
     from sora_video.index.library import Library
     from sora_video.index.milvus.pull import pull_library
 

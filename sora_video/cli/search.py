@@ -21,12 +21,13 @@ from .arguments import (
     StoreArgument,
     WhereOption,
 )
-from .library import NO_VIDEOS, open_to_search
+from .library import NO_VIDEOS, open_to_search, unknown_attribute
 from .replace import ForceOption, check_files
 
 if TYPE_CHECKING:
     from sora_video.index.example import Example
     from sora_video.index.search.search import Hit
+    from sora_video.index.store.filters import Where
     from sora_video.index.store.video_source import VideoSource
     from sora_video.index.stores import Store
 
@@ -43,9 +44,10 @@ TextOption = Annotated[
     str | None,
     typer.Option("--text", metavar="WORDS", help="Search by words instead, with an encoder that has texts."),
 ]
-TopOption = Annotated[int, typer.Option("--top", help="Most videos to find.")]
+TopOption = Annotated[int, typer.Option("--top", help="Maximum number of videos to find.")]
 ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out.")
+    list[str] | None,
+    typer.Option("--exclude", metavar="VIDEO", help="A video of the library to leave out; may be repeated."),
 ]
 FpsOption = Annotated[
     float | None,
@@ -115,6 +117,7 @@ def search(
     with console.heard() as warnings:
         opened = open_to_search(library)
         filters = parse_where(where) if where else None
+        warn_of_unknown(opened, exclude or ())
         asked = query_by_example(
             opened,
             example,
@@ -134,11 +137,22 @@ def search(
         if hits:
             show.print_table([row for hit in hits for row in show.hit_rows(hit)])
         else:
-            console.say(f"{library}: {no_hits(opened, source, bool(where or exclude))}")
+            console.say(f"{library}: {no_hits(opened, source, filters, exclude or ())}")
         for doubt in doubts:
             console.warn(doubt)
         if html:
             console.say(f"see {html}")
+
+
+def warn_of_unknown(library: "Store", exclude: "Sequence[str]") -> None:
+    """Name the videos to leave out that the library does not have."""
+    from sora_video.index.store.filters import Where
+
+    if exclude:
+        known = {video.video_id for video in library.list_videos(Where(videos=frozenset(exclude)))}
+        for name in exclude:
+            if name not in known:
+                console.warn(f"--exclude {name}: is no video of the library, as `sora index list` names them")
 
 
 def check_options(example: "Example", html: Path | None) -> None:
@@ -150,6 +164,10 @@ def check_options(example: "Example", html: Path | None) -> None:
     if html and not example.is_video:
         raise ConfigError(
             f"--html with the query {example.source}: a page needs frames; search for a video file"
+        )
+    if (example.start_s, example.end_s) != (None, None) and not (example.is_video or example.is_folder):
+        raise ConfigError(
+            f"--start and --end with the query {example.source}: apply to a video or images; leave them out"
         )
     if example.fps is not None and not example.is_folder:
         raise ConfigError(
@@ -185,12 +203,16 @@ def draw(
     write_gallery(html, span, hits, sources, library, warnings)
 
 
-def no_hits(library: "Store", source: Path | str | None, is_filtered: bool) -> str:
+def no_hits(
+    library: "Store", source: Path | str | None, where: "Where | None", exclude: "Sequence[str]"
+) -> str:
     """Why nothing was found, and what to try."""
     videos = library.info().videos
     if not videos:
         return NO_VIDEOS
-    if is_filtered:
+    if unknown := unknown_attribute(library, where):
+        return unknown
+    if where is not None or exclude:
         return f"none of its {videos} videos passes --where and --exclude; leave one of them out"
     return f"none of its {videos} videos is another than that of {source}; add more with `sora index add`"
 
@@ -210,11 +232,11 @@ def duplicates(
     threshold: Annotated[
         float,
         typer.Option(
-            "--threshold", help="Least mean likeness of the shared parts: 0 unrelated, 1 identical."
+            "--threshold", help="Minimum mean likeness of the shared parts: 0 unrelated, 1 identical."
         ),
     ] = 0.5,
     cover: Annotated[
-        float, typer.Option("--cover", help="Least fraction of the shorter video that is shared.")
+        float, typer.Option("--cover", help="Minimum fraction of the shorter video that is shared.")
     ] = 0.5,
     normalize: Annotated[
         bool,

@@ -44,7 +44,7 @@ def serve(
         ),
     ] = None,
     watch_folder: Annotated[
-        bool, typer.Option("--watch-folder", help="Add what comes to the folder of --videos.")
+        bool, typer.Option("--watch-folder", help="Add new files in the folder of --videos as they come.")
     ] = False,
     take_away: Annotated[
         bool, typer.Option("--take-away", help="With --watch-folder, remove videos whose files are gone.")
@@ -52,35 +52,37 @@ def serve(
     events: Annotated[
         Path | None,
         typer.Option(
-            "--events", metavar="FOLDER", help="Folder of `sora watch --out`, whose events are passed on."
+            "--events", metavar="FOLDER", help="Folder of `sora watch --out`; its events are sent to clients."
         ),
     ] = None,
     runs: Annotated[
         Path | None, typer.Option("--runs", metavar="FOLDER", help="Folder of runs, to show side by side.")
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; any but a loopback one asks for a token.")
+        str, typer.Option("--host", help="Address to listen on; all but loopback addresses require a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one.")] = 8000,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="Name that the server is reached by, besides localhost and addresses."),
+        typer.Option("--name", help="Host name of the server, besides localhost; may be repeated."),
     ] = None,
     token: Annotated[
-        bool, typer.Option("--token", help="Ask for the token on a loopback address too.")
+        bool, typer.Option("--token", help="Require the token on a loopback address too.")
     ] = False,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse all that changes the library, labels or heads.")
+        bool, typer.Option("--read-only", help="Refuse all changes of the library, labels and heads.")
     ] = False,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FOLDER", help="What the server keeps; default: LIBRARY.serve."),
+        typer.Option(
+            "--state", metavar="FOLDER", help="Folder for the server's own files; default: LIBRARY.serve."
+        ),
     ] = None,
     rate: Annotated[
-        float, typer.Option("--rate", help="Requests a second of one address; 0: any number.")
+        float, typer.Option("--rate", help="Maximum requests per second from one address; 0: no limit.")
     ] = 100.0,
     cache_mb: Annotated[
-        int, typer.Option("--cache-mb", metavar="MB", help="Most disk space of previews and pictures.")
+        int, typer.Option("--cache-mb", metavar="MB", help="Maximum disk space of previews and pictures.")
     ] = 4096,
 ) -> None:
     """Serve a library over HTTP: the API, and a page on it."""

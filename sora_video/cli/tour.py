@@ -41,7 +41,7 @@ def demo(
     only_clips: Annotated[
         int | None,
         typer.Option(
-            "--only-clips", metavar="N", help="Make so many labelled clips in the folder --out, and stop."
+            "--only-clips", metavar="N", help="Only make this many labelled clips, in the folder --out."
         ),
     ] = None,
     force: ForceOption = False,
@@ -83,11 +83,11 @@ def left_of(out: Path) -> str:
 def doctor(
     films: Annotated[
         str | None,
-        typer.Argument(metavar="[CORPUS]", help="Films, to say whether browsers play them."),
+        typer.Argument(metavar="[CORPUS]", help="Videos, to say whether browsers play them."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what this machine offers and lacks, a verdict a line; exits 2 if something needed is missing."""
+    """Check what this machine offers, one verdict a line; exits 2 if something needed is missing."""
     from sora_video.doctor import examine
 
     checks = examine(films)

@@ -45,7 +45,7 @@ FinishOption = Annotated[
 ]
 MinutesOption = Annotated[
     float | None,
-    typer.Option("--max-minutes", help="Stop after so many minutes; continue later with --resume."),
+    typer.Option("--max-minutes", min=0, help="Stop after this many minutes; continue later with --resume."),
 ]
 EngineOption = Annotated[
     str,
@@ -56,7 +56,8 @@ RayAddressOption = Annotated[
     typer.Option(
         "--ray-address",
         metavar="ADDRESS",
-        help="HOST:PORT of a Ray cluster, or auto; default: one is started here, and ended.",
+        help="HOST:PORT of a Ray cluster, or auto; default: one is started on this machine, and stopped at "
+        "the end.",
     ),
 ]
 RayCpusOption = Annotated[
@@ -64,7 +65,8 @@ RayCpusOption = Annotated[
     typer.Option(
         "--ray-cpus",
         min=1,
-        help="Processors and readers of each worker of Ray; default: a node's divided by its GPUs, or 8.",
+        help="Processors and readers per Ray worker; default: the processors of a node divided by its GPUs, "
+        "or 8.",
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")]

@@ -32,7 +32,7 @@ upkeep_app = typer.Typer()
 def compact(
     library: LibraryArgument,
     max_rows: Annotated[
-        int | None, typer.Option("--max-rows", help="Leave larger segments alone; default: merge all.")
+        int | None, typer.Option("--max-rows", min=1, help="Leave larger segments alone; default: merge all.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +82,7 @@ def verify(library: LibraryArgument, as_json: JsonOption = False) -> None:
 def repair(
     library: LibraryArgument,
     drop: Annotated[
-        bool, typer.Option("--drop", help="Delete what cannot be rebuilt, after a list of it and a question.")
+        bool, typer.Option("--drop", help="List what cannot be rebuilt, ask, and delete it.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     as_json: JsonOption = False,
@@ -140,19 +140,20 @@ def confirm_drop(library: Path, repaired: "Repair", yes: bool) -> None:
 )
 def merge(
     libraries: Annotated[
-        list[Path], typer.Argument(metavar="LIBRARY...", help="Libraries of one encoder; they stay.")
+        list[Path],
+        typer.Argument(metavar="LIBRARY...", help="Libraries of one encoder; they are not changed."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The library to make.")],
     keep: Annotated[
         Keep | None,
         typer.Option(
-            "--keep", help="Whose video of a name to take that several have; default: such are refused."
+            "--keep", help="Where several have a video of one name, keep this one; default: refuse."
         ),
     ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make one library of several; slices of the first one keep their ids."""
+    """Merge libraries into a new one; slices of the first one keep their ids."""
     from sora_video.index.merge import merge_libraries
 
     if out.resolve() in [library.expanduser().resolve() for library in libraries]:

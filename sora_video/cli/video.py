@@ -122,7 +122,9 @@ def prepare(
     size: Annotated[
         int, typer.Option("--size", help="Short side in pixels; smaller videos are not enlarged.")
     ] = 128,
-    fps: Annotated[float, typer.Option("--fps", help="Most frames per second; none are added.")] = 16.0,
+    fps: Annotated[
+        float, typer.Option("--fps", help="Maximum frames per second; no frames are added.")
+    ] = 16.0,
     class_folders: ClassFoldersOption = False,
     join_labels: JoinLabelsOption = False,
     workers: Annotated[

@@ -43,18 +43,24 @@ StreamArgument = Annotated[
 ]
 FalseAlarmsOption = Annotated[
     str,
-    typer.Option("--false-alarms", metavar="RATE", help="For example 1/hour, or a fraction of the slices."),
+    typer.Option(
+        "--false-alarms",
+        metavar="RATE",
+        help="Accepted false alarms: as 1/hour, or a fraction of the slices.",
+    ),
 ]
 NeighboursOption = Annotated[
     int, typer.Option("--neighbours", help="Videos of the library to compare a slice with.")
 ]
-FollowOption = Annotated[float | None, time_option("--follow", "Wait so many seconds for a file to grow.")]
-TimeoutOption = Annotated[
-    float, time_option("--timeout", "Stop after so many seconds without data from an address.")
+FollowOption = Annotated[
+    float | None, time_option("--follow", "Wait for a file to grow, until it has not grown for this long.")
 ]
-JoinOption = Annotated[float, time_option("--join", "Alerts that are at most so far apart are one.")]
-LeastOption = Annotated[float, time_option("--min-length", "Leave shorter alerts out.")]
-CooldownOption = Annotated[float, time_option("--cooldown", "After an alert, start no other for so long.")]
+TimeoutOption = Annotated[
+    float, time_option("--timeout", "Stop when an address has sent no data for this long.")
+]
+JoinOption = Annotated[float, time_option("--join", "Join alerts that are at most this far apart.")]
+LeastOption = Annotated[float, time_option("--min-length", "Ignore shorter alerts.")]
+CooldownOption = Annotated[float, time_option("--cooldown", "After an alert, start no other for this long.")]
 BeginsOption = Annotated[
     datetime | None,
     typer.Option(

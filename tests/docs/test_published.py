@@ -9,6 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from sora_video.base.errors import RunError
+from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.published.backbone import BACKBONE
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "published.md").read_text(encoding="utf-8")
 
@@ -45,3 +49,11 @@ def test_an_encoder_of_another_package_is_listed_fetched_and_used(sora, package,
     code, said = sora("embed", videos, "--model", f"tint:plain@{out}", "--out", table)
     assert code == 0, said
     assert table.is_file()
+
+    described = json.loads((out / BACKBONE).read_text())
+    assert described["libraries"]["tint"] == "1.0"
+    (out / BACKBONE).write_text(json.dumps({**described, "check": described["check"][::-1]}))
+    metadata = package / "tint-1.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("1.0", "1.1"))
+    with pytest.raises(RunError, match=r"no longer computes what it did .*tint was 1\.0, is 1\.1"):
+        load_encoder(f"tint:plain@{out}")

@@ -105,7 +105,7 @@ def write_down(
         encoder={**description.encoder, **settings.get("encoder", {})},
         slice={**description.slice, **settings.get("slice", {})},
         fingerprint="",
-        libraries=versions(),
+        libraries=versions(part.kind),
         check=[],
     )
     config = config_of(backbone)

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sora_video.base.errors import ConfigError, RunError, SoraError
-from sora_video.configs.parts import EncoderConfig
+from sora_video.configs.parts import ENCODERS, EncoderConfig
 from sora_video.configs.schema import PretrainConfig
 
 from ..frozen import VideoEncoder
@@ -15,7 +15,7 @@ from ..words import Words, without_words
 from .backbone import check_files, config_of, find_backbone
 from .clip import differs, embed_clip
 from .network import offline
-from .source import Source, find_source
+from .source import SOURCES, Source, find_source
 
 __all__ = ["load_network", "load_published", "load_published_words", "versions"]
 
@@ -45,10 +45,11 @@ def load_published(part: Part, device: str | None = None, by: str | None = None)
     words = partial(load_words, part, folder, config.encoder)
     encoder = VideoEncoder(network, config, device, by, words=words)
     if encoder.fingerprint != backbone.fingerprint or differs(embed_clip(encoder), backbone.check):
+        now = versions(part.kind)
         changed = [
-            f"{name} was {before}, is {now}"
+            f"{name} was {before}, is {now.get(name, 'missing')}"
             for name, before in backbone.libraries.items()
-            if (now := versions().get(name, "missing")) != before
+            if now.get(name) != before
         ]
         raise RunError(
             f"model {part}: it no longer computes what it did when it was fetched"
@@ -115,9 +116,14 @@ def load_words(part: Part, folder: Path, config: EncoderConfig) -> Words:
     return words
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries that published encoders are computed with, of those that are installed."""
-    found = {}
+def versions(kind: str) -> dict[str, str]:
+    """Versions of the libraries that published encoders are computed with, of those that are installed.
+
+    Args:
+        kind: of the encoder, which may be of another package.
+    """
+    packages = (registry.distribution(kind) for registry in (ENCODERS, SOURCES))
+    found = {package.name: package.version for package in packages if package is not None}
     for name in LIBRARIES:
         try:
             found[name] = version(name)

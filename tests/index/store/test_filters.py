@@ -3,7 +3,7 @@ import re
 import pytest
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.store.filters import Condition, Where, parse_value, parse_where
+from sora_video.index.store.filters import Condition, Where, check_order, parse_value, parse_where
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,28 @@ def test_words_compare(word, condition):
 )
 def test_numbers_are_ordered_as_numbers_and_texts_by_their_letters(condition, attributes, passes):
     assert Where(conditions=(condition,)).takes(attributes) is passes
+
+
+@pytest.mark.parametrize(
+    ("word", "right"),
+    [("camera==3", "camera=3"), ("camera=>2", "camera>=2"), ("camera=<=2", "camera<=2")],
+)
+def test_a_mistyped_operator_is_refused_with_the_right_one(word, right):
+    with pytest.raises(LibraryError, match=f"{word}'?: is no comparison; write {right}$"):
+        parse_where([word])
+    assert parse_where(["label=<none>"]) == Where(attributes={"label": "<none>"})
+
+
+def test_dates_are_compared_with_dates_alone():
+    def check(word, *values):
+        check_order(parse_where([word]), lambda _: [(f"{value}.mp4", value) for value in values])
+
+    check("date<2026-01-06", "2026-01-05", "unknown")
+    check("date<2026-02", "2026-01-05T12:00")
+    check("place<m", "kitchen")
+    for word, value in (("date<2026-01-06", "05.01.2026"), ("date<06.01.2026", "2026-01-05")):
+        with pytest.raises(LibraryError, match=f"{value}.*dates are in order as 2026-01-31"):
+            check(word, value)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sora_video.base.errors import CorpusError, RunError
+from sora_video.configs.parts import EncoderConfig
 from sora_video.configs.schema import SliceConfig
 from sora_video.pretrain.encoders import frozen
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
@@ -180,6 +181,17 @@ def test_a_fingerprint_outlives_settings_that_change_no_embedding():
     mark = fingerprint(weights, encoder_config("r3d_tiny"), SliceConfig())
     assert mark == "9c0d3637346a5f628380d63c0bf1bb0151091d52a7f0731aaec78482c5902767"
     assert fingerprint(weights, encoder_config("r3d_tiny", checkpoint=True), SliceConfig()) == mark
+
+
+def test_another_revision_of_a_network_has_another_fingerprint():
+    class Revised(EncoderConfig):
+        revision = 2
+
+    weights = {"weight": torch.arange(3.0)}
+    first, second = (
+        fingerprint(weights, kind(name="s3d"), SliceConfig()) for kind in (EncoderConfig, Revised)
+    )
+    assert first != second
 
 
 @pytest.mark.parametrize(

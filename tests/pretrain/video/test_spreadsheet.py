@@ -84,7 +84,27 @@ def test_the_line_by_which_excel_names_the_separator_is_no_row(folder):
     rows = [["path", "label"], ["b.mp4", "x"], ["", "y"]]
     path = saved(folder / "list.csv", rows, "|", before="sep=|\r\n")
     assert "line 4: path is empty" in refusal(path)
-    assert read(saved(path, rows[:2], "|", before="sep=|\r\n")) == [("b.mp4", 0, None, {"label": "x"})]
+    assert read(saved(path, rows[:2], "|", before="Sep=|\r\n")) == [("b.mp4", 0, None, {"label": "x"})]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("start", "End (s)", [("start", "start_s"), ("End (s)", "end_s")]),
+        ("start_s", "stop time", [("stop time", "end_s")]),
+        ("started", "camera", []),
+    ],
+)
+def test_times_in_columns_of_other_names_are_told(folder, start, end, said, capsys):
+    path = saved(folder / "list.csv", [["path", start, end], ["b.mp4", "1", "1:15"], ["b.mp4", "", ""]])
+    read(path)
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: manifest {path}: column {name!r} is taken for an attribute; call it {meant} if it has the "
+        "times of spans"
+        for name, meant in said
+    ]
+    read(saved(path, [["path", "start"], ["b.mp4", "on the left"]]))
+    assert capsys.readouterr().err == ""
 
 
 def test_headers_may_be_in_any_case_and_have_blanks_about_them(folder):

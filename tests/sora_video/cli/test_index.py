@@ -82,6 +82,9 @@ def test_an_empty_answer_is_told_in_words_and_is_valid_json(library):
     passing = "none of its 3 videos passes --where and --exclude; leave one of them out\n"
     assert told("search L", "slice:0", "--where", "videos=none*") == passing
     assert told("index list L", "--where", "videos=none*") == "none of its videos passes --where\n"
+    unknown = "none of its videos has an attribute 'camera'; they have none\n"
+    assert told("search L", "slice:0", "--where", "camera=3") == unknown
+    assert told("index list L", "--where", "camera>3") == unknown
     assert told("duplicates L").startswith(
         "no duplicates among its 3 videos by --threshold 0.5 and --cover 0.5; "
     )
@@ -92,6 +95,10 @@ def test_an_empty_answer_is_told_in_words_and_is_valid_json(library):
     sora("index", "compact", library)
     assert "nothing to merge or to free in 1 segments" in sora("index", "compact", library)[0]
     sora("index", "remove", library, "a.mp4", "b.mp4")
+    assert (
+        "warning: --exclude a.mp4: is no video of the library"
+        in sora("search", library, "slice:3", "--exclude", "a.mp4")[1]
+    )
     last = told("search L", "slice:3", "--exclude", "a.mp4")
     assert last.startswith("none of its 1 videos passes")
     assert told("search L", "slice:3").startswith(
