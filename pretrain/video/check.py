@@ -9,6 +9,7 @@ import numpy as np
 
 from sora_video.base.errors import VideoError
 
+from .changed import CHANGED, state
 from .decode import open_video
 from .known import KNOWN
 from .sound import read_sound
@@ -52,14 +53,5 @@ def check_file(path: Path) -> Iterator[Properties]:
     if info.has_audio:
         read_sound(path, info.origin_s, np.array([info.duration_s / 2]), HEARD_S, info.part_shifts_s)
     if state(path) != before:
-        raise VideoError("it changed while it was read; read it again once it is whole")
+        raise VideoError(CHANGED)
     yield Properties(info.codec, info.width, info.height, info.fps, info.duration_s, info.has_audio)
-
-
-def state(path: Path) -> tuple[int, int] | None:
-    """Size and modification time; None if there is no file."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_size, status.st_mtime_ns

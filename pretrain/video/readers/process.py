@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..changed import CHANGED, state
 from .limits import Limits
 from .messages import receive, send
 from .pulse import Pulse
@@ -121,16 +122,19 @@ class Reader:
             self.rest()
         now = time.monotonic()
         if not self.begun and self.pulse.jobs > self.ended:
-            self.begun, self.video_s = True, limits.seconds(path)
+            self.begun, self.video_s, self.file = True, limits.seconds(path), state(path)
             self.end_s = now + self.video_s
             self.rest()
         if not self.begun:
             late = now - self.last_s > START_S
             return f"its reader took more than {START_S:g} s to start" if late else None
+        reason = None
         if now - self.last_s > limits.frame_s:
-            return f"{limits.frame_s:g} s without a frame"
-        if now > self.end_s:
-            return f"reading it takes more than {self.video_s:g} s"
+            reason = f"{limits.frame_s:g} s without a frame"
+        elif now > self.end_s:
+            reason = f"reading it takes more than {self.video_s:g} s"
+        if reason:
+            return reason if state(path) == self.file else CHANGED
         if self.memory() > limits.memory_mb << 20:
             return f"reading it takes more than {limits.memory_mb:,} MB of memory"
         return None

@@ -59,6 +59,13 @@ def hang(_):
     time.sleep(1000)
 
 
+def grow(task):
+    """Read on while the file is written to."""
+    with Path(task["path"]).open("ab") as file:
+        file.write(b"more")
+    time.sleep(1000)
+
+
 def hang_in_c(_):
     """Without giving other threads a turn."""
     ctypes.PyDLL(None).sleep(1000)
@@ -108,6 +115,6 @@ def mistake(_):
 MISHAPS = {None: nothing} | {
     function.__name__: function
     for function in (
-        once, segfault, leave, hang, hang_in_c, swell, slow, endless, fork, chatter, refuse, mistake,
+        once, segfault, leave, hang, grow, hang_in_c, swell, slow, endless, fork, chatter, refuse, mistake,
     )
 }  # fmt: skip

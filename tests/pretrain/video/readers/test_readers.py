@@ -71,6 +71,14 @@ def test_what_a_decoder_does_is_a_matter_of_its_file(film, mishap, reason):
     assert outcome(read_apart(requests(film, *tasks), 2, limits)) == [(3, None), (2, reason), (4, None)]
 
 
+def test_a_file_that_grows_faster_than_it_is_read_has_changed(film, tmp_path):
+    path = tmp_path / "film"
+    path.touch()
+    growing = Request(0, film, {"pictures": 2, "mishap": "grow", "path": str(path)}, path)
+    reason = "it changed while it was read; read it again once it is whole"
+    assert outcome(read_apart([growing], 1, Limits(frame_s=1.0))) == [(2, reason)]
+
+
 def test_a_file_that_costs_one_reader_is_tried_once_more(film, tmp_path):
     task = {"pictures": 7, "mishap": "once", "mark": str(tmp_path / "mark")}
     assert outcome(read_apart(requests(film, task), 1)) == [(7, None)]
