@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.digests import file_sha256
-from sora_video.base.errors import ConfigError, SoraError
+from sora_video.base.errors import ConfigError
 from sora_video.base.files import write_json
 from sora_video.base.storage import storage_errors
 from sora_video.base.unfinished import sweep, unfinished_folder
@@ -18,6 +18,7 @@ from ..frozen import VideoEncoder
 from ..spec import Part, parse_spec
 from .backbone import BACKBONE, Backbone, config_of
 from .clip import embed_clip
+from .faults import one_line
 from .load import load_network, versions
 from .network import offline
 from .source import Description, Source, find_source
@@ -78,16 +79,12 @@ def fetch_model(
 
 def bring(source: Source, part: Part, folder: Path, given: Path | None) -> None:
     """Let a source write its files."""
-    try:
+    fault = f"model {part}: cannot be fetched"
+    remedy = "check the name, the network, and whether the hub asks for an account"
+    if given is not None:
+        fault, remedy = f"--from {given}", f"name the weights of {part}"
+    with one_line(ConfigError, fault, remedy):
         source.fetch(part.name, folder, given)
-    except SoraError:
-        raise
-    except Exception as error:  # of a library for the network, or of another package
-        line = f"model {part}: cannot be fetched: {' '.join(str(error).split()) or type(error).__name__}"
-        remedy = "check the name, the network, and whether the hub asks for an account"
-        if given is not None:
-            line, remedy = f"--from {given}: {' '.join(str(error).split())}", f"name the weights of {part}"
-        raise ConfigError(f"{line}; {remedy}") from error
 
 
 def write_down(
@@ -95,7 +92,8 @@ def write_down(
 ) -> Backbone:
     """Build the encoder from the fetched files, and write the description."""
     files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
-    description = source.describe(part.name, folder)
+    with one_line(ConfigError, f"model {part}: its config cannot be read", "choose another encoder"):
+        description = source.describe(part.name, folder)
     check_network(part, description, settings.get("encoder", {}))
     backbone = Backbone(
         spec=part.published,
@@ -122,15 +120,8 @@ def embed_checked(encoder: VideoEncoder, part: Part) -> NDArray[np.float32]:
     Raises:
         ConfigError: the network does not take slices as they are set, or embeds this one as zeros.
     """
-    try:
+    with one_line(ConfigError, f"model {part}: does not take such slices", "leave the settings of slice out"):
         embedding = embed_clip(encoder)
-    except SoraError:
-        raise
-    except Exception as error:  # of another library's network
-        line = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ConfigError(
-            f"model {part}: does not take such slices: {line}; leave the settings of slice out"
-        ) from error
     if not embedding.any():
         raise ConfigError(
             f"model {part}: embeds a film that moves as zeros; motion needs two frames or more "

@@ -124,8 +124,11 @@ def hf_config(spec: str, architecture: Mapping[str, Any]) -> Any:
     configs = transformers_library(spec).AutoConfig
     try:
         return configs.for_model(settings.pop("model_type", None), **settings)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ConfigError(f"model {spec}: its config is not known to transformers: {error}") from error
+    except Exception as error:  # its checks of settings have kinds of their own
+        line = " ".join(str(error).split())
+        raise ConfigError(
+            f"model {spec}: its config is not known to transformers: {line}; choose another encoder"
+        ) from error
 
 
 def family_of(spec: str, architecture: Mapping[str, Any], families: Mapping[str, Family]) -> Family:

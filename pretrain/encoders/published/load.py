@@ -4,7 +4,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sora_video.base.errors import ConfigError, RunError, SoraError
+from sora_video.base.errors import ConfigError, RunError
 from sora_video.configs.parts import ENCODERS, EncoderConfig
 from sora_video.configs.schema import PretrainConfig
 
@@ -14,6 +14,7 @@ from ..spec import Part
 from ..words import Words, without_words
 from .backbone import check_files, config_of, find_backbone
 from .clip import differs, embed_clip
+from .faults import one_line
 from .network import offline
 from .source import SOURCES, Source, find_source
 
@@ -71,14 +72,9 @@ def load_network(source: Source, part: Part, folder: Path, config: PretrainConfi
         ConfigError: a package is missing.
         RunError: the weights cannot be read, or do not fit.
     """
-    network = build_encoder(config.encoder, seed=0)
-    try:
+    with one_line(RunError, f"model {part}: cannot be loaded", "fetch it again"):
+        network = build_encoder(config.encoder, seed=0)
         network.load_state_dict(source.weights(part.name, folder, network))
-    except SoraError:
-        raise
-    except Exception as error:  # each library has its own kinds for files that it cannot read
-        line = " ".join(str(error).split())[:300] or type(error).__name__
-        raise RunError(f"model {part}: its weights cannot be read: {line}; fetch it again") from error
     return network
 
 

@@ -34,6 +34,10 @@ FILES = (
 )
 
 
+SIDE = 224
+"""Of pictures, in pixels, where a config states none."""
+
+
 class OpenCLIPFrames(FrameNet):
     """The image tower of a CLIP (Ilharco et al., OpenCLIP, 2021), projected to the space of texts.
 
@@ -45,7 +49,7 @@ class OpenCLIPFrames(FrameNet):
     def __init__(self, name: str, architecture: Mapping[str, Any]) -> None:
         super().__init__()
         self.net: Any = build_model(name, architecture).visual
-        self.dim, self.side = architecture["embed_dim"], architecture["vision_cfg"]["image_size"]
+        self.dim, self.side = architecture["embed_dim"], architecture["vision_cfg"].get("image_size", SIDE)
 
     def forward(self, frames: Tensor) -> FrameFeatures:
         """See :class:`FrameNet`.
@@ -175,8 +179,10 @@ def build_model(name: str, architecture: Mapping[str, Any]) -> Any:
         raise ConfigError(
             f"model open_clip:{name}: the package open_clip_torch is missing; install sora-video[open-clip]"
         )
-    if "vision_cfg" not in architecture:
-        raise ConfigError(f"encoder.architecture: is missing for open_clip:{name}; see `sora models list`")
+    if missing := {"embed_dim", "vision_cfg", "text_cfg"} - architecture.keys():
+        raise ConfigError(
+            f"encoder.architecture: lacks {min(missing)} of open_clip:{name}; see `sora models list`"
+        )
     from open_clip import CLIP, CustomTextCLIP
 
     settings = dict(architecture)
@@ -197,7 +203,7 @@ def build_model(name: str, architecture: Mapping[str, Any]) -> Any:
 
 def picture_of(name: str, config: Mapping[str, Any]) -> Picture:
     """How frames reach a network, as its config states it."""
-    size, stated = config["model_cfg"]["vision_cfg"].get("image_size", 224), config["preprocess_cfg"]
+    size, stated = config["model_cfg"]["vision_cfg"].get("image_size", SIDE), config["preprocess_cfg"]
     interpolation, mode = stated.get("interpolation", "bicubic"), stated.get("resize_mode", "shortest")
     if not isinstance(size, int) or interpolation not in ("bicubic", "bilinear") or mode == "longest":
         raise ConfigError(

@@ -35,7 +35,7 @@ class TimmFrames(FrameNet):
         super().__init__()
         if find_spec("timm") is None:
             raise ConfigError(f"model timm:{name}: the package timm is missing; install sora-video[timm]")
-        if "name" not in architecture:
+        if not architecture.get("name"):
             raise ConfigError(f"encoder.architecture: is missing for timm:{name}; see `sora models list`")
         from timm import create_model
 

@@ -180,6 +180,30 @@ def test_a_folder_that_is_no_encoder_is_one_line(change, error, message, tiny_mo
     assert "\n" not in str(refused.value)
 
 
+CONFIGS = {
+    "hf:tiny/clip": ("config.json", "vision_config", "hidden_size", "wide"),
+    "hf:tiny/dinov2": ("config.json", None, "hidden_size", 33),
+    "timm:tiny/vit": ("config.json", None, "pretrained_cfg", 3),
+    "open_clip:tiny/clip": ("open_clip_config.json", "model_cfg", "text_cfg", None),
+}
+"""A setting that no network can be built by: its file, section, key, and value; None: it is missing."""
+
+
+@pytest.mark.parametrize("spec", CONFIGS)
+def test_a_config_of_no_network_is_one_line(spec, tiny_model, tmp_path):
+    name, section, key, value = CONFIGS[spec]
+    given = shutil.copytree(tiny_model(spec)[0], tmp_path / "given")
+    config = json.loads((given / name).read_text())
+    changed = config[section] if section else config
+    changed[key] = value
+    if value is None:
+        del changed[key]
+    (given / name).write_text(json.dumps(config))
+    with pytest.raises((ConfigError, RunError), match=f"{spec}.*; ") as refused:
+        fetch_model(spec, tmp_path / "out", given=given)
+    assert "\n" not in str(refused.value)
+
+
 def test_weights_that_are_missing_are_not_drawn_at_random(tiny_model, tmp_path):
     from safetensors.torch import load_file, save_file
 
