@@ -1,5 +1,6 @@
 """Errors of writing to the disk."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from .errors import StorageError
 
 __all__ = ["storage_errors"]
+
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -23,4 +26,5 @@ def storage_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StorageError(f"cannot write {target}: {reason}; free space or choose another folder") from error
+        remedy = "make it writable" if error.errno in FORBIDDEN else "free space"
+        raise StorageError(f"cannot write {target}: {reason}; {remedy} or choose another folder") from error

@@ -126,15 +126,15 @@ def probe(
             join_labels=join_labels,
         )
     command = shlex.join(["sora", *sys.argv[1:]])
+    if as_json:
+        show.print_json({name: value for name, value in result.as_json().items() if name != "table"})
+    else:
+        print_results(result)
     if report:
         write_results(result, report.expanduser(), command, warnings)
     elif folder := run_folder(model[0]):
         write_metrics(result, folder / "probe" / "metrics.json", command)
-    if as_json:
-        show.print_json({name: value for name, value in result.as_json().items() if name != "table"})
-        return
-    print_results(result)
-    if report:
+    if report and not as_json:
         console.say(f"see {report / 'report.html'}")
 
 

@@ -4,6 +4,7 @@ Folders are replaced as a whole, and only those that this kind of command made; 
 those within a library, a run or the like.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -40,6 +41,24 @@ def check_files(name: str, files: Iterable[Path], *, force: bool) -> None:
             raise refusal(name, file, "which --force does not replace by a file; choose another name")
         if (file.exists() or file.is_symlink()) and not force:
             raise refusal(name, file, "give --force to replace it, or choose another name")
+        check_writable(name, file)
+
+
+def check_writable(name: str, path: Path) -> None:
+    """Refuse a place that may not be written, before any work is done.
+
+    Args:
+        name: of the option or argument that names it.
+        path: of a file or folder to be written.
+
+    Raises:
+        ConfigError: the folder, or the nearest one above it that exists, may not be written.
+    """
+    folder = next(place for place in (path.absolute(), *path.absolute().parents) if place.is_dir())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{name} {path}: {folder} may not be written; make it writable or choose another folder"
+        )
 
 
 def check_files_in(name: str, folder: Path, files: Iterable[str] = (), *, force: bool = False) -> None:
@@ -77,7 +96,10 @@ def replacing(
         ConfigError: something is there.
     """
     folder = folder.expanduser().absolute()
-    with moved_aside(name, folder, kinds, unfinished, force) if is_taken(folder) else nullcontext():
+    taken = is_taken(folder)
+    if not taken:
+        check_writable(name, folder)
+    with moved_aside(name, folder, kinds, unfinished, force) if taken else nullcontext():
         yield
 
 
@@ -90,6 +112,7 @@ def moved_aside(
         raise refusal(name, folder, "which --force does not replace; choose another folder")
     if not force:
         raise refusal(name, folder, "give --force to replace it, or choose another folder")
+    check_writable(name, folder.parent)
     aside = folder.with_name(f".{folder.name[:40]}.{token_hex(8)}.replaced")
     folder.rename(aside)
     try:

@@ -1,5 +1,6 @@
 """What a command did not make in this very job is replaced only by --force, and nothing of others ever."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -82,6 +83,16 @@ def test_a_folder_of_another_kind_is_never_replaced(sora, tmp_path, command):
             kind = kind or "a folder of prepared videos"
             assert f"{out}: exists already, {kind}; which --force does not replace" in told
             assert list(out.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("command", [command for command, _ in FILES] + FOLDERS)
+def test_a_place_that_may_not_be_written_is_refused_before_any_work(sora, tmp_path, command):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    if os.access(closed, os.W_OK):
+        pytest.skip("this user may write anywhere")
+    told = refused(sora, *words(command, closed / f"x{Path(dict(FILES).get(command, '')).suffix}"))
+    assert f"{closed} may not be written; make it writable or choose another folder" in told
 
 
 def test_forced_commands_replace_what_their_kind_made(sora, tmp_path):
