@@ -2,7 +2,7 @@
 FROM python:3.12-slim
 
 # numbers of the user are fixed, so that mounted folders can be given to it
-RUN useradd --uid 10001 --create-home sora && install -d -o sora -g sora /state
+RUN useradd --uid 10001 --create-home sora && install -d -o sora -g sora /data
 WORKDIR /app
 COPY --chown=root:root . /app
 # torch for processors alone comes with --build-arg TORCH_INDEX and the address of its index
@@ -13,4 +13,5 @@ USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
-ENTRYPOINT ["sora", "serve", "/library", "--host", "0.0.0.0", "--videos", "/media", "--state", "/state"]
+# the token, labels and previews lie beside the library, in /data
+ENTRYPOINT ["sora", "serve", "/data/library", "--host", "0.0.0.0", "--videos", "/media"]

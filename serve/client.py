@@ -18,6 +18,7 @@ from sora_video.index.store.filters import Attributes, Value, Where
 from .connection import Connection
 from .multipart import Multipart
 from .parts import asked_of, files_of, group_of, hits_in, summary_of, words_of
+from .work_client import WorkClient
 
 if TYPE_CHECKING:
     from sora_video.pretrain.training.run.summary import RunReport, RunSummary
@@ -29,7 +30,7 @@ PAGE = 1000
 LOOK_S = 1.0
 
 
-class Client:
+class Client(WorkClient):
     """Asks a server that `sora serve` runs.
 
     Args:
@@ -43,7 +44,7 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 300.0) -> None:
         self.url, self.timeout_s = url, timeout_s
-        self._server = Connection(url, token, timeout_s)
+        super().__init__(Connection(url, token, timeout_s))
 
     def search(
         self,
@@ -73,6 +74,8 @@ class Client:
         """
         examples = [example] if isinstance(example, Example) else [*example]
         check_examples(examples)
+        if len(examples) > 1 and any(each.is_vectors for each in examples):
+            raise ConfigError("examples: a server takes embeddings alone; search for them by themselves")
         for each in examples:
             if each.model is not None:
                 raise ConfigError(

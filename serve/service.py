@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sora_video.base.unfinished import sweep
 
 from .alerts import Alerts
+from .duplicates import Duplicates
 from .encoders import Encoders
 from .ended import Ended
 from .jobs.folder import FolderWatch
@@ -58,6 +59,8 @@ class Service:
         self.cutting = Pool("cuts", 1, 20)
         self.copying = Pool("previews", 1, 20)
         self.comparing = Pool("duplicates", 1, 5)
+        self.duplicates = Duplicates(self.comparing)
+        self.telling = Pool("events", 1, 200)
         self.writing = Pool("changes", 1, 100)
         self.previews: dict[Path, asyncio.Task[Path]] = {}
         self.media = Media(settings)
@@ -82,7 +85,8 @@ class Service:
     def pools(self) -> tuple[Pool, ...]:
         """The kinds of work, each with threads of its own: what takes long keeps nothing else waiting."""
         quick = (self.searching, self.reading, self.making, self.writing)
-        return (*quick, self.embedding, self.receiving, self.cutting, self.copying, self.comparing)
+        slow = (self.embedding, self.receiving, self.cutting, self.copying, self.comparing)
+        return (*quick, self.telling, *slow)
 
     def roots(self) -> Iterator[str | Path]:
         """Folders that no answer may name."""

@@ -61,7 +61,7 @@ class Settings:
     rate: float = 100.0
     """Requests a second of one address, four times as many at once; 0: any number."""
     request_s: float = 120.0
-    """Most seconds for a request, its body among them; media and events may take longer."""
+    """Most seconds for a request, its body among them; media, events and duplicates may take longer."""
     uploads: UploadLimits = field(default_factory=UploadLimits)
     cache_mb: int = 4096
     """Most disk space of previews, posters and strips."""

@@ -235,20 +235,20 @@ async def told(request: Request, service: Service, known: str) -> AsyncIterator[
     try:
         change = int(known) if known.isdecimal() else -1
         alerts, said_s = service.alerts.end(), time.monotonic()
-        stamps = await service.searching.run(service.runs.stamps)
+        stamps = await service.telling.run(service.runs.stamps)
         if change < 0:
             change = max(
-                (job.change for job in await service.searching.run(service.jobs.last, 1000)), default=0
+                (job.change for job in await service.telling.run(service.jobs.last, 1000)), default=0
             )
         yield ": listening\n\n"
         while not service.is_stopping() and not await request.is_disconnected():
             lines = []
-            for job in await service.searching.run(service.jobs.changed_since, change):
+            for job in await service.telling.run(service.jobs.changed_since, change):
                 change = job.change
                 lines.append(f"id: {change}\nevent: job\ndata: {json.dumps(job.as_json())}\n\n")
-            alerts, seen = await service.searching.run(service.alerts.since, alerts)
+            alerts, seen = await service.telling.run(service.alerts.since, alerts)
             lines += [f"event: {event['event']}\ndata: {json.dumps(event)}\n\n" for event in seen]
-            before, stamps = stamps, await service.searching.run(service.runs.stamps)
+            before, stamps = stamps, await service.telling.run(service.runs.stamps)
             for run_id in (each for each, stamp in stamps.items() if before.get(each) != stamp):
                 lines.append(f"event: run\ndata: {json.dumps({'run_id': run_id})}\n\n")
             if not lines and time.monotonic() - said_s > ALIVE_S:

@@ -40,6 +40,8 @@ EXAMPLES: dict[str, Any] = {
     },
 }
 KINDS = ("slice_id", "video_id", "text")
+MANY = 100
+"""Vectors from which a search takes long."""
 
 
 @router.post("/search", response_model=Hits)
@@ -89,7 +91,7 @@ async def about_encoder(service: ServiceDep) -> Response:
 def pool_for(service: Service, request: SearchRequest) -> Pool:
     """Where a search is answered: words do not wait for films that are decoded, nor slices for words."""
     asked = asked_of(request)
-    if any(each.video_id is not None for each in asked):
+    if any(each.video_id is not None for each in asked) or len(request.vectors or ()) > MANY:
         return service.embedding
     return service.reading if any(each.text is not None for each in asked) else service.searching
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from sora_video.base.errors import LibraryError
 from sora_video.base.plain import plain
-from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, find_duplicates
+from sora_video.index.duplicates import AGREE, COVER, THRESHOLD, Group
 from sora_video.index.info import VideoInfo
 from sora_video.index.store.filters import Where
 
@@ -92,7 +92,16 @@ async def list_duplicates(
     agree: bool = AGREE,
 ) -> Response:
     """Find groups of near-duplicate videos; see `sora duplicates`."""
-    return await service.comparing.run(duplicates_of, service, threshold, cover, normalize, by, agree)
+    served, content = await service.searching.run(lambda: with_content(service.library.now()))
+    groups = await service.duplicates.groups(
+        served, content, threshold=threshold, cover=cover, normalize=normalize, by=by, agree=agree
+    )
+    return await service.searching.run(duplicates_in, served, groups)
+
+
+def with_content(served: Served) -> tuple[Served, str]:
+    """A library, and what it holds."""
+    return served, served.content
 
 
 def listed(service: Service, where: list[str], offset: int, limit: int) -> Response:
@@ -189,12 +198,8 @@ def change_attributes(service: Service, body: Changes) -> None:
     service.library.now().library.reopened().set_attributes(body.changes)
 
 
-def duplicates_of(
-    service: Service, threshold: float, cover: float, normalize: bool, by: str | None, agree: bool
-) -> Response:
-    """Groups of duplicates."""
-    served = service.library.now()
-    groups = find_duplicates(served.library, threshold, cover, normalize, by=by, agree=agree)
+def duplicates_in(served: Served, groups: list[Group]) -> Response:
+    """Groups of duplicates, with the ids of their videos."""
     return json_response(
         {
             "groups": [

@@ -41,7 +41,7 @@ CHANGES_NOTHING = ("/api/v1/search", "/api/v1/search/upload", "/login", "/logout
 TOO_LARGE, FAULT = 413, 500
 LARGE = b'{"error":"more was sent than is taken; see upload_megabytes and the others of /api/v1/info"}'
 """What is said in place of Starlette's own words."""
-ENDLESS = ("/media/", "/api/v1/events")
+ENDLESS = ("/media/", "/api/v1/events", "/api/v1/duplicates")
 """Beginnings of paths whose answers may take as long as they do."""
 
 

@@ -91,12 +91,13 @@ class FolderWatch:
         """Ask for the removal of videos whose files are gone from the folder."""
         root = str(self.folder.absolute())
         try:
-            held = {video.video_id for video in self.listing() if video.source == root}
+            held = {video.video_id: below(root, video) for video in self.listing() if video.source == root}
         except SoraError:
             return
-        self.gone &= held
-        missing = held - stamps.keys() - self.gone
-        if gone := sorted(name for name in missing if not is_below_nothing(self.folder / name)):
+        self.gone &= held.keys()
+        missing = {name: path for name, path in held.items() if path not in stamps and name not in self.gone}
+        gone = sorted(name for name, path in missing.items() if not is_below_nothing(self.folder / path))
+        if gone:
             self.ask("remove", {"video_ids": gone, "purge": False, "ignore": False})
             self.gone |= set(gone)
             for name in gone:
@@ -116,6 +117,12 @@ class FolderWatch:
                 continue
             found[video.video_id] = status.st_size, status.st_mtime_ns
         return found
+
+
+def below(root: str, video: VideoInfo) -> str:
+    """Where a video's file is below its folder; its name may have more before that."""
+    path = Path(video.path or video.video_id)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else video.video_id
 
 
 def is_below_nothing(path: Path) -> bool:

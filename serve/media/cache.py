@@ -12,6 +12,9 @@ from sora_video.base.unfinished import sweep
 
 __all__ = ["Cache"]
 
+KEPT = 0.9
+"""Part of the size that is kept where files are deleted."""
+
 
 class Cache:
     """A folder whose longest unused files are deleted.
@@ -26,6 +29,8 @@ class Cache:
         self.lock = threading.Lock()
         self.making: dict[str, threading.Lock] = {}
         sweep(folder)
+        self.bytes = sum(size for _, size, _ in self.files())
+        """Of all files together."""
 
     def get(self, name: str, make: Callable[[Path], None]) -> Path:
         """A file, which is made where it is missing; of several calls at a time, one makes it.
@@ -37,15 +42,24 @@ class Cache:
         target = self.folder / name
         with self.lock:
             lock = self.making.setdefault(name, threading.Lock())
-        with lock:
-            if not self.touch(target):
-                with atomic_path(target) as beside:
-                    make(beside)
-                self.touch(target)
-                self.trim()
-        with self.lock:
-            self.making.pop(name, None)
+        try:
+            with lock:
+                if not self.touch(target):
+                    with atomic_path(target) as beside:
+                        make(beside)
+                    self.touch(target)
+                    self.count(target)
+        finally:
+            with self.lock:
+                self.making.pop(name, None)
         return target
+
+    def count(self, made: Path) -> None:
+        """Count a new file, and make room where all together are too many."""
+        with self.lock, suppress(OSError):
+            self.bytes += made.stat().st_size
+            if self.bytes > self.most_bytes:
+                self.trim()
 
     def touch(self, path: Path) -> bool:
         """Note that a file is used now; False where it is missing."""
@@ -65,15 +79,13 @@ class Cache:
                         found.append((status.st_mtime_ns, status.st_size, Path(entry.path)))
         return sorted(found, reverse=True)
 
-    @property
-    def bytes(self) -> int:
-        """Of all files together."""
-        return sum(size for _, size, _ in self.files())
-
     def trim(self) -> None:
-        """Delete the longest unused files, as many as are too much."""
-        left = self.most_bytes
+        """Delete the longest unused files, and some more, so that not every further one asks for it."""
+        left, kept = int(KEPT * self.most_bytes), 0
         for number, (_, size, path) in enumerate(self.files()):
             left -= size
             if left < 0 and number > 0:
                 path.unlink(missing_ok=True)
+            else:
+                kept += size
+        self.bytes = kept

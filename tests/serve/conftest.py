@@ -71,6 +71,12 @@ def folder(built, tmp_path_factory):
     return shutil.copytree(built, tmp_path_factory.mktemp("served") / "films.library")
 
 
+@pytest.fixture
+def shelf(built, tmp_path):
+    """A library that a test may change."""
+    return shutil.copytree(built, tmp_path / "films.library")
+
+
 @contextmanager
 def serving(library, **settings):
     """A server in a thread of this process, on a port of its own."""

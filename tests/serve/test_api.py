@@ -34,11 +34,16 @@ def test_hits_are_those_of_the_command(http, folder, library, sora):
         assert http.get(f"/api/v1/videos/{media_id}").json()["video_id"] == hit["video_id"]
 
 
-def test_groups_of_duplicates_have_ids(http):
+def test_groups_of_duplicates_have_ids_and_are_found_once(http, running, library):
     groups = http.get("/api/v1/duplicates", params={"threshold": 0.9}).json()["groups"]
     assert groups
     for group in groups:
         assert group["media_ids"].keys() == set(group["videos"])
+    name = library.videos()[0]
+    library.set_attributes({name: {"seen": 1}})  # which changes no group
+    assert http.get("/api/v1/duplicates", params={"threshold": 0.9}).json()["groups"] == groups
+    library.set_attributes({name: {"seen": None}})
+    assert len(running.service.duplicates.tasks) == 1
 
 
 def test_videos_are_listed_page_by_page_with_counts(http, library):

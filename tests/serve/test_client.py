@@ -187,6 +187,28 @@ def test_nothing_is_set_where_one_video_is_unknown(side, local):
     assert local.list_videos() == before
 
 
+def test_jobs_are_waited_for(shelf, serve, films):
+    library = Library.open(shelf)
+    names = library.videos()
+    with serve(shelf, videos=films) as running:
+        client = Client(running.address)
+        assert client.remove_videos([names[0]], ignore=False) == {"removed": 1}
+        added = client.add_videos()
+        assert (added["added"], added["unreadable"]) == (1, [])
+        client.set_labels({name: "ab"[number % 2] for number, name in enumerate(names)})
+        client.set_labels({}, spans={(names[0], 0.5, 1): "a"})
+        labels, (span,) = client.labels()
+        assert {name: each["label"] for name, each in labels.items()} == {
+            name: "ab"[number % 2] for number, name in enumerate(names)
+        }
+        assert span == (names[0], 0.5, 1.0, {"label": "a"})
+        assert client.train("both")["tasks"][0]["classes"] == ["a", "b"]
+        (answer,) = client.classify([names[0]], head="both")
+        assert answer["video_id"] == names[0]
+        with pytest.raises(SoraError, match="has none of these videos"):
+            client.remove_videos(["nowhere.mp4"])
+
+
 def test_an_address_that_is_none_and_a_server_that_is_away_are_told(running):
     with pytest.raises(ConfigError, match="must be the address of a server"):
         Client("ftp://somewhere")

@@ -72,6 +72,21 @@ def test_an_empty_folder_inside_may_be_a_disk_that_is_not_mounted(watched, place
     assert [wanted["video_ids"] for _, wanted in jobs] == [[video.video_id for video in held]]
 
 
+def test_a_name_with_a_prefix_is_not_gone(watched, place):
+    watch, jobs, names = watched
+    one = watch.listing()[0]
+    held = [
+        type(one)(**{**vars(one), "video_id": f"north/{name}", "path": str(place / name)})
+        for name in names[:2]
+    ]
+    watch.listing = lambda: held
+    watch.look(0)
+    assert not jobs
+    (place / names[0]).unlink()
+    watch.look(1)
+    assert [wanted["video_ids"] for _, wanted in jobs] == [[f"north/{names[0]}"]]
+
+
 def test_nothing_is_taken_away_unless_asked(watched, place):
     watch, jobs, names = watched
     watch.takes_away = False

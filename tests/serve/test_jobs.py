@@ -45,12 +45,6 @@ def ended(client, job):
 
 
 @pytest.fixture
-def shelf(built, tmp_path):
-    """A library that a test may change."""
-    return shutil.copytree(built, tmp_path / "films.library")
-
-
-@pytest.fixture
 def do(shelf, films, tmp_path):
     """A function that does a job in this process."""
     state = tmp_path / "state"
