@@ -1,4 +1,4 @@
-"""Milvus against the folder: ``python -m benchmarks.served --videos 10000``.
+"""Milvus against the folder: ``python -m benchmarks.served --videos 2000``.
 
 It starts milvus-lite's server from the environment that ``make setup-test`` makes for it, unless an address
 is given: of a collection that is not there yet, on a server that runs already. The same queries of ten slices
@@ -86,7 +86,7 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", nargs="?", help="default: of a server that is started")
-    parser.add_argument("--videos", type=int, default=10_000)
+    parser.add_argument("--videos", type=int, default=2_000, help="of ten slices each")
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--index", default="FLAT")
     given = parser.parse_args()

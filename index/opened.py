@@ -12,7 +12,7 @@ from sora_video.pretrain.encoders.spec import absolute_spec
 
 from .info import LibraryInfo, VideoInfo, info_of, list_videos
 from .query import Query, asked_by
-from .search.compare import Comparison
+from .search.compare import Comparison, Comparisons
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.stored import SnapshotVideos
@@ -45,7 +45,7 @@ class OpenedLibrary:
     def _show(self, snapshot: Snapshot) -> None:
         """Answer from a snapshot from now on."""
         self._snapshot = snapshot
-        self._comparisons: dict[tuple[str | None, bool], Comparison] = {}
+        self._comparisons = Comparisons(SnapshotVideos(snapshot))
 
     def __str__(self) -> str:
         return str(self.path)
@@ -234,12 +234,7 @@ class OpenedLibrary:
         Raises:
             ConfigError: the library does not have the aspect.
         """
-        key = (by, is_mild)
-        if key not in self._comparisons:
-            self._comparisons[key] = Comparison(
-                SnapshotVideos(self._snapshot), self.aspect(by, aspects), is_mild
-            )
-        return self._comparisons[key]
+        return self._comparisons.by(self.aspect(by, aspects), is_mild)
 
     def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
         """An aspect of the embeddings.
@@ -251,9 +246,7 @@ class OpenedLibrary:
         Raises:
             ConfigError: there is none of this name.
         """
-        if by is None:
-            return None
-        return find_aspect(by, self.aspects or aspects, f"library {self.path}")
+        return None if by is None else find_aspect(by, self.aspects or aspects, f"library {self}")
 
     def info(self) -> LibraryInfo:
         """The library in numbers; what is damaged is not counted."""

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from sora_video.base.errors import LibraryError
-
 from .libraries import Libraries
 from .library import Library
-from .milvus.address import is_address
+from .milvus.address import folder_of, is_address
 from .stores import Store
 
 __all__ = ["open_library", "open_store"]
@@ -26,12 +24,7 @@ def open_library(path: str | Path, on_damage: Callable[[str], None]) -> Library:
     Raises:
         LibraryError: the folder is not a library, or its manifest is damaged.
     """
-    if is_address(path):
-        raise LibraryError(
-            f"library {path}: is in Milvus, where it is searched, and changed by `sora index push` alone; "
-            "name a folder"
-        )
-    library = Library.open(path)
+    library = Library.open(folder_of(path))
     for damage in library.damage:
         on_damage(f"{path}: {damage}; it is left out, see `sora index repair`")
     return library

@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sora_video.base.errors import ConfigError
+from sora_video.base.errors import ConfigError, LibraryError
 
-__all__ = ["TOKEN", "TOKEN_FILE", "Address", "is_address", "parse_address", "read_token"]
+__all__ = ["TOKEN", "TOKEN_FILE", "Address", "folder_of", "is_address", "parse_address", "read_token"]
 
 TOKEN = "SORA_MILVUS_TOKEN"
 TOKEN_FILE = "SORA_MILVUS_TOKEN_FILE"
@@ -50,6 +50,23 @@ def is_address(text: str | Path) -> bool:
         text: a path or an address.
     """
     return SCHEME.match(str(text)) is not None
+
+
+def folder_of(path: str | Path) -> Path:
+    """The folder of a library, where no address will do.
+
+    Args:
+        path: the folder; ``~`` is left as it is.
+
+    Raises:
+        LibraryError: it is an address.
+    """
+    if is_address(path):
+        raise LibraryError(
+            f"library {re.sub(':/+', '://', str(path), count=1)}: is in Milvus, where it is searched, and "
+            "changed by `sora index push` alone; name a folder, as `sora index pull` makes one"
+        )
+    return Path(path)
 
 
 def parse_address(text: str) -> Address:

@@ -11,7 +11,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from ..info import StoreInfo, VideoInfo
 from ..query import Query, asked_by
-from ..search.compare import Comparison
+from ..search.compare import Comparison, Comparisons
 from ..search.search import Hit, Matches
 from ..store.filters import Attributes, Value, Where, check_order
 from ..store.guard import check_embeddings
@@ -45,7 +45,7 @@ class MilvusLibrary:
         self._collection = Collection.open(address)
         self._collection.connection.call("load_collection", self._collection.name)
         self._videos = ServedVideos(self._collection)
-        self._comparisons: dict[tuple[str | None, bool], Comparison] = {}
+        self._comparisons = Comparisons(self._videos)
 
     def __str__(self) -> str:
         return str(self._collection.address)
@@ -215,10 +215,7 @@ class MilvusLibrary:
         Raises:
             ConfigError: the library does not have the aspect.
         """
-        key = (by, is_mild)
-        if key not in self._comparisons:
-            self._comparisons[key] = Comparison(self._videos, self.aspect(by, aspects), is_mild)
-        return self._comparisons[key]
+        return self._comparisons.by(self.aspect(by, aspects), is_mild)
 
     def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
         """An aspect of the embeddings.

@@ -1,5 +1,7 @@
 """The nearest videos, found and grouped by a Milvus server, for all slices of a query in one request."""
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ RESULTS_AT_ONCE = 100_000
 """Results of one request, of all of its slices."""
 GROWTH = 8
 """Times as many results that are asked for where groups are missing."""
+ROUNDING = 3e-7
+"""Two cosines of a server that differ by less may be of equal vectors."""
 FIELDS = ["video_id", "slice_id", "start_s", "end_s"]
 
 Found = list[dict[str, Any]]
@@ -51,19 +55,22 @@ def find(collection: Collection, query: Query, asked: Embeddings) -> list[Hit]:
             name, cosine = row["video_id"], row["distance"]
             if name not in best or cosine > best[name][0]:
                 best[name] = cosine, number, row
-    ranked = sorted(best.items(), key=lambda item: (-item[1][0], item[0]))
-    return [
-        Hit(
-            video_id=name,
-            cosine=cosine,
-            start_s=row["start_s"],
-            end_s=row["end_s"],
-            query_start_s=float(asked.start_s[number]),
-            query_end_s=float(asked.end_s[number]),
-            slice_id=row["slice_id"],
-        )
-        for name, (cosine, number, row) in ranked[: query.top]
-    ]
+    names = list(best)
+    order = order_of([best[name][0] for name in names], names)
+    return [hit_of(asked, names[place], *best[names[place]]) for place in order[: query.top]]
+
+
+def hit_of(asked: Embeddings, name: str, cosine: float, number: int, row: dict[str, Any]) -> Hit:
+    """The best slice of a video, found for one of a query's."""
+    return Hit(
+        video_id=name,
+        cosine=cosine,
+        start_s=row["start_s"],
+        end_s=row["end_s"],
+        query_start_s=float(asked.start_s[number]),
+        query_end_s=float(asked.end_s[number]),
+        slice_id=row["slice_id"],
+    )
 
 
 def find_many(collection: Collection, query: Query, vectors: NDArray[np.float32]) -> Matches:
@@ -86,8 +93,8 @@ def find_many(collection: Collection, query: Query, vectors: NDArray[np.float32]
     cosines = np.full(shape, -np.inf, np.float32)
     slice_ids, videos = np.full(shape, -1, np.int64), np.full(shape, -1, np.int64)
     for number, rows in enumerate(found):
-        rows.sort(key=lambda row: (-row["distance"], row["video_id"]))
-        for rank, row in enumerate(rows):
+        order = order_of([row["distance"] for row in rows], [row["video_id"] for row in rows])
+        for rank, row in enumerate(rows[place] for place in order):
             cosines[number, rank], slice_ids[number, rank] = row["distance"], row["slice_id"]
             videos[number, rank] = numbers.setdefault(row["video_id"], len(numbers))
     segments = np.where(videos < 0, -1, 0)
@@ -99,6 +106,14 @@ def find_many(collection: Collection, query: Query, vectors: NDArray[np.float32]
         videos=videos,
         names=([*numbers],),
     )
+
+
+def order_of(cosines: Sequence[float], names: Sequence[str]) -> list[int]:
+    """Places of videos by falling cosine; those of cosines that are equal but for rounding by name."""
+    falling = sorted(range(len(cosines)), key=lambda place: -cosines[place])
+    gaps = [cosines[place] - cosines[after] > ROUNDING for place, after in pairwise(falling)]
+    ranks = dict(zip(falling, accumulate(gaps, initial=0), strict=False))
+    return sorted(falling, key=lambda place: (ranks[place], names[place]))
 
 
 def nearest_videos(collection: Collection, query: Query, vectors: NDArray[np.float32]) -> list[Found]:
@@ -124,7 +139,7 @@ def ask(collection: Collection, state: State, query: Query, vectors: NDArray[np.
     """
     expression = expression_of(state, query.exclude, query.where)
     most, limit = min(MOST_RESULTS, max(state.slices, query.top)), query.top
-    enough = min(query.top, state.videos - len(query.exclude))
+    enough = min(query.top, state.videos)  # of those that are excluded some may not be there
     found: list[Found] = [[] for _ in vectors]
     short = [*range(len(vectors))] if state.slices else []
     while short:

@@ -18,7 +18,7 @@ from ..store.whitening import Whitening
 from .stored import Stored
 from .threads import threads_for
 
-__all__ = ["Compared", "Comparison"]
+__all__ = ["Compared", "Comparison", "Comparisons"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +154,30 @@ class Comparison:
             ends = np.cumsum([len(rows[key]) for key in missing])[:-1]
             self._lengths.update(zip(missing, np.split(lengths, ends), strict=True))
         return np.concatenate([self._lengths[key] for key in keys])
+
+
+class Comparisons:
+    """The comparisons with the videos of a store, each made once.
+
+    Args:
+        stored: gives the videos.
+    """
+
+    def __init__(self, stored: Stored) -> None:
+        self._stored = stored
+        self._made: dict[tuple[Aspect | None, bool], Comparison] = {}
+
+    def by(self, aspect: Aspect | None, is_mild: bool) -> Comparison:
+        """One of them.
+
+        Args:
+            aspect: see :class:`Comparison`.
+            is_mild: see there.
+        """
+        key = aspect, is_mild
+        if key not in self._made:
+            self._made[key] = Comparison(self._stored, aspect, is_mild)
+        return self._made[key]
 
 
 def in_time(

@@ -180,16 +180,16 @@ def fill(tables: Iterable[Embeddings], sink: Sink, place: Path) -> tuple[int, in
     Returns:
         How many slices of how many videos were written.
     """
-    slices = videos = 0
+    slices = videos = size = 0
     held: list[Embeddings] = []
     began = time.monotonic()
     try:
         for table in tables:
             held.append(table)
             slices, videos = slices + len(table), videos + len(table.videos())
-            size = sum(part.vectors.nbytes for part in held)
+            size += table.vectors.nbytes
             if size >= GROUP_BYTES or time.monotonic() - began > PART_S:
-                full, held = held, []
+                full, held, size = held, [], 0
                 sink.write(join(full, place))
                 began = time.monotonic()
     finally:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from sora_video.base.times import parse_time
+from sora_video.index.milvus.address import folder_of
 
 __all__ = [
     "AgreeOption",
@@ -131,7 +132,9 @@ PrefixOption = Annotated[
     str,
     typer.Option("--prefix", metavar="NAME", help="Start the videos' names with NAME/, as in cam2/0001.mp4."),
 ]
-LibraryArgument = Annotated[Path, typer.Argument(metavar="LIBRARY", help="The library's folder.")]
+LibraryArgument = Annotated[
+    Path, typer.Argument(metavar="LIBRARY", help="The library's folder.", callback=folder_of)
+]
 StoreArgument = Annotated[
     str,
     typer.Argument(
