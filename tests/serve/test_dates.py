@@ -60,6 +60,7 @@ def dated(library):
     library.reopened().set_attributes({name: {"taken": None} for name in names})
 
 
+@pytest.mark.slow
 def test_a_bar_is_a_filter(visit, dated):
     shown = visit("view=browse", "dark")
     shown.said("9 videos")

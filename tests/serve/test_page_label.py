@@ -52,6 +52,7 @@ def test_videos_are_labelled(visit, folder):
     assert shown.faults(WIDTHS[0]) == []
 
 
+@pytest.mark.slow
 def test_moments_of_a_search_are_labelled(visit, http):
     shown = visit("view=search&slice=0&top=2")
     shown.said("found")

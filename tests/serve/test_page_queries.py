@@ -58,6 +58,7 @@ def test_a_film_is_dropped_and_aligned_with_what_is_found(visit, clip):
     assert shown.errors == []
 
 
+@pytest.mark.slow
 def test_an_alignment_is_opened_by_its_address(visit, http):
     video = http.get("/api/v1/videos", params={"where": "videos=yard/copy*"}).json()["videos"][0]
     body = {"video_id": video["video_id"], "start_s": 0, "end_s": 2, "top": 1}
@@ -76,6 +77,7 @@ def test_an_alignment_is_opened_by_its_address(visit, http):
     assert shown.errors == []
 
 
+@pytest.mark.slow
 def test_several_moments_and_files_are_searched_for_at_once(visit, http, clip, films, tmp_path):
     shown = visit("view=search&slice=0")
     shown.said("found")
@@ -124,6 +126,7 @@ def streams(films, untrained_run, tmp_path_factory):
     ).library.path
 
 
+@pytest.mark.slow
 def test_aspects_are_chosen(visit_of, serve, streams):
     with serve(streams) as running, httpx.Client(base_url=running.address, timeout=60) as http:
         assert http.get("/api/v1/encoder").json() == {"words": False, "by": ["look", "motion"]}
@@ -140,6 +143,7 @@ def test_aspects_are_chosen(visit_of, serve, streams):
         assert shown.errors == []
 
 
+@pytest.mark.slow
 def test_sight_or_sound_is_chosen(visit_of, serve, heard_videos, untrained_run, tmp_path):
     small = ("slice.size=32", "augment.size=32", "data.workers=1")
     run = untrained_run(

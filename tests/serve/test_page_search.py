@@ -172,6 +172,7 @@ def test_an_edit_list_of_films_of_many_rates_counts_each_by_its_own(visit):
     assert "25.000, as the film's own is not known" in text
 
 
+@pytest.mark.slow
 def test_a_long_list_is_scrolled_through(visit_of, serve, tmp_path):
     rows = Embeddings(
         video_id=np.array([f"{number:03d}.mp4" for number in range(300)], object),
@@ -231,6 +232,7 @@ def test_every_view_is_good_at_every_width(visit, first, state, scheme):
     assert shown.unreached() == []
 
 
+@pytest.mark.slow
 def test_the_best_moment_is_cut(visit):
     shown = visit("view=search&slice=0&top=1")
     shown.said("found")

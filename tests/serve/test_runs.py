@@ -137,6 +137,7 @@ def test_a_server_without_runs_says_so(folder, serve, tmp_path, sora):
     assert "no such folder; name one that holds run folders" in line
 
 
+@pytest.mark.slow
 def test_runs_are_compared_side_by_side_and_live(visit, http, runs):
     shown = visit("view=runs", "dark")
     shown.said("4 runs")
