@@ -10,7 +10,8 @@ from typing import Any
 from sora_video.base.processes import worker_count
 from sora_video.base.progress import Bar
 
-from .check import Properties, check_file, state
+from .changed import state
+from .check import Properties, check_file
 from .corpus import Corpus, Video
 from .quarantine import Failure
 from .readers.limits import Limits

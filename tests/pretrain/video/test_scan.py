@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from contextlib import suppress
 from pathlib import Path
 
@@ -130,9 +131,15 @@ def test_a_file_that_several_rows_name_is_scanned_once(folder):
 
 
 def test_a_file_that_grows_is_not_taken_for_whole(tmp_path, write_video, moving_square):
-    """A recorder writes to the file as fast as it can while it is read."""
+    """A recorder writes to the file all the time while it is read, but not faster than it is read."""
     path = write_video(tmp_path / "a.mkv", moving_square(3, 200))
-    code = "import sys\nwhile True:\n    with open(sys.argv[1], 'ab') as file: file.write(b'\\0' * 64)\n"
+    code = textwrap.dedent("""
+        import sys, time
+        while True:
+            with open(sys.argv[1], "ab") as file:
+                file.write(b"0" * 64)
+            time.sleep(0.001)
+    """)
     with subprocess.Popen([sys.executable, "-c", code, str(path)]) as recorder:
         size = path.stat().st_size
         while path.stat().st_size == size:
