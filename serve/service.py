@@ -1,9 +1,9 @@
 """Everything that requests share."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -50,8 +50,8 @@ class Service:
         self.sessions = None if self.token is None else Sessions(self.token, self.key, ended)
         self.library = ServedLibrary(settings.library, self.key)
         self.encoders = Encoders(settings.uploads.reading)
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-        self.searching = Pool("search", max(2, processors), 200)
+        # a search is mostly Python, which computes in one thread at a time; FAISS takes more where it pays
+        self.searching = Pool("search", 1, 200)
         self.embedding = Pool("embedding", 2, 20)
         self.receiving = Pool("uploads", 4, 20)
         self.reading = Pool("words", 2, 100)
@@ -112,6 +112,7 @@ class Service:
         """Begin to work on jobs, and to look at the folder of videos."""
         sweep(self.settings.uploads_folder)
         self.runner.start()
+        Thread(target=self.library.served.library.warm, name="tables", daemon=True).start()
         if self.folder is not None:
             self.folder.start()
 

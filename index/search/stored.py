@@ -8,8 +8,8 @@ import numpy as np
 from sora_video.pretrain.encoders.aspects import Aspect
 
 from ..store.segment import Block, Member
-from ..store.snapshot import Held, Snapshot
-from ..store.video_source import with_source
+from ..store.snapshot import Snapshot
+from ..store.table import Entry
 from ..store.whitening import Whitening
 from .threads import threads_for
 
@@ -55,19 +55,15 @@ class SnapshotVideos:
         return self._snapshot.whitening(aspect)
 
     def blocks(self, video_ids: Collection[str]) -> Iterator[Block]:
-        """See :class:`Stored`; the videos of one segment are read together."""
-        held = self._snapshot.find_all(video_ids)
-        for number in sorted({video.segment_no for video in held.values()}):
-            yield self._block(number, [video for video in held.values() if video.segment_no == number])
+        """See :class:`Stored`; the videos of one segment are read together, without their attributes."""
+        for number, entries in self._snapshot.entries(video_ids).items():
+            yield self._block(number, [*entries.values()])
 
-    def _block(self, number: int, videos: list[Held]) -> Block:
+    def _block(self, number: int, entries: list[Entry]) -> Block:
         """Videos of one segment."""
-        segment, entries = self._snapshot.whole(number), [video.entry for video in videos]
+        segment = self._snapshot.whole(number)
         rows = np.concatenate([np.arange(entry.first_row, entry.first_row + entry.rows) for entry in entries])
         with threads_for(len(rows) * self._snapshot.manifest.dim):
             vectors = segment.read(rows)
-        members = [
-            Member(v.entry.video_id, v.entry.content, with_source(v.attributes, v.source), v.entry.rows)
-            for v in videos
-        ]
+        members = [Member(entry.video_id, entry.content, {}, entry.rows) for entry in entries]
         return Block(members, segment.columns(rows), vectors)

@@ -120,12 +120,32 @@ class Snapshot:
             LibraryError: the library does not hold one of them; or see :meth:`find`.
         """
         held = self.find(video_ids)
-        if unknown := sorted(set(video_ids) - held.keys()):
-            names = ", ".join(unknown)
+        self._check_known(set(video_ids) - held.keys())
+        return held
+
+    def entries(self, video_ids: Collection[str]) -> dict[int, dict[str, Entry]]:
+        """Videos that the library must hold, as their segments have them.
+
+        Args:
+            video_ids: videos.
+
+        Returns:
+            By position of the segment in the manifest, and by video.
+
+        Raises:
+            LibraryError: the library does not hold one of them, or a table is damaged.
+        """
+        found = {number: segment.find(video_ids) for number, segment in enumerate(self.segments)}
+        self._check_known(set(video_ids).difference(*found.values()))
+        return {number: entries for number, entries in found.items() if entries}
+
+    def _check_known(self, unknown: Collection[str]) -> None:
+        """Refuse videos that the library does not hold."""
+        if unknown:
+            names = ", ".join(sorted(unknown))
             raise LibraryError(
                 f"library {self.folder}: has no video {names}; nothing was done, correct the name"
             )
-        return held
 
     def whole(self, number: int) -> Segment:
         """A segment whose vectors can be read.

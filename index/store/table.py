@@ -209,6 +209,11 @@ class Table:
         with sqlite_errors(self._path):
             return np.fromiter(self._connection.execute(f"{self._select} ORDER BY row"), SLICE, self.rows)
 
+    def warm(self) -> None:
+        """Read all that is kept once it was read."""
+        for columns in (self.slices, self.video_no, self.names):
+            assert len(columns)
+
     def span(self, first_row: int, rows: int) -> NDArray[np.void]:
         """Neighbouring slices, as records of ``SLICE``, read from the file.
 
