@@ -253,7 +253,7 @@ class OpenedLibrary:
         return info_of(self._snapshot, self.model)
 
     def warm(self) -> None:
-        """Read what searches look up, 2 s a million slices, so that the first ones are as quick as later ones."""
+        """Read what searches look up, so that the first ones are as quick as later ones."""
         for segment in self._snapshot.searchable:
             segment.table.warm()
 
