@@ -1,7 +1,7 @@
 """Make the pictures of the documentation, by hand: ``python docs/building/pictures.py``.
 
-Takes minutes, Chromium and what ``make setup-test`` installs. Everything that they show is generated: the
-demo's clips, a small encoder that learns of them, and pages as the commands write them.
+Takes minutes, Chromium, what ``make setup-test`` installs and the folder that ``make demo`` writes. Everything
+that they show is generated: clips, encoders that learn of them, and pages as the commands write them.
 """
 
 import csv
@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures"
+DEMO = ROOT / "demo"
 WIDTH, MOST_BYTES = 1120, 150_000
 FRAME_MODEL = "package:efficientnet_lite0"
 PATIENCE_MS = 120_000
@@ -54,19 +55,16 @@ def join_clips(clips: list[Path], film: Path, first: int = 0) -> None:
 
 def write_pages(folder: Path) -> dict[str, Path]:
     """The pages to show, by name."""
-    videos, run, library = folder / "videos", folder / "first", folder / "archive.library"
-    sora("demo", "--only-clips", 96, "--out", videos)
-    sora("pretrain", videos, "--out", run, "--config", "tiny-cpu", "optim.epochs=16", "encoder.width=8")
-    sora("probe", videos / "labels.csv", "--model", run, "--report", folder / "probe")
+    videos, library = DEMO / "corpus", folder / "archive.library"
     with (videos / "labels.csv").open(encoding="utf-8") as file:
         clip_of = {row["label"]: videos / row["path"] for row in csv.DictReader(file)}
     clips = list(clip_of.values())
     query = folder / "query.mp4"
     join_clips(clips[:1], query)  # encoded once more, as copies are
-    sora("index", "build", library, videos, "--model", run)
+    sora("index", "build", library, videos, "--model", DEMO / "run-0")
     sora("search", library, query, "--top", 3, "--html", folder / "found.html")
     return {
-        "report": folder / "probe" / "report.html",
+        "report": DEMO / "report.html",
         "search": folder / "found.html",
         "timeline": write_timeline(folder, dict(islice(clip_of.items(), SCENES))),
     }
@@ -120,8 +118,10 @@ def serving(library: Path, runs: Path) -> Iterator[str]:
             server.terminate()
 
 
-def take_pages(browser: Browser, folder: Path, videos: Path) -> None:
+def take_pages(browser: Browser, folder: Path) -> None:
     """Take the page of a server: a search, and runs side by side."""
+    videos = folder / "videos"
+    sora("demo", "--only-clips", 96, "--out", videos)
     films, query = write_films(folder, sorted(videos.rglob("*.mp4")))
     runs, library = write_runs(folder, videos), folder / "films.library"
     sora("index", "build", library, films, "--model", FRAME_MODEL)
@@ -162,6 +162,8 @@ def snap(shown: Page, top: str, height: int, out: Path) -> None:
 
 def main() -> None:
     """Replace the pictures."""
+    if not (DEMO / "report.html").is_file():
+        sys.exit(f"{DEMO}: has no report; run `make demo`")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         sys.exit("no Chromium on this machine; install it")
@@ -172,7 +174,7 @@ def main() -> None:
         take(browser, pages["report"], "h2:has-text('Pictures')", 880, PICTURES / "report.png")
         take(browser, pages["search"], "h1", 730, PICTURES / "search.png")
         take(browser, pages["timeline"], "h1", 430, PICTURES / "timeline.png")
-        take_pages(browser, Path(folder), Path(folder) / "videos")
+        take_pages(browser, Path(folder))
         browser.close()
 
 
