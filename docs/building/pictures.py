@@ -1,7 +1,7 @@
 """Make the pictures of the documentation, by hand: ``python docs/building/pictures.py``.
 
-Takes minutes, Chromium, what ``make setup-test`` installs and the folder that ``make demo`` writes. All that they
-show is generated: clips, encoders that learn of them, and pages as the commands write them.
+Takes minutes, Chromium, what ``make setup-test`` installs, and the folder that ``make demo`` writes. All that
+they show is generated: clips, encoders that learn of them, and pages as the commands write them.
 """
 
 import csv
