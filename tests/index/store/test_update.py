@@ -229,8 +229,8 @@ def test_what_has_no_order_is_refused_by_name(library, make_embeddings, compacte
         return sorted(hit.video_id for hit in hits)
 
     message = (
-        r"where camera<2026-01-01: '2026-01-01' is a text, but camera is a number \(3 of a.mp4\); compare it "
-        "with one, or write != or ="
+        r"where camera<2026-01-01: '2026-01-01' is a date, but camera is a number \(3 of a.mp4\); compare it "
+        "with one, or write != or =; dates are in order as 2026-01-31"
     )
     with pytest.raises(LibraryError, match=message):
         found(Condition("camera", "<", "2026-01-01"))

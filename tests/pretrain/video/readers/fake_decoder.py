@@ -61,9 +61,10 @@ def hang(_):
 
 def grow(task):
     """Read on while the file is written to."""
-    with Path(task["path"]).open("ab") as file:
-        file.write(b"more")
-    time.sleep(1000)
+    while True:
+        with Path(task["path"]).open("ab") as file:
+            file.write(b"more")
+        time.sleep(0.05)
 
 
 def hang_in_c(_):
