@@ -119,7 +119,7 @@ def test_export_and_import_refuse_what_would_overwrite_or_mislead(library, tmp_p
     library.export(tmp_path / "all.parquet")
     with pytest.raises(LibraryError, match="exists already"):
         Library.from_export(library.path, tmp_path / "all.parquet")
-    with pytest.raises(LibraryError, match="none.parquet: no such file; export one, or"):
+    with pytest.raises(LibraryError, match=r"none.parquet: no such file; export one, or"):
         Library.from_export(tmp_path / "again", tmp_path / "none.parquet")
     Library.from_export(tmp_path / "again", tmp_path / "all.parquet")
     other = versions({"a.mp4": 1})
