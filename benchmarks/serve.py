@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.clusters import FINGERPRINT, PER_VIDEO, Clusters, embeddings
+from benchmarks.costs import machine
 from benchmarks.real import DATA
 from benchmarks.serve_load import HEAD, Ask, Server, ask_for, load
 from benchmarks.serve_page import clips_library, measure_page
@@ -233,7 +234,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     say(
         f"# A server on this machine, vectors of {DIM} numbers\n\nSearches are exact, but for libraries that "
-        f"are indexed. The files of a library were read once before.\n\n{HEAD}"
+        "are indexed. The files of a library were read once before. `make bench-serve`; machine: "
+        f"{machine()}.\n\n{HEAD}"
     )
     latency(options, say)
     if options.visits > 0:
