@@ -25,14 +25,14 @@ listeners: list[list[str]] = []
 
 
 def spell_unknown_characters() -> None:
-    """Let standard output spell characters that its encoding lacks as JSON does, in place of an error."""
+    """Let standard output spell characters that its encoding lacks as JSON does, without an error."""
     codecs.register_error("sora.json", spelt)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="sora.json")
 
 
 def spelt(error: UnicodeError) -> tuple[str, int]:
-    r"""Characters that cannot be encoded as ``\uXXXX``, where to go on behind them."""
+    """Characters that cannot be encoded as JSON spells them, and where to go on behind them."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
