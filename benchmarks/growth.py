@@ -22,7 +22,9 @@ from .real import write_table
 
 MODEL = "package:efficientnet_lite0"
 UNTRAINED = "untrained"
-"""The model of :func:`.ray_embedding.untrained_run`, which is quicker."""
+"""A small one of random weights, which is quicker."""
+SMALL = ("encoder.width=4", "slice.size=32", "augment.size=32")
+"""Its options."""
 MOST_NUMBERS = 4096
 FILM = Film("mp4", "h264", "closed groups")
 MOST_LINKS = 50_000
@@ -103,7 +105,7 @@ def film_of(seconds: int, path: Path) -> Path:
 
 def rows(scratch: Path, options: argparse.Namespace) -> Iterator[str]:
     """One row a measurement, each once."""
-    model = str(untrained_run(scratch / "run")) if options.model == UNTRAINED else options.model
+    model = str(untrained_run(scratch / "run", *SMALL)) if options.model == UNTRAINED else options.model
     for times in options.lengths:
         film = film_of(options.seconds * times, scratch / f"{times}.mp4")
         yield row("one video", options.seconds * times, embed(film, model, scratch / "embeddings"))

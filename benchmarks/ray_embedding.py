@@ -60,9 +60,9 @@ def main() -> None:
     )
 
 
-def untrained_run(folder: Path) -> Path:
-    """A run of the recipe that never trained, which workers can load."""
-    config = load_config("tiny-cpu")
+def untrained_run(folder: Path, *options: str) -> Path:
+    """A run of the recipe, with some options of its own, that never trained, which workers can load."""
+    config = load_config("tiny-cpu", options)
     Run.new(folder, config).begin()
     weights = build_encoder(config.encoder, seed=0).state_dict()
     write_weights(folder, weights, fingerprint(weights, config.encoder, config.slice))

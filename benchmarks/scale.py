@@ -57,6 +57,7 @@ HEADER = [
     "bytes of the index a slice",
     "open, s",
     "first search, s",
+    "memory, MB",
     "one query, ms",
     "queries/s",
     "recall@10",
@@ -87,7 +88,7 @@ def measure(options: argparse.Namespace, clusters: Clusters, slices: int, folder
     target = Target(recall=options.recall, index=f"OPQ-IVF-PQ lists={lists}")
     tune_s, index = told("index", lambda: tuned(merged, target))
     fresh(merged.path)  # which verifies the files
-    opened_s, first_s = fresh(merged.path)
+    opened_s, first_s, held_mb = fresh(merged.path)
     one_s = [timed(lambda n=n: find(merged, clusters.queries[n : n + 1]))[0] for n in range(SINGLE)]  # type: ignore[misc]
     found_s, found = told("search", lambda: find(merged, clusters.queries))
     queries = len(clusters.queries)
@@ -103,6 +104,7 @@ def measure(options: argparse.Namespace, clusters: Clusters, slices: int, folder
         f"{(merged.info().bytes - size) / slices:.0f}",
         f"{opened_s:.3f}",
         f"{first_s:.3f}",
+        f"{held_mb:.0f}",
         f"{1e3 * float(np.median(one_s)):.1f}",
         f"{queries / found_s:.0f}",
         f"{recall(found, exact, queries):.3f}",
