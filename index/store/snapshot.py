@@ -1,7 +1,6 @@
 """A library at one moment: its manifest, and all that it names, opened."""
 
 import json
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from .files import Checks, Damage, DamagedError, access_errors
 from .filters import Attributes, Value, Where, attributes_from, check_order
+from .kept_filters import KeptFilters
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry, Slices
@@ -27,8 +27,6 @@ __all__ = ["Held", "Snapshot", "open_snapshot"]
 
 SAMPLE = 8192
 """Slices that a whitening is fitted to, where there are more."""
-FILTERS = 8
-"""Filters whose rows are kept."""
 
 
 class Held(NamedTuple):
@@ -305,17 +303,16 @@ class Snapshot:
         Raises:
             LibraryError: the file of edited attributes is damaged.
         """
-        for known, asked, mask in tuple(self._matching):
-            if known is segment and asked == where:
-                return mask
-        mask = segment.matching(where, self.edits())
-        self._matching.append((segment, where, mask))
+        mask = self._kept_filters.find(segment, where)
+        if mask is None:
+            mask = segment.matching(where, self.edits())
+            self._kept_filters.keep(segment, where, mask)
         return mask
 
     @cached_property
-    def _matching(self) -> deque[tuple[Segment, Where, NDArray[np.bool_]]]:
-        """What the last filters let through, by segment."""
-        return deque(maxlen=FILTERS * max(1, len(self.segments)))
+    def _kept_filters(self) -> KeptFilters:
+        """What the last filters let through."""
+        return KeptFilters(len(self.segments))
 
     def check_order(self, where: Where) -> None:
         """Refuse a filter that compares an attribute with what none of its values can be compared with.
