@@ -28,9 +28,10 @@ from .store.files import Checks
 from .store.guard import check_embeddings
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.migration import Round, first_id, forget, place_of, rounds_of
+from .store.opening import open_snapshot
 from .store.refresh import with_whitening
 from .store.segment import Block, Member, write_segment
-from .store.snapshot import Held, Snapshot, open_snapshot
+from .store.snapshot import Held, Snapshot
 from .store.video_source import with_source
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from .store.files import Checks, Damage, DamagedError
 from .store.guard import NORM_TOLERANCE
 from .store.manifest import Manifest, read_manifest
+from .store.opening import open_snapshot
 from .store.segment import Segment
-from .store.snapshot import Snapshot, open_snapshot
+from .store.snapshot import Snapshot
 from .tune.exam import Exam
 
 __all__ = ["Verification", "verify"]

@@ -52,7 +52,7 @@ class SnapshotVideos:
 
     def whitening(self, aspect: Aspect | None) -> Whitening:
         """See :class:`Stored`."""
-        return self._snapshot.whitening(aspect)
+        return self._snapshot.whitenings.by(aspect)
 
     def blocks(self, video_ids: Collection[str]) -> Iterator[Block]:
         """See :class:`Stored`; the videos of one segment are read together, without their attributes."""

@@ -26,10 +26,11 @@ from .files import Checks
 from .filters import attributes_from, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
+from .opening import open_snapshot
 from .place import appearing
 from .refresh import with_whitening
 from .segment import Block, Member, write_segment
-from .snapshot import Snapshot, open_snapshot
+from .snapshot import Snapshot
 from .table import Slices
 
 __all__ = ["export_library", "import_library"]
