@@ -17,8 +17,9 @@ from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.stored import SnapshotVideos
 from .search.threads import threads_for
 from .searched import SearchedLibrary
+from .store.attributes import Attributes
 from .store.files import Damage
-from .store.filters import Attributes, Where
+from .store.filters import Where
 from .store.manifest import Manifest
 from .store.means import video_means
 from .store.snapshot import Snapshot

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from sora_video.base.errors import LibraryError
 
+from .store.attributes import Attributes
 from .store.files import Damage
-from .store.filters import Attributes
 from .store.manifest import Manifest
 from .store.segment import Segment
 from .store.snapshot import Snapshot

@@ -13,7 +13,8 @@ from sora_video.index.info import VideoInfo
 from sora_video.index.query import AGREE
 from sora_video.index.search.search import Hit
 from sora_video.index.several import check_examples
-from sora_video.index.store.filters import Attributes, Value, Where
+from sora_video.index.store.attributes import Attributes, Value
+from sora_video.index.store.filters import Where
 
 from .connection import Connection
 from .multipart import Multipart

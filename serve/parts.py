@@ -13,7 +13,8 @@ from sora_video.index.pairs import Pair
 from sora_video.index.search.align import AlignedSpan
 from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
-from sora_video.index.store.filters import Where, spell
+from sora_video.index.store.attributes import spell
+from sora_video.index.store.filters import Where
 
 if TYPE_CHECKING:
     from sora_video.pretrain.training.run.summary import RunSummary

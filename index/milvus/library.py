@@ -13,7 +13,8 @@ from ..query import Query
 from ..search.compare import Comparisons
 from ..search.search import Hit, Matches
 from ..searched import SearchedLibrary
-from ..store.filters import Attributes, Value, Where, check_order
+from ..store.attributes import Attributes, Value
+from ..store.filters import Where, check_order
 from ..store.manifest import Manifest
 from ..store.segment import Block
 from ..store.video_source import VideoSource, attributes_alone, source_of

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .filters import Attributes, check_attributes, to_json
+from .attributes import Attributes, check_attributes, to_json
 from .guard import check_added, check_embeddings
 from .ignored import barred
 from .manifest import Manifest, SegmentRecord

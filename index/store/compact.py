@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
-from .filters import Attributes
+from .attributes import Attributes
 from .manifest import Manifest
 from .segment import Block, Member, Segment, write_segment
 from .snapshot import Snapshot

@@ -21,9 +21,9 @@ from sora_video.pretrain.encoders.aspects import aspects_from, to_text
 from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows, still_column
 from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
+from .attributes import attributes_from, to_json
 from .compact import visible_blocks, whole
 from .files import Checks
-from .filters import attributes_from, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
 from .opening import open_snapshot

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 
+from .attributes import Attributes, attributes_from
 from .files import Checks, Damage, DamagedError, access_errors
-from .filters import Attributes, attributes_from
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .snapshot import Snapshot

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
+from .attributes import Attributes
 from .files import Checks, Damage, DamagedError, StoredFile, stored_file, storing
-from .filters import Attributes, Where
+from .filters import Where
 from .kinds import IndexKind, make_kind, stored_kind
 from .manifest import BuiltIndex, Manifest, SegmentRecord
 from .table import Entry, Slices, Table

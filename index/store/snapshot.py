@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
+from .attributes import Attributes, Value
 from .files import Checks, Damage
-from .filters import Attributes, Value, Where, check_order
+from .filters import Where, check_order
 from .kept_filters import KeptFilters
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.checks import check_slices, check_video_id
 
+from .attributes import Attributes, attributes_from
 from .files import DamagedError
-from .filters import Attributes, Where, attributes_from, pairs
+from .filters import Where, pairs
 from .sqlite import TABLES, sqlite_errors
 
 __all__ = ["Entry", "Slices", "Table"]
