@@ -18,6 +18,7 @@ from .filters import Where
 from .kinds import IndexKind, make_kind, stored_kind
 from .manifest import BuiltIndex, Manifest, SegmentRecord
 from .table import Entry, Slices, Table
+from .table_opening import open_table
 from .table_writer import TableWriter, writing_table
 from .vectors import header, open_index, open_vectors, write_vectors
 
@@ -85,7 +86,7 @@ class Segment:
             table, order = version1.open_table(path)
         else:
             new = self.record.slices.name in self._checks.read
-            table, order = Table.open(path, new=new), None
+            table, order = open_table(path, new=new), None
         if table.rows != self.record.rows:
             raise DamagedError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
         return table, None if order is None or (order[1:] > order[:-1]).all() else order
