@@ -14,9 +14,9 @@ from ..search.compare import Comparisons
 from ..search.search import Hit, Matches
 from ..searched import SearchedLibrary
 from ..store.attributes import Attributes, Value
+from ..store.block import Block
 from ..store.filters import Where, check_order
 from ..store.manifest import Manifest
-from ..store.segment import Block
 from ..store.video_source import VideoSource, attributes_alone, source_of
 from .collection import Collection
 from .filters import attribute, expression_of, visible

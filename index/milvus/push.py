@@ -18,9 +18,9 @@ from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 
 from ..opened import OpenedLibrary
+from ..store.block import Block
 from ..store.compact import block, whole
 from ..store.manifest import Manifest
-from ..store.segment import Block
 from ..store.snapshot import Snapshot
 from .collection import Collection
 from .connection import ROW_BYTES

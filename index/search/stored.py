@@ -7,7 +7,7 @@ import numpy as np
 
 from sora_video.pretrain.encoders.aspects import Aspect
 
-from ..store.segment import Block, Member
+from ..store.block import Block, Member
 from ..store.snapshot import Snapshot
 from ..store.table import Entry
 from ..store.whitening import Whitening

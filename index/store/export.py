@@ -22,6 +22,7 @@ from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows, stil
 from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
 from .attributes import attributes_from, to_json
+from .block import Block, Member
 from .compact import visible_blocks, whole
 from .files import Checks
 from .guard import check_embeddings
@@ -29,7 +30,7 @@ from .manifest import Manifest, write_manifest
 from .opening import open_snapshot
 from .place import appearing
 from .refresh import with_whitening
-from .segment import Block, Member, write_segment
+from .segment_writer import write_segment
 from .snapshot import Snapshot
 from .table import Slices
 
