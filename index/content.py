@@ -3,7 +3,7 @@
 from sora_video.base.digests import file_sha256, text_sha256
 from sora_video.pretrain.video.corpus import Corpus, Video
 
-from .store.filters import Attributes, Value, parse_value
+from .store.attributes import Attributes, Value, parse_value
 
 __all__ = ["attributes_of", "contents_of"]
 

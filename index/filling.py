@@ -16,7 +16,7 @@ from sora_video.pretrain.video.quarantine import Failure
 from .content import attributes_of
 from .library import Library
 from .store.add import Added
-from .store.filters import check_attributes
+from .store.attributes import check_attributes
 from .store.place import FRAMES
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any
 
-from .store.filters import Attributes, Where
+from .store.attributes import Attributes
+from .store.filters import Where
 from .store.kinds import make_kind
 from .store.segment import Segment
 from .store.snapshot import Held, Snapshot

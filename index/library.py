@@ -28,13 +28,14 @@ from .store import ignored as ignoring
 from .store import purge as purging
 from .store import update
 from .store.add import Added, Adding, Addition
+from .store.attributes import Attributes, Value
 from .store.export import import_library
 from .store.files import Checks, Damage
-from .store.filters import Attributes, Value
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
+from .store.opening import open_snapshot
 from .store.place import check_free
 from .store.refresh import with_whitening
-from .store.snapshot import Snapshot, open_snapshot
+from .store.snapshot import Snapshot
 from .store.vectors import PRECISIONS
 from .store.video_source import VideoSource, check_prefix
 from .stored import StoredLibrary

@@ -32,7 +32,7 @@ from .search.align import align
 from .search.compare import Compared
 from .search.moments import find_moments, match_level
 from .search.search import Hit
-from .store.segment import Block
+from .store.block import Block
 
 if TYPE_CHECKING:
     from .stores import Store

@@ -20,14 +20,17 @@ from sora_video.base.errors import ConfigError, FingerprintError, LibraryError
 from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
 from .library import Library
+from .store.block import Block, Member
 from .store.compact import visible_blocks, whole
 from .store.files import Checks
 from .store.ignored import barred, join
 from .store.manifest import Manifest, write_manifest
+from .store.opening import open_snapshot
 from .store.place import appearing
 from .store.refresh import with_whitening
-from .store.segment import Block, Member, Segment, write_segment
-from .store.snapshot import Snapshot, open_snapshot
+from .store.segment import Segment
+from .store.segment_writer import write_segment
+from .store.snapshot import Snapshot
 from .store.video_source import VideoSource, source_of, with_source
 
 __all__ = ["Keep", "Merged", "check_alike", "merge_libraries", "shared_videos"]

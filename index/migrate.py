@@ -23,14 +23,16 @@ from sora_video.pretrain.video.quarantine import Failure
 from .encoder import open_encoder
 from .library import Library
 from .store.add import block_of, content_of, rows_by_video
+from .store.block import Block, Member
 from .store.compact import whole
 from .store.files import Checks
 from .store.guard import check_embeddings
 from .store.manifest import Manifest, read_manifest, sweep, write_manifest, writer_lock
 from .store.migration import Round, first_id, forget, place_of, rounds_of
+from .store.opening import open_snapshot
 from .store.refresh import with_whitening
-from .store.segment import Block, Member, write_segment
-from .store.snapshot import Held, Snapshot, open_snapshot
+from .store.segment_writer import write_segment
+from .store.snapshot import Held, Snapshot
 from .store.video_source import with_source
 
 if TYPE_CHECKING:

@@ -1,25 +1,26 @@
 """An opened library, or several as one: everything that is searched and read of videos."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import absolute_spec
 
 from .info import LibraryInfo, VideoInfo, info_of, list_videos
-from .query import Query, asked_by
-from .search.compare import Comparison, Comparisons
+from .query import Query
+from .search.compare import Comparisons
 from .search.search import Hit, Matches, find, find_many
 from .search.shelf import EFFORT_BY_ASPECT, Shelf
 from .search.stored import SnapshotVideos
 from .search.threads import threads_for
+from .searched import SearchedLibrary
+from .store.attributes import Attributes
 from .store.files import Damage
-from .store.filters import Attributes, Where
-from .store.guard import check_embeddings
+from .store.filters import Where
+from .store.manifest import Manifest
 from .store.means import video_means
 from .store.snapshot import Snapshot
 from .store.table import Slices
@@ -28,7 +29,7 @@ from .store.video_source import VideoSource
 __all__ = ["OpenedLibrary"]
 
 
-class OpenedLibrary:
+class OpenedLibrary(SearchedLibrary):
     """A library as it was at one moment.
 
     A damaged library can be opened: its undamaged parts are searched, and :attr:`damage` names the rest.
@@ -61,24 +62,13 @@ class OpenedLibrary:
         return self._snapshot
 
     @property
-    def fingerprint(self) -> str:
-        """Of the encoder whose embeddings it holds."""
-        return self._snapshot.manifest.fingerprint
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the embeddings."""
-        return self._snapshot.manifest.dim
-
-    @property
-    def aspects(self) -> tuple[Aspect, ...]:
-        """Spans of the embeddings that they can be compared by alone."""
-        return self._snapshot.manifest.aspects
+    def _manifest(self) -> Manifest:
+        return self._snapshot.manifest
 
     @property
     def model(self) -> str | None:
         """Spec of the encoder, absolute, where one is known; a run folder may have moved since."""
-        remembered = self._snapshot.manifest.model
+        remembered = self._manifest.model
         return None if remembered is None else absolute_spec(remembered, self.path.resolve())
 
     @property
@@ -221,33 +211,6 @@ class OpenedLibrary:
         """
         return self.comparison(by).whiten(vectors)
 
-    def comparison(
-        self, by: str | None = None, aspects: Sequence[Aspect] = (), is_mild: bool = False
-    ) -> Comparison:
-        """What compares queries with videos by likeness.
-
-        Args:
-            by: an aspect; None: by whole embeddings.
-            aspects: see :meth:`aspect`.
-            is_mild: by the milder whitening that videos are ranked by.
-
-        Raises:
-            ConfigError: the library does not have the aspect.
-        """
-        return self._comparisons.by(self.aspect(by, aspects), is_mild)
-
-    def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
-        """An aspect of the embeddings.
-
-        Args:
-            by: its name; None: all.
-            aspects: of other embeddings by the same encoder, for libraries that older versions wrote.
-
-        Raises:
-            ConfigError: there is none of this name.
-        """
-        return None if by is None else find_aspect(by, self.aspects or aspects, f"library {self}")
-
     def info(self) -> LibraryInfo:
         """The library in numbers; what is damaged is not counted."""
         return info_of(self._snapshot, self.model)
@@ -291,22 +254,6 @@ class OpenedLibrary:
             LibraryError: the query is not L2-normalised, or the library has been damaged since.
         """
         return find_many(self._shelves(query), self._asked(query).vectors, query.top)
-
-    def check(self, embeddings: Embeddings) -> None:
-        """Refuse embeddings that cannot be searched for.
-
-        Args:
-            embeddings: of a query.
-
-        Raises:
-            FingerprintError: another encoder made them.
-            LibraryError: they are of another dimension, or not L2-normalised.
-        """
-        check_embeddings(embeddings, "the query", self._snapshot.manifest)
-
-    def _asked(self, query: Query) -> Embeddings:
-        """The query's slices, so that inner products are cosines by what it asks by."""
-        return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))
 
     def _shelves(self, query: Query) -> list[Shelf]:
         """The segments, each with what may be found there."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from sora_video.base.errors import LibraryError
 
+from .store.attributes import Attributes
 from .store.files import Damage
-from .store.filters import Attributes
 from .store.manifest import Manifest
 from .store.segment import Segment
 from .store.snapshot import Snapshot
@@ -55,7 +55,7 @@ def repair(snapshot: Snapshot, drop: Collection[Damage] = ()) -> tuple[Manifest,
     manifest = snapshot.manifest
     if drop or broken:
         manifest = succeed(snapshot, records, edits_of(snapshot, kept) if drop else snapshot.edited)
-    refitted = manifest.whitening is not None and snapshot.stored_whitenings() is None
+    refitted = manifest.whitening is not None and snapshot.whitenings.stored() is None
     if refitted:
         manifest = replace(manifest, whitening=None)  # so that the commit fits one
     lost = [segment for segment in snapshot.segments if not segment.searchable]

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from .store.files import Checks, Damage, DamagedError
 from .store.guard import NORM_TOLERANCE
 from .store.manifest import Manifest, read_manifest
+from .store.opening import open_snapshot
 from .store.segment import Segment
-from .store.snapshot import Snapshot, open_snapshot
+from .store.snapshot import Snapshot
+from .store.table_check import check_table
 from .tune.exam import Exam
 
 __all__ = ["Verification", "verify"]
@@ -79,7 +81,7 @@ def contradictions(snapshot: Snapshot) -> Iterator[Damage]:
     for segment in snapshot.searchable:
         record = segment.record
         try:
-            segment.table.check()
+            check_table(segment.table)
             segment.table.check_pages()
         except DamagedError as error:
             yield Damage(record.name, record.slices.name, str(error))

@@ -13,11 +13,12 @@ from sora_video.index.info import VideoInfo
 from sora_video.index.query import AGREE
 from sora_video.index.search.search import Hit
 from sora_video.index.several import check_examples
-from sora_video.index.store.filters import Attributes, Value, Where
+from sora_video.index.store.attributes import Attributes, Value
+from sora_video.index.store.filters import Where
 
 from .connection import Connection
 from .multipart import Multipart
-from .parts import asked_of, files_of, group_of, hits_in, summary_of, words_of
+from .parts import asked_of, files_of, group_of, hits_in, how_of, summary_of, words_of
 from .work_client import WorkClient
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ class Client(WorkClient):
                 raise ConfigError(
                     f"model={each.model}: the server searches with its library's own; leave it out"
                 )
-        names = [exclude] if isinstance(exclude, str) else sorted(exclude)
-        how = {"top": top, "exclude": names, "where": words_of(where), "by": examples[0].by, "agree": agree}
+        how = how_of(top, exclude, where, examples[0].by, agree)
         if any(each.is_video or each.is_folder for each in examples):
             return hits_in(self._send_files(examples, how))
         asked = [asked_of(each) for each in examples]
@@ -116,9 +116,8 @@ class Client(WorkClient):
         Raises:
             SoraError: the server refused the request, or cannot be reached.
         """
-        names = [exclude] if isinstance(exclude, str) else sorted(exclude)
-        how = {"top": top, "exclude": names, "where": words_of(where), "by": by, "agree": agree}
         span = {"video_id": video_id, "start_s": start_s, "end_s": end_s}
+        how = how_of(top, exclude, where, by, agree)
         return hits_in(self._server.ask("POST", "/api/v1/search", {**span, **how}))
 
     def list_videos(self, where: Where | None = None) -> list[VideoInfo]:

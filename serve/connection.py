@@ -15,9 +15,9 @@ class Connection:
     """Sends requests to a server, one by one.
 
     Args:
-        url: of the server, such as ``http://127.0.0.1:8000``.
-        token: of the server, where it asks for one.
-        timeout_s: most seconds without an answer.
+        url: see :class:`.client.Client`.
+        token: see there.
+        timeout_s: see there.
 
     Raises:
         ConfigError: the address is none of http or https.
@@ -51,8 +51,8 @@ class Connection:
         """Send bytes, and take JSON.
 
         Args:
-            method: such as ``"POST"``.
-            path: with its query.
+            method: see :meth:`ask`.
+            path: see there.
             body: bytes, or an iterator over them; None: nothing is sent.
             headers: of the request.
 

@@ -1,5 +1,6 @@
 """What a client sends and is sent, between the types of the library and JSON."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,13 @@ from sora_video.index.pairs import Pair
 from sora_video.index.search.align import AlignedSpan
 from sora_video.index.search.moments import Moment
 from sora_video.index.search.search import Hit
-from sora_video.index.store.filters import Where, spell
+from sora_video.index.store.attributes import spell
+from sora_video.index.store.filters import Where
 
 if TYPE_CHECKING:
     from sora_video.pretrain.training.run.summary import RunSummary
 
-__all__ = ["asked_of", "files_of", "group_of", "hits_in", "summary_of", "words_of"]
+__all__ = ["asked_of", "files_of", "group_of", "hits_in", "how_of", "summary_of", "words_of"]
 
 
 def asked_of(example: Example) -> dict[str, Any]:
@@ -44,6 +46,25 @@ def files_of(example: Example) -> list[Path]:
     from sora_video.pretrain.video.images import images_in
 
     return images_in(example.path)
+
+
+def how_of(
+    top: int, exclude: Collection[str], where: Where | None, by: str | None, agree: bool
+) -> dict[str, Any]:
+    """How to search, whatever the examples are, as requests have it.
+
+    Args:
+        top: see :meth:`.client.Client.search`.
+        exclude: see there.
+        where: see there.
+        by: aspect to compare by alone; None: all.
+        agree: see there.
+
+    Raises:
+        ConfigError: the filter lists videos by name.
+    """
+    names = [exclude] if isinstance(exclude, str) else sorted(exclude)
+    return {"top": top, "exclude": names, "where": words_of(where), "by": by, "agree": agree}
 
 
 def words_of(where: Where | None) -> list[str]:

@@ -11,7 +11,7 @@ from sora_video.index.info import VideoInfo
 from sora_video.index.library import Library
 from sora_video.index.map import content_of
 from sora_video.index.opening import open_library
-from sora_video.index.store.filters import Value, spell
+from sora_video.index.store.attributes import Value, spell
 
 from .dates import dates_of
 from .ids import opaque_id

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import ConfigError
 from sora_video.index.map import LibraryMap
-from sora_video.index.store.filters import Where, parse_where
+from sora_video.index.store.filter_words import parse_where
+from sora_video.index.store.filters import Where
 
 from .maps import Maps
 

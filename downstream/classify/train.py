@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sora_video.base.errors import LabelsError
 from sora_video.downstream.probe.labels import column_of, members_by_class, plain_sides
@@ -85,10 +86,6 @@ def train_classifier(
     embeddings = embed(corpus, model, by)
     rows_by_video = rows_by_entry(embeddings, corpus)
     unreadable = np.array([len(rows) == 0 for rows in rows_by_video])
-    failures = {failure.video_id: failure for failure in embeddings.failures}
-    for row in np.flatnonzero(unreadable):
-        video_id = corpus.videos[row].video_id
-        failures.setdefault(video_id, Failure(video_id, "has no slice"))
     tasks = read_tasks(corpus, columns, group, split, unreadable)
     slices = POOLS.load(recipe.pool.name).training_rows(embeddings, rows_by_video)
     classifier = Classifier(
@@ -102,7 +99,7 @@ def train_classifier(
         protocol=protocol(recipe, tasks, group, split),
     )
     classifier.save(out)
-    return Training(classifier, tuple(failures.values()), corpus.files)
+    return Training(classifier, failures_in(embeddings, corpus, unreadable), corpus.files)
 
 
 def needed(corpus: Corpus, tasks: Sequence[Task]) -> Corpus:
@@ -127,6 +124,15 @@ def embed(corpus: Corpus, model: str | Path, by: str | None) -> Embeddings:
             f"{len(absent)} labelled files do not exist, the first is {absent[0]}; fix the manifest"
         )
     return load_encoder(model, by=by).embed(corpus)
+
+
+def failures_in(embeddings: Embeddings, corpus: Corpus, unreadable: NDArray[np.bool_]) -> tuple[Failure, ...]:
+    """Why videos could not be read; those of which a table of embeddings has no slice are among them."""
+    failures = {failure.video_id: failure for failure in embeddings.failures}
+    for row in np.flatnonzero(unreadable):
+        video_id = corpus.videos[row].video_id
+        failures.setdefault(video_id, Failure(video_id, "has no slice"))
+    return tuple(failures.values())
 
 
 def protocol(recipe: Recipe, tasks: Sequence[Task], group: str, split: str) -> dict[str, object]:

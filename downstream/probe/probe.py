@@ -76,13 +76,9 @@ def linear_probe(
     viewing = Viewing.parse(views)
     if finetune < 0:
         raise ConfigError(f"finetune={finetune}: must be a number of epochs, or 0 for none")
-    corpus = open_corpus(labels, class_folders=class_folders)
-    label, group, split = (column_of(corpus, name) for name in (label, group, split))
-    corpus = one_spelling(corpus, [label], join=join_labels, separator=SEPARATOR)
-    corpus = hold_out(corpus) if class_folders else plain_sides(corpus, split)
-    rows = read_split(corpus, label=label, group=group, split=split)
-    if class_folders:
-        rows = replace(rows, source="a third of each class drawn with seed 0; no groups are known")
+    corpus, rows = read_labels(
+        labels, label, group, split, class_folders=class_folders, join_labels=join_labels
+    )
     models = [model] if isinstance(model, str | Path) else list(model)
     encoders = {str(name): load_encoder(name, by=by) for name in models}
     check_seeds(encoders, len(models))
@@ -100,6 +96,20 @@ def linear_probe(
         centre=centre,
         finetune=finetune,
     )
+
+
+def read_labels(
+    labels: Source, label: str, group: str, split: str, *, class_folders: bool, join_labels: bool
+) -> tuple[Corpus, Split]:
+    """The labelled videos, and which rows of them are for training and which for testing."""
+    corpus = open_corpus(labels, class_folders=class_folders)
+    label, group, split = (column_of(corpus, name) for name in (label, group, split))
+    corpus = one_spelling(corpus, [label], join=join_labels, separator=SEPARATOR)
+    corpus = hold_out(corpus) if class_folders else plain_sides(corpus, split)
+    rows = read_split(corpus, label=label, group=group, split=split)
+    if class_folders:
+        rows = replace(rows, source="a third of each class drawn with seed 0; no groups are known")
+    return corpus, rows
 
 
 def kept_in(model: str | Path) -> Path | None:

@@ -6,7 +6,8 @@ from math import isfinite
 
 from sora_video.base.errors import LibraryError
 
-from ..store.filters import Condition, Value, Where, kind_of, plain, spellings
+from ..store.attributes import Value, kind_of, plain, spellings
+from ..store.filters import Condition, Where
 from .rows import key_of
 from .state import State
 

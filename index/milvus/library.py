@@ -1,22 +1,22 @@
 """A library in Milvus, searched as a folder is."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import numpy as np
 
 from sora_video.base.errors import LibraryError
-from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
 from ..info import StoreInfo, VideoInfo
-from ..query import Query, asked_by
-from ..search.compare import Comparison, Comparisons
+from ..query import Query
+from ..search.compare import Comparisons
 from ..search.search import Hit, Matches
-from ..store.filters import Attributes, Value, Where, check_order
-from ..store.guard import check_embeddings
+from ..searched import SearchedLibrary
+from ..store.attributes import Attributes, Value
+from ..store.block import Block
+from ..store.filters import Where, check_order
 from ..store.manifest import Manifest
-from ..store.segment import Block
 from ..store.video_source import VideoSource, attributes_alone, source_of
 from .collection import Collection
 from .filters import attribute, expression_of, visible
@@ -28,7 +28,7 @@ from .videos import ServedVideos
 __all__ = ["MilvusLibrary"]
 
 
-class MilvusLibrary:
+class MilvusLibrary(SearchedLibrary):
     """A library that :func:`.push.push_library` wrote to a Milvus server.
 
     Each answer is of one commit; where a push commits meanwhile, the server is asked again.
@@ -58,21 +58,6 @@ class MilvusLibrary:
     def folder(self) -> None:
         """It has none on this machine."""
         return None
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the encoder whose embeddings it holds."""
-        return self._manifest.fingerprint
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the embeddings."""
-        return self._manifest.dim
-
-    @property
-    def aspects(self) -> tuple[Aspect, ...]:
-        """Spans of the embeddings that they can be compared by alone."""
-        return self._manifest.aspects
 
     @property
     def model(self) -> str | None:
@@ -202,33 +187,6 @@ class MilvusLibrary:
             raise LibraryError(f"library {self}: has no slice {slice_id}; correct the number")
         return self.embeddings(rows[0]["video_id"]).select([rows[0]["position"]])
 
-    def comparison(
-        self, by: str | None = None, aspects: Sequence[Aspect] = (), is_mild: bool = False
-    ) -> Comparison:
-        """What compares queries with videos by likeness, see :meth:`.OpenedLibrary.comparison`.
-
-        Args:
-            by: an aspect; None: by whole embeddings.
-            aspects: see :meth:`aspect`.
-            is_mild: by the milder whitening that videos are ranked by.
-
-        Raises:
-            ConfigError: the library does not have the aspect.
-        """
-        return self._comparisons.by(self.aspect(by, aspects), is_mild)
-
-    def aspect(self, by: str | None, aspects: Sequence[Aspect] = ()) -> Aspect | None:
-        """An aspect of the embeddings.
-
-        Args:
-            by: its name; None: all.
-            aspects: of other embeddings by the same encoder, for libraries that older versions wrote.
-
-        Raises:
-            ConfigError: there is none of this name.
-        """
-        return None if by is None else find_aspect(by, self.aspects or aspects, f"library {self}")
-
     def info(self) -> StoreInfo:
         """The library in numbers.
 
@@ -262,7 +220,7 @@ class MilvusLibrary:
             FingerprintError: another encoder made the query.
             LibraryError: the query or its filter cannot be asked, or the server is away.
         """
-        return find(self._collection, query, self._asked(query))
+        return find(self._collection, query, self._checked(query))
 
     def search_many(self, query: Query) -> Matches:
         """Find the best videos of each of thousands of slices.
@@ -278,26 +236,14 @@ class MilvusLibrary:
             FingerprintError: another encoder made the query.
             LibraryError: the query or its filter cannot be asked, or the server is away.
         """
-        return find_many(self._collection, query, self._asked(query).vectors)
+        return find_many(self._collection, query, self._checked(query).vectors)
 
-    def check(self, embeddings: Embeddings) -> None:
-        """Refuse embeddings that cannot be searched for, see :meth:`.OpenedLibrary.check`.
-
-        Args:
-            embeddings: of a query.
-
-        Raises:
-            FingerprintError: another encoder made them.
-            LibraryError: they are of another dimension, or not L2-normalised.
-        """
-        check_embeddings(embeddings, "the query", self._manifest)
-
-    def _asked(self, query: Query) -> Embeddings:
-        """The query's slices, so that inner products are cosines by what it asks by."""
+    def _checked(self, query: Query) -> Embeddings:
+        """The slices of a query that can be asked, so that inner products are cosines by what it asks by."""
         self.check(query.embeddings)
         if query.where is not None:
             check_order(query.where, self._values_of)
-        return asked_by(query.embeddings, self.aspect(query.by, query.embeddings.aspects))
+        return self._asked(query)
 
 
 def video_info(row: dict[str, object], source: VideoSource | None) -> VideoInfo:

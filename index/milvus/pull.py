@@ -10,13 +10,14 @@ from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 from sora_video.pretrain.encoders.spec import near_spec
 
+from ..store.block import Block
 from ..store.files import Checks, store
 from ..store.guard import check_added, check_embeddings
 from ..store.manifest import Manifest, StoredWhitening, write_manifest
+from ..store.opening import open_snapshot
 from ..store.place import appearing
 from ..store.refresh import with_whitening
-from ..store.segment import Block, write_segment
-from ..store.snapshot import open_snapshot
+from ..store.segment_writer import write_segment
 from .collection import Collection
 from .connection import ROW_BYTES
 from .filters import visible

@@ -18,9 +18,9 @@ from sora_video.base.errors import FingerprintError, LibraryError
 from sora_video.base.progress import Bar
 
 from ..opened import OpenedLibrary
+from ..store.block import Block
 from ..store.compact import block, whole
 from ..store.manifest import Manifest
-from ..store.segment import Block
 from ..store.snapshot import Snapshot
 from .collection import Collection
 from .connection import ROW_BYTES
@@ -178,7 +178,7 @@ class Push:
         digest = None
         if self.snapshot.manifest.visible:
             ways = (None, *manifest.aspects)
-            whitenings = {"" if way is None else way.name: self.snapshot.whitening(way) for way in ways}
+            whitenings = {"" if way is None else way.name: self.snapshot.whitenings.by(way) for way in ways}
             digest = write_whitenings(self.collection, whitenings)
         if digest != state.whitening:
             self._commit(whitening=digest, manifest=replace(state.manifest, aspects=manifest.aspects))

@@ -10,8 +10,8 @@ import numpy as np
 
 from sora_video.base.errors import LibraryError
 
-from ..store.filters import kind_of, parse_value, spell
-from ..store.segment import Block, Member
+from ..store.attributes import kind_of, parse_value, spell
+from ..store.block import Block, Member
 from ..store.table import Slices
 from ..store.video_source import attributes_alone
 

@@ -8,7 +8,7 @@ import numpy as np
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.aspects import Aspect
 
-from ..store.segment import Block, Member
+from ..store.block import Block, Member
 from ..store.table import Slices
 from ..store.whitening import ALL, Whitening, fit_whitening
 from .collection import Collection

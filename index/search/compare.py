@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sora_video.pretrain.encoders.aspects import Aspect
 
-from ..store.segment import Block
+from ..store.block import Block
 from ..store.whitening import Whitening
 from .stored import Stored
 from .threads import threads_for

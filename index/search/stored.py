@@ -7,7 +7,7 @@ import numpy as np
 
 from sora_video.pretrain.encoders.aspects import Aspect
 
-from ..store.segment import Block, Member
+from ..store.block import Block, Member
 from ..store.snapshot import Snapshot
 from ..store.table import Entry
 from ..store.whitening import Whitening
@@ -52,7 +52,7 @@ class SnapshotVideos:
 
     def whitening(self, aspect: Aspect | None) -> Whitening:
         """See :class:`Stored`."""
-        return self._snapshot.whitening(aspect)
+        return self._snapshot.whitenings.by(aspect)
 
     def blocks(self, video_ids: Collection[str]) -> Iterator[Block]:
         """See :class:`Stored`; the videos of one segment are read together, without their attributes."""

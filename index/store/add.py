@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .filters import Attributes, check_attributes, to_json
+from .attributes import Attributes, check_attributes, to_json
+from .block import Block, Member
 from .guard import check_added, check_embeddings
 from .ignored import barred
 from .manifest import Manifest, SegmentRecord
-from .segment import Block, Member, write_segment
+from .segment_writer import write_segment
 from .snapshot import Held, Snapshot
 from .table import Slices
 from .update import content_key, differ, refuse_clashes, succeed

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
-from .filters import Attributes
+from .attributes import Attributes
+from .block import Block, Member
 from .manifest import Manifest
-from .segment import Block, Member, Segment, write_segment
+from .segment import Segment
+from .segment_writer import write_segment
 from .snapshot import Snapshot
 from .table import Entry, Slices
 from .update import content_key, succeed

@@ -21,15 +21,17 @@ from sora_video.pretrain.encoders.aspects import aspects_from, to_text
 from sora_video.pretrain.encoders.embeddings import Embeddings, check_rows, still_column
 from sora_video.pretrain.encoders.spec import absolute_spec, near_spec
 
+from .attributes import attributes_from, to_json
+from .block import Block, Member
 from .compact import visible_blocks, whole
 from .files import Checks
-from .filters import attributes_from, to_json
 from .guard import check_embeddings
 from .manifest import Manifest, write_manifest
+from .opening import open_snapshot
 from .place import appearing
 from .refresh import with_whitening
-from .segment import Block, Member, write_segment
-from .snapshot import Snapshot, open_snapshot
+from .segment_writer import write_segment
+from .snapshot import Snapshot
 from .table import Slices
 
 __all__ = ["export_library", "import_library"]

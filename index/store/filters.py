@@ -3,38 +3,21 @@
 import json
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
-from sora_video.base.times import parse_time
 
-from .video_source import attributes_alone, source_of
+from .attributes import Attributes, Value, kind_of, plain, spell, spellings
 
-__all__ = [
-    "Attributes",
-    "Condition",
-    "Value",
-    "Where",
-    "attributes_from",
-    "check_attributes",
-    "parse_value",
-    "parse_where",
-    "spell",
-]
+__all__ = ["Condition", "Where", "check_order", "pairs"]
 
-Value = str | float | bool
-"""Of an attribute; whole numbers are numbers too."""
-Attributes = Mapping[str, Value]
-"""Of a video, by name."""
-WORDS = ("start_s", "end_s", "videos")
-"""Reserved words, which are no names of attributes."""
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -43,9 +26,6 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 DATE = re.compile(r"\d{4}-\d\d(-\d\d.*)?", re.ASCII | re.DOTALL)
 DATES = "; dates are in order as 2026-01-31"
-MISTYPED = re.compile(r"=|[<>]=?\s*[\d.]")
-"""How a value starts that is part of an operator, as in ``camera==2`` or ``camera=>2``."""
-WORD = re.compile(r"\s*(?P<name>[^=<>!]*[^=<>!\s])\s*(?P<operator>[<>]=?|!?=)\s*(?P<text>.*?)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -149,33 +129,6 @@ class Where:
         return self.videos is None or video_id in self.videos
 
 
-def spell(value: Value) -> str:
-    """An attribute's value as JSON, the same for equal numbers.
-
-    Args:
-        value: of an attribute.
-    """
-    whole = isinstance(value, float) and value.is_integer()
-    return json.dumps(int(value) if whole else value)
-
-
-def spellings(value: Value) -> set[str]:
-    """All that counts as equal to a value."""
-    text = value if isinstance(value, str) else spell(value)
-    return {spell(value), spell(text), spell(parse_value(text))}
-
-
-def plain(value: Value) -> Value:
-    """A value, or the number or truth value that a text reads as."""
-    return parse_value(value) if isinstance(value, str) else value
-
-
-def kind_of(value: Value) -> str:
-    """What a value reads as: a number, a text or a truth value."""
-    value = plain(value)
-    return "a truth value" if isinstance(value, bool) else "a text" if isinstance(value, str) else "a number"
-
-
 def told(value: Value) -> str:
     """What a value reads as, dates told from other texts, since these have no order in time."""
     return "a date" if isinstance(value, str) and DATE.fullmatch(value) else kind_of(value)
@@ -205,117 +158,6 @@ def check_order(where: Where, values: Callable[[str], Iterable[tuple[str, Value]
                         f"{condition.name} is {told(unlike[1])} ({unlike[1]!r} of {unlike[0]}); compare it "
                         f"with one, or write != or ={DATES if 'a date' in map(told, both) else ''}"
                     )
-
-
-def parse_value(text: str) -> Value:
-    """The number or truth value that a text is the plain form of, else the text: ``007`` stays a text.
-
-    Args:
-        text: for instance ``"3"``, ``"0.5"`` or ``"true"``.
-    """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    plain = isinstance(value, bool | int | float) and json.dumps(value) == text
-    return value if plain and isfinite(value) else text
-
-
-def parse_where(words: Iterable[str]) -> Where:
-    """A filter from words of the command line such as ``camera=3`` or ``date<2026-01-01``.
-
-    Args:
-        words: a name, ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``, and a value; with ``=`` also
-            ``start_s``, ``end_s`` and ``videos`` for the other fields of :class:`Where`.
-
-    Raises:
-        LibraryError: a word has another form.
-    """
-    attributes: dict[str, Value] = {}
-    fields: dict[str, Any] = {}
-    conditions: list[Condition] = []
-    for word in words:
-        parts = WORD.fullmatch(word)
-        if not parts:
-            raise LibraryError(
-                f"where {word!r}: does not have the form NAME=VALUE; write for instance camera=3 or camera>2"
-            )
-        name, relation, text = parts.groups()
-        if name in WORDS:
-            fields[name] = parse_field(word, name, relation, text)
-        elif relation == "=" and MISTYPED.match(text):
-            right = name + text[0].replace("=", "") + "=" + text[1:].lstrip("= ")
-            raise LibraryError(f"where {word!r}: is no comparison; write {right}")
-        elif relation == "=":
-            attributes[name] = parse_value(text)
-        else:
-            conditions.append(Condition(name, relation, parse_value(text)))
-    return Where(attributes=attributes, conditions=tuple(conditions), **fields)
-
-
-def parse_field(word: str, name: str, relation: str, text: str) -> str | float:
-    """A word for a field of :class:`Where` other than attributes."""
-    if relation != "=":
-        raise LibraryError(f"where {word!r}: {name} takes = alone; write {name}={text}")
-    if name == "videos":
-        return text
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise LibraryError(f"where {word!r}: {error}") from None
-
-
-def check_attributes(video_id: str, attributes: Mapping[str, Any]) -> None:
-    """Refuse attributes that a library cannot keep.
-
-    Args:
-        video_id: the video, for the message.
-        attributes: to check, by name.
-
-    Raises:
-        LibraryError: a name is empty or reserved, or a value is not a text, finite number or truth value.
-    """
-    for name, value in attributes.items():
-        if not isinstance(name, str) or not name or "=" in name or name in WORDS:
-            raise LibraryError(
-                f"video {video_id}: attribute {name!r}: is not a valid name; use a text other than "
-                f"{', '.join(WORDS)}, without '='"
-            )
-        if not isinstance(value, str | bool | int | float) or (
-            not isinstance(value, str) and not isfinite(value)
-        ):
-            raise LibraryError(
-                f"video {video_id}: attribute {name}={value!r}: must be text, a finite number, true or false"
-            )
-
-
-def attributes_from(text: str | bytes) -> dict[str, Value]:
-    """The attributes of a video, with its source, from their JSON.
-
-    Args:
-        text: JSON.
-
-    Raises:
-        ValueError: it is not JSON, or not flat attributes.
-    """
-    try:
-        attributes = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("attributes are nested") from error
-    if not isinstance(attributes, dict):
-        raise ValueError(f"attributes are {type(attributes).__name__}")
-    try:
-        source_of(attributes)
-        check_attributes("", attributes_alone(attributes))
-    except LibraryError as error:
-        raise ValueError(str(error)) from error
-    return attributes
-
-
-def to_json(attributes: Attributes) -> str:
-    """Attributes as they are stored: flat JSON without spaces, equal for equal attributes."""
-    pairs = (f"{json.dumps(name)}:{spell(value)}" for name, value in sorted(attributes.items()))
-    return "{" + ",".join(pairs) + "}"
 
 
 def pairs(where: Where) -> list[tuple[bool, list[str]]]:

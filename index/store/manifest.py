@@ -208,19 +208,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         LibraryError: the manifest is missing, damaged or of a later version.
     """
-    path = folder / NAME
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        reason = not_there(folder, "a library", f"no library there ({NAME} is missing)")
-        raise LibraryError(f"library {folder}: {reason}; check the path") from error
-    except NotADirectoryError as error:
-        reason = not_there(folder, "a library", "is not a folder")
-        raise LibraryError(f"library {folder}: {reason}; check the path") from error
-    except (OSError, MemoryError) as error:
-        raise refusal(path, getattr(error, "errno", None) or errno.ENOMEM) from error
-    except (ValueError, RecursionError) as error:
-        raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
+    path, body = folder / NAME, read_body(folder)
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise LibraryError(
             f"{path}: is not a manifest of a library; check the path, or restore it from a copy"
@@ -241,6 +229,23 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise LibraryError(f"{path}: {error}; restore it from a copy") from error
     return manifest
+
+
+def read_body(folder: Path) -> Any:
+    """The JSON of the manifest of a library."""
+    path = folder / NAME
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        reason = not_there(folder, "a library", f"no library there ({NAME} is missing)")
+        raise LibraryError(f"library {folder}: {reason}; check the path") from error
+    except NotADirectoryError as error:
+        reason = not_there(folder, "a library", "is not a folder")
+        raise LibraryError(f"library {folder}: {reason}; check the path") from error
+    except (OSError, MemoryError) as error:
+        raise refusal(path, getattr(error, "errno", None) or errno.ENOMEM) from error
+    except (ValueError, RecursionError) as error:
+        raise LibraryError(f"{path}: cannot be read: {error}; restore it from a copy") from error
 
 
 def check_manifest(manifest: Manifest, metric: str | None) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .block import Block
 from .compact import visible_blocks
-from .segment import Block
 from .snapshot import Snapshot
 
 __all__ = ["video_means"]

@@ -11,8 +11,9 @@ from .compact import merge
 from .files import Checks
 from .manifest import Manifest
 from .migration import erase
+from .opening import open_snapshot
 from .place import FRAMES
-from .snapshot import Snapshot, open_snapshot
+from .snapshot import Snapshot
 from .update import remove
 
 __all__ = ["contents_in", "purge"]

@@ -33,7 +33,7 @@ def with_whitening(snapshot: Snapshot) -> Manifest:
     names = tuple(aspect.name for aspect in manifest.aspects)
     if stored and stored.aspects == names and abs(slices - stored.slices) <= GROWTH * stored.slices:
         return manifest
-    data = to_bytes(snapshot.fit_whitenings(None, *manifest.aspects))
+    data = to_bytes(snapshot.whitenings.fit(None, *manifest.aspects))
     name = f"whitening/{hashlib.sha256(data).hexdigest()[:16]}.safetensors"  # another content, another name
     file = store(snapshot.folder, name, data)
     return replace(manifest, whitening=StoredWhitening(file=file, slices=slices, aspects=names))

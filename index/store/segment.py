@@ -1,10 +1,10 @@
 """One immutable segment of a library: vectors as a FAISS index, and the table of their videos and slices."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from sora_video.base.errors import LibraryError
 
 from . import version1
-from .files import Checks, Damage, DamagedError, StoredFile, stored_file, storing
-from .filters import Attributes, Where
+from .attributes import Attributes
+from .files import Checks, Damage, DamagedError, StoredFile
+from .filters import Where
 from .kinds import IndexKind, make_kind, stored_kind
-from .manifest import BuiltIndex, Manifest, SegmentRecord
+from .manifest import BuiltIndex, SegmentRecord
 from .table import Entry, Slices, Table
-from .table_writer import TableWriter, writing_table
-from .vectors import header, open_index, open_vectors, write_vectors
+from .table_opening import open_table
+from .vectors import open_index, open_vectors
 
-__all__ = ["Block", "Member", "Segment", "write_segment"]
+__all__ = ["Segment"]
 
 Opened = TypeVar("Opened")
 
@@ -84,7 +85,7 @@ class Segment:
             table, order = version1.open_table(path)
         else:
             new = self.record.slices.name in self._checks.read
-            table, order = Table.open(path, new=new), None
+            table, order = open_table(path, new=new), None
         if table.rows != self.record.rows:
             raise DamagedError(f"is damaged: {table.rows} rows, expected {self.record.rows}")
         return table, None if order is None or (order[1:] > order[:-1]).all() else order
@@ -256,63 +257,3 @@ class Segment:
             slices = self.table.slices
             mask &= where.within(slices["start_s"], slices["end_s"])
         return mask
-
-
-class Member(NamedTuple):
-    """A video to write."""
-
-    video_id: str
-    content: str
-    """SHA-256 of its content."""
-    attributes: Attributes
-    rows: int
-
-
-class Block(NamedTuple):
-    """Some whole videos to write."""
-
-    members: Sequence[Member]
-    slices: Slices
-    vectors: NDArray[np.float32]
-    """(n, D) the rows of the first video, then those of the next."""
-
-
-def write_segment(folder: Path, manifest: Manifest, rows: int, blocks: Iterable[Block]) -> SegmentRecord:
-    """Write the next segment, block by block; it belongs to the library once a manifest names it.
-
-    Args:
-        folder: the library.
-        manifest: has the segment's number, dimension and precision.
-        rows: expected in all blocks; where there are others, the vectors are read again for their checksum.
-        blocks: its content, at least a row; no video or slice is there twice.
-
-    Returns:
-        Its record.
-
-    Raises:
-        StorageError: the disk refused the write.
-        sqlite3.IntegrityError: a video or slice is there twice.
-    """
-    stem, precision = f"segments/{manifest.next_segment:06d}", manifest.precision
-    with (
-        writing_table(folder / f"{stem}.slices.sqlite") as table,
-        storing(folder, f"{stem}.vectors.faiss") as file,
-    ):
-        file.write(header(manifest.dim, precision, rows))
-        for block in blocks:
-            write_block(table, block)
-            write_vectors(file, precision, block.vectors)
-        if table.rows != rows:
-            file.rewrite_start(header(manifest.dim, precision, table.rows))
-    slices = stored_file(folder, f"{stem}.slices.sqlite")
-    return SegmentRecord(rows=table.rows, vectors=file.stored, slices=slices)
-
-
-def write_block(table: TableWriter, block: Block) -> None:
-    """Append videos to a table one by one, so that the file does not depend on how they come in blocks."""
-    first = 0
-    for member in block.members:
-        rows = np.arange(first, first + member.rows)
-        table.add_slices(block.slices.take(rows), table.rows)
-        table.add(*member)
-        first += member.rows

@@ -1,7 +1,6 @@
 """A library at one moment: its manifest, and all that it names, opened."""
 
 import json
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,23 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
-from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings
 
-from .files import Checks, Damage, DamagedError, access_errors
-from .filters import Attributes, Value, Where, attributes_from, check_order
+from .attributes import Attributes, Value
+from .files import Checks, Damage
+from .filters import Where, check_order
+from .kept_filters import KeptFilters
 from .manifest import Manifest, SegmentRecord
 from .segment import Segment
 from .table import Entry, Slices
 from .video_source import VideoSource, attributes_alone, source_of
-from .whitening import ALL, Whitening, fit_whitening, from_bytes
+from .whitenings import Whitenings
 
-__all__ = ["Held", "Snapshot", "open_snapshot"]
-
-SAMPLE = 8192
-"""Slices that a whitening is fitted to, where there are more."""
-FILTERS = 8
-"""Filters whose rows are kept."""
+__all__ = ["Held", "Snapshot"]
 
 
 class Held(NamedTuple):
@@ -214,66 +209,10 @@ class Snapshot:
             found |= {entry.video_id: end for entry, end in zip(entries, ends, strict=True)}
         return found
 
-    def whitening(self, aspect: Aspect | None = None) -> Whitening:
-        """A whitening as it is stored; fitted where none is stored, or it is damaged.
-
-        Args:
-            aspect: of the parts of embeddings; None: of whole embeddings.
-        """
-        name = ALL if aspect is None else aspect.name
-        if name not in self._whitenings:
-            self._whitenings.update(self.fit_whitenings(aspect))
-        return self._whitenings[name]
-
     @cached_property
-    def _whitenings(self) -> dict[str, Whitening]:
-        """Those that are stored, and those that were fitted since."""
-        return self.stored_whitenings() or {}
-
-    def stored_whitenings(self) -> dict[str, Whitening] | None:
-        """The whitenings that the manifest names; None where there are none, or they are damaged."""
-        stored = self.manifest.whitening
-        if stored is None:
-            return None
-        dims = {aspect.name: aspect.end - aspect.start for aspect in self.manifest.aspects}
-        try:
-            path = self.checks.path(stored.file)
-            return from_bytes(
-                path.read_bytes(), {ALL: self.manifest.dim} | {name: dims[name] for name in stored.aspects}
-            )
-        except (LibraryError, OSError, KeyError):
-            return None
-
-    def fit_whitenings(self, *aspects: Aspect | None) -> dict[str, Whitening]:
-        """Fit whitenings to slices that can be searched.
-
-        Args:
-            aspects: to the parts of embeddings; None: to whole embeddings.
-
-        Returns:
-            The whitenings by name of the aspect.
-        """
-        vectors = self.some_vectors()
-        return {
-            ALL if aspect is None else aspect.name: fit_whitening(
-                vectors if aspect is None else aspect.part(vectors)
-            )
-            for aspect in aspects
-        }
-
-    def some_vectors(self) -> NDArray[np.float32]:
-        """(N, D) of slices that can be searched, drawn by seed where there are many.
-
-        Which ones does not depend on how they are spread over segments.
-        """
-        ends = np.cumsum([segment.record.visible for segment in self.searchable], dtype=np.int64)
-        slices = int(ends[-1]) if len(ends) else 0
-        drawn = np.random.default_rng(0).choice(slices, min(SAMPLE, slices), replace=False)
-        parts = np.split(np.sort(drawn), np.searchsorted(np.sort(drawn), ends[:-1]))
-        vectors = [np.zeros((0, self.manifest.dim), np.float32)]
-        for segment, part, end in zip(self.searchable, parts, ends, strict=False):
-            vectors.append(segment.read(segment.shown_rows(part - end + segment.record.visible)))
-        return np.concatenate(vectors)
+    def whitenings(self) -> Whitenings:
+        """What likeness is measured by."""
+        return Whitenings(self.checks, self.manifest, self.searchable)
 
     def visible(
         self, segment: Segment, exclude: Collection[str], where: Where | None
@@ -305,17 +244,16 @@ class Snapshot:
         Raises:
             LibraryError: the file of edited attributes is damaged.
         """
-        for known, asked, mask in tuple(self._matching):
-            if known is segment and asked == where:
-                return mask
-        mask = segment.matching(where, self.edits())
-        self._matching.append((segment, where, mask))
+        mask = self._kept_filters.find(segment, where)
+        if mask is None:
+            mask = segment.matching(where, self.edits())
+            self._kept_filters.keep(segment, where, mask)
         return mask
 
     @cached_property
-    def _matching(self) -> deque[tuple[Segment, Where, NDArray[np.bool_]]]:
-        """What the last filters let through, by segment."""
-        return deque(maxlen=FILTERS * max(1, len(self.segments)))
+    def _kept_filters(self) -> KeptFilters:
+        """What the last filters let through."""
+        return KeptFilters(len(self.segments))
 
     def check_order(self, where: Where) -> None:
         """Refuse a filter that compares an attribute with what none of its values can be compared with.
@@ -377,49 +315,3 @@ class Snapshot:
             replace(segment.record, removed=hidden)
             for segment, hidden in zip(self.segments, removed, strict=True)
         ]
-
-
-def open_snapshot(checks: Checks, manifest: Manifest, before: Snapshot | None = None) -> Snapshot:
-    """Open the files that a manifest names.
-
-    Args:
-        checks: of the library.
-        manifest: of the library.
-        before: an earlier snapshot, whose segments are used again where they are the same.
-    """
-    opened = {segment.record.files: segment for segment in before.segments} if before else {}
-    segments = tuple(
-        reopen(opened.get(record.files), checks, record, manifest.dim) for record in manifest.segments
-    )
-    damage = [item for segment in segments for item in segment.damage]
-    edited: Mapping[str, Attributes] | None = {}
-    if manifest.attributes:
-        try:
-            path = checks.path(manifest.attributes)
-            with access_errors(path):
-                edited = edits_from(path.read_bytes())
-        except DamagedError as error:
-            edited = None
-            damage.append(Damage(None, manifest.attributes.name, str(error)))
-    checks.save({file.name for file in manifest.files})
-    return Snapshot(checks=checks, manifest=manifest, segments=segments, edited=edited, damage=tuple(damage))
-
-
-def reopen(segment: Segment | None, checks: Checks, record: SegmentRecord, dim: int) -> Segment:
-    """A segment under a record, opened already or not."""
-    return Segment(checks, record, dim) if segment is None or segment.damage else segment.under(record)
-
-
-def edits_from(data: bytes) -> dict[str, Attributes]:
-    """Edited attributes by video, from their file.
-
-    Raises:
-        DamagedError: the file holds something else.
-    """
-    try:
-        edited = json.loads(data)
-        for attributes in edited.values():
-            attributes_from(json.dumps(attributes))
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise DamagedError(f"is damaged: it holds no attributes by video: {error}") from error
-    return dict(edited)

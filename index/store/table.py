@@ -1,22 +1,18 @@
 """The table of a segment: its videos and slices, in an SQLite file that is written once, then only read."""
 
 import json
-import resource
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.pretrain.encoders.checks import check_slices, check_video_id
-
+from .attributes import Attributes
 from .files import DamagedError
-from .filters import Attributes, Where, attributes_from, pairs
+from .filters import Where, pairs
 from .sqlite import TABLES, sqlite_errors
 
 __all__ = ["Entry", "Slices", "Table"]
@@ -26,16 +22,8 @@ LOOKUP = 3
 """Times longer that looking a row up takes than reading it among all; rows are looked up until that took as
 long as reading the table would, which is then done, once."""
 
-BLOCK_ROWS = 1 << 16
-"""Slices that are checked at once, except for a longer video."""
 AT_ONCE = 500
 """Values that are looked up by one query; SQLite takes at least 999."""
-IN_MEMORY_BYTES = 1 << 20
-"""Tables up to this size are read into memory, so that they keep no file open."""
-FILES_SHARE = 4
-"""Tables keep one in so many of the files open that a process may; further ones are read into memory."""
-ON_DISK: "WeakSet[Table]" = WeakSet()
-"""Those that keep a file open."""
 TEXT = "',' || substr(attributes, 2, length(attributes) - 2) || ','"
 """SQL of a video's attributes with a comma before and behind each."""
 
@@ -102,7 +90,7 @@ class Table:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
-        self._path = path
+        self.path = path
         self._looked_up = 0
         self._check_schema()
         (self.videos,) = self._one("SELECT coalesce(max(number) + 1, 0) FROM videos")
@@ -117,36 +105,6 @@ class Table:
         still = "still" if tables == TABLES[-1] else "0"
         self._select = f"SELECT slice_id, slice_no, start_s, end_s, {still} FROM slices"
 
-    def check(self) -> None:
-        """Read all, and refuse values that a correct writer does not write.
-
-        Raises:
-            DamagedError: a video has no name or rows, or a time or number is out of range.
-        """
-        if not 1 <= self.videos <= self.rows:
-            raise DamagedError(f"is damaged: {self.videos} videos of {self.rows} rows")
-        number = end = 0
-        with sqlite_errors(self._path):
-            for videos in in_blocks(self.entries()):
-                for entry in videos:
-                    if (entry.number, entry.first_row) != (number, end) or entry.rows < 1:
-                        raise DamagedError("is damaged: it has a video without rows, or rows without a video")
-                    check_video_id(entry.video_id)
-                    attributes_from(entry.attributes)
-                    number, end = number + 1, end + entry.rows
-                self._check_slices(videos)
-        if (number, end) != (self.videos, self.rows):
-            raise DamagedError("is damaged: it has a video without rows, or rows without a video")
-
-    def _check_slices(self, videos: Sequence[Entry]) -> None:
-        """Refuse slices of some neighbouring videos that no video has."""
-        rows = [entry.rows for entry in videos]
-        slices = self.span(videos[0].first_row, sum(rows))
-        if (slices["slice_id"] < 0).any():
-            raise DamagedError("is damaged: it has a slice whose id is negative")
-        video = np.repeat(np.arange(len(rows)), rows)
-        check_slices(video, slices["slice_no"], slices["start_s"], slices["end_s"])
-
     def check_pages(self) -> None:
         """Follow all pages, those of SQLite's own indexes too, which takes as long again as :meth:`check`.
 
@@ -156,33 +114,6 @@ class Table:
         ((problem,),) = self._all("PRAGMA integrity_check(1)")
         if problem != "ok":
             raise DamagedError(f"is damaged: {' '.join(problem.split())}")
-
-    @classmethod
-    def open(cls, path: Path, *, new: bool = True) -> "Table":
-        """Open a file that was verified; it stays readable when it is deleted.
-
-        Args:
-            path: the SQLite file; small ones are read into memory, and checked each time.
-            new: check a large one, which takes 2 s for a million slices.
-
-        Raises:
-            DamagedError: it is not such a table.
-            LibraryError: it cannot be read now.
-        """
-        with sqlite_errors(path):
-            if path.stat().st_size <= IN_MEMORY_BYTES or len(ON_DISK) >= most_files():
-                connection = sqlite3.connect(":memory:", check_same_thread=False)
-                connection.deserialize(path.read_bytes())
-                table = cls(connection, path)
-                table.check()
-                return table
-            address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-            table = cls(sqlite3.connect(address, uri=True, check_same_thread=False), path)
-            if new:
-                with closing(sqlite3.connect(address, uri=True)) as connection:
-                    cls(connection, path).check()  # with columns of its own, which are let go
-        ON_DISK.add(table)
-        return table
 
     @cached_property
     def names(self) -> list[str]:
@@ -195,7 +126,7 @@ class Table:
     def first_row(self) -> NDArray[np.int64]:
         """(videos + 1,) first row of each video, and the number of rows."""
         first_rows = self._all("SELECT first_row FROM videos ORDER BY number LIMIT ?", self.videos)
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             return np.array([row for (row,) in first_rows] + [self.rows], np.int64)
 
     @cached_property
@@ -206,7 +137,7 @@ class Table:
     @cached_property
     def slices(self) -> NDArray[np.void]:
         """(rows,) all slices, as records of ``SLICE``."""
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             return np.fromiter(self._connection.execute(f"{self._select} ORDER BY row"), SLICE, self.rows)
 
     def warm(self) -> None:
@@ -224,7 +155,7 @@ class Table:
             (``rows``,) slices.
         """
         query = f"{self._select} WHERE row >= ? AND row < ? ORDER BY row"
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             return np.fromiter(self._connection.execute(query, (first_row, first_row + rows)), SLICE, rows)
 
     def columns(self, rows: NDArray[np.int64]) -> Slices:
@@ -266,7 +197,7 @@ class Table:
             count: how many; None: all.
         """
         end = self.videos if count is None else first + count
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             query = f"{ENTRY} WHERE number >= ? AND number < ? ORDER BY number"
             for row in self._connection.execute(query, (first, end)):
                 yield Entry(*row)
@@ -274,13 +205,13 @@ class Table:
     def first_slice_ids(self) -> NDArray[np.int64]:
         """(videos,) the id of each video's first slice."""
         query = "SELECT slice_id FROM videos JOIN slices ON row = first_row ORDER BY number"
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             ids = (number for (number,) in self._connection.execute(query))
             return np.fromiter(ids, np.int64, self.videos)
 
     def names_in_order(self) -> Iterator[str]:
         """The videos by name, read from the file."""
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             for (name,) in self._connection.execute("SELECT video_id FROM videos ORDER BY video_id"):
                 yield name
 
@@ -330,13 +261,13 @@ class Table:
             name: of the attribute.
         """
         query = f"SELECT number, video_id, attributes FROM videos WHERE instr({TEXT}, ?)"
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             for number, video_id, attributes in self._connection.execute(query, [f",{json.dumps(name)}:"]):
                 yield number, video_id, json.loads(attributes)
 
     def _all(self, query: str, *values: Any) -> list[Any]:
         """All rows of a query."""
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             return self._connection.execute(query, values).fetchall()
 
     def _in(self, query: str, column: str, values: Sequence[Any]) -> list[Any]:
@@ -350,24 +281,5 @@ class Table:
 
     def _one(self, query: str, *values: Any) -> Any:
         """The first row of a query; None where it has none."""
-        with sqlite_errors(self._path):
+        with sqlite_errors(self.path):
             return self._connection.execute(query, values).fetchone()
-
-
-def in_blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Videos, some at a time, whose slices are read together."""
-    block: list[Entry] = []
-    rows = 0
-    for entry in entries:
-        block.append(entry)
-        rows += entry.rows
-        if rows >= BLOCK_ROWS:
-            yield block
-            block, rows = [], 0
-    if block:
-        yield block
-
-
-def most_files() -> int:
-    """How many tables may keep a file open."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // FILES_SHARE

@@ -9,7 +9,7 @@ from typing import Any
 
 from sora_video.base.files import atomic_path
 
-from .filters import Attributes, to_json
+from .attributes import Attributes, to_json
 from .sqlite import SCHEMA
 from .table import Slices, Table
 

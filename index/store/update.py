@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sora_video.base.errors import LibraryError
 
+from .attributes import Attributes, Value, check_attributes, to_json
 from .files import store
-from .filters import Attributes, Value, check_attributes, to_json
 from .manifest import Manifest, SegmentRecord
 from .snapshot import Held, Snapshot
 from .video_source import VideoSource, with_source

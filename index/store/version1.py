@@ -10,6 +10,7 @@ from sora_video.base.files import read_parquet
 
 from .files import DamagedError, access_errors
 from .table import Slices, Table
+from .table_check import check_table
 from .table_writer import TableWriter
 
 __all__ = ["SUFFIX", "open_table"]
@@ -50,5 +51,5 @@ def open_table(path: Path) -> tuple[Table, NDArray[np.int64]]:
         writer.add(name, "", {}, len(rows))
     writer.add_slices(slices.take(order), 0)
     table = writer.table(path)
-    table.check()
+    check_table(table)
     return table, order

@@ -59,7 +59,7 @@ def attributes(
     as_json: JsonOption = False,
 ) -> None:
     """Show, or edit, the attributes of a video."""
-    from sora_video.index.store.filters import parse_value
+    from sora_video.index.store.attributes import parse_value
 
     opened, wanted = open_and_warn(library), {}
     for word in changes or []:
@@ -86,7 +86,7 @@ def attributes(
 )
 def list_videos(library: StoreArgument, where: WhereOption = None, as_json: JsonOption = False) -> None:
     """List the videos of a library, with the folder that each came from and its attributes."""
-    from sora_video.index.store.filters import parse_where
+    from sora_video.index.store.filter_words import parse_where
 
     opened, filters = open_to_search(library), parse_where(where) if where else None
     videos = opened.list_videos(filters)

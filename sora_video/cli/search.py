@@ -105,7 +105,7 @@ def search(
     from sora_video.index.example import Example, query_by_example
     from sora_video.index.localize import localize
     from sora_video.index.query import AGREE
-    from sora_video.index.store.filters import parse_where
+    from sora_video.index.store.filter_words import parse_where
 
     if (query is None) == (text is None):
         raise ConfigError("query: name a video, a slice or embeddings, or words by --text; one of them")

@@ -18,6 +18,57 @@ __all__ = ["register"]
 
 MODULES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
+HeadOption = Annotated[
+    Path | None, typer.Option("--head", metavar="HEAD", help="A classifier for the page and for jobs.")
+]
+VideosOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--videos",
+        metavar="FOLDER",
+        help="Folder of the library's videos; default: where they were added from.",
+    ),
+]
+WatchFolderOption = Annotated[
+    bool, typer.Option("--watch-folder", help="Add new files in the folder of --videos as they come.")
+]
+TakeAwayOption = Annotated[
+    bool, typer.Option("--take-away", help="With --watch-folder, remove videos whose files are gone.")
+]
+EventsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--events", metavar="FOLDER", help="Folder of `sora watch --out`; its events are sent to clients."
+    ),
+]
+RunsOption = Annotated[
+    Path | None, typer.Option("--runs", metavar="FOLDER", help="Folder of runs, to show side by side.")
+]
+HostOption = Annotated[
+    str, typer.Option("--host", help="Address to listen on; all but loopback addresses require a token.")
+]
+PortOption = Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one.")]
+NameOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="Host name of the server, besides localhost; may be repeated."),
+]
+TokenOption = Annotated[bool, typer.Option("--token", help="Require the token on a loopback address too.")]
+ReadOnlyOption = Annotated[
+    bool, typer.Option("--read-only", help="Refuse all changes of the library, labels and heads.")
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="FOLDER", help="Folder for the server's own files; default: LIBRARY.serve."
+    ),
+]
+RateOption = Annotated[
+    float, typer.Option("--rate", help="Maximum requests per second from one address; 0: no limit.")
+]
+CacheOption = Annotated[
+    int, typer.Option("--cache-mb", metavar="MB", help="Maximum disk space of previews and pictures.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file.
@@ -32,58 +83,20 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     library: LibraryArgument,
-    head: Annotated[
-        Path | None, typer.Option("--head", metavar="HEAD", help="A classifier for the page and for jobs.")
-    ] = None,
-    videos: Annotated[
-        Path | None,
-        typer.Option(
-            "--videos",
-            metavar="FOLDER",
-            help="Folder of the library's videos; default: where they were added from.",
-        ),
-    ] = None,
-    watch_folder: Annotated[
-        bool, typer.Option("--watch-folder", help="Add new files in the folder of --videos as they come.")
-    ] = False,
-    take_away: Annotated[
-        bool, typer.Option("--take-away", help="With --watch-folder, remove videos whose files are gone.")
-    ] = False,
-    events: Annotated[
-        Path | None,
-        typer.Option(
-            "--events", metavar="FOLDER", help="Folder of `sora watch --out`; its events are sent to clients."
-        ),
-    ] = None,
-    runs: Annotated[
-        Path | None, typer.Option("--runs", metavar="FOLDER", help="Folder of runs, to show side by side.")
-    ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; all but loopback addresses require a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: any free one.")] = 8000,
-    name: Annotated[
-        list[str] | None,
-        typer.Option("--name", help="Host name of the server, besides localhost; may be repeated."),
-    ] = None,
-    token: Annotated[
-        bool, typer.Option("--token", help="Require the token on a loopback address too.")
-    ] = False,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse all changes of the library, labels and heads.")
-    ] = False,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            "--state", metavar="FOLDER", help="Folder for the server's own files; default: LIBRARY.serve."
-        ),
-    ] = None,
-    rate: Annotated[
-        float, typer.Option("--rate", help="Maximum requests per second from one address; 0: no limit.")
-    ] = 100.0,
-    cache_mb: Annotated[
-        int, typer.Option("--cache-mb", metavar="MB", help="Maximum disk space of previews and pictures.")
-    ] = 4096,
+    head: HeadOption = None,
+    videos: VideosOption = None,
+    watch_folder: WatchFolderOption = False,
+    take_away: TakeAwayOption = False,
+    events: EventsOption = None,
+    runs: RunsOption = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    name: NameOption = None,
+    token: TokenOption = False,
+    read_only: ReadOnlyOption = False,
+    state: StateOption = None,
+    rate: RateOption = 100.0,
+    cache_mb: CacheOption = 4096,
 ) -> None:
     """Serve a library over HTTP: the API, and a page on it."""
     if lacking := [module for module in MODULES if find_spec(module) is None]:

@@ -201,7 +201,7 @@ def test_an_aspect_is_whitened_as_a_library_of_it_alone(library, apart, parted, 
     fitted = fit_whitening(part(stored, by).astype(np.float32))
     library.repair()
     snapshot = library._snapshot
-    (fresh,) = snapshot.fit_whitenings(library.aspect(by)).values()
+    (fresh,) = snapshot.whitenings.fit(library.aspect(by)).values()
     assert fresh(part(query, by)) == pytest.approx(fitted(part(query, by)), abs=1e-4)
 
 

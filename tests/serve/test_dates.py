@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from sora_video.index.info import VideoInfo
-from sora_video.index.store.filters import parse_where
+from sora_video.index.store.filter_words import parse_where
 from sora_video.serve.dates import dates_of
 from tests.browser import WIDTHS
 

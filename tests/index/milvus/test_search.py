@@ -15,7 +15,7 @@ from sora_video.index.milvus.library import MilvusLibrary
 from sora_video.index.milvus.push import push_library
 from sora_video.index.query import Query
 from sora_video.index.several import query_by_examples
-from sora_video.index.store.filters import parse_where
+from sora_video.index.store.filter_words import parse_where
 
 from .conftest import ASPECTS, FINGERPRINT, draw, slices, without_fractions
 

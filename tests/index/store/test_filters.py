@@ -3,7 +3,9 @@ import re
 import pytest
 
 from sora_video.base.errors import LibraryError
-from sora_video.index.store.filters import Condition, Where, check_order, parse_value, parse_where
+from sora_video.index.store.attributes import parse_value
+from sora_video.index.store.filter_words import parse_where
+from sora_video.index.store.filters import Condition, Where, check_order
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sora_video.index.library import Library
-from sora_video.index.store import compact, table
+from sora_video.index.store import compact, table_opening
 from sora_video.index.tune.target import Target
 
 MANY = """
@@ -96,11 +96,11 @@ def test_large_tables_share_the_files_that_may_be_open(tmp_path, make_embeddings
     library = Library.create(tmp_path / "library", "f" * 64, 4)
     for name in "abc":
         library.add(make_embeddings({name: np.eye(4)}))
-    monkeypatch.setattr(table, "IN_MEMORY_BYTES", 0)
-    monkeypatch.setattr(table, "FILES_SHARE", resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-    before = len(table.ON_DISK)
+    monkeypatch.setattr(table_opening, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(table_opening, "FILES_SHARE", resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    before = len(table_opening.ON_DISK)
     opened = Library.open(library.path)
-    assert len(table.ON_DISK) <= max(before, 2)
+    assert len(table_opening.ON_DISK) <= max(before, 2)
     assert opened.videos() == ["a", "b", "c"]
 
 

@@ -16,7 +16,7 @@ import pytest
 from sora_video.base.digests import json_sha256
 from sora_video.base.errors import CorpusError, LibraryError
 from sora_video.index.library import Library
-from sora_video.index.store import files, table
+from sora_video.index.store import files, table_opening
 from sora_video.index.store.files import store
 from sora_video.pretrain.encoders.embeddings import read_embeddings, write_embeddings
 
@@ -186,7 +186,7 @@ def test_a_table_with_odd_values_is_refused(library, attempts, change):
 
 @pytest.mark.parametrize("change", TABLES)
 def test_a_table_that_is_read_from_the_disk_is_checked_until_it_is_whole(library, monkeypatch, change):
-    monkeypatch.setattr(table, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(table_opening, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(files, "REMEMBERED_BYTES", 0)
     monkeypatch.setattr(files, "TICK_NS", -(10**15))  # whatever was verified is remembered
     name = "segments/000001.slices.sqlite"

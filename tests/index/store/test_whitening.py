@@ -84,7 +84,7 @@ def test_a_library_whitens_by_what_can_be_found_in_it(tmp_path, narrow, make_emb
 
 
 def test_a_large_library_whitens_by_a_part_of_it(tmp_path, narrow, make_embeddings, monkeypatch):
-    monkeypatch.setattr("sora_video.index.store.snapshot.SAMPLE", 1500)
+    monkeypatch.setattr("sora_video.index.store.whitenings.SAMPLE", 1500)
     library = Library.create(tmp_path / "library", "f" * 64, 16)
     library.add(make_embeddings({"long.mp4": narrow[:3000]}))
     library.add(make_embeddings({f"{n}.mp4": narrow[3000 + n : 3001 + n] for n in range(1000)}))
@@ -94,7 +94,7 @@ def test_a_large_library_whitens_by_a_part_of_it(tmp_path, narrow, make_embeddin
 
 
 def test_a_library_of_many_small_segments_is_whitened_too(tmp_path, narrow, make_embeddings, monkeypatch):
-    monkeypatch.setattr("sora_video.index.store.snapshot.SAMPLE", 9)
+    monkeypatch.setattr("sora_video.index.store.whitenings.SAMPLE", 9)
     library = Library.create(tmp_path / "library", "f" * 64, 16)
     for number in range(30):
         library.add(make_embeddings({f"{number}.mp4": narrow[3 * number : 3 * number + 3]}))

@@ -11,7 +11,6 @@ import torch
 from sora_video.base.errors import ConfigError, RunError, Stopped
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.training.init import initial_weights, new_config
 from sora_video.pretrain.training.learner import Learner
 from sora_video.pretrain.training.loop import pretrain_encoder
@@ -32,15 +31,6 @@ QUICK = (
     "data.workers=0",
     "tracking.every=1",
 )
-
-
-@pytest.fixture(scope="module")
-def lite(tmp_path_factory):
-    """The spec of real weights, on small pictures, by the features of frames."""
-    folder = tmp_path_factory.mktemp("models") / "lite"
-    small = {"frames": 2, "fps": 2.0, "size": 64}
-    fetch_model(LITE, folder, {"slice": small, "encoder": {"depths": [], "cells": 1}})
-    return f"{LITE}@{folder}"
 
 
 def started(init, *overrides, name=None):

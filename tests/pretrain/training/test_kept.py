@@ -14,7 +14,6 @@ from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import generator
 from sora_video.configs.loader import dump_config
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.training.init import initial_weights, new_config
 from sora_video.pretrain.training.kept import KeptFeatures, draw_kept
 from sora_video.pretrain.training.learner import Learner
@@ -33,7 +32,6 @@ from sora_video.pretrain.views.draw_picture import draw_view
 from sora_video.pretrain.views.picture import apply_views
 from tests.pretrain.training.stops import finish_stepwise
 
-LITE = "package:efficientnet_lite0"
 QUICK = (
     "encoder.name=sora",
     "encoder.width=4",
@@ -49,15 +47,6 @@ QUICK = (
     "data.workers=0",
     "tracking.every=1",
 )
-
-
-@pytest.fixture(scope="module")
-def lite(tmp_path_factory):
-    """The spec of real weights, on small pictures, by the features of frames."""
-    folder = tmp_path_factory.mktemp("models") / "lite"
-    small = {"frames": 2, "fps": 2.0, "size": 64}
-    fetch_model(LITE, folder, {"slice": small, "encoder": {"depths": [], "cells": 1}})
-    return f"{LITE}@{folder}"
 
 
 def started(init, *overrides):
