@@ -20,6 +20,9 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A command or an option, which stays on its line. @param {string} text */
+export const code = (text) => make("code", {}, text);
+
 /** A labelled control. @param {string} text @param {HTMLElement} control with an id */
 export const field = (text, control) => make("div.field", {}, make("label", { for: control.id }, text), control);
 

@@ -48,8 +48,8 @@ export async function grid(state, signal, more) {
       jumped = true;
       if (!isShown(parts[start])) parts[start].scrollIntoView();
     }
-    for (const { target, isIntersecting } of entries) {
-      if (!target.isConnected) continue;
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
+      if (!target.isConnected || !boundingClientRect.width) continue; // seen before it was on the page
       near[isIntersecting ? "add" : "delete"](target);
       if (!isIntersecting) leave(target);
       else if (!target.firstChild) take(target);

@@ -3,6 +3,9 @@
 import { button, choice, field, make } from "./dom.js";
 import { counted } from "./times.js";
 
+/** Most pixels of a bar with its gap. */
+const COLUMN = 41;
+
 /** @typedef {{start: string, end: string, count: number}} Bin */
 
 /** Filters that are not of a range of an attribute. @param {string[]} where @param {string} name */
@@ -33,8 +36,9 @@ export function histogram(name, bins, where, set) {
     if (present !== undefined && !options.some(([own]) => own === present)) options.push([present, present]);
     return choice(`${key}-${name}`, [["", "any"], ...options], present ?? "", (own) => (key === "start" ? choose(own, other) : choose(other, own)));
   };
-  return make("fieldset", { "aria-label": `Videos by ${name}` }, make("legend", {}, name),
-    make("div.columns", { role: "group", "aria-label": `Videos by ${name}` }, bars),
-    make("div.ends", { "aria-hidden": "true" }, make("span", {}, bins[0].start), make("span", {}, bins.at(-1).start)),
+  const chart = make("div.histogram", {}, make("div.columns", { role: "group", "aria-label": `Videos by ${name}` }, bars),
+    make("div.ends", { "aria-hidden": "true" }, bins.length > 1 && make("span", {}, bins[0].start), make("span", {}, bins.at(-1).start)));
+  chart.style.maxWidth = `max(160px, ${COLUMN * bins.length}px)`;
+  return make("fieldset", { "aria-label": `Videos by ${name}` }, make("legend", {}, name), chart,
     make("div.row", {}, field(`${name} from`, list("start", from, to)), field(`${name} till`, list("end", to, from))));
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { curves } from "./curves.js";
-import { make } from "./dom.js";
+import { code, make } from "./dom.js";
 import { listen } from "./events.js";
 import { probes, settings, sizes } from "./run_tables.js";
 import { attempt, say } from "./say.js";
@@ -17,9 +17,10 @@ const PICTURES = { views: "Views of the first videos", map: "Map of the monitor'
 
 /** @param {URLSearchParams} state @param {AbortSignal} signal @param {Record<string, any>} info */
 export async function show(state, signal, info) {
-  if (!info.server.runs) return make("p.lead", {}, "This server shows no runs. Start it with --runs and the folder that they lie in: sora serve … --runs runs.");
+  if (!info.server.runs) return make("p.lead", {}, "This server shows no runs. Start it with ", code("--runs"), " and the folder that they lie in: ",
+    code("sora serve … --runs runs"), ".");
   const { runs } = await ask("runs", { signal });
-  if (!runs.length) return make("p.lead", {}, "There is no run in the folder of --runs.");
+  if (!runs.length) return make("p.lead", {}, "There is no run in the folder of ", code("--runs"), ".");
   const asked = state.getAll("run");
   const good = runs.filter((run) => !run.error);
   const chosen = good.filter((run, number) => (asked.length ? asked.includes(run.run_id) : number < FIRST)).slice(0, MOST);

@@ -1,6 +1,6 @@
 /** The view of alerts of a running `sora watch`. */
 
-import { make } from "./dom.js";
+import { code, make } from "./dom.js";
 import { listen } from "./events.js";
 import { say } from "./say.js";
 import { spanText } from "./times.js";
@@ -9,7 +9,8 @@ const KEPT = 100;
 
 /** @param {URLSearchParams} state @param {AbortSignal} signal @param {Record<string, any>} info */
 export async function show(state, signal, info) {
-  if (!info.server.events) return make("p.lead", {}, "This server passes no alerts on. Start it with --events and the folder of a watch: sora watch … --out alerts, then sora serve … --events alerts.");
+  if (!info.server.events) return make("p.lead", {}, "This server passes no alerts on. Start it with ", code("--events"), " and the folder of a watch: ",
+    code("sora watch … --out alerts"), ", then ", code("sora serve … --events alerts"), ".");
   const list = make("ol.hits", { "aria-label": "Alerts" });
   const add = (item) => {
     list.prepend(item);
