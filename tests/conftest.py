@@ -1,6 +1,7 @@
 """Videos, folders of videos and finished runs that tests share."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -50,6 +51,9 @@ TINY = (
 # Small networks on shared processors: threads that wait for each other cost far more than they gain.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
+
+# A shell starts what is in its background with Ctrl-C ignored, and processes that tests start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Picture = NDArray[np.uint8]
 WriteVideo = Callable[..., Path]
