@@ -52,7 +52,7 @@ TINY = (
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start
 
-# A shell starts what is in its background with Ctrl-C ignored, and processes that tests start would inherit it.
+# A shell ignores Ctrl-C for what it starts in its background; processes that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Picture = NDArray[np.uint8]
