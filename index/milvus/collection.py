@@ -1,6 +1,6 @@
 """The two collections of a library in Milvus: its slices, and its whitenings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from sora_video.base.errors import LibraryError
@@ -19,6 +19,8 @@ TEXT_BYTES = 65_535
 """Longest text that a server takes."""
 
 Answer = TypeVar("Answer")
+Fields = Mapping[str, Mapping[str, Any]]
+"""Options of the fields of a collection, by name."""
 
 
 class Collection:
@@ -158,50 +160,70 @@ def create(connection: Connection, state: State, index: str) -> None:
     Raises:
         LibraryError: the server is away, or refused it.
     """
-    from pymilvus import DataType, MilvusClient
-
     name = connection.address.collection
     if has_collection(connection, whitenings_of(name)):
         connection.call("drop_collection", whitenings_of(name))
-    fields: dict[str, dict[str, Any]] = {
-        whitenings_of(name): {
-            "key": {"datatype": DataType.VARCHAR, "max_length": 128, "is_primary": True},
-            "digest": {"datatype": DataType.VARCHAR, "max_length": 64},
-            "number": {"datatype": DataType.INT64},
-            "text": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
-            "none": {"datatype": DataType.FLOAT_VECTOR, "dim": 2},  # a collection has to have vectors
-        },
-        name: {
-            "row": {"datatype": DataType.INT64, "is_primary": True},
-            "push": {"datatype": DataType.INT64},
-            "video_id": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
-            "slices": {"datatype": DataType.INT64},
-            "content": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
-            "attributes": {"datatype": DataType.JSON},
-            "position": {"datatype": DataType.INT64},
-            "slice_id": {"datatype": DataType.INT64},
-            "slice_no": {"datatype": DataType.INT64},
-            "start_s": {"datatype": DataType.DOUBLE},
-            "end_s": {"datatype": DataType.DOUBLE},
-            "still": {"datatype": DataType.BOOL},
-            "embedding": {"datatype": DataType.FLOAT_VECTOR, "dim": state.manifest.dim},
-        },
+    create_collection(connection, whitenings_of(name), whitening_fields(), {"none": "FLAT"}, {})
+    indexes = {"embedding": index, "video_id": "INVERTED", "slice_id": "INVERTED"}
+    create_collection(connection, name, slice_fields(state.manifest.dim), indexes, state.to_property())
+
+
+def whitening_fields() -> Fields:
+    """The fields of a part of a whitening."""
+    from pymilvus import DataType
+
+    return {
+        "key": {"datatype": DataType.VARCHAR, "max_length": 128, "is_primary": True},
+        "digest": {"datatype": DataType.VARCHAR, "max_length": 64},
+        "number": {"datatype": DataType.INT64},
+        "text": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
+        "none": {"datatype": DataType.FLOAT_VECTOR, "dim": 2},  # a collection has to have vectors
     }
-    for collection, columns in fields.items():
-        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-        for field, options in columns.items():
-            schema.add_field(field, **options)
-        indexes = MilvusClient.prepare_index_params()
-        vectors = "embedding" if collection == name else "none"
-        kind = index if collection == name else "FLAT"
-        indexes.add_index(vectors, index_type=kind, metric_type="IP")
-        for field in ("video_id", "slice_id") if collection == name else ():
-            indexes.add_index(field, index_type="INVERTED")
-        connection.call(
-            "create_collection",
-            collection,
-            schema=schema,
-            index_params=indexes,
-            properties=state.to_property() if collection == name else {},
-            consistency_level="Strong",
-        )
+
+
+def slice_fields(dim: int) -> Fields:
+    """The fields of a slice."""
+    from pymilvus import DataType
+
+    return {
+        "row": {"datatype": DataType.INT64, "is_primary": True},
+        "push": {"datatype": DataType.INT64},
+        "video_id": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
+        "slices": {"datatype": DataType.INT64},
+        "content": {"datatype": DataType.VARCHAR, "max_length": TEXT_BYTES},
+        "attributes": {"datatype": DataType.JSON},
+        "position": {"datatype": DataType.INT64},
+        "slice_id": {"datatype": DataType.INT64},
+        "slice_no": {"datatype": DataType.INT64},
+        "start_s": {"datatype": DataType.DOUBLE},
+        "end_s": {"datatype": DataType.DOUBLE},
+        "still": {"datatype": DataType.BOOL},
+        "embedding": {"datatype": DataType.FLOAT_VECTOR, "dim": dim},
+    }
+
+
+def create_collection(
+    connection: Connection,
+    name: str,
+    fields: Fields,
+    indexes: Mapping[str, str],
+    properties: Mapping[str, str],
+) -> None:
+    """Make a collection with fields, and an index of some of them by its type."""
+    from pymilvus import DataType, MilvusClient
+
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    for field, options in fields.items():
+        schema.add_field(field, **options)
+    index_params = MilvusClient.prepare_index_params()
+    for field, kind in indexes.items():
+        metric = {"metric_type": "IP"} if fields[field]["datatype"] == DataType.FLOAT_VECTOR else {}
+        index_params.add_index(field, index_type=kind, **metric)
+    connection.call(
+        "create_collection",
+        name,
+        schema=schema,
+        index_params=index_params,
+        properties=dict(properties),
+        consistency_level="Strong",
+    )
