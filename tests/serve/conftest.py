@@ -11,13 +11,11 @@ from queue import Queue
 import httpx
 import pytest
 
-from sora_video.index.build import build_library
 from sora_video.index.library import Library
 from sora_video.serve.run import run_server
 from sora_video.serve.settings import Settings
+from tests.serve.shelves import build, put
 from tests.serve.visit import Visit
-
-CLIPS = 7
 
 
 @pytest.fixture(scope="session")
@@ -30,39 +28,13 @@ def tiny(untrained_run, tmp_path_factory):
 @pytest.fixture(scope="session")
 def films(data, tmp_path_factory):
     """A folder of real clips in two folders, of which one is there twice, and one is an AVI."""
-    folder = tmp_path_factory.mktemp("films")
-    clips = sorted((data / "survfight").rglob("*.mp4"))[:CLIPS]
-    for number, clip in enumerate(clips):
-        place = folder / ("yard" if number % 2 else "hall 1") / clip.name
-        place.parent.mkdir(exist_ok=True)
-        shutil.copy(clip, place)
-    shutil.copy(clips[0], folder / "yard" / "copy of a clip.mp4")
-    write_avi(clips[1], folder / "old.avi")
-    return folder
-
-
-def write_avi(clip, path):
-    """A clip in a container and a codec that no browser plays."""
-    import av
-
-    with av.open(str(clip)) as given, av.open(str(path), "w") as made:
-        (video,) = given.streams.video
-        stream = made.add_stream("mpeg4", rate=15, width=video.width, height=video.height, pix_fmt="yuv420p")
-        for number, frame in enumerate(given.decode(video)):
-            frame.pts, frame.time_base = number, 1 / stream.codec_context.framerate
-            frame.pict_type = 0
-            made.mux(stream.encode(frame))
-        made.mux(stream.encode(None))
+    return put(sorted((data / "survfight").rglob("*.mp4")), tmp_path_factory.mktemp("films"))
 
 
 @pytest.fixture(scope="session")
 def built(films, tiny, tmp_path_factory):
     """A library of them, not to be changed."""
-    path = tmp_path_factory.mktemp("built") / "films.library"
-    library = build_library(path, films, tiny).library
-    names = library.videos()
-    library.set_attributes({name: {"camera": number % 3} for number, name in enumerate(names)})
-    return path
+    return build(films, tiny, tmp_path_factory.mktemp("built") / "films.library")
 
 
 @pytest.fixture(scope="module")
