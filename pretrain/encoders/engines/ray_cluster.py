@@ -83,14 +83,14 @@ def connected(address: str | None) -> Iterator[None]:
         return
     if address is not None:
         check_answers(address)
-    try:
-        with quiet():
-            join_or_start(address)
-        # Ray has replaced our handler, and prints that a worker died where results are printed
-        with sigterm_interrupts(), redirect_stdout(sys.stderr):
-            yield
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # to its very end Ray prints that a worker died
+        try:
+            with quiet():
+                join_or_start(address)
+            with sigterm_interrupts():  # Ray has replaced our handler
+                yield
+        finally:
+            ray.shutdown()
 
 
 def check_answers(address: str) -> None:

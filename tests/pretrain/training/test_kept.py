@@ -179,7 +179,10 @@ def test_two_processes_share_the_videos_and_learn_the_same(videos, lite, tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     one, two = pretrain_encoder(videos, tmp_path / "one", config), Run.open(tmp_path / "two")
-    torch.testing.assert_close(two.load_weights(), one.load_weights(), rtol=1e-3, atol=1e-3)
+    weights = [run.load_weights() for run in (one, two)]
+    for named in weights:
+        del named["trunks.rgb.pool.score.2.bias"]  # a softmax cancels it, so that rounding alone moves it
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-3)
     losses = [[line["loss"] for line in run.log()] for run in (one, two)]
     torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-4)
 
