@@ -13,12 +13,12 @@ from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import open_corpus
 
 REASONS = {
-    "hang.mp4": "1.5 s without a frame",
+    "hang.mp4": "3.5 s without a frame",
     "leave.mp4": "its reader ended with status 3",
     "segfault.mp4": "its reader was killed by signal 11 (SIGSEGV)",
     "swell.mp4": "reading it takes more than 300 MB of memory",
 }
-LIMITS = ("data.workers=2", "data.frame_s=1.5", "data.memory_mb=300", "data.max_bad_fraction=0.5")
+LIMITS = ("data.workers=2", "data.frame_s=3.5", "data.memory_mb=300", "data.max_bad_fraction=0.5")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_embedding_names_the_files_and_keeps_the_rest(deadly, videos, make_confi
 @pytest.mark.parametrize("verb", ["prepare", "scan"])
 def test_preparing_and_scanning_name_what_died(deadly, tmp_path, sora, verb):
     out = ("--out", tmp_path / "small") if verb == "prepare" else ()
-    limits = ("--frame-s", "1.5", "--video-s", "100", "--memory-mb", "300")
+    limits = ("--frame-s", "3.5", "--video-s", "100", "--memory-mb", "300")
     code, said = sora(verb, deadly, *out, *limits, "--json")
     found = json.loads(said)
     failures = found["unreadable"]
