@@ -99,6 +99,7 @@ bench-scale: setup-test
 	$(BIN)/python -m benchmarks.served
 	$(BIN)/python -m benchmarks.needs
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.billion
 
 clean:
 	rm -rf $(VENV) $(MILVUS) build dist *.egg-info demo site

@@ -57,6 +57,7 @@ def test_a_head_predicts_with_its_run(examples, sora):
     assert "clip 3" in (examples / "out" / "predictions.json").read_text()
 
 
+@pytest.mark.usefixtures("quick_probe")
 def test_kept_features_are_used_again(examples):
     contents = (examples / "run" / "features" / "contents.jsonl").read_text()
     (examples / "run" / "features" / "contents.jsonl").write_text(

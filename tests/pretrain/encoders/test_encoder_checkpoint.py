@@ -11,7 +11,7 @@ from sora_video.pretrain.encoders.registry import build_encoder, encoder_config,
 
 SIBLINGS = ("mvit_v1_b", "swin3d_s", "swin3d_b")
 """Larger networks of the same code as others."""
-SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s"]
+SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s", "swin3d_t"]
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in encoder_names()]
 
 

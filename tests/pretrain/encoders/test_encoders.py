@@ -38,7 +38,7 @@ these kernels that may be wrong."""
 needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor has no kernels for bf16")
 
 
-SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s"]
+SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s", "swin3d_t"]
 """Large networks of whose kind the others are."""
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in encoder_names()]
 
@@ -295,11 +295,11 @@ def test_dropped_blocks_are_a_function_of_torchs_seed(name):
         pytest.param("sora_multiscale", "rgb", 8, 64, 4, marks=needs_bf16_kernels),
         pytest.param("sora_av", "residual", 8, 56, 4, marks=needs_bf16_kernels),
         pytest.param("sora_av", "rgb", 8, 64, 4, marks=needs_bf16_kernels),
-        pytest.param("r3d_18", "rgb", 8, 56, 2, marks=needs_bf16_kernels),
+        pytest.param("r3d_18", "rgb", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("r3d_18", "residual", 16, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("mc3_18", "residual", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
         pytest.param("mvit_v2_s", "residual", 8, 56, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
-        pytest.param("swin3d_t", "residual", 8, 64, 2, marks=needs_bf16_kernels),
+        pytest.param("swin3d_t", "residual", 8, 64, 2, marks=[needs_bf16_kernels, pytest.mark.slow]),
     ],
 )
 def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
@@ -311,7 +311,7 @@ def test_bf16_gradients_are_those_of_fp32(name, streams, time, size, count):
     [
         {"name": "sora", "time": {"cell": "gru", "bidirectional": True, "layers": 2, "mix": True}},
         {"name": "sora", "time": {"attention": "sigmoid"}},
-        {"name": "sora", "frame": "resnet18"},
+        pytest.param({"name": "sora", "frame": "resnet18"}, marks=pytest.mark.slow),
         {"name": "sora_multiscale", "scales": {"kernels": (1, 3, 5), "recurrent": False}},
         *(
             {"name": "sora_av", "av": {"fusion": fusion, "visual": visual}}
@@ -346,7 +346,7 @@ def check_bf16_gradients(config, time, size, count):
         pytest.param(8, 64, marks=[needs_bf16_kernels, pytest.mark.slow]),
     ],
 )
-@pytest.mark.parametrize("name", ["r2plus1d_18", "s3d"])
+@pytest.mark.parametrize("name", [pytest.param("r2plus1d_18", marks=pytest.mark.slow), "s3d"])
 def test_bf16_gradients_of_convolutions_are_right(name, time, size):
     """For networks so deep that rounding alone turns the gradients of their first layers."""
     network = encoder(name)

@@ -57,7 +57,7 @@ def test_slices_without_sound_are_left_out_by_sound_alone(run, heard_videos):
         np.testing.assert_allclose(everything.vectors[rows], sight.vectors[rows], atol=1e-6)
 
 
-@pytest.mark.parametrize("by", [None, "sight", "sound"])
+@pytest.mark.parametrize("by", [None, pytest.param("sight", marks=pytest.mark.slow), "sound"])
 def test_a_library_is_searched_by_either_sense(run, heard_videos, tmp_path, by):
     library = Library.create(
         tmp_path / "library", load_encoder(run.path).fingerprint, load_encoder(run.path).dim

@@ -65,7 +65,7 @@ def test_embedding_names_the_files_and_keeps_the_rest(deadly, videos, make_confi
 
 
 @pytest.mark.usefixtures("deadly_decoder")
-@pytest.mark.parametrize("verb", ["prepare", "scan"])
+@pytest.mark.parametrize("verb", ["prepare", pytest.param("scan", marks=pytest.mark.slow)])
 def test_preparing_and_scanning_name_what_died(deadly, tmp_path, sora, verb):
     out = ("--out", tmp_path / "small") if verb == "prepare" else ()
     limits = ("--frame-s", "3.5", "--video-s", "100", "--memory-mb", "300")

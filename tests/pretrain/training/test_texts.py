@@ -160,7 +160,9 @@ def test_the_card_says_what_was_learnt_of_texts(learnt):
     assert "it saw 3 different texts of 18 rows (column text, weight 2) |" in card
 
 
-@pytest.mark.parametrize("off", [["text.weight=0"], ["text.column=null", "text.weight=0"]])
+@pytest.mark.parametrize(
+    "off", [["text.weight=0"], pytest.param(["text.column=null", "text.weight=0"], marks=pytest.mark.slow)]
+)
 def test_without_weight_a_run_is_what_it_was(off, coloured, config_of, make_config, tmp_path):
     plain = (
         "encoder.input=rgb",

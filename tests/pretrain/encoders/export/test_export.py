@@ -108,7 +108,8 @@ def test_a_program_embeds_batches_of_any_size_as_the_encoder(name, format, spec,
     assert how["output"]["embeddings"]["shape"] == ["N", encoder.dim]
 
 
-@pytest.mark.parametrize("version", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
 def test_the_attention_of_mvits_is_exported_for_any_batch(version, tmp_path):
     """Two blocks in the ways of both versions; a whole MViT takes half a minute."""
     second = version == 2

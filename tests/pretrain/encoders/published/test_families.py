@@ -41,7 +41,15 @@ def own_embedding(spec, network, frames):
         return network(pixel_values=frames).last_hidden_state[:, 0].mean(0)
 
 
-@pytest.mark.parametrize("spec", TINY)
+FEW = [
+    pytest.param(
+        spec, marks=() if spec in {"hf:tiny/clip", "hf:tiny/vjepa2", "timm:tiny/vit"} else pytest.mark.slow
+    )
+    for spec in TINY
+]
+
+
+@pytest.mark.parametrize("spec", FEW)
 def test_embeddings_are_those_of_the_library(spec, tiny_model, fetched):
     encoder = load_encoder(fetched(spec))
     clips = torch.rand(1, 3, 4, 32, 32)
@@ -257,7 +265,7 @@ def test_well_known_ones_are_listed():
     assert rows["open_clip:laion/CLIP-ViT-B-32-laion2B-s34B-b79K"].here == "fetch it"
 
 
-@pytest.mark.parametrize("spec", TINY)
+@pytest.mark.parametrize("spec", FEW)
 def test_activations_can_be_recomputed(spec, fetched):
     config = load_encoder(fetched(spec)).config.encoder
     plain, saving = (

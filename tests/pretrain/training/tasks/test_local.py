@@ -142,7 +142,14 @@ def test_without_weight_a_run_is_what_it_was(name, videos, make_config, tmp_path
 
 
 @pytest.mark.parametrize(
-    "settings", [[], ["method.name=moco", "method.queue=16", "optim.groups=2", "encoder.input=both"]]
+    "settings",
+    [
+        [],
+        pytest.param(
+            ["method.name=moco", "method.queue=16", "optim.groups=2", "encoder.input=both"],
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, settings):
     config = make_config("optim.epochs=1", *LOCAL, *settings)

@@ -94,7 +94,13 @@ def test_a_run_learns_tasks_and_keeps_none_of_them(unbroken, videos):
     )
 
 
-@pytest.mark.parametrize("off", [["tasks.order.weight=0", "tasks.rate.weight=0"], ["tasks.rate.weight=0"]])
+@pytest.mark.parametrize(
+    "off",
+    [
+        ["tasks.order.weight=0", "tasks.rate.weight=0"],
+        pytest.param(["tasks.rate.weight=0"], marks=pytest.mark.slow),
+    ],
+)
 def test_without_weight_a_run_is_what_it_was(off, videos, make_config, tmp_path):
     before, without = (
         pretrain_encoder(videos, tmp_path / name, make_config("optim.epochs=2", *PLAYED, *settings))
@@ -126,7 +132,11 @@ def test_heads_have_a_seed_of_their_own(make_config):
 
 
 @pytest.mark.parametrize(
-    "method", [["method.name=simclr"], ["method.name=moco", "method.queue=16", "optim.groups=2"]]
+    "method",
+    [
+        pytest.param(["method.name=simclr"], marks=pytest.mark.slow),
+        ["method.name=moco", "method.queue=16", "optim.groups=2"],
+    ],
 )
 def test_a_run_that_was_stopped_after_each_step_is_the_unbroken_one(videos, make_config, tmp_path, method):
     config = make_config("optim.epochs=2", *TASKS, *method)
