@@ -94,7 +94,7 @@ bench-serve: setup-test
 	$(BIN)/python -m benchmarks.serve
 
 bench-scale: setup-test
-	$(BIN)/python -m benchmarks.growth --model untrained --short 1 --counts 1000 100000 --lengths --slices --name scale-growth.md
+	$(BIN)/python -m benchmarks.growth --model untrained --short 1 --counts 1000 10000 100000 --lengths --slices --name scale-growth.md
 	$(BIN)/python -m benchmarks.ray_embedding
 	$(BIN)/python -m benchmarks.served
 	$(BIN)/python -m benchmarks.needs

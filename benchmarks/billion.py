@@ -1,13 +1,15 @@
 """What libraries of up to a billion slices need: ``python -m benchmarks.billion``.
 
-Nothing is measured here. The table is a formula of rates that `results/scale.md` has, see :class:`Rates`:
+One rate is measured here: how quickly vectors are compared with as many centroids as a shard has. The others
+are those of `results/scale.md`, see :class:`Rates`, and the table is a formula of all:
 
     shards    = the fewest of at most so many slices; each is a library of its own, on a machine of its own
-    lists     = those that :func:`~sora_video.index.tune.kinds.inverted.lists_of` gives a shard
+    lists     = those that `sora index tune` gives a shard, or as many as are asked for
     disk      = slices x (bytes of a number x numbers + bytes of the table + bytes of the index)
     embedding = slices / slices embedded a second by one machine
     building  = slices of a shard / slices built a second
-    index     = slices of a shard x lists x numbers / multiplications a second
+    index     = compared x lists x numbers / products a second + slices of a shard x seconds of a slice
+    compared  = slices of a shard + rounds of k-means x vectors a list x lists
 """
 
 import argparse
@@ -16,12 +18,21 @@ from dataclasses import dataclass, fields, replace
 from math import ceil
 from typing import NamedTuple
 
-from sora_video.index.tune.kinds.inverted import lists_of
+import faiss
+import numpy as np
 
+from sora_video.index.tune.kinds.inverted import POINTS_PER_LIST, lists_of
+
+from .clusters import Clusters
+from .costs import machine
+from .library import timed
 from .real import write_table
 
-SIZES = (1_000_000, 20_000_000, 100_000_000, 1_000_000_000)
-"""Slices."""
+BILLION = 1_000_000_000
+SIZES = ((1_000_000, 0), (20_000_000, 0), (100_000_000, 0), (BILLION, 0), (BILLION, 32_768))
+"""Slices, and lists of a shard; 0: the usual number."""
+COMPARED = 65_536
+"""Vectors, to measure the rate."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +43,22 @@ class Rates:
     """Numbers of a vector."""
     number_bytes: int = 2
     """Of each number: fp16."""
-    table_bytes: float = 36.0
+    table_bytes: float = 39.0
     """Of the table, a slice."""
-    index_bytes: float = 88.0
+    index_bytes: float = 75.0
     """Of OPQ-IVF-PQ, a slice."""
-    part_bytes: float = 2070.0
+    part_bytes: float = 2062.0
     """Of the embeddings that libraries are built of, a slice; they may be deleted afterwards."""
-    embed_s: float = 100.0
-    """Slices embedded a second."""
-    build_s: float = 50_000.0
+    embed_s: float = 58.0
+    """Slices of a second embedded a second, `results/first.md`: EfficientNet-Lite0, films as they are."""
+    build_s: float = 16_900.0
     """Slices built a second."""
-    products_s: float = 1e11
-    """Multiplications a second of building an index, its choice included."""
+    products_s: float = 0.0
+    """Products a second of two numbers, as slices are compared with centroids; 0: measure them."""
+    index_us: float = 67.0
+    """Microseconds of a slice that an index takes beside: to code it, and to measure the index."""
+    rounds: int = 10
+    """Of k-means, as libraries train it."""
     shard: int = 31_250_000
     """Slices of a shard, at most."""
 
@@ -66,11 +81,18 @@ class Needs(NamedTuple):
     """Of one shard."""
 
 
-def needs(slices: int, rates: Rates) -> Needs:
-    """What a library of so many slices needs, by the module's formula."""
+def needs(slices: int, rates: Rates, lists: int = 0) -> Needs:
+    """What a library of so many slices needs, by the module's formula.
+
+    Args:
+        slices: of all shards.
+        rates: of the machines.
+        lists: of a shard's index; 0: the usual number.
+    """
     shards = ceil(slices / rates.shard)
     rows = ceil(slices / shards)
-    lists = lists_of(rows)
+    lists = lists or lists_of(rows)
+    compared = rates.rounds * POINTS_PER_LIST * lists + rows
     return Needs(
         shards,
         lists,
@@ -79,14 +101,24 @@ def needs(slices: int, rates: Rates) -> Needs:
         slices * rates.part_bytes / 1e9,
         slices / rates.embed_s / 86400,
         rows / rates.build_s / 3600,
-        rows * lists * rates.dim / rates.products_s / 3600,
+        (compared * lists * rates.dim / rates.products_s + rows * rates.index_us / 1e6) / 3600,
     )
+
+
+def compared_s(lists: int, dim: int) -> float:
+    """Products a second, as vectors are compared with so many centroids."""
+    drawn = Clusters(dim, lists, 1)
+    centroids = faiss.IndexFlatIP(dim)
+    centroids.add(drawn.centres @ drawn.axes)
+    vectors = drawn.draw(np.random.default_rng(2), COMPARED)
+    seconds, _ = timed(lambda: centroids.search(vectors, 1))
+    return COMPARED * lists * dim / seconds
 
 
 def rows(rates: Rates) -> Iterator[str]:
     """One line a size."""
-    for slices in SIZES:
-        need = needs(slices, rates)
+    for slices, lists in SIZES:
+        need = needs(slices, rates, lists)
         cells = [
             f"{slices:,}",
             f"{need.shards}",
@@ -108,13 +140,15 @@ def main() -> None:
         name, kind = f"--{field.name.replace('_', '-')}", type(field.default)
         parser.add_argument(name, type=kind, default=field.default)
     rates = replace(Rates(), **vars(parser.parse_args()))
+    if not rates.products_s:
+        rates = replace(rates, products_s=compared_s(max(lists for _, lists in SIZES), rates.dim))
     given = ", ".join(f"`{name}` {value:g}" for name, value in vars(rates).items())
     write_table(
         "billion.md",
         "What large libraries need",
-        f"""`python -m benchmarks.billion`, whose head has the formula: computed of {given}. The bytes and
-        speeds are those of 20 million slices in [scale](scale.md), on two cores; the slices embedded a second
-        are yours to give, as `--embed-s 5000`.""",
+        f"""`python -m benchmarks.billion`, whose head has the formula: computed of {given}. `products_s` is
+        measured here; machine: {machine()}. Other bytes and speeds are those of [scale](scale.md), on two
+        cores; the slices embedded a second are yours to give, as `--embed-s 5000`.""",
         [
             "slices",
             "shards",

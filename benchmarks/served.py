@@ -1,12 +1,11 @@
-"""Milvus against the folder: ``python -m benchmarks.served --videos 2000``.
+"""Milvus against the folder: ``python -m benchmarks.served``.
 
 It starts milvus-lite's server from the environment that ``make setup-test`` makes for it, unless an address
 is given: of a collection that is not there yet, on a server that runs already. The same queries of ten slices
-are put to both, one after the other.
+are put to both, one after the other. milvus-lite is for tests: a search there takes seconds.
 """
 
 import argparse
-import platform
 import socket
 import subprocess
 import tempfile
@@ -18,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from sora_video import Embeddings, Library, Query, localize, open_store, pull_library, push_library
-from sora_video.base.files import write_text
 from sora_video.index.stores import Store
 
-RESULTS = Path(__file__).parent / "results" / "served.md"
+from .costs import machine
+from .real import write_table
+
 PROGRAM = Path(__file__).parents[1] / ".venv-milvus/bin/milvus-lite"
 SLICES, DIM, ALONG = 10, 512, 64
 
@@ -86,8 +86,8 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", nargs="?", help="default: of a server that is started")
-    parser.add_argument("--videos", type=int, default=2_000, help="of ten slices each")
-    parser.add_argument("--queries", type=int, default=50)
+    parser.add_argument("--videos", type=int, default=1_000, help="of ten slices each")
+    parser.add_argument("--queries", type=int, default=10)
     parser.add_argument("--index", default="FLAT")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, ExitStack() as servers:
@@ -101,6 +101,7 @@ def main() -> None:
         queries = [Query(library.embeddings(name)) for name in names]
         folder, found = search_times(library, queries)
         served, served_found = search_times(open_store(address, print), queries)
+    server = given.address or "milvus-lite, which is for tests"
     slices, same = (
         given.videos * SLICES,
         np.mean([here == there for here, there in zip(found, served_found, strict=True)]),
@@ -115,19 +116,15 @@ def main() -> None:
         ("searches a second in Milvus", 1000 / float(np.mean(served))),
         ("searches with the same ten videos in the same order", float(same)),
     ]
-    lines = [
-        "# Milvus against the folder",
-        "",
-        f"{slices:,} slices of {given.videos:,} videos, {DIM} dimensions, index {given.index}, "
-        f"{len(queries)} queries, one after the other; {platform.processor() or platform.machine()}. "
-        "`python -m benchmarks.served` measures it.",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value:.3g} |" for name, value in rows),
-    ]
-    write_text(RESULTS, "\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write_table(
+        "served.md",
+        "Milvus against the folder",
+        f"""`make bench-scale`; machine: {machine()}; server: {server}.
+        {slices:,} slices of {given.videos:,} videos, {DIM} numbers, index {given.index}; {len(queries)}
+        queries of ten slices, one after the other.""",
+        ["what", "measured"],
+        [f"| {name} | {value:.3g} |" for name, value in rows],
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ ROUND = Rates(
     embed_s=100.0,
     build_s=50_000.0,
     products_s=1e11,
+    index_us=50.0,
+    rounds=10,
     shard=1_000_000,
 )
 
@@ -23,7 +25,7 @@ def test_a_library_of_one_shard():
     assert (need.vectors_gb, need.index_gb, need.parts_gb) == pytest.approx((1.0, 0.1, 2.0))
     assert need.embed_days * 86400 == pytest.approx(10_000)
     assert need.build_h * 3600 == pytest.approx(20)
-    assert need.tune_h * 3600 == pytest.approx(20.48)
+    assert need.tune_h * 3600 == pytest.approx(50 + (640 * 4096 + 1_000_000) * 4096 * 500 / 1e11)
 
 
 def test_shards_are_as_few_and_as_equal_as_may_be():
