@@ -39,7 +39,7 @@ needs_bf16_kernels = pytest.mark.skipif(not BF16_KERNELS, reason="this processor
 
 
 SELDOM = [*SIBLINGS, "r3d_18", "mc3_18", "r2plus1d_18", "mvit_v2_s", "swin3d_t"]
-"""Large networks of whose kind the others are."""
+"""Large networks, which take long."""
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SELDOM else ()) for name in encoder_names()]
 
 
@@ -394,7 +394,7 @@ def test_weights_are_a_function_of_the_seed(name):
         ("r3d_18", 16, 112),
         ("mc3_18", 16, 112),
         ("r2plus1d_18", 16, 112),
-        ("mvit_v2_s", 16, 224),
+        pytest.param("mvit_v2_s", 16, 224, marks=pytest.mark.slow),
         pytest.param("mvit_v1_b", 16, 224, marks=pytest.mark.slow),
     ],
 )

@@ -7,8 +7,8 @@ from torch.nn.functional import adaptive_avg_pool1d, normalize
 from sora_video.pretrain.encoders.moments import moments_of, run_stages
 from sora_video.pretrain.encoders.registry import build_encoder, encoder_config, encoder_names
 
-SIBLINGS = ["mvit_v1_b", "swin3d_s", "swin3d_b", "r3d_18", "r2plus1d_18", "sora_av", "swin3d_t"]
-"""Of the same code as others here."""
+SIBLINGS = ["mvit_v1_b", "swin3d_s", "swin3d_b", "r3d_18", "r2plus1d_18", "sora_av", "swin3d_t", "mvit_v2_s"]
+"""Large ones, and of the same code as others here."""
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SIBLINGS else ()) for name in encoder_names()]
 
 

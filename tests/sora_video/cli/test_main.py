@@ -211,6 +211,7 @@ def test_doctor_names_the_parts():
     assert f"GB free at {Path.cwd()}" in found["disk"]
 
 
+@pytest.mark.slow
 def test_encoders_are_listed_with_what_they_cost():
     rows = json.loads(sora("encoders", "--frames", "16", "--size", "112", "--json"))
     check("encoders", rows)

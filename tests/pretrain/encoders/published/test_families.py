@@ -69,7 +69,13 @@ PROCESSORS = {
 }
 
 
-@pytest.mark.parametrize("spec", PROCESSORS)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, marks=() if spec in {"hf:tiny/clip", "hf:tiny/dinov3"} else pytest.mark.slow)
+        for spec in PROCESSORS
+    ],
+)
 def test_pixels_are_those_of_the_librarys_processor(spec, tiny_model, fetched, tmp_path, write_video):
     """A film without fine detail, so that two ways of scaling differ by rounding alone."""
     import transformers
