@@ -12,9 +12,8 @@ are those of `results/scale.md`, see :class:`Rates`, and the table is a formula 
     compared  = slices of a shard + rounds of k-means x vectors a list x lists
 """
 
-import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from sora_video.index.tune.kinds.inverted import POINTS_PER_LIST, lists_of
 from .clusters import Clusters
 from .costs import machine
 from .library import timed
+from .needs import asked, given
 from .real import write_table
 
 BILLION = 1_000_000_000
@@ -133,22 +133,15 @@ def rows(rates: Rates) -> Iterator[str]:
 
 def main() -> None:
     """Write and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for field in fields(Rates):
-        name, kind = f"--{field.name.replace('_', '-')}", type(field.default)
-        parser.add_argument(name, type=kind, default=field.default)
-    rates = replace(Rates(), **vars(parser.parse_args()))
+    rates = Rates(**asked(__doc__, Rates))
     if not rates.products_s:
         rates = replace(rates, products_s=compared_s(max(lists for _, lists in SIZES), rates.dim))
-    given = ", ".join(f"`{name}` {value:g}" for name, value in vars(rates).items())
     write_table(
         "billion.md",
         "What large libraries need",
-        f"""`python -m benchmarks.billion`, whose head has the formula: computed of {given}. `products_s` is
-        measured here; machine: {machine()}. Other bytes and speeds are those of [scale](scale.md), on two
-        cores; the slices embedded a second are yours to give, as `--embed-s 5000`.""",
+        f"""`python -m benchmarks.billion`, whose head has the formula: computed of {given(rates)}.
+        `products_s` is measured here; machine: {machine()}. Other bytes and speeds are those of
+        [scale](scale.md), on two cores; the slices embedded a second are yours to give, as `--embed-s 5000`.""",
         [
             "slices",
             "shards",

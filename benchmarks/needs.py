@@ -12,9 +12,9 @@ Nothing is measured here. The table is a formula of rates that are given, see :c
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .real import write_table
 
@@ -124,13 +124,7 @@ def rows(rates: Rates) -> Iterator[str]:
 
 def main() -> None:
     """Write and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for field in fields(Rates):
-        name, kind = f"--{field.name.replace('_', '-')}", type(field.default)
-        parser.add_argument(name, type=kind, default=field.default)
-    rates = replace(Rates(), **vars(parser.parse_args()))
+    rates = Rates(**asked(__doc__, Rates))
     write_table(
         "needs.md",
         "What pretraining needs",
@@ -155,7 +149,21 @@ def main() -> None:
     )
 
 
-def given(rates: Rates) -> str:
+def asked(doc: str | None, rates: type[Any]) -> dict[str, Any]:
+    """What the command line gives of rates: an option each.
+
+    Args:
+        doc: of the command.
+        rates: a dataclass whose fields all have defaults.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for field in fields(rates):
+        name, kind = f"--{field.name.replace('_', '-')}", type(field.default)
+        parser.add_argument(name, type=kind, default=field.default)
+    return vars(parser.parse_args())
+
+
+def given(rates: Any) -> str:
     """Rates by name."""
     return ", ".join(f"`{name}` {value:g}" for name, value in vars(rates).items())
 

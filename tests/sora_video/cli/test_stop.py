@@ -155,7 +155,7 @@ def test_classify_predict(interrupt, sora, many, tmp_path):
     shutil.copytree(EXAMPLES / "head", tmp_path / "head")
     for more in "abcd":  # for these are classified quickly
         shutil.copytree(many / "even", many / more)
-    count = VIDEOS + 4 * VIDEOS // 2
+    count = 3 * VIDEOS
     predict = ("classify", "predict", tmp_path / "head", many, "--model", EXAMPLES / "run")
     out = tmp_path / "out"
     assert f"{out} keeps the videos that are done" in interrupt(*predict, "--out", out, of=count)

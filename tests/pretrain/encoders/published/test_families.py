@@ -47,6 +47,7 @@ FEW = [
     )
     for spec in TINY
 ]
+"""A model of frames, one of video, and one of another library; the others take long together."""
 
 
 @pytest.mark.parametrize("spec", FEW)
