@@ -141,7 +141,8 @@ def main() -> None:
         "What large libraries need",
         f"""`python -m benchmarks.billion`, whose head has the formula: computed of {given(rates)}.
         `products_s` is measured here; machine: {machine()}. Other bytes and speeds are those of
-        [scale](scale.md), on two cores; the slices embedded a second are yours to give, as `--embed-s 5000`.""",
+        [scale](scale.md), on two cores; the slices embedded a second are yours to give, as
+        `--embed-s 5000`.""",
         [
             "slices",
             "shards",
