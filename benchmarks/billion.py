@@ -51,11 +51,11 @@ class Rates:
     """Of the embeddings that libraries are built of, a slice; they may be deleted afterwards."""
     embed_s: float = 58.0
     """Slices of a second embedded a second, `results/first.md`: EfficientNet-Lite0, films as they are."""
-    build_s: float = 16_900.0
+    build_s: float = 33_800.0
     """Slices built a second."""
     products_s: float = 0.0
     """Products a second of two numbers, as slices are compared with centroids; 0: measure them."""
-    index_us: float = 67.0
+    index_us: float = 39.0
     """Microseconds of a slice that an index takes beside: to code it, and to measure the index."""
     rounds: int = 10
     """Of k-means, as libraries train it."""
@@ -126,7 +126,7 @@ def rows(rates: Rates) -> Iterator[str]:
             *(f"{value:,.0f}" for value in (need.vectors_gb, need.index_gb, need.parts_gb)),
             f"{need.embed_days:,.1f}",
             f"{need.build_h:.2f}",
-            f"{need.tune_h:.1f}",
+            f"{need.tune_h:.2f}",
         ]
         yield "| " + " | ".join(cells) + " |"
 
