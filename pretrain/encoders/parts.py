@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Embedded", "Parts", "Sink", "embed_to", "fill", "write_stream"]
 
 GROUP_BYTES = 2**25
-"""Of the vectors that are held before they are written."""
+"""Of the tables that are held before they are written."""
+TABLE_BYTES = 4096
+"""Counted for a table beside its vectors; of short videos, it is most of the table."""
 PART_S = 300.0
 """Seconds after which they are written to a part, however few they are."""
 
@@ -187,7 +189,7 @@ def fill(tables: Iterable[Embeddings], sink: Sink, place: Path) -> tuple[int, in
         for table in tables:
             held.append(table)
             slices, videos = slices + len(table), videos + len(table.videos())
-            size += table.vectors.nbytes
+            size += table.vectors.nbytes + TABLE_BYTES
             if size >= GROUP_BYTES or time.monotonic() - began > PART_S:
                 full, held, size = held, [], 0
                 sink.write(join(full, place))

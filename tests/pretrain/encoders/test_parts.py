@@ -84,6 +84,16 @@ def test_what_is_held_when_a_folder_is_stopped_is_written(encoder, at_once, tmp_
     assert read_embeddings(tmp_path / "folder").videos() == at_once.videos()[:1]
 
 
+def test_many_small_tables_are_not_held_until_their_vectors_are_large(at_once, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "GROUP_BYTES", 3 * parts.TABLE_BYTES)
+    tables = [at_once.select(at_once.video_id == name) for name in at_once.videos()]
+    with closing(Parts(tmp_path / "folder", at_once.fingerprint)) as folder:
+        write_stream(tables, folder)
+    held = [len(read_embeddings(path).videos()) for path in part_paths(tmp_path / "folder")]
+    assert sum(held) == len(tables)
+    assert max(held) <= 3
+
+
 def test_a_file_that_is_stopped_stays_as_it_was(at_once, tmp_path):
     path = tmp_path / "table.parquet"
     write_embeddings(at_once.select([0]), path)
