@@ -37,7 +37,7 @@ __all__ = ["Embedded", "Parts", "Sink", "embed_to", "fill", "write_stream"]
 GROUP_BYTES = 2**25
 """Of the tables that are held before they are written."""
 TABLE_BYTES = 4096
-"""Counted for a table beside its vectors; of short videos, it is most of the table."""
+"""Counted for a table beside its vectors, more than it takes; of short videos it is most of the table."""
 PART_S = 300.0
 """Seconds after which they are written to a part, however few they are."""
 
@@ -225,7 +225,7 @@ class Embedded(NamedTuple):
 
 
 def embed_to(encoder: "VideoEncoder", corpus: Corpus, out: Path, engine: Engine | None = None) -> Embedded:
-    """Embed a corpus to a file or a folder; memory does not grow with the number of videos.
+    """Embed a corpus to a file or a folder; of the videos, only their list grows in memory.
 
     Args:
         encoder: what embeds.
