@@ -13,7 +13,8 @@ class PaddedConv3d(nn.Conv3d):
     output for T = 1 and its weight gradient for longer T under a kernel of 3, and for sides below the stride;
     in any precision its weight gradient for T of 5 to 7 under a kernel of 7 and a stride of 2 (measured with
     torch 2.15). Padding by hand, to just what the kernel visits, gives the same result and leaves the library
-    nothing to pad there.
+    nothing to pad there. Taps of the kernel that meet padding alone are left out: of a kernel of 3 over T = 1
+    only the middle one is computed, a third of the work.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -25,17 +26,23 @@ class PaddedConv3d(nn.Conv3d):
         Returns:
             (N, C', T', H', W'), as of a Conv3d.
         """
-        by_hand: list[int] = []
-        rest = [int(side) for side in self.padding]
+        weight, by_hand, rest = self.weight, list[int](), [int(side) for side in self.padding]
         for axis, side in enumerate(input.shape[2:]):
-            extent = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-            stride, before = self.stride[axis], rest[axis]
-            visited = (side + 2 * before - extent) // stride * stride + extent
-            short = side <= max(extent, stride)
-            by_hand = [*((before, visited - side - before) if short else (0, 0)), *by_hand]
-            rest[axis] = 0 if short else before
+            spread, stride, before = self.dilation[axis], self.stride[axis], rest[axis]
+            extent = spread * (self.kernel_size[axis] - 1) + 1
+            if side > max(extent, stride):
+                by_hand = [0, 0, *by_hand]
+                continue
+            moved = (side + 2 * before - extent) // stride * stride  # from the first place to the last
+            first = max(0, -((moved - before) // spread))
+            last = min(self.kernel_size[axis] - 1, (before + side - 1) // spread)
+            weight = weight.narrow(axis + 2, first, last - first + 1)
+            before -= first * spread
+            visited = moved + spread * (last - first) + 1
+            by_hand = [before, visited - side - before, *by_hand]
+            rest[axis] = 0
         padded = pad(input, by_hand) if any(by_hand) else input
-        return conv3d(padded, self.weight, self.bias, self.stride, rest, self.dilation, self.groups)
+        return conv3d(padded, weight, self.bias, self.stride, rest, self.dilation, self.groups)
 
 
 def pad_explicitly(module: nn.Module) -> None:

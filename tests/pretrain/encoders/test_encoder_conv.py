@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from sora_video.pretrain.encoders.conv import PaddedConv3d, pad_explicitly
 
@@ -63,11 +64,22 @@ def test_a_padded_convolution_is_a_convolution(geometry, time, size):
             assert (found - exact).norm() < 0.01 * exact.norm()
 
 
-def test_dilation_is_kept():
-    ours, plain = PaddedConv3d(4, 4, 3, padding=2, dilation=2), nn.Conv3d(4, 4, 3, padding=2, dilation=2)
+@pytest.mark.parametrize("time", range(1, 6))
+@pytest.mark.parametrize(("padding", "dilation", "stride"), [(2, 2, 1), (2, 2, 2), (3, 2, 1), (4, 3, 2)])
+def test_dilation_is_kept(time, padding, dilation, stride):
+    geometry = {"padding": padding, "dilation": dilation, "stride": stride}
+    ours, plain = PaddedConv3d(4, 4, 3, **geometry), nn.Conv3d(4, 4, 3, **geometry)
     plain.load_state_dict(ours.state_dict())
-    batch = torch.randn(2, 4, 3, 9, 9)
+    batch = torch.randn(2, 4, time, 9, 9)
     torch.testing.assert_close(ours(batch), plain(batch), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("time", "stride", "taps"), [(1, 1, 1), (1, 2, 1), (2, 1, 3), (2, 2, 2), (3, 1, 3)])
+def test_taps_over_padding_alone_cost_nothing(time, stride, taps):
+    conv = PaddedConv3d(4, 4, 3, (stride, 1, 1), 1, bias=False)
+    with FlopCounterMode(display=False) as counter:
+        out = conv(torch.randn(1, 4, time, 8, 8))
+    assert counter.get_total_flops() == 2 * out.numel() * 4 * taps * 9
 
 
 def test_padding_explicitly_keeps_names_and_weights():
