@@ -187,6 +187,9 @@ class EncoderConfig(PartConfig):
     """Of each channel in [0, 1], subtracted from frames; published weights have their own."""
     std: tuple[Positive, Positive, Positive] = (0.225, 0.225, 0.225)
     """Of each channel, by which frames and their differences are divided."""
+    whiten: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """When training ends, divide the features of each stream by this power of their spread over slices of the
+    corpus, which are embedded once more for it; 0: leave them as they are, 1: make all spreads equal."""
     checkpoint: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time. Not part of the
     fingerprint."""

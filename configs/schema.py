@@ -336,6 +336,15 @@ class PretrainConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _whitening_is_of_sight_alone(self) -> "PretrainConfig":
+        if self.encoder.whiten and (self.encoder.has_audio or self.text.is_learnt):
+            why = f"{self.encoder.name} has an audio branch" if self.encoder.has_audio else "texts are learnt"
+            raise ValueError(
+                f"encoder.whiten={self.encoder.whiten}: {why}, whose space it would leave; use 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _negatives_within_a_video_need_an_order(self) -> "PretrainConfig":
         kind, count = self.loss.intra, self.loss.intra_slices
         if kind == "none":

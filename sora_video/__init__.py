@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sora_video.index.store.filters import Condition, Where
     from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
     from sora_video.pretrain.encoders.export.export import export_encoder
+    from sora_video.pretrain.encoders.export.whiten import whiten_encoder
     from sora_video.pretrain.encoders.frozen import VideoEncoder
     from sora_video.pretrain.encoders.load import load_encoder
     from sora_video.pretrain.training.loop import pretrain_encoder
@@ -81,6 +82,7 @@ __all__ = [
     "scan",
     "summarize_video",
     "train_classifier",
+    "whiten_encoder",
     "write_embeddings",
     "write_explanation",
 ]
@@ -123,6 +125,7 @@ HOME = {
     "scan": "pretrain.video.scan",
     "summarize_video": "downstream.explain.summary",
     "train_classifier": "downstream.classify.train",
+    "whiten_encoder": "pretrain.encoders.export.whiten",
     "write_embeddings": "pretrain.encoders.embeddings",
     "write_explanation": "downstream.explain.explain",
 }

@@ -3,8 +3,7 @@
 Embeddings of one encoder lie close together and spread along few directions, so that unrelated slices have
 high cosines. Less the library's mean, and divided by its spread along every direction, they have cosines
 around 0, and copies still around 1, whatever the encoder (Jégou & Chum 2012; the descriptor tracks of DISC,
-Douze et al. 2021, and VSC2022, Pizzi et al. 2024). The covariance is shrunk towards that of a sphere as
-Ledoit & Wolf (2004) derive, so that few slices suffice.
+Douze et al. 2021, and VSC2022, Pizzi et al. 2024).
 
 A copy that was cropped or compressed again differs from its film along the directions of little spread, which
 whitening enlarges. So videos are ranked by a milder one, between none and the whole; how far the best of them
@@ -21,15 +20,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from sora_video.base.errors import LibraryError
+from sora_video.pretrain.encoders.spectrum import fit_spectrum
 
 __all__ = ["ALL", "Whitening", "fit_whitening", "from_bytes", "to_bytes"]
 
 ALL = ""
 """The name of the whitening of whole embeddings."""
-FLOOR = 1e-3
-"""Of the mean variance: what is less is taken for rounding."""
-ALIKE = 1e-12
-"""Mean variance up to which all vectors count as equal."""
 TINY = 1e-12
 MILD = 0.7
 """Power of the matrix by which videos are ranked; 0 is no whitening, 1 the whole. Chosen with excerpts."""
@@ -57,7 +53,7 @@ class Whitening:
         if self.mild is not None:
             return Whitening(self.mean, self.mild)
         scales, axes = np.linalg.eigh(self.matrix.astype(np.float64))
-        return Whitening(self.mean, symmetric(axes, np.maximum(scales, 0) ** MILD))
+        return Whitening(self.mean, np.asarray(axes * np.maximum(scales, 0) ** MILD @ axes.T, np.float32))
 
     def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, D) vectors in the new coordinates, of length 1; the mean itself stays 0."""
@@ -181,23 +177,9 @@ def fit_whitening(vectors: NDArray[np.float32]) -> Whitening:
     Returns:
         Their whitening; where there are fewer than two, or all are equal, one that changes nothing.
     """
-    dim = vectors.shape[1]
-    as_is = np.eye(dim, dtype=np.float32)
-    as_they_are = Whitening(np.zeros(dim, np.float32), as_is, as_is)
-    if len(vectors) < 2:
-        return as_they_are
-    from sklearn.covariance import LedoitWolf  # which takes longer to import than most searches take
-
-    fitted = LedoitWolf(store_precision=False).fit(vectors.astype(np.float64))
-    variances, axes = np.linalg.eigh(fitted.covariance_)
-    if variances.mean() <= ALIKE:
-        return as_they_are
-    scales = 1 / np.sqrt(np.maximum(variances, FLOOR * variances.mean()))
-    mean = fitted.location_.astype(np.float32)
-    return Whitening(mean, symmetric(axes, scales), symmetric(axes, scales**MILD))
-
-
-def symmetric(axes: NDArray[np.float64], scales: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The matrix that scales along axes."""
-    matrix: NDArray[np.float32] = (axes * scales @ axes.T).astype(np.float32)
-    return matrix
+    spectrum = fit_spectrum(vectors)
+    if spectrum is None:
+        dim = vectors.shape[1]
+        as_is = np.eye(dim, dtype=np.float32)
+        return Whitening(np.zeros(dim, np.float32), as_is, as_is)
+    return Whitening(spectrum.mean, spectrum.whitening(1), spectrum.whitening(MILD))

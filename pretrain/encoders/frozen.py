@@ -1,6 +1,6 @@
 """Videos to embeddings with a finished encoder."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -187,7 +187,7 @@ class VideoEncoder:
 
     def embed_videos(
         self, corpus: Corpus, *, progress: bool = True, indexes: Path | None = None, zeros: bool = False
-    ) -> Iterator[VideoRows]:
+    ) -> Generator[VideoRows, None, None]:
         """Embed a corpus as :meth:`embed` does, video by video; only those being read are held in memory.
 
         Args:

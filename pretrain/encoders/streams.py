@@ -14,6 +14,7 @@ from sora_video.configs.parts import EncoderConfig
 from .aspects import Aspect
 from .checkpoint import recompute
 from .moments import join_moments
+from .whiten import Whiten
 
 __all__ = ["FrameTrunk", "SliceEncoder", "SliceFeatures", "TrunkFeatures", "TrunkModule"]
 
@@ -157,6 +158,9 @@ class SliceEncoder(nn.Module):
         self.spans = spans_of({name: trunk.dim for name, trunk in trunks.items()})
         self.aspect_names = ("sight", *(span.name for span in self.spans))
         self.trunks = nn.ModuleDict(trunks)
+        self.whitening = nn.ModuleDict(
+            {name: Whiten(trunk.dim) for name, trunk in trunks.items()} if config.whiten else {}
+        )
 
     def forward(
         self,
@@ -183,10 +187,12 @@ class SliceEncoder(nn.Module):
             TrunkFeatures(*trunk(*self.stream(name, clips, lengths))) for name, trunk in self.trunks.items()
         ]
         attention, moments = outputs[-1].attention, join_moments([output.moments for output in outputs])
+        parts = [output.features for output in outputs]
+        if self.whitening:
+            parts = [whiten(part) for whiten, part in zip(self.whitening.values(), parts, strict=True)]
         if not self.spans:
-            features = outputs[0].features
-            return SliceFeatures(features, attention, features[:, None], moments)
-        parts = [normalize(output.features, dim=1) for output in outputs]
+            return SliceFeatures(parts[0], attention, parts[0][:, None], moments)
+        parts = [normalize(part, dim=1) for part in parts]
         features = torch.cat(parts, 1)
         alone = [
             pad(part, (span.start, self.dim - span.end)) for part, span in zip(parts, self.spans, strict=True)

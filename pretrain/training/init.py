@@ -19,6 +19,7 @@ from sora_video.pretrain.encoders.published.backbone import config_of, find_back
 from sora_video.pretrain.encoders.registry import build_encoder
 from sora_video.pretrain.encoders.spec import absolute_spec, parse_spec
 from sora_video.pretrain.encoders.streams import FrameTrunk
+from sora_video.pretrain.encoders.whitening import unwhitened, without_whitening
 
 __all__ = ["adopt", "initial_weights", "new_config"]
 
@@ -177,7 +178,7 @@ def initial_weights(config: PretrainConfig) -> dict[str, Tensor] | None:
             f"init.spec={config.init.spec}: has fingerprint {encoder.fingerprint[:12]}, the run is to start "
             f"from {config.init.fingerprint[:12]}; restore those weights, or start a new run by --init"
         )
-    network = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
+    network = build_encoder(unwhitened(config.encoder), torch_seed(config.seed, "encoder"))
     whole = config.encoder.name == encoder.config.encoder.name
     ancestor = encoder.network if whole else next(frame_nets(encoder.network), None)
     targets = [network] if whole else list(frame_nets(network))
@@ -185,7 +186,7 @@ def initial_weights(config: PretrainConfig) -> dict[str, Tensor] | None:
         if ancestor is None or not targets:
             raise RuntimeError("one of the two has no network over frames that can be taken out")
         for target in targets:
-            target.load_state_dict(ancestor.state_dict())
+            target.load_state_dict(without_whitening(ancestor.state_dict()))
     except RuntimeError as error:
         raise ConfigError(
             f"{differences(config.encoder, encoder.config.encoder)}: does not fit the weights of "

@@ -226,6 +226,8 @@ class Training:
                 raise
             restored = self.recovery.restore_best()
             steps = self.sampler.first_step if finish else self.sampler.total_steps
+            if self.config.encoder.whiten:
+                on_first(self.fabric, partial(self.save, steps))  # as whitening takes a while, and may fail
             on_first(self.fabric, lambda: self.end(steps, restored=restored))
 
     def finish_early(self) -> None:

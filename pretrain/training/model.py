@@ -13,6 +13,7 @@ from sora_video.configs.schema import OptimConfig, PretrainConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures, TrunkFeatures
+from sora_video.pretrain.encoders.whitening import unwhitened
 
 from .aspects import compared, present
 from .tasks.task import Task, make_tasks
@@ -34,6 +35,8 @@ class Columns(NamedTuple):
 class Contrastive(nn.Module):
     """An encoder with the heads that training needs and embedding does not: a projection, and those of tasks.
 
+    Its features are not whitened: that is fitted to them in the end.
+
     Args:
         config: the encoder, the widths of the head, the tasks, and the seed of their weights.
         weights: the encoder's state to start from; None: random weights.
@@ -46,7 +49,8 @@ class Contrastive(nn.Module):
 
     def __init__(self, config: PretrainConfig, weights: Mapping[str, Tensor] | None = None) -> None:
         super().__init__()
-        self.encoder: Encoder = build_encoder(config.encoder, torch_seed(config.seed, "encoder"))
+        plain, seed = unwhitened(config.encoder), torch_seed(config.seed, "encoder")
+        self.encoder: Encoder = build_encoder(plain, seed)
         if weights is not None:
             self.encoder.load_state_dict(weights)
         self.frozen = freeze(self.encoder, config.encoder.freeze)

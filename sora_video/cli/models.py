@@ -8,7 +8,7 @@ import typer
 from sora_video.base import console
 
 from . import show
-from .arguments import JsonOption
+from .arguments import CorpusArgument, JsonOption
 from .replace import ForceOption, replacing
 
 __all__ = ["register"]
@@ -18,7 +18,9 @@ EncoderSettingsArgument = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings of the encoder, as in encoder.pool=mean+motion."),
 ]
 
-models_app = typer.Typer(no_args_is_help=True, help="List published encoders, and fetch their weights.")
+models_app = typer.Typer(
+    no_args_is_help=True, help="List published encoders, fetch their weights, and whiten encoders."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -97,3 +99,36 @@ def fetch(
         show.print_json({"model": spec, "folder": folder, **facts})
         return
     console.say(f"{spec}: {backbone.licence}, from {backbone.origin}; name it with --model {spec}")
+
+
+@models_app.command(
+    "whiten",
+    epilog="Example: sora models whiten package:efficientnet_lite0 ~/videos --out models/mine",
+)
+def whiten(
+    model: Annotated[
+        str, typer.Argument(metavar="SPEC", help="A run folder, or KIND:NAME of a published encoder.")
+    ],
+    corpus: CorpusArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="The folder to write.")],
+    power: Annotated[
+        float,
+        typer.Option(
+            "--power", help="Power of the spread by which features are divided, above 0 and at most 1."
+        ),
+    ] = 0.5,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Divide an encoder's features by their spread over your own video, which makes neighbours more alike.
+
+    Nothing is trained, and labels are not read. The folder is a model of its own: name it with --model.
+    """
+    from sora_video.pretrain.encoders.export.whiten import whiten_encoder
+
+    with replacing("--out", out, "an exported encoder", force=force):
+        encoder = whiten_encoder(model, corpus, out, power)
+    if as_json:
+        show.print_json({"folder": out, "fingerprint": encoder.fingerprint, "power": power})
+        return
+    console.say(f"{out}: {encoder.dim} features whitened with {corpus}; name it with --model {out}")

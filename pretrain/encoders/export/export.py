@@ -9,8 +9,7 @@ from torch import Tensor
 
 from sora_video.base.errors import ConfigError, RunError, SoraError
 from sora_video.base.files import write_json, write_text
-from sora_video.base.storage import storage_errors
-from sora_video.base.unfinished import sweep, unfinished_folder
+from sora_video.base.folders import check_new, new_folder
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 
 from ..frozen import VideoEncoder
@@ -59,24 +58,15 @@ def export_encoder(model: str | Path, out: str | Path, format: str, check: Sourc
         RunError: the copy's embeddings are others, or the run is not finished.
         StorageError: the disk refused the write.
     """
-    out = Path(out).expanduser().absolute()
-    part, written = one_part(model), find_format(format)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out {out}: exists already; choose another folder")
+    part, written, out = one_part(model), find_format(format), check_new("--out", Path(out))
     corpus = None if check is None else open_corpus(check)
     encoder = load_encoder(model, "cpu")
     encoder.config = encoder.config.model_copy(update={"init": lineage(part, encoder.config)})
-    with storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.parent, out.name)
-        with unfinished_folder(out) as folder:
-            copy = write(written, part, encoder, folder)
-            checked = compare(encoder, copy, corpus)
-            write_json(folder / "preprocessing.json", {**preprocessing(encoder), "check": checked._asdict()})
-            write_text(folder / "README.md", card(part, encoder, written.usage))
-            if out.exists():
-                out.rmdir()
-            folder.rename(out)
+    with new_folder(out) as folder:
+        copy = write(written, part, encoder, folder)
+        checked = compare(encoder, copy, corpus)
+        write_json(folder / "preprocessing.json", {**preprocessing(encoder), "check": checked._asdict()})
+        write_text(folder / "README.md", card(part, encoder, written.usage))
     return checked
 
 

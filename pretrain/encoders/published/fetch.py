@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from sora_video.base.digests import file_sha256
 from sora_video.base.errors import ConfigError
 from sora_video.base.files import write_json
-from sora_video.base.storage import storage_errors
-from sora_video.base.unfinished import sweep, unfinished_folder
+from sora_video.base.folders import check_new, new_folder
 from sora_video.configs.nested import leaves
 
 from ..frozen import VideoEncoder
@@ -26,7 +25,7 @@ from .source import Description, Source, find_source
 __all__ = ["fetch_model"]
 
 SECTIONS = ("encoder.", "slice.")
-OF_THE_WEIGHTS = ("name", "frame", "architecture", "input")
+OF_THE_WEIGHTS = ("name", "frame", "architecture", "input", "whiten")
 """Settings of an encoder that say which network it is."""
 
 
@@ -53,9 +52,7 @@ def fetch_model(
     (part, *others) = parse_spec(model)
     if others or part.run is not None or part.folder is not None:
         raise ConfigError(f"model {model}: must be one published encoder, KIND:NAME; see `sora models list`")
-    out, settings = out.expanduser(), settings or {}
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out {out}: exists already; choose another folder")
+    out, settings = check_new("--out", out), settings or {}
     if unknown := [f"{key}={value!r}" for key, value in leaves(settings) if not key.startswith(SECTIONS)]:
         raise ConfigError(f"{unknown[0]}: is no setting of encoder or slice; leave it out")
     source = find_source(part.kind)
@@ -64,17 +61,10 @@ def fetch_model(
             f"model {model}: needs the packages {', '.join(source.modules)}; install "
             f"sora-video[{source.extra}]"
         )
-    with storage_errors(out):
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        sweep(out.absolute().parent, out.name)
-        with unfinished_folder(out.absolute()) as folder:
-            bring(source, part, folder, given and given.expanduser())
-            offline()
-            backbone = write_down(source, part, folder, settings)
-            if out.exists():
-                out.rmdir()
-            folder.rename(out)
-    return backbone
+    with new_folder(out) as folder:
+        bring(source, part, folder, given and given.expanduser())
+        offline()
+        return write_down(source, part, folder, settings)
 
 
 def bring(source: Source, part: Part, folder: Path, given: Path | None) -> None:
@@ -136,7 +126,7 @@ def check_network(part: Part, description: Description, given: Mapping[str, Any]
     Raises:
         ConfigError: one does.
     """
-    own = {"input": "rgb", **description.encoder}
+    own = {"input": "rgb", "whiten": 0, **description.encoder}
     for key in OF_THE_WEIGHTS:
         if key in given and given[key] != own.get(key):
             raise ConfigError(

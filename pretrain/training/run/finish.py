@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from sora_video.base import console
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json, write_text
 from sora_video.pretrain.encoders.fingerprint import fingerprint
+from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.encoders.towers.stored import write_tower
 from sora_video.pretrain.encoders.weights import write_weights
+from sora_video.pretrain.encoders.whitening import fit_whitening, unwhitened
 from sora_video.pretrain.video.corpus import Corpus
 
 from ..texts import TextLoss
@@ -53,6 +58,7 @@ def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
         journal: receives the map.
 
     Raises:
+        CorpusError: the encoder is to be whitened, and no video can be read any more.
         RunError: no step was taken.
         StorageError: the disk is full.
     """
@@ -61,7 +67,7 @@ def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
     if not log:
         raise RunError(f"run {run.path}: no step could be taken; quarantine.json and events.jsonl say why")
     look = ending.look if ending.look or not monitor else monitor.look(ending.encoder)
-    weights = ending.encoder.state_dict()
+    weights = final_weights(ending)
     mark = fingerprint(weights, run.config.encoder, run.config.slice)
     metrics = {
         "fingerprint": mark,
@@ -86,6 +92,17 @@ def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
         with attempted(path):
             monitor.draw_map(look, path)
             journal.picture(ending.steps, "map", path)
+
+
+def final_weights(ending: Ending) -> dict[str, Tensor]:
+    """The encoder's state, its whitening included where it is to have one."""
+    config, weights = ending.run.config, ending.encoder.state_dict()
+    if not config.encoder.whiten:
+        return weights
+    plain = config.model_copy(update={"encoder": unwhitened(config.encoder)})
+    device = next(iter(weights.values())).device
+    encoder = VideoEncoder(deepcopy(ending.encoder), plain, str(device))
+    return {**weights, **fit_whitening(encoder, ending.corpus, config.encoder.whiten)}
 
 
 def facts(learnt: TextLoss) -> dict[str, Any]:
