@@ -37,7 +37,13 @@ from .real import RESULTS, TASKS, task_videos, write_table
 from .throughput import step_rate
 
 BEFORE, RECIPE = "one stage of residual frames", "the recipe"
-PLAIN = ("encoder.input=residual", "encoder.look_every=1", "encoder.depths=[]", "encoder.cells=1")
+PLAIN = (
+    "encoder.input=residual",
+    "encoder.look_every=1",
+    "encoder.depths=[]",
+    "encoder.cells=1",
+    "encoder.whiten=0",
+)
 """The settings of the recipe, before what was chosen here."""
 COPIES = ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2")
 CHOICES: dict[str, Sequence[str]] = {
@@ -67,9 +73,12 @@ CHOICES: dict[str, Sequence[str]] = {
     "sigreg": (*PLAIN, "method.name=sigreg"),
     "false negatives": (*PLAIN, "method.negatives.ignore=0.05"),
     "false and hard negatives": (*PLAIN, "method.negatives.ignore=0.05", "method.negatives.hardness=0.5"),
+    "whitened": (*PLAIN, "encoder.whiten=0.4"),
     "stages": (*PLAIN, "encoder.depths=[1,2,3,4]"),
     "stages in cells": (*PLAIN, "encoder.depths=[2,3,4]", "encoder.cells=2"),
     RECIPE: (),
+    "the recipe, not whitened": ("encoder.whiten=0",),
+    "the recipe, whitened more": ("encoder.whiten=0.7",),
     "the recipe, all frames": ("encoder.look_every=1",),
     "the recipe, copies": COPIES,
     "the recipe, reversed negatives": ("loss.intra=reverse",),

@@ -36,6 +36,8 @@ from .throughput import step_rate
 
 CHOSEN = {name: TASKS[name] for name in ("handwash, by recording", "handwash, across sinks", "survfight")}
 FOLDERS = sorted({folder for folder, _ in CHOSEN.values()})
+BARE = ("encoder.input=residual", "encoder.look_every=1", "encoder.whiten=0")
+"""Of the recipe, what all networks have: one stream of differences."""
 EQUAL = """`make bench-encoders`: the recipe `tiny-cpu` on the videos of handwash and survfight, for as many
 epochs as measured training steps fill that time with; where that is less than one, on so many videos, drawn
 at random, that one fills it; seed 0. Means over three tasks
@@ -90,14 +92,14 @@ def columns(*before: str) -> list[str]:
 
 def equal_row(name: str, seconds: float) -> str:
     """One encoder, trained for so long."""
-    small = load_config("tiny-cpu", [f"encoder.name={name}", "optim.batch_size=4"])
+    small = load_config("tiny-cpu", [f"encoder.name={name}", *BARE, "optim.batch_size=4"])
     videos = all_videos()
     passes = seconds * step_rate(small) / (len(videos) * small.slice.per_video)
     epochs = max(1, round(passes))
     if passes < 1:
         drawn = np.random.default_rng(0).permutation(len(videos))[: max(2, round(passes * len(videos)))]
         videos = [videos[number] for number in np.sort(drawn)]
-    config = load_config("tiny-cpu", [f"encoder.name={name}", *lasting(epochs)])
+    config = load_config("tiny-cpu", [f"encoder.name={name}", *BARE, *lasting(epochs)])
     encoder, minutes = train(config, videos)
     untrained = random_encoder(config, draw=1)
     cells = [name, str(epochs), str(epochs * len(videos) * small.slice.per_video), f"{minutes:.1f}"]
@@ -109,7 +111,7 @@ def parts_rows(epochs: int) -> Iterator[str]:
     """Every choice of every part."""
     for name, choices in (("sora_multiscale", SCALES), ("sora", TIMES)):
         for choice, changes in choices.items():
-            config = load_config("tiny-cpu", [f"encoder.name={name}", *lasting(epochs), *changes])
+            config = load_config("tiny-cpu", [f"encoder.name={name}", *BARE, *lasting(epochs), *changes])
             encoder, _ = train(config, all_videos())
             cells = [name, choice, *(f"{value:.3f}" for value in scores(encoder))]
             yield "| " + " | ".join(cells) + " |"

@@ -16,11 +16,14 @@ import numpy as np
 
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
+from sora_video.pretrain.encoders.aspects import Aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
+from sora_video.pretrain.encoders.export.whiten import POWER
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
+from sora_video.pretrain.encoders.spectrum import fit_spectrum
 from sora_video.pretrain.training.init import new_config
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.video.corpus import Corpus, open_corpus
@@ -43,7 +46,8 @@ PROBES = """`make bench-published`: {facts}. Linear / kNN / R@1 on {rows}: balan
 probe and of the weighted vote, and retrieval from train by test. Means over seeds, and the means of the four
 tasks with their range over seeds. Runs saw all videos, the test rows included, and no label; all were trained
 for about the same time, the features of frozen frames included. A + B: joined with equal weights. Random
-weights: of the same network. Pixels: the mean frame of each slice, small."""
+weights: of the same network. Pixels: the mean frame of each slice, small. Whitened: each stream, to the power
+of {power:g}, fitted to the slices of all videos."""
 EXCERPTS = (
     """`make bench-published`: {facts}; runs of seed 0; excerpts for {what}. Columns as in moments.md."""
 )
@@ -71,7 +75,7 @@ class Way:
             f"optim.epochs={epochs}",
             f"optim.warmup_epochs={epochs / 10}",
         ]
-        return new_config(self.recipe, given, self.init)
+        return new_config(self.recipe, [*given, "encoder.whiten=0"], self.init)
 
 
 FROM_NOTHING, INIT, FROZEN = "from nothing", "from published weights", "time over frozen frames"
@@ -80,7 +84,7 @@ WAYS = (
     Way(INIT, 2.2, settings=ADAPT, init=LITE),
     Way(FROZEN, 25.0, before=2.2, settings=TIME),
 )
-PUBLISHED, PIXELS, RANDOM = "published", "pixels", ", random weights"
+PUBLISHED, PIXELS, RANDOM, WHITE = "published", "pixels", ", random weights", ", whitened"
 MOTION, DEEP = "published, mean and motion", "published, mean and motion of the frames' features"
 POOLING: dict[str, dict[str, Any]] = {
     MOTION: {"pool": "mean+motion"},
@@ -89,14 +93,19 @@ POOLING: dict[str, dict[str, Any]] = {
 FIXED = (PUBLISHED, MOTION, DEEP, PIXELS, PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM)
 """Measured once, not for every seed."""
 Name = str | tuple[str, str]
+ALONE = (PUBLISHED, MOTION, DEEP, FROM_NOTHING, INIT, FROZEN)
+OTHERS = (PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM, PIXELS)
+PAIRS = ((FROM_NOTHING, MOTION), (FROM_NOTHING, DEEP), (FROZEN, FROM_NOTHING), (INIT, DEEP))
 PROBED: tuple[Name, ...] = (
-    *(PUBLISHED, MOTION, DEEP, FROM_NOTHING, INIT, FROZEN),
-    *((FROM_NOTHING, MOTION), (FROM_NOTHING, DEEP), (FROZEN, FROM_NOTHING), (INIT, DEEP)),
-    *(PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM, PIXELS),
+    *(*ALONE, *PAIRS, *OTHERS),
+    *(name + WHITE for name in ALONE),
+    *((first + WHITE, second + WHITE) for first, second in PAIRS),
+    *(name + WHITE for name in OTHERS),
 )
 SOUGHT: tuple[Name, ...] = (
     *(PUBLISHED, FROM_NOTHING, INIT, FROZEN),
     *((FROM_NOTHING, PUBLISHED), (INIT, FROM_NOTHING), (INIT, PUBLISHED)),
+    *(PUBLISHED + WHITE, FROM_NOTHING + WHITE, (FROM_NOTHING + WHITE, PUBLISHED + WHITE)),
     PIXELS,
 )
 
@@ -107,6 +116,8 @@ class Study:
 
     folder: Path
     minutes: float
+    power: float
+    """Of whitening."""
 
     def encoder(self, name: str, seed: int) -> VideoEncoder:
         """One encoder; a run is trained unless it is there."""
@@ -134,20 +145,40 @@ class Study:
         """Embeddings of some videos; of two encoders, whose slices are the same spans, side by side."""
         if isinstance(name, tuple):
             first, second = (self.embed(one, seed, what, source) for one in name)
-            joined = JoinedEncoder([self.encoder(one, seed) for one in name], [1.0, 1.0])
+            joined = JoinedEncoder([self.encoder(one.removesuffix(WHITE), seed) for one in name], [1.0, 1.0])
             vectors = joined.join([first.vectors, second.vectors])
-            return replace(first, vectors=vectors, fingerprint=joined.fingerprint)
+            mark = first.fingerprint + second.fingerprint
+            return replace(first, vectors=vectors, fingerprint=mark, aspects=())
+        if name.endswith(WHITE):
+            plain = name.removesuffix(WHITE)
+            everything = self.embed(plain, seed, "corpus", open_corpus(task_videos()))
+            return whiten(self.embed(plain, seed, what, source), everything, self.power)
         kept = self.folder / f"{name} {0 if name in FIXED else seed}, {what}.parquet"
         if not kept.exists():
             write_embeddings(moments.directed(self.encoder(name, seed).embed(source)), kept)
         return read_embeddings(kept)
 
 
+def whiten(embeddings: Embeddings, fitted_to: Embeddings, power: float) -> Embeddings:
+    """Embeddings as the encoder gives them when it is whitened with these videos."""
+    parts = []
+    for span in embeddings.aspects or [Aspect("all", 0, embeddings.dim, 1.0)]:
+        spectrum = fit_spectrum(span.part(fitted_to.vectors))
+        assert spectrum is not None
+        part = span.part(embeddings.vectors)
+        moved = (part - spectrum.mean) @ spectrum.whitening(power) * part.any(1, keepdims=True)
+        lengths = np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        parts.append(np.float32(span.share**0.5) * moved / lengths)
+    mark = f"{embeddings.fingerprint} whitened {power:g}"
+    return replace(embeddings, vectors=np.concatenate(parts, axis=1), fingerprint=mark)
+
+
 def probe_rows(study: Study, seeds: int, choose: bool) -> Iterator[str]:
     """Linear, kNN and R@1 of each encoder on each task: means over seeds; and the means of the tasks."""
     corpus = open_corpus(task_videos())
     for name in PROBED:
-        drawn = range(1 if name in FIXED else seeds)
+        is_fixed = isinstance(name, str) and name.removesuffix(WHITE) in FIXED
+        drawn = range(1 if is_fixed else seeds)
         scores = np.array([probe_tasks(study.embed(name, seed, "corpus", corpus), choose) for seed in drawn])
         cells = ["/".join(f"{value:.3f}" for value in task) for task in scores.mean(0)]
         means = scores.mean(1)
@@ -185,6 +216,7 @@ def main() -> None:
     parser.add_argument(
         "--choose", action="store_true", help="training rows and excerpts that are for choosing"
     )
+    parser.add_argument("--power", type=float, default=POWER, help="of whitening")
     parser.add_argument("--only", nargs="*", default=["probes", "excerpts"], choices=["probes", "excerpts"])
     arguments = parser.parse_args()
     facts = f"--seeds {arguments.seeds} --minutes {arguments.minutes:g}; {machine()}"
@@ -192,12 +224,12 @@ def main() -> None:
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        study = Study(folder, arguments.minutes)
+        study = Study(folder, arguments.minutes, arguments.power)
         if "probes" in arguments.only:
             rows = probe_rows(study, arguments.seeds, arguments.choose)
             rows_are = "folds of the training rows" if arguments.choose else "test rows"
             header = ["encoder", *TASKS, *(f"mean {name}" for name in ("linear", "kNN", "R@1"))]
-            text = PROBES.format(facts=facts, rows=rows_are)
+            text = PROBES.format(facts=facts, rows=rows_are, power=arguments.power)
             write_table(f"published-probes{end}", "Probes of published encoders", text, header, rows)
         if "excerpts" in arguments.only:
             excerpts, what = moments.planted_excerpts(folder, choose=arguments.choose)

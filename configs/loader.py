@@ -12,7 +12,8 @@ from yaml import YAMLError
 
 from sora_video.base.errors import ConfigError
 
-from .nested import setting_names
+from .nested import setting_names, split
+from .parts import EncoderConfig, MethodConfig, TextConfig
 from .schema import PretrainConfig
 from .text import plain, read_yaml
 
@@ -78,6 +79,9 @@ def load_config(
 def read_settings(name: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a recipe or file, and apply overrides; nothing is checked yet.
 
+    Where overrides name another encoder, method or text tower than the recipe, its settings that the other one
+    does not have are left out.
+
     Args:
         name: a recipe's name or a YAML file; None: no settings.
         overrides: ``"dotted.key=value"`` strings, the later ones win.
@@ -94,7 +98,25 @@ def read_settings(name: str | None = None, overrides: Sequence[str] = ()) -> dic
         raise ConfigError(f"config {name}: cannot be parsed: {first_line(error)}; check its YAML") from error
     if not isinstance(base, dict):
         raise ConfigError(f"config {name}: is a list; write a mapping of keys to values")
-    return override(base, overrides)
+    return override(of_named_parts(base, overrides), overrides)
+
+
+def of_named_parts(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A recipe without the settings of parts that overrides put others in the place of.
+
+    Raises:
+        ConfigError: there is no such part.
+    """
+    kept, given = dict(base), override({}, overrides)
+    for config in (EncoderConfig, MethodConfig, TextConfig):
+        name = config.section()
+        own, other = kept.get(name), given.get(name)
+        if not isinstance(own, Mapping) or not isinstance(other, Mapping) or "name" not in other:
+            continue
+        if other["name"] != own.get("name", config.model_fields["name"].default):
+            model = config.registry.load(other["name"]).settings.model_for({**own, **other})
+            kept[name] = split(own, model, {})[0]
+    return kept
 
 
 def override(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -330,7 +330,7 @@ class PretrainConfig(Section):
     def _few_frames_are_of_one_of_two_streams(self) -> "PretrainConfig":
         every = self.encoder.look_every
         if every > 1 and self.encoder.input != "both":
-            raise ValueError(f"encoder.look_every={every}: needs encoder.input=both; leave it out")
+            raise ValueError(f"encoder.look_every={every}: needs encoder.input=both; use 1")
         if every > self.slice.frames:
             raise ValueError(f"encoder.look_every={every}: must be at most slice.frames={self.slice.frames}")
         return self

@@ -116,7 +116,7 @@ def whiten(
         typer.Option(
             "--power", help="Power of the spread by which features are divided, above 0 and at most 1."
         ),
-    ] = 0.5,
+    ] = 0.4,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -61,6 +61,27 @@ def test_a_file_sets_values_and_overrides_win_in_order(tmp_path):
     assert config.slice.length_s == 8 / 12.5
 
 
+@pytest.mark.parametrize(
+    ("recipe", "override", "gone"),
+    [
+        ("tiny-cpu", "encoder.name=sora", {"depths", "cells"}),
+        ("tiny-cpu", "encoder.name=sora_multiscale", {"depths", "cells"}),
+        ("multi-gpu", "method.name=simclr", {"queue", "momentum", "shuffle"}),
+    ],
+)
+def test_a_recipe_is_followed_as_far_as_another_part_goes(recipe, override, gone):
+    section, name = override.split(".name=")
+    before, after = (load_config(recipe, more) for more in ([], [override]))
+    ours, theirs = (getattr(config, section).model_dump() for config in (before, after))
+    assert theirs["name"] == name
+    assert not gone & theirs.keys()
+    own = gone | {"name"}
+    assert {key: ours[key] for key in ours.keys() - own} == {key: theirs[key] for key in ours.keys() - own}
+    lost = min(gone)
+    with pytest.raises(ConfigError, match=f"{name} has no such setting"):
+        load_config(recipe, [override, f"{section}.{lost}={ours[lost]}"])
+
+
 def test_an_empty_file_gives_the_defaults(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("")

@@ -61,8 +61,8 @@ def test_a_refusal_names_the_settings_of_the_part():
         load_config(None, ["encoder.time.layers=3", "encoder.widht=8", "optim.epochs=0"])
     assert str(refused.value) == (
         "encoder.time.layers=3, encoder.widht=8: r3d_tiny has no such setting; its settings are "
-        "encoder.input, encoder.look_every, encoder.mean, encoder.std, encoder.checkpoint, encoder.freeze, "
-        "encoder.depths, encoder.cells, encoder.width; "
+        "encoder.input, encoder.look_every, encoder.mean, encoder.std, encoder.whiten, "
+        "encoder.checkpoint, encoder.freeze, encoder.depths, encoder.cells, encoder.width; "
         "optim.epochs=0: input should be greater than or equal to 1"
     )
 

@@ -71,6 +71,7 @@ def test_corpora_and_encoders(told, place):
     assert told("pretrain videos --out third --dry-run", *SMALL)["encoder"]["width"] == 4
     check("models list", told("models list"))
     check("export", told("export run --format hf --out given"))
+    check("models whiten", told("models whiten run videos --out white"))
     check("explain", told("explain --model run --out why.png", place / "videos/odd/clip 1.mp4"))
     check("summarize", told("summarize --model run --out short", place / "videos/odd/clip 1.mp4"))
     check("compare", told("compare run run"))

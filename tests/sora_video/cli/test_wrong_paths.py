@@ -41,6 +41,7 @@ LIBRARY_VERBS = [
 MODEL_VERBS = [
     "embed {videos} --model {} --out {out}.parquet",
     "export {} --format hf --out {out}",
+    "models whiten {} {videos} --out {out}",
     "index build {out} {videos} --model {}",
     "search {library} {video} --model {}",
     "classify words {videos} --model {} --label a --label b",
@@ -55,6 +56,7 @@ CORPUS_VERBS = [
     "prepare {} --out {out}",
     "pretrain {} --out {out}",
     "embed {} --model {run} --out {out}.parquet",
+    "models whiten {run} {} --out {out}",
     "index build {out} {} --model {run}",
     "index add {library} {} --model {run}",
     "probe {} --class-folders --model {run}",
