@@ -79,8 +79,8 @@ def load_config(
 def read_settings(name: str | None = None, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """Read a recipe or file, and apply overrides; nothing is checked yet.
 
-    Where overrides name another encoder, method or text tower than the recipe, its settings that the other one
-    does not have are left out.
+    Where overrides name another encoder, method or text tower than the recipe, settings of the recipe that
+    this one does not have are left out.
 
     Args:
         name: a recipe's name or a YAML file; None: no settings.
