@@ -78,6 +78,7 @@ def test_a_run_trains_as_without_it_and_ends_as_if_it_were_whitened_later(videos
     later = whiten_encoder(plain, videos, tmp_path / "later", 0.5)
     assert later.fingerprint == load_encoder(white).fingerprint
     assert "whiten: 0.5" in (white / "config.yaml").read_text()
+    assert "| whitening | by the power 0.5 " in (white / "README.md").read_text()
 
 
 def test_which_slices_it_is_fitted_to_does_not_depend_on_who_reads(videos, plain, monkeypatch):
