@@ -27,7 +27,7 @@ __all__ = ["ALL", "Whitening", "fit_whitening", "from_bytes", "to_bytes"]
 ALL = ""
 """The name of the whitening of whole embeddings."""
 TINY = 1e-12
-MILD = 0.7
+MILD = 0.5
 """Power of the matrix by which videos are ranked; 0 is no whitening, 1 the whole. Chosen with excerpts."""
 
 
