@@ -32,7 +32,7 @@ __all__ = ["fit_whitening", "unwhitened", "whitened", "without_whitening"]
 
 SLICES = 16384
 """Enough to fit to, however large the corpus is."""
-OF_A_VIDEO = 256
+OF_A_VIDEO = 1024
 """Most slices of one video, evenly spread."""
 
 
