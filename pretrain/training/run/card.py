@@ -49,7 +49,7 @@ it. Embeddings of another fingerprint are not comparable with its own.
 def whitening(config: PretrainConfig) -> str:
     """The row that says by what features are divided; empty where they are left as they are."""
     power = config.encoder.whiten
-    return f"| whitening | by the power {power:g} of the spread over slices of the corpus |\n" if power else ""
+    return f"| whitening | by the power {power:g} of the spread over the corpus's slices |\n" if power else ""
 
 
 def early(metrics: Mapping[str, Any]) -> str:
