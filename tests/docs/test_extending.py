@@ -101,8 +101,8 @@ def test_an_engine_embeds_in_its_order(sora, clips, tiny_run, tmp_path):
         (
             ("pretrain", "encoder.name=mean_colour", "encoder.width=8"),
             "encoder.width=8: mean_colour has no such setting; its settings are encoder.input, "
-            "encoder.look_every, encoder.mean, encoder.std, encoder.checkpoint, encoder.freeze, "
-            "encoder.cells",
+            "encoder.look_every, encoder.mean, encoder.std, encoder.whiten, encoder.checkpoint, "
+            "encoder.freeze, encoder.cells",
         ),
         (
             ("classify", "train", "--model", "none", "--head", "low_rank", "head.hidden=8"),
