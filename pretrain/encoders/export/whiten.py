@@ -17,7 +17,7 @@ from .preprocessing import preprocessing
 __all__ = ["POWER", "whiten_encoder"]
 
 POWER = 0.4
-"""By `python -m benchmarks.published --choose`, on folds of training rows."""
+"""By `python -m benchmarks.whitening`, on folds of training rows."""
 
 
 def whiten_encoder(
