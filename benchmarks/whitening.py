@@ -17,7 +17,7 @@ from .published import FIXED, FROM_NOTHING, MOTION, PUBLISHED, Study, whiten
 from .real import TASKS, task_videos, write_table
 
 TEXT = """`python -m benchmarks.whitening`: {facts}. Linear / kNN: balanced accuracy, means over group-safe
-folds of the training rows; the last column is the mean of all. Runs of three minutes, means over {seeds} seeds.
+folds of the training rows; the last column is the mean of all. Runs of three minutes: {seeds} seeds.
 Whitening is fitted to the slices of all videos, without labels."""
 
 
