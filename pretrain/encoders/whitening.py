@@ -84,7 +84,9 @@ def with_whitening(config: PretrainConfig, power: float) -> PretrainConfig:
             f"--power {power:g}: {config.encoder.name} has an audio branch, whose space it would leave"
         )
     if config.encoder.whiten:
-        raise ConfigError(f"encoder.whiten={config.encoder.whiten:g}: the encoder is whitened already")
+        raise ConfigError(
+            f"encoder.whiten={config.encoder.whiten:g}: the encoder is whitened already; use it as it is"
+        )
     encoder = config.encoder.model_copy(update={"whiten": power})
     text = config.text.model_copy(update={"column": None})
     return config.model_copy(update={"encoder": encoder, "text": text})

@@ -120,7 +120,7 @@ def whiten(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Divide an encoder's features by their spread over your own video, which makes neighbours more alike.
+    """Divide an encoder's features by their spread over your own video, so that neighbours are more alike.
 
     Nothing is trained, and labels are not read. The folder is a model of its own: name it with --model.
     """

@@ -57,6 +57,7 @@ slices are. Embeddings of another fingerprint are not comparable with its own.
 | | |
 |---|---|
 | slice | {takes(config)} |
+{whitening(config)}\
 | origin | {origin(part, ancestor)} |
 | licence | {licence}{" of the weights that it started from" if part.run and licence != OWN else ""} |
 | fingerprint | `{encoder.fingerprint}` |
@@ -79,6 +80,12 @@ def takes(config: PretrainConfig) -> str:
         f"{wanted.frames} frames at {wanted.fps:g} a second ({wanted.length_s:g} s), {wanted.size} px "
         f"square, {shape} ({wanted.interpolation}){sound}"
     )
+
+
+def whitening(config: PretrainConfig) -> str:
+    """The row that says by what features are divided; empty where they are left as they are."""
+    power = config.encoder.whiten
+    return f"| whitening | by the power {power:g} of the spread over slices of video |\n" if power else ""
 
 
 def origin(part: Part, ancestor: InitConfig | None) -> str:

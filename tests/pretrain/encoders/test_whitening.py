@@ -154,6 +154,7 @@ def test_published_and_joined_encoders(videos, white, tmp_path):
     mine = whiten_encoder(LITE, videos, tmp_path / "mine")
     card = (tmp_path / "mine/README.md").read_text()
     assert LITE in card
+    assert "| whitening | by the power 0.4 " in card
     assert mine.config.init.spec == LITE
     joined = load_encoder(f"{tmp_path / 'mine'}+{white}").embed(videos)
     assert joined.vectors.shape[1] == mine.dim + load_encoder(white).dim
