@@ -8,7 +8,7 @@ from ..frozen import VideoEncoder
 from ..published.backbone import find_backbone
 from ..spec import Part
 
-__all__ = ["card", "lineage"]
+__all__ = ["card", "lineage", "whitening_row"]
 
 OWN = "not stated: the owner's of the run, within the rights of its videos"
 
@@ -57,7 +57,7 @@ slices are. Embeddings of another fingerprint are not comparable with its own.
 | | |
 |---|---|
 | slice | {takes(config)} |
-{whitening(config)}\
+{whitening_row(config)}\
 | origin | {origin(part, ancestor)} |
 | licence | {licence}{" of the weights that it started from" if part.run and licence != OWN else ""} |
 | fingerprint | `{encoder.fingerprint}` |
@@ -82,8 +82,12 @@ def takes(config: PretrainConfig) -> str:
     )
 
 
-def whitening(config: PretrainConfig) -> str:
-    """The row that says by what features are divided; empty where they are left as they are."""
+def whitening_row(config: PretrainConfig) -> str:
+    """The row that says by what features are divided; empty where they are left as they are.
+
+    Args:
+        config: of the encoder.
+    """
     power = config.encoder.whiten
     return f"| whitening | by the power {power:g} of the spread over slices of video |\n" if power else ""
 

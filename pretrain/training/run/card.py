@@ -6,6 +6,7 @@ from typing import Any
 from sora_video.configs.augment import AugmentConfig
 from sora_video.configs.loader import dump_config
 from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.pretrain.encoders.export.card import whitening_row
 from sora_video.pretrain.video.corpus import Corpus
 
 __all__ = ["model_card"]
@@ -29,7 +30,7 @@ A slice encoder pretrained {"with texts" if "texts" in metrics else "without lab
 | encoder | {config.encoder.name}, input {config.encoder.input}, {metrics["parameters"]:,} parameters |
 | slice | {slices.frames} frames at {slices.fps:g} a second ({slices.length_s:g} s), {picture(slices)} |
 | objective | {objective(config)} |
-{whitening(config)}{views(config.augment)}{tasks(config)}{started_from(config)}{texts(config, metrics)}\
+{whitening_row(config)}{views(config.augment)}{tasks(config)}{started_from(config)}{texts(config, metrics)}\
 | corpus | {metrics["videos"]} videos, {metrics["unreadable"]} unreadable |
 | training | {config.optim.epochs} epochs, {metrics["steps"]} steps{early(metrics)}, seed {config.seed} |
 | final loss | {metrics["loss"]:.4f} |
@@ -44,12 +45,6 @@ it. Embeddings of another fingerprint are not comparable with its own.
 {dump_config(config).strip()}
 ```
 """
-
-
-def whitening(config: PretrainConfig) -> str:
-    """The row that says by what features are divided; empty where they are left as they are."""
-    power = config.encoder.whiten
-    return f"| whitening | by the power {power:g} of the spread over the corpus's slices |\n" if power else ""
 
 
 def early(metrics: Mapping[str, Any]) -> str:

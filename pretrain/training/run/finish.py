@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from sora_video.base import console
 from sora_video.base.errors import RunError
 from sora_video.base.files import write_json, write_text
@@ -17,7 +15,7 @@ from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.encoders.registry import Encoder
 from sora_video.pretrain.encoders.towers.stored import write_tower
 from sora_video.pretrain.encoders.weights import write_weights
-from sora_video.pretrain.encoders.whitening import fit_whitening, unwhitened
+from sora_video.pretrain.encoders.whitening import unwhitened, whitened
 from sora_video.pretrain.video.corpus import Corpus
 
 from ..texts import TextLoss
@@ -66,8 +64,11 @@ def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
     log = [line for line in run.log() if "loss" in line]
     if not log:
         raise RunError(f"run {run.path}: no step could be taken; quarantine.json and events.jsonl say why")
-    look = ending.look if ending.look or not monitor else monitor.look(ending.encoder)
-    weights = final_weights(ending)
+    encoder = final_encoder(ending)
+    look = ending.look if encoder is ending.encoder else None
+    if monitor and not look:
+        look = monitor.look(encoder)
+    weights = encoder.state_dict()
     mark = fingerprint(weights, run.config.encoder, run.config.slice)
     metrics = {
         "fingerprint": mark,
@@ -94,15 +95,15 @@ def finish(ending: Ending, monitor: Monitor | None, journal: Journal) -> None:
             journal.picture(ending.steps, "map", path)
 
 
-def final_weights(ending: Ending) -> dict[str, Tensor]:
-    """The encoder's state, its whitening included where it is to have one."""
-    config, weights = ending.run.config, ending.encoder.state_dict()
+def final_encoder(ending: Ending) -> Encoder:
+    """The encoder as it is written: whitened, where the settings say so."""
+    config = ending.run.config
     if not config.encoder.whiten:
-        return weights
+        return ending.encoder
     plain = config.model_copy(update={"encoder": unwhitened(config.encoder)})
-    device = next(iter(weights.values())).device
-    encoder = VideoEncoder(deepcopy(ending.encoder), plain, str(device))
-    return {**weights, **fit_whitening(encoder, ending.corpus, config.encoder.whiten)}
+    device = str(next(ending.encoder.parameters()).device)
+    trained = VideoEncoder(deepcopy(ending.encoder), plain, device)
+    return whitened(trained, ending.corpus, config.encoder.whiten).network
 
 
 def facts(learnt: TextLoss) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import fractional_matrix_power
 from sklearn.covariance import LedoitWolf
 
@@ -18,6 +19,7 @@ from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.encoders.weights import read_weights
 from sora_video.pretrain.training.init import new_config
 from sora_video.pretrain.training.loop import pretrain_encoder
+from sora_video.pretrain.training.run.monitor import make_monitor
 from sora_video.pretrain.video.corpus import open_corpus
 
 LITE = "package:efficientnet_lite0"
@@ -124,7 +126,7 @@ def test_a_run_whose_videos_are_gone_in_the_end_goes_on_when_they_are_back(
 
     fit = whitening.fit_whitening
     with monkeypatch.context() as patch:
-        patch.setattr("sora_video.pretrain.training.run.finish.fit_whitening", lose)
+        patch.setattr(whitening, "fit_whitening", lose)
         with pytest.raises(CorpusError, match="none of 8 videos can be read"):
             pretrain_encoder(tmp_path / "videos", tmp_path / "run", settings)
     assert not (tmp_path / "run/model.safetensors").exists()
@@ -142,6 +144,24 @@ def test_a_run_that_starts_from_it_is_whitened_anew(videos, white, tmp_path):
     without = new_config(None, [*settings, "encoder.whiten=0"], str(white))
     run = pretrain_encoder(videos, tmp_path / "without", without)
     assert not [name for name in read_weights(run.path) if name.startswith("whitening")]
+
+
+def test_the_monitor_sees_the_encoder_that_is_written(videos, plain, make_config, tmp_path):
+    watched = make_config(*BOTH, "encoder.whiten=1", f"tracking.monitor={videos}")
+    run = pretrain_encoder(videos, tmp_path / "run", watched)
+    monitor = make_monitor(watched, torch.device("cpu"), print)
+    whole, without = (monitor.look(load_encoder(path).network) for path in (run.path, plain))
+    assert run.metrics()["knn"] == whole.knn
+    assert not np.allclose(whole.features, without.features, atol=0.01)
+
+
+def test_a_text_tower_is_left_behind(videos, fetched, tmp_path):
+    spec = fetched("hf:tiny/clip")
+    assert load_encoder(spec).embed_text(["a dog runs"]).any()
+    encoder = whiten_encoder(spec, videos, tmp_path / "white")
+    with pytest.raises(ConfigError, match="text tower"):
+        load_encoder(tmp_path / "white").embed_text(["a dog runs"])
+    assert len(encoder.embed(videos)) > 8
 
 
 @pytest.mark.parametrize("format", ["onnx", "torch", "hf"])
