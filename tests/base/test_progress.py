@@ -55,7 +55,7 @@ def test_a_warning_stands_on_a_line_of_its_own_above_the_bar():
 def test_a_run_tells_its_numbers_from_the_first_step_on(videos, tmp_path):
     settings = ("encoder.width=4", "slice.size=32", "augment.size=32", "optim.batch_size=4", "data.workers=1")
     command = (sys.executable, "-m", "sora_video", "pretrain", videos, "--out", tmp_path / "run", *settings)
-    drawn = on_a_terminal(80, *command, "tracking.every=1000", "optim.epochs=2", "optim.warmup_epochs=0")
+    drawn = on_a_terminal(80, *command, "tracking.every=1000", "optim.epochs=12", "optim.warmup_epochs=0")
     first = re.search(r" (\d+)/(\d+) \S+ \d+ clips/s loss \d+\.\d{3} .*wait \d+%", drawn)
     assert first, drawn
     assert int(first[1]) < int(first[2])
