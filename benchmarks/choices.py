@@ -4,7 +4,7 @@ Each choice is pretrained on the same videos and changes the recipe `tiny-cpu`, 
 stage of residual frames. That has ``--epochs``; a choice has as many as take the same time, by the rates of
 both steps, which are measured in turns. Scores are means over group-safe folds of the training rows of each
 task, and excerpts those of the videos that constants are chosen with, so that a default is chosen without a
-look at what is reported.
+look at what is reported. Videos and excerpts are transcoded to the size of slices first.
 """
 
 import argparse
@@ -23,16 +23,18 @@ from sora_video.base.files import write_json
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
 from sora_video.index.library import Library
-from sora_video.pretrain.encoders.embeddings import Embeddings
+from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.load import load_encoder
 from sora_video.pretrain.training.loop import pretrain_encoder
-from sora_video.pretrain.video.corpus import open_corpus
+from sora_video.pretrain.video.corpus import Corpus, open_corpus
+from sora_video.pretrain.video.prepare import prepare_corpus
 
 from . import moments
 from .costs import machine
 from .excerpts import KINDS, Excerpt
 from .probes import probe_tasks
+from .published import whiten
 from .real import RESULTS, TASKS, task_videos, write_table
 from .throughput import step_rate
 
@@ -48,10 +50,6 @@ PLAIN = (
 COPIES = ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2")
 CHOICES: dict[str, Sequence[str]] = {
     BEFORE: PLAIN,
-    "temperature 0.1": (*PLAIN, "loss.temperature=0.1"),
-    "rho 2": (*PLAIN, "slice.per_video=2", "optim.batch_size=64"),
-    "moco": (*PLAIN, "method.name=moco"),
-    "width 24": (*PLAIN, "encoder.width=24"),
     "rgb": (*PLAIN, "encoder.input=rgb"),
     "look and motion": (*PLAIN, "encoder.input=both"),
     "16 frames": (*PLAIN, "slice.frames=16", "slice.fps=16"),
@@ -64,14 +62,12 @@ CHOICES: dict[str, Sequence[str]] = {
         "tasks.rate.weight=0.3",
         "tasks.order.weight=0.3",
     ),
-    "faster slices": (*PLAIN, "augment.playback=2"),
     "temporal contrast": (*PLAIN, "slice.views=2", "slice.per_video=2", "tasks.local.weight=0.3"),
     "tubelets": (*PLAIN, "augment.tubelet=0.5"),
     "local views": (*PLAIN, "augment.local_views=4", "augment.local_frames=4"),
     "copies": (*PLAIN, *COPIES),
     "vicreg": (*PLAIN, "method.name=vicreg", "loss.projection_dim=512"),
     "sigreg": (*PLAIN, "method.name=sigreg"),
-    "false negatives": (*PLAIN, "method.negatives.ignore=0.05"),
     "false and hard negatives": (*PLAIN, "method.negatives.ignore=0.05", "method.negatives.hardness=0.5"),
     "whitened": (*PLAIN, "encoder.whiten=0.4"),
     "stages": (*PLAIN, "encoder.depths=[1,2,3,4]"),
@@ -85,13 +81,16 @@ CHOICES: dict[str, Sequence[str]] = {
     "the recipe, shuffled negatives": ("loss.intra=shuffle",),
     "the recipe, temperature 0.1": ("loss.temperature=0.1",),
 }
-UNTRAINED, PIXELS = "untrained", "pixels"
+UNTRAINED, PIXELS, WHITEN = "untrained", "pixels", "encoder.whiten="
+VIDEOS, EXCERPTS, SOUGHT = "videos", "excerpts", 50
+"""What is embedded; and of how many videos excerpts are searched for."""
 TEXT = """`make bench-choices`: {facts}; {epochs} epochs of `tiny-cpu` with one stage of residual frames,
 which it had before, and of each choice as many as take the same time, by the rates of both steps, in turns;
 {seeds} seeds, means (least to greatest).
-Linear / kNN: balanced accuracy, means over group-safe folds of the training rows. R@1: excerpts found first,
-of the videos that constants are chosen with; the worst kind of change; sure: the first hit is said to be
-where the excerpt comes from; absent: the same with its video left out. Untrained: of the recipe."""
+Linear / kNN: balanced accuracy, means over group-safe folds of the training rows. R@1: excerpts found
+first, of {sought} of the videos that constants are chosen with; the worst kind of change; sure: the first hit
+is said to be where the excerpt comes from; absent: the same with its video left out. The recipe is whitened,
+for which it embeds all videos once more; untrained: of the recipe, whitened as well."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +112,20 @@ class Study:
 
     @cached_property
     def excerpts(self) -> list[Excerpt]:
-        """Of the videos that constants are chosen with."""
-        return moments.planted_excerpts(self.folder, choose=True)[0]
+        """Of videos that constants are chosen with."""
+        return moments.planted_excerpts(self.folder, choose=True)[0][: SOUGHT * len(KINDS)]
+
+    def corpus(self, what: str) -> Corpus:
+        """Small copies of all videos, or of the excerpts, made unless they are there."""
+        folder = self.folder / what
+        if not folder.exists():
+            source = task_videos() if what == VIDEOS else [excerpt.path for excerpt in self.excerpts]
+            fastest = max(load_config("tiny-cpu", settings).slice.fps for settings in CHOICES.values())
+            prepare_corpus(source, folder, size=load_config("tiny-cpu").slice.size, fps=fastest)
+        return open_corpus(folder)
 
     def encoder(self, name: str, seed: int) -> VideoEncoder:
-        """The encoder of one choice and seed; a run is trained unless it is there."""
+        """The encoder of one choice and seed, before it is whitened; a run is trained unless it is there."""
         recipe = load_config("tiny-cpu")
         if name == UNTRAINED:
             return random_encoder(recipe, draw=seed)
@@ -125,20 +133,31 @@ class Study:
             return moments.Pixels(random_encoder(recipe).network, recipe)
         run = self.folder / f"{name} {seed}"
         if not (run / "metrics.json").exists():
-            pretrain_encoder(task_videos(), run, self.config(name, seed))
+            pretrain_encoder(self.corpus(VIDEOS), run, self.config(name, seed))
         return load_encoder(run)
 
     def config(self, name: str, seed: int) -> PretrainConfig:
         """The settings of one choice, with as many epochs as take the recipe's time."""
         epochs = self.lengths([name])[name]
         settings = [f"seed={seed}", f"optim.epochs={epochs}", f"optim.warmup_epochs={epochs / 10}"]
-        return load_config("tiny-cpu", [*CHOICES[name], *settings])
+        return load_config("tiny-cpu", [*CHOICES[name], *settings, f"{WHITEN}0"])
+
+    def embed(self, name: str, seed: int, what: str) -> Embeddings:
+        """What one choice and seed makes of all videos, or of the excerpts, before it is whitened."""
+        kept = self.folder / f"{name} {seed}, {what}.parquet"
+        if not kept.exists():
+            found = self.encoder(name, seed).embed(self.corpus(what))
+            write_embeddings(moments.directed(found), kept)
+        return read_embeddings(kept)
 
     def scores(self, name: str, seed: int) -> dict[str, Scores]:
         """The scores of one choice and seed, measured unless they are there."""
         path = self.folder / f"{name} {seed}.json"
         if not path.exists():
-            measured = measure(self.encoder(name, seed), self.excerpts)
+            videos, excerpts = (self.embed(trained_as(name), seed, what) for what in (VIDEOS, EXCERPTS))
+            if power := power_of(name):
+                videos, excerpts = (whiten(one, videos, power) for one in (videos, excerpts))
+            measured = measure(videos, excerpts, self.excerpts)
             write_json(path, {way: asdict(scores) for way, scores in measured.items()})
         return {way: Scores(**scores) for way, scores in json.loads(path.read_text()).items()}
 
@@ -147,13 +166,30 @@ class Study:
         path = self.folder / "epochs.json"
         known = json.loads(path.read_text()) if path.exists() else {BEFORE: self.epochs}
         before = load_config("tiny-cpu", PLAIN)
-        for name in names:
+        for name in map(trained_as, names):
             if name in CHOICES and name not in known:
                 chosen = load_config("tiny-cpu", CHOICES[name])
                 rates = np.array([(epoch_rate(before), epoch_rate(chosen)) for _ in range(2)]).max(0)
                 known[name] = max(2, round(self.epochs * float(rates[1] / rates[0])))
         write_json(path, known)
-        return {name: epochs for name, epochs in known.items() if name in names}
+        return {name: known[trained_as(name)] for name in names if name in CHOICES}
+
+
+def trained_as(name: str) -> str:
+    """The first choice whose training is the same, which whitening does not change."""
+
+    def training(settings: Sequence[str]) -> list[str]:
+        return [setting for setting in settings if not setting.startswith(WHITEN)]
+
+    same = [one for one in CHOICES if name in CHOICES and training(CHOICES[one]) == training(CHOICES[name])]
+    return same[0] if same else name
+
+
+def power_of(name: str) -> float:
+    """To which power the features of a choice are whitened; untrained ones as the recipe's."""
+    if name == PIXELS:
+        return 0.0
+    return load_config("tiny-cpu", CHOICES.get(name, ())).encoder.whiten
 
 
 def epoch_rate(config: PretrainConfig) -> float:
@@ -164,7 +200,7 @@ def epoch_rate(config: PretrainConfig) -> float:
 def main() -> None:
     """Pretrain with each choice, validate on every task, write and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=20, help="of one stage of residual frames")
+    parser.add_argument("--epochs", type=int, default=5, help="of one stage of residual frames")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, help="keep runs in this folder, and go on from there")
     names = [*CHOICES, UNTRAINED, PIXELS]
@@ -185,7 +221,7 @@ def main() -> None:
         write_table(
             "choices.md",
             "Choices of the recipe, in equal time",
-            TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds),
+            TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds, sought=SOUGHT),
             ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
             chain(rows(study, arguments.only, arguments.seeds), kept_rows(arguments.only)),
         )
@@ -222,16 +258,13 @@ def said(values: np.ndarray) -> str:
     return mean if len(values) == 1 else f"{mean} ({values.min():.3f} to {values.max():.3f})"
 
 
-def measure(encoder: VideoEncoder, excerpts: Sequence[Excerpt]) -> dict[str, Scores]:
-    """Scores of an encoder by each way to compare its embeddings."""
-    corpus, planted = open_corpus(task_videos()), open_corpus([excerpt.path for excerpt in excerpts])
-    embeddings = moments.directed(encoder.embed(corpus))
-    embedded = moments.directed(encoder.embed(planted))
+def measure(videos: Embeddings, embedded: Embeddings, excerpts: Sequence[Excerpt]) -> dict[str, Scores]:
+    """Scores of embeddings of all videos and of excerpts, by each way to compare them."""
     with tempfile.TemporaryDirectory() as scratch:
-        library = moments.make_library(Path(scratch) / "library", embeddings)
+        library = moments.make_library(Path(scratch) / "library", videos)
         return {
             way.name: Scores(
-                [] if way.agree else tasks_by(embeddings, way.by),
+                [] if way.agree else tasks_by(videos, way.by),
                 excerpts_by(library, embedded, excerpts, way),
             )
             for way in moments.ways_of(library)
@@ -248,13 +281,14 @@ def excerpts_by(
     library: Library, embedded: Embeddings, excerpts: Sequence[Excerpt], way: moments.Way
 ) -> tuple[float, float, float, float]:
     """R@1, that of the worst kind, sure and sure with the video absent."""
-    outcomes = [moments.search(library, embedded, excerpt, way) for excerpt in excerpts]
-    first = {kind: np.mean([one.rank == 1 for one in outcomes if one.kind == kind]) for kind in KINDS}
+    found = [moments.find(library, embedded, excerpt, way) for excerpt in excerpts]
+    first = np.array([hits[0].video_id for _, hits, _ in found]) == [one.video_id for one in excerpts]
+    kinds = np.array([excerpt.kind for excerpt in excerpts])
     return (
-        float(np.mean([one.rank == 1 for one in outcomes])),
-        float(min(first.values())),
-        float(np.mean([one.sure for one in outcomes])),
-        float(np.mean([one.wrongly_sure for one in outcomes])),
+        float(first.mean()),
+        float(min(first[kinds == kind].mean() for kind in KINDS)),
+        float(np.mean([hits[0].sure for _, hits, _ in found])),
+        float(np.mean([absent.sure for *_, absent in found])),
     )
 
 

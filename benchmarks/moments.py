@@ -178,12 +178,19 @@ def name_of(excerpt: Excerpt) -> str:
     return f"{excerpt.kind}/{excerpt.path.name}"
 
 
-def search(library: Library, embedded: Embeddings, excerpt: Excerpt, way: Way = WHOLE) -> Outcome:
-    """Search for one excerpt, and hold what is found against what was planted."""
+def find(
+    library: Library, embedded: Embeddings, excerpt: Excerpt, way: Way = WHOLE
+) -> tuple[Query, list[Hit], Hit]:
+    """The question for one excerpt, what is found, and the first of what is found without its own video."""
     slices = embedded.select(embedded.video_id == name_of(excerpt))
     query = Query(slices, top=TOP, by=way.by, agree=way.agree)
-    hits = localize(library, query)
-    absent = localize(library, replace(query, top=1, exclude=excerpt.video_id))[0]
+    absent = replace(query, top=1, exclude=excerpt.video_id)
+    return query, localize(library, query), localize(library, absent)[0]
+
+
+def search(library: Library, embedded: Embeddings, excerpt: Excerpt, way: Way = WHOLE) -> Outcome:
+    """Search for one excerpt, and hold what is found against what was planted."""
+    query, hits, absent = find(library, embedded, excerpt, way)
     rank, iou, speed_error = rank_of(excerpt, hits), 0.0, np.nan
     if rank < np.inf:
         hit = hits[int(rank) - 1]

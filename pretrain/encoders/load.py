@@ -1,11 +1,13 @@
 """From a model spec to a frozen encoder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sora_video.base.errors import ConfigError, RunError
 
 from .frozen import VideoEncoder
 from .joined import JoinedEncoder
+from .one_aspect import AspectEncoder
 from .published.load import load_published
 from .registry import build_encoder
 from .spec import Part, absolute_spec, parse_spec
@@ -40,7 +42,18 @@ def load_encoder(model: str | Path, device: str | None = None, by: str | None = 
 
 
 def load_part(part: Part, device: str | None, by: str | None) -> VideoEncoder:
-    """Load one encoder."""
+    """Load one encoder, or one aspect of it."""
+    if part.by is None:
+        return load_whole(part, device, by)
+    if by is not None:
+        raise ConfigError(f"by={by}: model {part} is one aspect already; leave one of the two out")
+    whole = load_whole(part, device, None)
+    whole.spec = absolute_spec(replace(part, by=None).spelt(str))
+    return AspectEncoder(whole, part.by)
+
+
+def load_whole(part: Part, device: str | None, by: str | None) -> VideoEncoder:
+    """Load one encoder, whatever aspect is taken of it."""
     if part.run is None:
         return load_published(part, device, by)
     if not part.run.exists() and not part.run.parent.exists() and ":" in str(part.run):

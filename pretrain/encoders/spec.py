@@ -1,4 +1,7 @@
-"""What ``--model`` takes: a run folder, ``KIND:NAME`` of a published encoder, or several joined by ``+``."""
+"""What ``--model`` takes: a run folder, ``KIND:NAME`` of a published encoder, or several joined by ``+``.
+
+Each may be narrowed to one aspect by ``#``, as in ``runs/first#motion``.
+"""
 
 import math
 import os
@@ -27,6 +30,8 @@ class Part:
     """Where its weights are; None: in the models folder, or in an installed package."""
     weight: float = 1.0
     """What its embedding is multiplied by where several are joined."""
+    by: str | None = None
+    """The aspect that alone is taken; None: the whole embedding."""
 
     @property
     def published(self) -> str:
@@ -34,9 +39,19 @@ class Part:
         return f"{self.kind}:{self.name}"
 
     def __str__(self) -> str:
+        return self.spelt(str)
+
+    def spelt(self, spell: Callable[[Path], str]) -> str:
+        """The part in a spec, without its weight.
+
+        Args:
+            spell: how paths are written.
+        """
         if self.run is not None:
-            return str(self.run)
-        return self.published + (f"@{self.folder}" if self.folder else "")
+            name = spell(self.run)
+        else:
+            name = self.published + (f"@{spell(self.folder)}" if self.folder else "")
+        return f"{name}#{self.by}" if self.by else name
 
 
 def parse_spec(model: str | Path, base: Path = Path()) -> tuple[Part, ...]:
@@ -45,6 +60,7 @@ def parse_spec(model: str | Path, base: Path = Path()) -> tuple[Part, ...]:
     Args:
         model: a run folder; a published encoder, ``KIND:NAME`` or ``KIND:NAME@FOLDER``;
             or several of them joined by ``+``, each with a weight or without: ``runs/first*0.5+KIND:NAME``.
+            ``#ASPECT`` behind one, before its weight, takes this aspect alone: ``runs/first#motion*0.5``.
             Spaces around these are ignored. A folder that exists is taken for a run whatever its name is.
         base: folder that relative paths start from; that of the process unless it is given.
 
@@ -98,9 +114,10 @@ def split_parts(text: str, base: Path) -> list[str]:
 
 
 def exists(text: str, base: Path) -> bool:
-    """Whether a part, with a weight or without, names a folder that exists."""
+    """Whether a part, with an aspect and a weight or without, names a folder that exists."""
     name, weight = weighted(text)
-    return is_there(text, base) or (not math.isnan(weight) and is_there(name, base))
+    names = [text] if math.isnan(weight) else [text, name]
+    return any(is_there(one, base) for text in names for one in (text, narrowed(text)[0]))
 
 
 def is_there(text: str, base: Path) -> bool:
@@ -113,23 +130,30 @@ def is_there(text: str, base: Path) -> bool:
 def parse_part(text: str, whole: str, base: Path) -> Part:
     """One encoder, with its weight."""
     name, weight = (text.strip(), 1.0) if is_there(text, base) else weighted(text)
+    name, by = (name, None) if is_there(name, base) else narrowed(name)
     published = None if is_path(name, base) else PUBLISHED.fullmatch(name)
     lacks = published and not (published["name"] and (published["folder"] or not published["at"]))
-    if not name or lacks or not 0 < weight < math.inf:
+    if not name or by == "" or lacks or not 0 < weight < math.inf:
         raise ConfigError(
             f"model {whole!r}: must be encoders joined by +, each a run folder or KIND:NAME, with a weight "
-            "above 0 or none, as in runs/first+package:efficientnet_lite0*0.5"
+            "above 0 or none, as in runs/first#motion+package:efficientnet_lite0*0.5"
         )
     if published is None:
-        return Part(run=at(name, base), weight=weight)
+        return Part(run=at(name, base), weight=weight, by=by)
     folder = at(published["folder"], base) if published["folder"] else None
-    return Part(kind=published["kind"], name=published["name"], folder=folder, weight=weight)
+    return Part(kind=published["kind"], name=published["name"], folder=folder, weight=weight, by=by)
 
 
 def weighted(text: str) -> tuple[str, float]:
     """A part without its weight, and that; 1 where it has none."""
     name, star, factor = text.rpartition("*")
     return (name.strip(), number(factor)) if star else (text.strip(), 1.0)
+
+
+def narrowed(text: str) -> tuple[str, str | None]:
+    """A part without its aspect, and that; None where it names none."""
+    name, mark, by = text.rpartition("#")
+    return (name.strip(), by.strip()) if mark else (text.strip(), None)
 
 
 def number(text: str) -> float:
@@ -179,10 +203,7 @@ def respelt(parts: tuple[Part, ...], spell: Callable[[Path], str]) -> str:
     """A spec of encoders whose paths are written in another way."""
     names = []
     for part in parts:
-        if part.run is not None:
-            name = spell(part.run)
-        else:
-            name = part.published + (f"@{spell(part.folder)}" if part.folder else "")
+        name = part.spelt(spell)
         names.append(name if part.weight == 1 else f"{name}*{spelt(part.weight)}")
     return "+".join(names)
 

@@ -136,8 +136,10 @@ def section(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def describe(init: str | Path) -> tuple[PretrainConfig, InitConfig]:
     """An encoder's settings, and what is written down of it."""
     (part, *others) = parse_spec(init)
-    if others or part.weight != 1:
-        raise ConfigError(f"--init {init}: must be one encoder, without a weight; name a run or KIND:NAME")
+    if others or part.weight != 1 or part.by:
+        raise ConfigError(
+            f"--init {init}: must be one whole encoder, without a weight; name a run or KIND:NAME"
+        )
     spec = absolute_spec(init)
     if part.run is None:
         backbone = find_backbone(part)[1]

@@ -79,6 +79,8 @@ def one_part(model: str | Path) -> Part:
     part, *others = parse_spec(model)
     if others:
         raise ConfigError(f"model {model}: several encoders cannot be exported as one; export each of them")
+    if part.by:
+        raise ConfigError(f"model {model}: one aspect cannot be exported; leave #{part.by} out")
     return part
 
 

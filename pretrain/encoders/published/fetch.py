@@ -50,7 +50,7 @@ def fetch_model(
         StorageError: the disk refused the write.
     """
     (part, *others) = parse_spec(model)
-    if others or part.run is not None or part.folder is not None:
+    if others or part.run is not None or part.folder is not None or part.by:
         raise ConfigError(f"model {model}: must be one published encoder, KIND:NAME; see `sora models list`")
     out, settings = check_new("--out", out), settings or {}
     if unknown := [f"{key}={value!r}" for key, value in leaves(settings) if not key.startswith(SECTIONS)]:

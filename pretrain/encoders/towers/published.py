@@ -47,7 +47,7 @@ class Published(TextTower):
     def __init__(self, config: PublishedConfig, dim: int) -> None:
         super().__init__(config)
         part, *others = parse_spec(config.model)
-        if others or part.run is not None:
+        if others or part.run is not None or part.by:
             raise ConfigError(
                 f"text.model={config.model}: must be one published encoder, KIND:NAME or KIND:NAME@FOLDER"
             )

@@ -8,10 +8,14 @@ from sora_video.pretrain.encoders.spec import Part, absolute_spec, near_spec, pa
 
 def test_a_folder_is_a_run_whatever_its_name_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("first", "a+b", "a*2", "hf:x", "c@d"):
+    for name in ("first", "a+b", "a*2", "hf:x", "c@d", "e#2"):
         Path(name).mkdir()
         assert parse_spec(name) == (Part(run=Path(name)),)
     assert parse_spec("a+b+first*0.5") == (Part(run=Path("a+b")), Part(run=Path("first"), weight=0.5))
+    assert parse_spec("e#2#look+a+b#motion*2") == (
+        Part(run=Path("e#2"), by="look"),
+        Part(run=Path("a+b"), by="motion", weight=2),
+    )
     assert parse_spec("absent/run") == (Part(run=Path("absent/run")),)
 
 
@@ -23,6 +27,14 @@ def test_a_folder_is_a_run_whatever_its_name_is(tmp_path, monkeypatch):
         ("timm:a*0.5+timm:b", [Part(kind="timm", name="a", weight=0.5), Part(kind="timm", name="b")]),
         ("runs/a*2+package:b", [Part(run=Path("runs/a"), weight=2), Part(kind="package", name="b")]),
         (" a * 0.5 + timm:b ", [Part(run=Path("a"), weight=0.5), Part(kind="timm", name="b")]),
+        ("runs/a#motion", [Part(run=Path("runs/a"), by="motion")]),
+        (
+            "a#look*0.5 + package:b@c # motion",
+            [
+                Part(run=Path("a"), weight=0.5, by="look"),
+                Part(kind="package", name="b", folder=Path("c"), by="motion"),
+            ],
+        ),
         ("a*1e-3", [Part(run=Path("a"), weight=0.001)]),
         ("~no-such-user/run", [Part(run=Path("~no-such-user/run"))]),
         ("a" * 300, [Part(run=Path("a" * 300))]),
@@ -41,6 +53,7 @@ def test_the_weight_of_a_published_encoder_in_a_folder_is_read():
     [
         *("", " ", "a++b", "+a", "hf:", "hf:x@", "hf:@x"),
         *("a*0+b", "timm:a*1..5", "a*-1", "a*nan", "a*inf+b", "a*", "2*a", "a*1e+3"),
+        *("a#", "#look", "a#+b", "a#look*0"),
     ],
 )
 def test_what_is_no_spec_is_refused(text):
@@ -50,8 +63,8 @@ def test_what_is_no_spec_is_refused(text):
 
 def test_a_spec_is_remembered_so_that_it_holds_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    spec = absolute_spec("runs/a*0.5+package:b@c+timm:d")
-    assert spec == f"{tmp_path}/runs/a*0.5+package:b@{tmp_path}/c+timm:d"
+    spec = absolute_spec("runs/a#look*0.5+package:b@c+timm:d")
+    assert spec == f"{tmp_path}/runs/a#look*0.5+package:b@{tmp_path}/c+timm:d"
     assert parse_spec(spec)[1].folder == tmp_path / "c"
     assert run_folder("runs/a") == Path("runs/a")
     assert run_folder("timm:d") is None
