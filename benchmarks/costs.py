@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sora_video.configs.schema import OptimConfig
+from sora_video.configs.sections import OptimConfig
 from sora_video.pretrain.encoders.costs import encoder_cost
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder, encoder_config, encoder_names
 from sora_video.pretrain.training.ranks import uses_bf16

@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sora_video.configs.schema import DataConfig
+from sora_video.configs.sections import DataConfig
 from sora_video.index.encoder import open_encoder
 from sora_video.index.example import OpenEncoder
 from sora_video.pretrain.video.readers.limits import Limits

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sora_video.configs.parts import EncoderConfig
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 
 __all__ = ["add_tensors", "fingerprint", "merged"]
 

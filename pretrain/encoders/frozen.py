@@ -15,7 +15,8 @@ from torch.nn.functional import normalize
 from sora_video.base.errors import ConfigError, RunError
 from sora_video.base.progress import Bar
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.schema import DataConfig, PretrainConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import DataConfig
 from sora_video.pretrain.video.corpus import Corpus, Source, open_corpus
 from sora_video.pretrain.video.quarantine import Failure
 from sora_video.pretrain.video.read import read_videos

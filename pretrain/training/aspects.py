@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sora_video.configs.schema import LossConfig
+from sora_video.configs.sections import LossConfig
 
 from .loss import info_nce
 

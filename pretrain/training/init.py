@@ -11,7 +11,8 @@ from sora_video.base.randomness import torch_seed
 from sora_video.configs.loader import check_settings, read_settings
 from sora_video.configs.nested import leaves
 from sora_video.configs.parts import ENCODERS, EncoderConfig
-from sora_video.configs.schema import InitConfig, PretrainConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import InitConfig
 from sora_video.pretrain.encoders.fingerprint import merged
 from sora_video.pretrain.encoders.frame_nets import FrameNet
 from sora_video.pretrain.encoders.load import load_encoder

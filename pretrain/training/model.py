@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from sora_video.base.errors import ConfigError
 from sora_video.base.randomness import torch_seed
-from sora_video.configs.schema import OptimConfig, PretrainConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import OptimConfig
 from sora_video.pretrain.encoders.layers import freeze, is_frozen, layers_above
 from sora_video.pretrain.encoders.registry import Encoder, build_encoder
 from sora_video.pretrain.encoders.streams import FrameTrunk, SliceEncoder, SliceFeatures, TrunkFeatures

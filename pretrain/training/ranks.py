@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributed import all_gather_into_tensor, all_gather_object
 
 from sora_video.base.errors import ConfigError, RunError, SoraError
-from sora_video.configs.schema import OptimConfig
+from sora_video.configs.sections import OptimConfig
 from sora_video.pretrain.video.quarantine import Failure
 
 from .batch import Batch

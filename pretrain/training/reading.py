@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.schema import AugmentConfig, LossConfig
+from sora_video.configs.augment import AugmentConfig
+from sora_video.configs.sections import LossConfig
 from sora_video.pretrain.video.cache import FrameCache
 from sora_video.pretrain.video.reader import Draw, Grid, Span, drawn_slices
 from sora_video.pretrain.video.slices import Slices

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sora_video.base.processes import worker_count
-from sora_video.configs.schema import DataConfig, PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import DataConfig, SliceConfig
 
 from .corpus import Corpus, Video
 from .picture import Picture

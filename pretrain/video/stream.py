@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sora_video.base.errors import VideoError
 from sora_video.base.kinds import not_there
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 
 from .filling import StreamSlice
 from .incoming import End, Source, read_stream

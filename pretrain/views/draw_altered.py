@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import LossConfig
+from sora_video.configs.sections import LossConfig
 from sora_video.pretrain.video.slices import Array
 
 __all__ = ["Altered", "draw_altered"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 from sora_video.pretrain.video.slices import Array
 
 from .draw import Views, draw_views

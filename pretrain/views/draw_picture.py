@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 
 __all__ = ["VIEW_FIELDS", "draw_view"]
 

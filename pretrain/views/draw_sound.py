@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 from sora_video.pretrain.video.sound import RATE
 
 __all__ = ["SOUND_FIELDS", "draw_sound_view"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 
 __all__ = ["TUBELETS", "TUBELET_FIELDS", "draw_tubelets"]
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sora_video.base import console
 from sora_video.base.unfinished import unfinished_file
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.video.filling import StreamSlice
 
 __all__ = ["Evidence"]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.index.stores import Store
 from sora_video.pretrain.encoders.frozen import VideoEncoder
 from sora_video.pretrain.video.corpus import Corpus, Video

@@ -10,7 +10,8 @@ from sora_video.base.errors import ConfigError
 from sora_video.configs.loader import dump_config, load_config
 from sora_video.configs.nested import setting_names
 from sora_video.configs.parts import ENCODERS, METHODS, EncoderConfig, MethodConfig
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.encoders.fingerprint import fingerprint
 
 OTHER = {

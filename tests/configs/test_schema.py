@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import SliceConfig
 
 
 def test_a_config_cannot_be_changed():

@@ -2,7 +2,8 @@
 
 import json
 
-from sora_video.configs.schema import InitConfig, PretrainConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import InitConfig
 
 from ..frozen import VideoEncoder
 from ..published.backbone import find_backbone

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from sora_video.base.digests import file_sha256
 from sora_video.base.errors import ConfigError, RunError
+from sora_video.configs.augment import AugmentConfig
 from sora_video.configs.loader import check_settings
-from sora_video.configs.schema import AugmentConfig, PretrainConfig
+from sora_video.configs.schema import PretrainConfig
 from sora_video.configs.section import Section
 
 from ..spec import Part

@@ -5,7 +5,8 @@ from typing import Any
 
 from sora_video.configs.augment import AugmentConfig
 from sora_video.configs.loader import dump_config
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.encoders.export.card import whitening_row
 from sora_video.pretrain.video.corpus import Corpus
 

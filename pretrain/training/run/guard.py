@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sora_video.base.errors import RunError
-from sora_video.configs.schema import GuardConfig
+from sora_video.configs.sections import GuardConfig
 
 __all__ = ["COLLAPSED", "Guard"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sora_video.configs.schema import CheckpointConfig
+from sora_video.configs.sections import CheckpointConfig
 
 __all__ = ["Noted"]
 

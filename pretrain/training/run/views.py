@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sora_video.base.files import atomic_path
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 
 from ..batch import Batch
 from ..inputs import view

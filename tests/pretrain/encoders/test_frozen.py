@@ -8,7 +8,7 @@ import torch
 
 from sora_video.base.errors import CorpusError, RunError
 from sora_video.configs.parts import EncoderConfig
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.encoders import frozen
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.fingerprint import fingerprint

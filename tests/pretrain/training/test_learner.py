@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sora_video.base.errors import RunError
-from sora_video.configs.schema import GuardConfig
+from sora_video.configs.sections import GuardConfig
 from sora_video.pretrain.training.ranks import confer
 from sora_video.pretrain.training.run.guard import Guard
 from sora_video.pretrain.training.statistics import GroupStatistics

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from sora_video.base.errors import ConfigError
+from sora_video.configs.augment import AugmentConfig
 from sora_video.configs.loader import load_config
-from sora_video.configs.schema import AugmentConfig
 from sora_video.pretrain.training.inputs import view
 from sora_video.pretrain.training.loop import pretrain_encoder
 from sora_video.pretrain.training.rows import slice_rows

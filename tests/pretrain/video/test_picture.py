@@ -10,7 +10,7 @@ import torch
 from torchvision.transforms import InterpolationMode, v2
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.downstream.explain.film import write_highlight
 from sora_video.pretrain.video.cache import SUFFIX, FrameCache
 from sora_video.pretrain.video.decode import open_forward, open_video

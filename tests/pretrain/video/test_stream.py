@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import PretrainConfig, SliceConfig
+from sora_video.configs.schema import PretrainConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.video.corpus import open_corpus
 from sora_video.pretrain.video.inspect import inspect
 from sora_video.pretrain.video.pyav_frames import PyAVFrames

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.films import Film, draw_number, read_number, write_film
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.video.decode import open_forward, open_video
 from sora_video.pretrain.video.decord_frames import DecordFrames
 from sora_video.pretrain.video.inspect import inspect

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import AugmentConfig, LossConfig
+from sora_video.configs.augment import AugmentConfig
+from sora_video.configs.sections import LossConfig
 from sora_video.pretrain.views.draw_altered import draw_altered, draw_order
 from sora_video.pretrain.views.draw_local import draw_local
 

@@ -6,7 +6,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from sora_video.base.randomness import generator
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 from sora_video.pretrain.encoders.inputs import to_clips
 from sora_video.pretrain.views.draw_picture import VIEW_FIELDS, draw_view
 from sora_video.pretrain.views.picture import apply_views

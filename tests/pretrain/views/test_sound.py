@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 from sora_video.pretrain.encoders.inputs import to_waveform
 from sora_video.pretrain.video.sound import RATE
 from sora_video.pretrain.views.draw_sound import SOUND_FIELDS, draw_sound_view

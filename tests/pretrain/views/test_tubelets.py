@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from sora_video.configs.schema import AugmentConfig
+from sora_video.configs.augment import AugmentConfig
 from sora_video.pretrain.views.draw_tubelet import TUBELET_FIELDS, TUBELETS, draw_tubelets
 from sora_video.pretrain.views.tubelets import paste_tubelets
 

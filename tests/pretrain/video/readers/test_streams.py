@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sora_video.base.errors import VideoError
-from sora_video.configs.schema import SliceConfig
+from sora_video.configs.sections import SliceConfig
 from sora_video.pretrain.video.readers.limits import Limits
 from sora_video.pretrain.video.stream import VideoStream
 
@@ -111,7 +111,7 @@ def answer_half(server, data):
 def test_ctrl_c_ends_a_stream_that_is_waited_for(film):
     script = """
         import sys
-        from sora_video.configs.schema import SliceConfig
+        from sora_video.configs.sections import SliceConfig
         from sora_video.pretrain.video.stream import VideoStream
         for one in VideoStream("-", SliceConfig(size=32)):
             print(one.start_s, flush=True)
