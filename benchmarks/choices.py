@@ -212,10 +212,13 @@ def main() -> None:
         metavar="CHOICE",
         help="other rows stay as they are",
     )
+    parser.add_argument("--resume", action="store_true", help="take the scores that choices.json has")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
+        if arguments.resume:
+            restore(folder)
         study = Study(folder, arguments.epochs)
         print(study.lengths(arguments.only), flush=True)
         write_table(
@@ -225,6 +228,20 @@ def main() -> None:
             ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
             chain(rows(study, arguments.only, arguments.seeds), kept_rows(arguments.only)),
         )
+        keep(folder)
+
+
+def keep(folder: Path) -> None:
+    """Write what was measured in a folder of runs to the results: epochs of choices, scores by seed."""
+    measured = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    write_json(RESULTS / "choices.json", measured)
+
+
+def restore(folder: Path) -> None:
+    """Write to a folder of runs what the results have, and the folder lacks."""
+    for name, values in json.loads((RESULTS / "choices.json").read_text()).items():
+        if not (folder / f"{name}.json").exists():
+            write_json(folder / f"{name}.json", values)
 
 
 def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
