@@ -35,7 +35,7 @@ from .costs import machine
 from .excerpts import KINDS, Excerpt
 from .probes import probe_tasks
 from .published import whiten
-from .real import RESULTS, TASKS, task_videos, write_table
+from .real import RESULTS, TASKS, kept_rows, task_videos, write_table
 from .throughput import step_rate
 
 BEFORE, RECIPE = "one stage of residual frames", "the recipe"
@@ -84,6 +84,8 @@ CHOICES: dict[str, Sequence[str]] = {
 UNTRAINED, PIXELS, WHITEN = "untrained", "pixels", "encoder.whiten="
 VIDEOS, EXCERPTS, SOUGHT = "videos", "excerpts", 50
 """What is embedded; and of how many videos excerpts are searched for."""
+WAYS = ("", ", by look", ", by motion", ", agreeing")
+"""In which the embeddings of two streams are compared."""
 TEXT = """`make bench-choices`: {facts}; {epochs} epochs of `tiny-cpu` with one stage of residual frames,
 which it had before, and of each choice as many as take the same time, by the rates of both steps, in turns;
 {seeds} seeds, means (least to greatest).
@@ -220,13 +222,14 @@ def main() -> None:
         if arguments.resume:
             restore(folder)
         study = Study(folder, arguments.epochs)
+        measured = {name + way for name in arguments.only for way in WAYS}
         print(study.lengths(arguments.only), flush=True)
         write_table(
             "choices.md",
             "Choices of the recipe, in equal time",
             TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds, sought=SOUGHT),
             ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
-            chain(rows(study, arguments.only, arguments.seeds), kept_rows(arguments.only)),
+            chain(rows(study, arguments.only, arguments.seeds), kept_rows("choices.md", measured)),
         )
         keep(folder)
 
@@ -259,14 +262,6 @@ def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
             found = [said(values) for values in np.array([scores[way].found for scores in seen]).T]
             cells = [*(cells or [""] * len(TASKS)), *(means or ["", ""]), *found]
             yield "| " + " | ".join([name + way, epochs, *cells]) + " |"
-
-
-def kept_rows(names: Sequence[str]) -> Iterator[str]:
-    """The rows that the table has of choices other than these."""
-    measured = {name + way for name in names for way in ("", ", by look", ", by motion", ", agreeing")}
-    kept = (RESULTS / "choices.md").read_text(encoding="utf-8").splitlines()
-    _, *lines = (line for line in kept if line.startswith("| "))
-    yield from (line for line in lines if line.split("|")[1].strip() not in measured)
 
 
 def said(values: np.ndarray) -> str:

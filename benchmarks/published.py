@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from sora_video.configs.loader import load_config
 from sora_video.configs.schema import PretrainConfig
-from sora_video.pretrain.encoders.aspects import Aspect
+from sora_video.pretrain.encoders.aspects import Aspect, find_aspect
 from sora_video.pretrain.encoders.embeddings import Embeddings, read_embeddings, write_embeddings
 from sora_video.pretrain.encoders.export.whiten import POWER
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
+from sora_video.pretrain.encoders.one_aspect import AspectEncoder
 from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.encoders.spectrum import fit_spectrum
 from sora_video.pretrain.training.init import new_config
@@ -32,7 +34,7 @@ from . import moments
 from .costs import machine
 from .excerpts import Excerpt
 from .probes import probe_tasks
-from .real import ADAPT, TASKS, task_videos, write_table
+from .real import ADAPT, TASKS, kept_rows, task_videos, write_table
 
 LITE = "package:efficientnet_lite0"
 TIME = (
@@ -85,6 +87,8 @@ WAYS = (
     Way(FROZEN, 25.0, before=2.2, settings=TIME),
 )
 PUBLISHED, PIXELS, RANDOM, WHITE = "published", "pixels", ", random weights", ", whitened"
+BY_MOTION = ", by motion"
+"""What a run is called of which the motion alone is taken."""
 MOTION, DEEP = "published, mean and motion", "published, mean and motion of the frames' features"
 POOLING: dict[str, dict[str, Any]] = {
     MOTION: {"pool": "mean+motion"},
@@ -93,9 +97,15 @@ POOLING: dict[str, dict[str, Any]] = {
 FIXED = (PUBLISHED, MOTION, DEEP, PIXELS, PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM)
 """Measured once, not for every seed."""
 Name = str | tuple[str, str]
-ALONE = (PUBLISHED, MOTION, DEEP, FROM_NOTHING, INIT, FROZEN)
+ALONE = (PUBLISHED, MOTION, DEEP, FROM_NOTHING, FROM_NOTHING + BY_MOTION, INIT, FROZEN)
 OTHERS = (PUBLISHED + RANDOM, MOTION + RANDOM, DEEP + RANDOM, PIXELS)
-PAIRS = ((FROM_NOTHING, MOTION), (FROM_NOTHING, DEEP), (FROZEN, FROM_NOTHING), (INIT, DEEP))
+PAIRS = (
+    (FROM_NOTHING, MOTION),
+    (FROM_NOTHING + BY_MOTION, MOTION),
+    (FROM_NOTHING, DEEP),
+    (FROZEN, FROM_NOTHING),
+    (INIT, DEEP),
+)
 PROBED: tuple[Name, ...] = (
     *(*ALONE, *PAIRS, *OTHERS),
     *(name + WHITE for name in ALONE),
@@ -126,6 +136,8 @@ class Study:
             return moments.Pixels(random_encoder(config).network, config)
         if name.endswith(RANDOM):
             return self.encoder(name.removesuffix(RANDOM), seed).untrained(seed)
+        if name.endswith(BY_MOTION):
+            return AspectEncoder(self.encoder(name.removesuffix(BY_MOTION), seed), "motion")
         if name in FIXED:
             return load_encoder(f"{LITE}@{self.pooled(name)}" if name in POOLING else LITE)
         run = self.folder / f"{name} {seed}"
@@ -153,6 +165,10 @@ class Study:
             plain = name.removesuffix(WHITE)
             everything = self.embed(plain, seed, "corpus", open_corpus(task_videos()))
             return whiten(self.embed(plain, seed, what, source), everything, self.power)
+        if name.endswith(BY_MOTION):
+            whole = self.embed(name.removesuffix(BY_MOTION), seed, what, source)
+            motion = find_aspect("motion", whole.aspects, name).part(whole.vectors)
+            return replace(whole, vectors=motion, fingerprint=whole.fingerprint + BY_MOTION, aspects=())
         kept = self.folder / f"{name} {0 if name in FIXED else seed}, {what}.parquet"
         if not kept.exists():
             write_embeddings(moments.directed(self.encoder(name, seed).embed(source)), kept)
@@ -173,10 +189,10 @@ def whiten(embeddings: Embeddings, fitted_to: Embeddings, power: float) -> Embed
     return replace(embeddings, vectors=np.concatenate(parts, axis=1), fingerprint=mark)
 
 
-def probe_rows(study: Study, seeds: int, choose: bool) -> Iterator[str]:
+def probe_rows(study: Study, names: Sequence[Name], seeds: int, choose: bool) -> Iterator[str]:
     """Linear, kNN and R@1 of each encoder on each task: means over seeds; and the means of the tasks."""
     corpus = open_corpus(task_videos())
-    for name in PROBED:
+    for name in names:
         is_fixed = isinstance(name, str) and name.removesuffix(WHITE) in FIXED
         drawn = range(1 if is_fixed else seeds)
         scores = np.array([probe_tasks(study.embed(name, seed, "corpus", corpus), choose) for seed in drawn])
@@ -218,6 +234,10 @@ def main() -> None:
     )
     parser.add_argument("--power", type=float, default=POWER, help="of whitening")
     parser.add_argument("--only", nargs="*", default=["probes", "excerpts"], choices=["probes", "excerpts"])
+    names = {said(name): name for name in PROBED}
+    parser.add_argument(
+        "--rows", nargs="*", choices=names, metavar="ROW", help="of probes; other rows stay as they are"
+    )
     arguments = parser.parse_args()
     facts = f"--seeds {arguments.seeds} --minutes {arguments.minutes:g}; {machine()}"
     end = "-choosing.md" if arguments.choose else ".md"
@@ -226,7 +246,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         study = Study(folder, arguments.minutes, arguments.power)
         if "probes" in arguments.only:
-            rows = probe_rows(study, arguments.seeds, arguments.choose)
+            wanted = [*names] if arguments.rows is None else arguments.rows
+            rows = chain(
+                probe_rows(study, [names[row] for row in wanted], arguments.seeds, arguments.choose),
+                [] if arguments.rows is None else kept_rows(f"published-probes{end}", wanted),
+            )
             rows_are = "folds of the training rows" if arguments.choose else "test rows"
             header = ["encoder", *TASKS, *(f"mean {name}" for name in ("linear", "kNN", "R@1"))]
             text = PROBES.format(facts=facts, rows=rows_are, power=arguments.power)

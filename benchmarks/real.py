@@ -9,7 +9,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import wrap
@@ -133,6 +133,12 @@ def write_table(name: str, title: str, text: str, columns: Sequence[str], rows: 
         print(row, flush=True)
         lines.append(row)
     write_text(RESULTS / name, "\n".join(lines) + "\n")
+
+
+def kept_rows(name: str, measured: Container[str]) -> Iterator[str]:
+    """The rows that a table of the results has, but for those whose first cell is measured anew."""
+    _, *lines = (line for line in (RESULTS / name).read_text("utf-8").splitlines() if line.startswith("| "))
+    yield from (line for line in lines if line.split("|")[1].strip() not in measured)
 
 
 def task_videos() -> list[Path]:
