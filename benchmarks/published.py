@@ -23,7 +23,7 @@ from sora_video.pretrain.encoders.export.whiten import POWER
 from sora_video.pretrain.encoders.frozen import VideoEncoder, random_encoder
 from sora_video.pretrain.encoders.joined import JoinedEncoder
 from sora_video.pretrain.encoders.load import load_encoder
-from sora_video.pretrain.encoders.one_aspect import AspectEncoder
+from sora_video.pretrain.encoders.one_stream import one_stream
 from sora_video.pretrain.encoders.published.fetch import fetch_model
 from sora_video.pretrain.encoders.spectrum import fit_spectrum
 from sora_video.pretrain.training.init import new_config
@@ -137,7 +137,7 @@ class Study:
         if name.endswith(RANDOM):
             return self.encoder(name.removesuffix(RANDOM), seed).untrained(seed)
         if name.endswith(BY_MOTION):
-            return AspectEncoder(self.encoder(name.removesuffix(BY_MOTION), seed), "motion")
+            return one_stream(self.encoder(name.removesuffix(BY_MOTION), seed), "motion")
         if name in FIXED:
             return load_encoder(f"{LITE}@{self.pooled(name)}" if name in POOLING else LITE)
         run = self.folder / f"{name} {seed}"

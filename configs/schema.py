@@ -133,10 +133,10 @@ class PretrainConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _few_frames_are_of_one_of_two_streams(self) -> "PretrainConfig":
+    def _few_frames_are_of_look(self) -> "PretrainConfig":
         every = self.encoder.look_every
-        if every > 1 and self.encoder.input != "both":
-            raise ValueError(f"encoder.look_every={every}: needs encoder.input=both; use 1")
+        if every > 1 and self.encoder.input == "residual":
+            raise ValueError(f"encoder.look_every={every}: needs encoder.input=both, or rgb; use 1")
         if every > self.slice.frames:
             raise ValueError(f"encoder.look_every={every}: must be at most slice.frames={self.slice.frames}")
         return self

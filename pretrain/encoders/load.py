@@ -7,7 +7,7 @@ from sora_video.base.errors import ConfigError, RunError
 
 from .frozen import VideoEncoder
 from .joined import JoinedEncoder
-from .one_aspect import AspectEncoder
+from .one_stream import one_stream
 from .published.load import load_published
 from .registry import build_encoder
 from .spec import Part, absolute_spec, parse_spec
@@ -49,7 +49,7 @@ def load_part(part: Part, device: str | None, by: str | None) -> VideoEncoder:
         raise ConfigError(f"by={by}: model {part} is one aspect already; leave one of the two out")
     whole = load_whole(part, device, None)
     whole.spec = absolute_spec(replace(part, by=None).spelt(str))
-    return AspectEncoder(whole, part.by)
+    return one_stream(whole, part.by)
 
 
 def load_whole(part: Part, device: str | None, by: str | None) -> VideoEncoder:

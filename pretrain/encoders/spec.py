@@ -15,6 +15,7 @@ from sora_video.base.errors import ConfigError
 __all__ = ["Part", "absolute_spec", "near_spec", "parse_spec", "run_folder"]
 
 PUBLISHED = re.compile(r"(?P<kind>[A-Za-z][\w-]*):(?P<name>[^@]*)(?P<at>@(?P<folder>.*))?", re.DOTALL)
+ASPECT = re.compile(r"(?P<name>.*)#\s*(?P<by>\w*)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def exists(text: str, base: Path) -> bool:
     """Whether a part, with an aspect and a weight or without, names a folder that exists."""
     name, weight = weighted(text)
     names = [text] if math.isnan(weight) else [text, name]
-    return any(is_there(one, base) for text in names for one in (text, narrowed(text)[0]))
+    return any(is_there(spelling, base) for one in names for spelling in (one, narrowed(one)[0]))
 
 
 def is_there(text: str, base: Path) -> bool:
@@ -152,8 +153,8 @@ def weighted(text: str) -> tuple[str, float]:
 
 def narrowed(text: str) -> tuple[str, str | None]:
     """A part without its aspect, and that; None where it names none."""
-    name, mark, by = text.rpartition("#")
-    return (name.strip(), by.strip()) if mark else (text.strip(), None)
+    found = ASPECT.fullmatch(text)
+    return (found["name"].strip(), found["by"]) if found else (text.strip(), None)
 
 
 def number(text: str) -> float:

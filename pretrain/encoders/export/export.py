@@ -79,14 +79,12 @@ def one_part(model: str | Path) -> Part:
     part, *others = parse_spec(model)
     if others:
         raise ConfigError(f"model {model}: several encoders cannot be exported as one; export each of them")
-    if part.by:
-        raise ConfigError(f"model {model}: one aspect cannot be exported; leave #{part.by} out")
     return part
 
 
 def weights_of(part: Part, encoder: VideoEncoder) -> Mapping[str, Tensor]:
     """An encoder's state by the names that its fingerprint is over; older runs have other names."""
-    return read_weights(part.run) if part.run else encoder.network.state_dict()
+    return read_weights(part.run) if part.run and not part.by else encoder.network.state_dict()
 
 
 def write(written: Format, part: Part, encoder: VideoEncoder, folder: Path) -> Embed:

@@ -222,7 +222,7 @@ def test_a_short_view_keeps_a_frame():
     [
         (
             ["encoder.look_every=2", "encoder.input=residual"],
-            r"encoder\.look_every=2: needs encoder\.input=both",
+            r"encoder\.look_every=2: needs encoder\.input=both, or rgb; use 1",
         ),
         (
             ["encoder.look_every=9", "encoder.input=both"],
