@@ -66,7 +66,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="SPEC",
-        help="A run folder, KIND:NAME of a published encoder, an aspect of one by #, or several joined by +.",
+        help="A run folder, KIND:NAME of a published encoder, or several joined by +.",
     ),
 ]
 HintedModelOption = Annotated[
