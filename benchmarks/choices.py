@@ -38,13 +38,15 @@ from .published import whiten
 from .real import RESULTS, TASKS, kept_rows, task_videos, write_table
 from .throughput import step_rate
 
-BEFORE, RECIPE = "one stage of residual frames", "the recipe"
+BEFORE, STREAMS, RECIPE = "one stage of residual frames", "look and motion, stages in cells", "the recipe"
+ALONE = ("loss.intra=none",)
 PLAIN = (
     "encoder.input=residual",
     "encoder.look_every=1",
     "encoder.depths=[]",
     "encoder.cells=1",
     "encoder.whiten=0",
+    "loss.intra=none",
 )
 """The settings of the recipe, before what was chosen here."""
 COPIES = ("augment.compress=0.5", "augment.overlay=0.2", "augment.border=0.2")
@@ -72,14 +74,17 @@ CHOICES: dict[str, Sequence[str]] = {
     "whitened": (*PLAIN, "encoder.whiten=0.4"),
     "stages": (*PLAIN, "encoder.depths=[1,2,3,4]"),
     "stages in cells": (*PLAIN, "encoder.depths=[2,3,4]", "encoder.cells=2"),
+    STREAMS: ALONE,
+    f"{STREAMS}, not whitened": (*ALONE, "encoder.whiten=0"),
+    f"{STREAMS}, whitened more": (*ALONE, "encoder.whiten=0.7"),
+    f"{STREAMS}, all frames": (*ALONE, "encoder.look_every=1"),
+    f"{STREAMS}, copies": (*ALONE, *COPIES),
+    f"{STREAMS}, reversed negatives": ("loss.intra=reverse",),
+    f"{STREAMS}, temperature 0.1": (*ALONE, "loss.temperature=0.1"),
     RECIPE: (),
-    "the recipe, not whitened": ("encoder.whiten=0",),
-    "the recipe, whitened more": ("encoder.whiten=0.7",),
-    "the recipe, all frames": ("encoder.look_every=1",),
-    "the recipe, copies": COPIES,
-    "the recipe, reversed negatives": ("loss.intra=reverse",),
-    "the recipe, shuffled negatives": ("loss.intra=shuffle",),
-    "the recipe, temperature 0.1": ("loss.temperature=0.1",),
+    f"{RECIPE}, shuffled or reversed negatives": ("loss.intra=either",),
+    f"{RECIPE}, copies": COPIES,
+    f"{RECIPE}, temperature 0.1": ("loss.temperature=0.1",),
 }
 UNTRAINED, PIXELS, WHITEN = "untrained", "pixels", "encoder.whiten="
 VIDEOS, EXCERPTS, SOUGHT = "videos", "excerpts", 50

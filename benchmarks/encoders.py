@@ -36,8 +36,8 @@ from .throughput import step_rate
 
 CHOSEN = {name: TASKS[name] for name in ("handwash, by recording", "handwash, across sinks", "survfight")}
 FOLDERS = sorted({folder for folder, _ in CHOSEN.values()})
-BARE = ("encoder.input=residual", "encoder.look_every=1", "encoder.whiten=0")
-"""Of the recipe, what all networks have: one stream of differences."""
+BARE = ("encoder.input=residual", "encoder.look_every=1", "encoder.whiten=0", "loss.intra=none")
+"""Of the recipe, what all networks have: one stream of differences, told from other videos alone."""
 EQUAL = """`make bench-encoders`: the recipe `tiny-cpu` on the videos of handwash and survfight, for as many
 epochs as measured training steps fill that time with; where that is less than one, on so many videos, drawn
 at random, that one fills it; seed 0. Means over three tasks

@@ -16,10 +16,12 @@ from dataclasses import dataclass, fields
 from math import ceil
 from typing import Any, NamedTuple
 
+from sora_video.configs.loader import load_config
+
 from .real import write_table
 
 LARGE = ((240_000, 10, 100), (1_000_000, 100, 30), (10_000_000, 100, 10))
-SMALL = ((1_000, 10, 38), (10_000, 10, 38), (100_000, 10, 38))
+SMALL = [(videos, 10, load_config("tiny-cpu").optim.epochs) for videos in (1_000, 10_000, 100_000)]
 """Videos, seconds of each, and epochs: fewer where there is more to see."""
 
 
@@ -51,7 +53,7 @@ class Rates:
     """GPUs of a machine."""
 
 
-TWO_CORES = Rates(clips_s=150.0, frames=8, states=2, gb_state=0.02, usd_hour=0.1, machine=1)
+TWO_CORES = Rates(clips_s=120.0, frames=8, states=2, gb_state=0.02, usd_hour=0.1, machine=1)
 """Of the recipe `tiny-cpu`, which states its clips a second, on machines of two cores in place of GPUs."""
 
 

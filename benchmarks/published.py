@@ -82,7 +82,7 @@ class Way:
 
 FROM_NOTHING, INIT, FROZEN = "from nothing", "from published weights", "time over frozen frames"
 WAYS = (
-    Way(FROM_NOTHING, 5.0, recipe="tiny-cpu"),
+    Way(FROM_NOTHING, 5.0, recipe="tiny-cpu", settings=("loss.intra=none",)),
     Way(INIT, 2.2, settings=ADAPT, init=LITE),
     Way(FROZEN, 25.0, before=2.2, settings=TIME),
 )

@@ -38,6 +38,7 @@ RECIPE = [
     "encoder.input=rgb",
     "encoder.look_every=1",
     "encoder.whiten=0",
+    "loss.intra=none",
     "slice.frames=12",
     "slice.fps=4",
     "slice.per_video=2",

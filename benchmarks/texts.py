@@ -33,7 +33,7 @@ WORDS = ("command", "colour", "digit", "adverb")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RANKS = (1, 5)
 BOTH = ["text.column=text", "text.weight=4", "slice.per_video=2", "optim.warmup_epochs=2", "data.workers=2"]
-BOTH += ["encoder.whiten=0"]
+BOTH += ["encoder.whiten=0", "loss.intra=none"]
 TEXT = """`make bench-published`: {seeds} seeds, means; at most {minutes:g} minutes a run on two cores. The
 queries are the different texts of the unseen clips, each ranks all unseen clips of its task; it counts at k
 if one of the first k clips has the text. Chance: of an order at random. Nearest training clip: the query is

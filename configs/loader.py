@@ -116,6 +116,8 @@ def of_named_parts(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
         if other["name"] != own.get("name", config.model_fields["name"].default):
             model = config.registry.load(other["name"]).settings.model_for({**own, **other})
             kept[name] = split(own, model, {})[0]
+            if config is MethodConfig and not model.takes_intra:
+                kept = override(kept, ["loss.intra=none", "loss.intra_slices=1"])
     return kept
 
 

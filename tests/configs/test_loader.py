@@ -82,6 +82,15 @@ def test_a_recipe_is_followed_as_far_as_another_part_goes(recipe, override, gone
         load_config(recipe, [override, f"{section}.{lost}={ours[lost]}"])
 
 
+def test_negatives_of_a_recipe_are_left_out_with_a_method_that_has_none():
+    assert load_config("tiny-cpu").loss.intra == "shuffle"
+    assert load_config("tiny-cpu", ["method.name=moco"]).loss.intra == "shuffle"
+    loss = load_config("tiny-cpu", ["method.name=vicreg"]).loss
+    assert (loss.intra, loss.temperature) == ("none", 0.2)
+    with pytest.raises(ConfigError, match=r"loss\.intra=shuffle: vicreg has no such negatives; use none"):
+        load_config("tiny-cpu", ["method.name=vicreg", "loss.intra=shuffle"])
+
+
 def test_an_empty_file_gives_the_defaults(tmp_path):
     path = tmp_path / "empty.yaml"
     path.write_text("")
