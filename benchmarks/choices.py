@@ -93,7 +93,7 @@ WAYS = ("", ", by look", ", by motion", ", agreeing")
 """In which the embeddings of two streams are compared."""
 TEXT = """`make bench-choices`: {facts}; {epochs} epochs of `tiny-cpu` with one stage of residual frames,
 which it had before, and of each choice as many as take the same time, by the rates of both steps, in turns;
-{seeds} seeds, means (least to greatest).
+means over seeds (least to greatest).
 Linear / kNN: balanced accuracy, means over group-safe folds of the training rows. R@1: excerpts found
 first, of {sought} of the videos that constants are chosen with; the worst kind of change; sure: the first hit
 is said to be where the excerpt comes from; absent: the same with its video left out. The recipe is whitened,
@@ -116,6 +116,8 @@ class Study:
 
     folder: Path
     epochs: int
+    is_done: bool
+    """Whether nothing is measured any more."""
 
     @cached_property
     def excerpts(self) -> list[Excerpt]:
@@ -156,6 +158,10 @@ class Study:
             found = self.encoder(name, seed).embed(self.corpus(what))
             write_embeddings(moments.directed(found), kept)
         return read_embeddings(kept)
+
+    def has(self, name: str, seed: int) -> bool:
+        """Whether the scores of one choice and seed are there, or are to be measured."""
+        return not self.is_done or (self.folder / f"{name} {seed}.json").exists()
 
     def scores(self, name: str, seed: int) -> dict[str, Scores]:
         """The scores of one choice and seed, measured unless they are there."""
@@ -220,20 +226,33 @@ def main() -> None:
         help="other rows stay as they are",
     )
     parser.add_argument("--resume", action="store_true", help="take the scores that choices.json has")
+    parser.add_argument("--table", action="store_true", help="of what is measured; nothing else is")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.resume:
             restore(folder)
-        study = Study(folder, arguments.epochs)
+        study = Study(folder, arguments.epochs, arguments.table)
         measured = {name + way for name in arguments.only for way in WAYS}
-        print(study.lengths(arguments.only), flush=True)
+        if not study.is_done:
+            print(study.lengths(arguments.only), flush=True)
         write_table(
             "choices.md",
             "Choices of the recipe, in equal time",
-            TEXT.format(facts=machine(), epochs=arguments.epochs, seeds=arguments.seeds, sought=SOUGHT),
-            ["choice", "epochs", *TASKS, "mean linear", "mean kNN", "R@1", "worst kind", "sure", "absent"],
+            TEXT.format(facts=machine(), epochs=arguments.epochs, sought=SOUGHT),
+            [
+                "choice",
+                "epochs",
+                "seeds",
+                *TASKS,
+                "mean linear",
+                "mean kNN",
+                "R@1",
+                "worst kind",
+                "sure",
+                "absent",
+            ],
             chain(rows(study, arguments.only, arguments.seeds), kept_rows("choices.md", measured)),
         )
         keep(folder)
@@ -255,8 +274,10 @@ def restore(folder: Path) -> None:
 def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
     """A row of each choice and way to compare its embeddings: means over seeds."""
     for name in names:
-        drawn = 1 if name == PIXELS else seeds
-        seen = [study.scores(name, seed) for seed in range(drawn)]
+        drawn = range(1 if name == PIXELS else seeds)
+        seen = [study.scores(name, seed) for seed in drawn if study.has(name, seed)]
+        if not seen:
+            continue
         epochs = str(study.lengths([name]).get(name, ""))
         for way in seen[0]:
             tasks = np.array([scores[way].tasks for scores in seen])
@@ -266,7 +287,7 @@ def rows(study: Study, names: Sequence[str], seeds: int) -> Iterator[str]:
             means = [said(values) for values in tasks.mean(1).T] if tasks.size else []
             found = [said(values) for values in np.array([scores[way].found for scores in seen]).T]
             cells = [*(cells or [""] * len(TASKS)), *(means or ["", ""]), *found]
-            yield "| " + " | ".join([name + way, epochs, *cells]) + " |"
+            yield "| " + " | ".join([name + way, epochs, str(len(seen)), *cells]) + " |"
 
 
 def said(values: np.ndarray) -> str:
