@@ -110,7 +110,7 @@ def of_named_parts(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
     kept, given = dict(base), override({}, overrides)
     for config in (EncoderConfig, MethodConfig, TextConfig):
         name = config.section()
-        own, other = kept.get(name), given.get(name)
+        own, other = kept.get(name) or {}, given.get(name)
         if not isinstance(own, Mapping) or not isinstance(other, Mapping) or "name" not in other:
             continue
         if other["name"] != own.get("name", config.model_fields["name"].default):

@@ -205,7 +205,7 @@ def test_settings_that_do_not_fit_the_weights_are_named(lite, overrides, message
 
 
 def test_encoders_that_no_run_can_start_from_are_named(lite, make_config, tmp_path, videos):
-    with pytest.raises(ConfigError, match="must be one encoder"):
+    with pytest.raises(ConfigError, match="must be one whole encoder"):
         started(f"{lite}+{LITE}")
     with pytest.raises(RunError, match="no run there"):
         started(tmp_path)
