@@ -110,14 +110,17 @@ def of_named_parts(base: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
     kept, given = dict(base), override({}, overrides)
     for config in (EncoderConfig, MethodConfig, TextConfig):
         name = config.section()
-        own, other = kept.get(name) or {}, given.get(name)
+        own, other = kept.get(name), given.get(name)
         if not isinstance(own, Mapping) or not isinstance(other, Mapping) or "name" not in other:
             continue
         if other["name"] != own.get("name", config.model_fields["name"].default):
             model = config.registry.load(other["name"]).settings.model_for({**own, **other})
             kept[name] = split(own, model, {})[0]
-            if config is MethodConfig and not model.takes_intra:
-                kept = override(kept, ["loss.intra=none", "loss.intra_slices=1"])
+    loss, method = kept.get("loss"), given.get(MethodConfig.section())
+    if not isinstance(loss, Mapping) or not isinstance(method, Mapping) or "name" not in method:
+        return kept
+    if not MethodConfig.registry.load(method["name"]).settings.takes_intra:
+        kept["loss"] = {name: value for name, value in loss.items() if not name.startswith("intra")}
     return kept
 
 
