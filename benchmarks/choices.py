@@ -10,12 +10,13 @@ look at what is reported. Videos and excerpts are transcoded to the size of slic
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ CHOICES: dict[str, Sequence[str]] = {
     f"{RECIPE}, temperature 0.1": ("loss.temperature=0.1",),
 }
 UNTRAINED, PIXELS, WHITEN = "untrained", "pixels", "encoder.whiten="
-VIDEOS, EXCERPTS, SOUGHT = "videos", "excerpts", 50
+VIDEOS, EXCERPTS, SOUGHT, EPOCHS = "videos", "excerpts", 50, "epochs"
 """What is embedded; and of how many videos excerpts are searched for."""
 WAYS = ("", ", by look", ", by motion", ", agreeing")
 """In which the embeddings of two streams are compared."""
@@ -176,7 +177,7 @@ class Study:
 
     def lengths(self, names: Sequence[str]) -> dict[str, int]:
         """The epochs of choices that take the recipe's time, by rates that are measured once, in turns."""
-        path = self.folder / "epochs.json"
+        path = self.folder / f"{EPOCHS}.json"
         known = json.loads(path.read_text()) if path.exists() else {BEFORE: self.epochs}
         before = load_config("tiny-cpu", PLAIN)
         for name in map(trained_as, names):
@@ -226,12 +227,12 @@ def main() -> None:
         help="other rows stay as they are",
     )
     parser.add_argument("--resume", action="store_true", help="take the scores that choices.json has")
-    parser.add_argument("--table", action="store_true", help="of what is measured; nothing else is")
+    parser.add_argument("--table", action="store_true", help="of the scores that are there; measure nothing")
     arguments = parser.parse_args()
     with ExitStack() as stack:
         folder = arguments.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        if arguments.resume:
+        if arguments.resume or arguments.table:
             restore(folder)
         study = Study(folder, arguments.epochs, arguments.table)
         measured = {name + way for name in arguments.only for way in WAYS}
@@ -255,18 +256,25 @@ def main() -> None:
             ],
             chain(rows(study, arguments.only, arguments.seeds), kept_rows("choices.md", measured)),
         )
-        keep(folder)
+        keep(folder, {} if arguments.only == names else known_scores())
 
 
-def keep(folder: Path) -> None:
-    """Write what was measured in a folder of runs to the results: epochs of choices, scores by seed."""
+def keep(folder: Path, others: Mapping[str, Any]) -> None:
+    """Write what was measured in a folder of runs to the results, beside other scores."""
     measured = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
-    write_json(RESULTS / "choices.json", measured)
+    epochs = {**others.get(EPOCHS, {}), **measured[EPOCHS]}
+    write_json(RESULTS / "choices.json", {**others, **measured, EPOCHS: epochs})
+
+
+def known_scores() -> dict[str, Any]:
+    """What the results have: scores by choice and seed, and the epochs of all choices."""
+    known: dict[str, Any] = json.loads((RESULTS / "choices.json").read_text())
+    return known
 
 
 def restore(folder: Path) -> None:
     """Write to a folder of runs what the results have, and the folder lacks."""
-    for name, values in json.loads((RESULTS / "choices.json").read_text()).items():
+    for name, values in known_scores().items():
         if not (folder / f"{name}.json").exists():
             write_json(folder / f"{name}.json", values)
 
